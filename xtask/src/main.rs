@@ -1,0 +1,2 @@
+//! Set-up, tests and benchmarks of castoff: `cargo xtask help`.
+fn main() {}
