@@ -1,2 +1,71 @@
 //! Set-up, tests and benchmarks of castoff: `cargo xtask help`.
-fn main() {}
+//!
+//! Depends on the standard library alone, so that it is built in a second or two and nothing of
+//! castoff has to compile before an engine can be set up.
+
+mod apt;
+mod base;
+mod busybox;
+mod client;
+mod command;
+mod daemon;
+mod endpoint;
+mod engine;
+mod images;
+mod leftovers;
+mod paths;
+mod podman;
+mod recipe;
+mod run;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+/// What every task returns; the error is a sentence for the person at the terminal.
+type Outcome<T = ()> = Result<T, String>;
+
+const USAGE: &str = "\
+cargo xtask <task>
+
+  test [--registry] [nextest|libtest] [filter…]
+                            every check and test tier, on a real engine; fails without one
+  demo                      set up an engine and run the quickstart example on it
+  bench [args…]             castoff against the raw Engine API
+  engine up|down|status     find, start or install a container engine
+  engine podman up|down|status
+                            the same for Podman, next to Docker
+  leftovers                 fail when the engine holds anything that castoff made
+  images [--force]          provide the test images (castoff.test/<name>) on the engine
+
+The engine: CASTOFF_ENGINE, then DOCKER_HOST, then the usual sockets, else it is set up.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str]) -> Outcome {
+    match args {
+        ["engine", "podman", verb] | ["engine", verb, "--podman"] => podman::verb(verb),
+        ["engine", verb] => engine::verb(verb),
+        ["images"] => images::provide(&engine::up()?, false),
+        ["images", "--force"] => images::provide(&engine::up()?, true),
+        ["leftovers"] => leftovers::check(&engine::up()?),
+        ["test", rest @ ..] => test::test(rest),
+        ["demo"] => run::demo(),
+        ["bench", rest @ ..] => run::bench(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("no such task: {}\n\n{USAGE}", args.join(" "))),
+    }
+}

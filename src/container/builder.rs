@@ -1,0 +1,251 @@
+//! [`ContainerBuilder`]: what a container is to be. The rarer settings are in `options`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CopySource, IntoAliases};
+use crate::engine::{CreateBody, Engine, LogFrame};
+use crate::error::{Error, Result};
+use crate::reaper::Guard;
+use crate::spec::{
+    Attachment, ContainerSpec, HostBinding, IntoPort, Mount, Port, PullPolicy,
+};
+use crate::wait::WaitFor;
+use crate::{Network, Volume};
+
+pub(super) type RawEdit = Arc<dyn Fn(&mut CreateBody) + Send + Sync>;
+pub(super) type LogConsumer = Arc<dyn Fn(LogFrame) + Send + Sync>;
+
+/// Describes a container. Nothing happens before [`start`](Self::start),
+/// [`create`](Self::create) or [`run`](Self::run), and all errors come from those.
+///
+/// ```no_run
+/// use castoff::{Container, WaitFor};
+///
+/// # async fn run() -> castoff::Result<()> {
+/// let cache = Container::builder("redis:7")
+///     .with_port(6379)
+///     .with_tmpfs("/data")
+///     .with_wait(WaitFor::log("Ready to accept connections"))
+///     .start()
+///     .await?;
+/// println!("redis listens on {}", cache.addr(6379)?);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is created before `start()`, `create()` or `run()`"]
+pub struct ContainerBuilder {
+    pub(super) engine: Option<Engine>,
+    pub(super) spec: ContainerSpec,
+    pub(super) waits: Option<Vec<WaitFor>>,
+    pub(super) copies: Vec<(CopySource, String)>,
+    pub(super) pull: PullPolicy,
+    pub(super) startup_timeout: Duration,
+    pub(super) attempts: u32,
+    pub(super) log_consumers: Vec<LogConsumer>,
+    pub(super) raw: Vec<RawEdit>,
+    pub(super) uses: Vec<Arc<Guard>>,
+    /// The first thing that was given and can't be used.
+    pub(super) problem: Option<Error>,
+}
+
+impl ContainerBuilder {
+    pub(super) fn new(image: String) -> Self {
+        ContainerBuilder {
+            engine: None,
+            spec: ContainerSpec::new(image),
+            waits: Some(Vec::new()),
+            copies: Vec::new(),
+            pull: PullPolicy::default(),
+            startup_timeout: Duration::from_secs(60),
+            attempts: 1,
+            log_consumers: Vec::new(),
+            raw: Vec::new(),
+            uses: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    pub fn on(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
+    /// A name of your own. Default: one that no other container has.
+    ///
+    /// A name that is taken is an error, unless it is taken by a container of this process that
+    /// is being removed: then the start waits for that.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.spec.name = Some(name.into());
+        self
+    }
+
+    /// An environment variable.
+    pub fn with_env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Several environment variables.
+    pub fn with_envs(
+        mut self,
+        vars: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        self.spec.env.extend(vars.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// The command, or the arguments of the entrypoint. Default: the image's.
+    pub fn with_command(mut self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.spec.command = Some(argv.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The entrypoint. Default: the image's.
+    pub fn with_entrypoint(mut self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.spec.entrypoint = Some(argv.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Publishes a port on a free port of the loopback interface: `6379`, or `"53/udp"`.
+    pub fn with_port(self, port: impl IntoPort) -> Self {
+        self.publish(port.into_port(), HostBinding::free())
+    }
+
+    /// Publishes a port on a fixed port of the loopback interface.
+    ///
+    /// Two containers can't have the same one: prefer [`with_port`](Self::with_port).
+    pub fn with_fixed_port(self, host_port: u16, port: impl IntoPort) -> Self {
+        self.publish(port.into_port(), HostBinding::fixed(host_port))
+    }
+
+    /// Publishes a port as described: another address, for instance.
+    pub fn with_port_binding(self, port: impl IntoPort, binding: HostBinding) -> Self {
+        self.publish(port.into_port(), binding)
+    }
+
+    fn publish(mut self, port: Result<Port>, binding: HostBinding) -> Self {
+        match port {
+            Ok(port) => {
+                self.spec.ports.insert(port, binding);
+            }
+            Err(error) => self.refuse(error),
+        }
+        self
+    }
+
+    /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or
+    /// `["cache", "redis"]`. May be called for several networks. The network is kept until this
+    /// container is gone.
+    pub fn with_network(mut self, network: &Network, aliases: impl IntoAliases) -> Self {
+        self.uses.push(network.guard().clone());
+        let attachment = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
+        self.with_attachment(attachment)
+    }
+
+    /// Joins a network as described: one that is not castoff's, or with a fixed address.
+    pub fn with_attachment(mut self, attachment: Attachment) -> Self {
+        self.spec.networks.push(attachment);
+        self
+    }
+
+    /// Mounts something: see [`Mount`].
+    pub fn with_mount(mut self, mount: Mount) -> Self {
+        self.spec.mounts.push(mount);
+        self
+    }
+
+    /// Mounts an empty file system in memory, gone with the container.
+    pub fn with_tmpfs(self, target: impl Into<String>) -> Self {
+        self.with_mount(Mount::tmpfs(target))
+    }
+
+    /// Mounts a file or directory of the engine's machine, by its absolute path.
+    pub fn with_bind(self, source: impl Into<PathBuf>, target: impl Into<String>) -> Self {
+        self.with_mount(Mount::bind(source, target))
+    }
+
+    /// Mounts a volume. It is kept until this container is gone.
+    pub fn with_volume(mut self, volume: &Volume, target: impl Into<String>) -> Self {
+        self.uses.push(volume.guard().clone());
+        self.with_mount(Mount::volume(volume.name(), target))
+    }
+
+    /// Copies something into the container before it starts: bytes, a file, a directory, a
+    /// reader. Directories that are missing on the way are made. A target that ends in `/` is
+    /// the directory to copy into.
+    pub fn with_copy(mut self, source: impl Into<CopySource>, target: impl Into<String>) -> Self {
+        self.copies.push((source.into(), target.into()));
+        self
+    }
+
+    /// A condition for the container to be ready. Several are waited for at the same time.
+    /// Default: its healthcheck; else its published TCP ports; else that it runs.
+    pub fn with_wait(mut self, wait: impl Into<WaitFor>) -> Self {
+        self.waits.get_or_insert_default().push(wait.into());
+        self
+    }
+
+    /// Comes back from the start as soon as the engine has started the container.
+    pub fn without_wait(mut self) -> Self {
+        self.waits = None;
+        self
+    }
+
+    /// How long it may take from the create call until the container is ready. Pulling the image
+    /// does not count. Default: 60 s.
+    pub fn with_startup_timeout(mut self, limit: Duration) -> Self {
+        self.startup_timeout = limit;
+        self
+    }
+
+    /// How many times to try, each time with a new container. Default: once.
+    pub fn with_startup_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// When to pull the image. Default: when the engine doesn't have it.
+    pub fn with_pull_policy(mut self, policy: PullPolicy) -> Self {
+        self.pull = policy;
+        self
+    }
+
+    /// Gets every frame of output, from the first on, until the container ends. Called on the
+    /// runtime that the container is started from; it should not block.
+    pub fn with_log_consumer(mut self, consumer: impl Fn(LogFrame) + Send + Sync + 'static) -> Self {
+        self.log_consumers.push(Arc::new(consumer));
+        self
+    }
+
+    /// The escape hatch: changes the body of the create call right before it is sent. The type
+    /// is bollard's, which castoff's semantic versioning does not cover.
+    pub fn with_raw(mut self, edit: impl Fn(&mut CreateBody) + Send + Sync + 'static) -> Self {
+        self.raw.push(Arc::new(edit));
+        self
+    }
+
+    /// What has been described so far, as a plain value.
+    #[must_use]
+    pub fn spec(&self) -> &ContainerSpec {
+        &self.spec
+    }
+
+    pub(super) fn refuse(&mut self, error: Error) {
+        self.problem.get_or_insert(error);
+    }
+}
+
+impl fmt::Debug for ContainerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment may hold secrets.
+        f.debug_struct("ContainerBuilder")
+            .field("image", &self.spec.image)
+            .field("name", &self.spec.name)
+            .field("waits", &self.waits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! [`CopySource`]: what is copied into a container.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+
+use super::pack::{self, TarStream};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// What is copied into a container: bytes, a file or directory, or a reader.
+///
+/// Files keep their mode, bytes and readers get 0644; owner and group are 0 unless set. Nothing
+/// is held in memory but the bytes that are given as such.
+#[derive(Debug)]
+#[must_use = "it has to be given to `with_copy` or `copy_to`"]
+pub struct CopySource {
+    pub(super) content: Content,
+    pub(super) mode: Option<u32>,
+    pub(super) owner: (u64, u64),
+}
+
+pub(super) enum Content {
+    Bytes(Bytes),
+    Path(PathBuf),
+    Reader { reader: Pin<Box<dyn AsyncRead + Send>>, length: u64 },
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Content::Path(path) => write!(f, "{}", path.display()),
+            Content::Reader { length, .. } => write!(f, "reader of {length} bytes"),
+        }
+    }
+}
+
+impl CopySource {
+    fn new(content: Content) -> Self {
+        CopySource { content, mode: None, owner: (0, 0) }
+    }
+
+    /// A file with these bytes.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(Content::Bytes(Bytes::from(bytes.into())))
+    }
+
+    /// A file, or a directory with all that is in it. Links stay links.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        Self::new(Content::Path(path.into()))
+    }
+
+    /// A file with the first `length` bytes of a reader. A reader that has less is an error.
+    pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
+        Self::new(Content::Reader { reader: Box::pin(reader), length })
+    }
+
+    /// The mode of the file, such as `0o600`. In a directory, of every file in it.
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The owner and group, by number.
+    pub fn with_owner(mut self, user: u32, group: u32) -> Self {
+        self.owner = (user.into(), group.into());
+        self
+    }
+
+    /// The same source once more, where it can be read again.
+    pub(super) fn again(&self) -> Option<CopySource> {
+        let content = match &self.content {
+            Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
+            Content::Path(path) => Content::Path(path.clone()),
+            Content::Reader { .. } => return None,
+        };
+        Some(CopySource { content, mode: self.mode, owner: self.owner })
+    }
+
+    /// The name it has by itself.
+    fn own_name(&self) -> Option<String> {
+        match &self.content {
+            Content::Path(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Vec<u8>> for CopySource {
+    fn from(bytes: Vec<u8>) -> Self {
+        CopySource::bytes(bytes)
+    }
+}
+
+impl From<&[u8]> for CopySource {
+    fn from(bytes: &[u8]) -> Self {
+        CopySource::bytes(bytes)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for CopySource {
+    fn from(bytes: &[u8; N]) -> Self {
+        CopySource::bytes(bytes.as_slice())
+    }
+}
+
+impl From<PathBuf> for CopySource {
+    fn from(path: PathBuf) -> Self {
+        CopySource::path(path)
+    }
+}
+
+impl From<&Path> for CopySource {
+    fn from(path: &Path) -> Self {
+        CopySource::path(path)
+    }
+}
+
+/// Splits a target into the directory it lies in and its name there.
+pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String, String)> {
+    let wrong = |why: &str| Error::invalid("copy target", format!("`{target}`: {why}"));
+    if !target.starts_with('/') {
+        return Err(wrong("must be an absolute path"));
+    }
+    if target.contains('\0') || target.split('/').any(|part| part == "..") {
+        return Err(wrong("must not contain `..` or NUL"));
+    }
+    let into_directory = target.ends_with('/');
+    let trimmed = target.trim_end_matches('/');
+    if into_directory {
+        let name = source
+            .own_name()
+            .ok_or_else(|| wrong("is a directory, and what is copied has no name of its own"))?;
+        let directory = if trimmed.is_empty() { "/" } else { trimmed };
+        return Ok((directory.to_owned(), name));
+    }
+    let (directory, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
+    let directory = if directory.is_empty() { "/" } else { directory };
+    Ok((directory.to_owned(), name.to_owned()))
+}
+
+/// Copies into a container, running or not.
+pub(super) async fn copy_in(
+    engine: &Engine,
+    id: &str,
+    source: CopySource,
+    target: &str,
+) -> Result<()> {
+    let (directory, name) = split_target(&source, target)?;
+    let (base, missing) = existing(engine, id, &directory).await?;
+    let tar: TarStream = pack::pack(source, &missing, &name).await?;
+    engine.upload(id, &base, tar).await
+}
+
+/// The deepest directory on the way that exists, and the ones below it that have to be made.
+async fn existing(engine: &Engine, id: &str, directory: &str) -> Result<(String, Vec<String>)> {
+    let mut base = directory.to_owned();
+    let mut missing = Vec::new();
+    while base != "/" && engine.stat_path(id, &base).await?.is_none() {
+        let (parent, name) = base.rsplit_once('/').unwrap_or(("", &base));
+        missing.insert(0, name.to_owned());
+        base = if parent.is_empty() { "/".to_owned() } else { parent.to_owned() };
+    }
+    Ok((base, missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_name_a_file_or_a_directory_to_copy_into() {
+        let split = |source: CopySource, target: &str| split_target(&source, target);
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(split(CopySource::bytes("x"), "/etc/a.conf").unwrap(), pair("/etc", "a.conf"));
+        assert_eq!(split(CopySource::bytes("x"), "/a").unwrap(), pair("/", "a"));
+        assert_eq!(split(CopySource::path("/tmp/b"), "/etc/").unwrap(), pair("/etc", "b"));
+        assert_eq!(split(CopySource::path("/tmp/b"), "/").unwrap(), pair("/", "b"));
+        for target in ["", "a", "/a/../b", "/x\0"] {
+            assert!(split(CopySource::bytes("x"), target).is_err(), "{target:?}");
+        }
+        assert!(split(CopySource::bytes("x"), "/etc/").is_err());
+    }
+}

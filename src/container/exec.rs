@@ -1,0 +1,188 @@
+//! [`Exec`]: a command in a running container.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tracing::Instrument;
+
+use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A command to run in a container; made by [`Container::exec`](super::Container::exec).
+///
+/// Await it for its whole output, or [`stream`](Self::stream) it.
+///
+/// ```no_run
+/// # async fn run(container: castoff::Container) -> castoff::Result<()> {
+/// let sorted = container
+///     .exec(["sort", "-n"])
+///     .with_user("nobody")
+///     .with_env("LC_ALL", "C")
+///     .with_stdin("3\n1\n2\n")
+///     .await?
+///     .ok()?;
+/// assert_eq!(sorted.stdout, b"1\n2\n3\n");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing runs before it is awaited or streamed"]
+pub struct Exec {
+    engine: Engine,
+    container: String,
+    request: ExecRequest,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Exec {
+    pub(super) fn new(engine: Engine, container: String, command: Vec<String>) -> Self {
+        let request = ExecRequest { command, ..ExecRequest::default() };
+        Exec { engine, container, request, stdin: None }
+    }
+
+    /// The user to run as. Default: the container's.
+    pub fn with_user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = Some(user.into());
+        self
+    }
+
+    /// An environment variable, on top of the container's.
+    pub fn with_env(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.request.env.push(format!("{}={}", key.as_ref(), value.as_ref()));
+        self
+    }
+
+    /// The working directory. Default: the container's.
+    pub fn with_working_dir(mut self, path: impl Into<String>) -> Self {
+        self.request.working_dir = Some(path.into());
+        self
+    }
+
+    /// Bytes for its standard input, which is closed behind them. Default: none.
+    pub fn with_stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self.request.stdin = true;
+        self
+    }
+
+    /// Gives it a terminal: standard output and error become one.
+    pub fn with_tty(mut self) -> Self {
+        self.request.tty = true;
+        self
+    }
+
+    /// Gives it all capabilities.
+    pub fn privileged(mut self) -> Self {
+        self.request.privileged = true;
+        self
+    }
+
+    /// Starts it and hands over its output as it comes.
+    ///
+    /// # Errors
+    /// When the engine can't start it: the container doesn't run, the command or the user
+    /// doesn't exist (some engines report the former by exit code 126 or 127 instead).
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the command may run in the container.
+    pub async fn stream(self) -> Result<ExecStream> {
+        if self.request.command.is_empty() {
+            return Err(Error::invalid("command", "it is empty"));
+        }
+        let ExecSession { id, output, mut input } =
+            self.engine.exec(&self.container, &self.request).await.map_err(|e| e.at("exec"))?;
+        if let Some(bytes) = self.stdin {
+            // Beside the output: a command may write before it has read all, and the other way.
+            tokio::spawn(async move {
+                let sent = async {
+                    input.write_all(&bytes).await?;
+                    input.shutdown().await
+                };
+                if let Err(error) = sent.await {
+                    tracing::debug!(%error, "the command did not take all of its input");
+                }
+            });
+        }
+        Ok(ExecStream { engine: self.engine, id, output })
+    }
+
+    async fn collect(self) -> Result<ExecOutput> {
+        let mut stream = self.stream().await?;
+        let mut output = ExecOutput::default();
+        while let Some(frame) = stream.next().await {
+            output.push(&frame?);
+        }
+        output.code = stream.code().await?;
+        Ok(output)
+    }
+}
+
+impl IntoFuture for Exec {
+    type Output = Result<ExecOutput>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let command = self.request.command.first().cloned().unwrap_or_default();
+        let span = tracing::debug_span!("exec", container = %self.container, command);
+        Box::pin(self.collect().instrument(span))
+    }
+}
+
+impl fmt::Debug for Exec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Environment and input may hold secrets.
+        f.debug_struct("Exec")
+            .field("container", &self.container)
+            .field("command", &self.request.command)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The output of a running command.
+#[must_use = "the output ends with the stream"]
+pub struct ExecStream {
+    engine: Engine,
+    id: String,
+    output: crate::engine::FrameStream,
+}
+
+impl ExecStream {
+    /// The next piece of output; `None` when the command has closed its output.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<LogFrame>> {
+        self.output.next().await
+    }
+
+    /// The exit code. Reads what is left of the output first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when the engine doesn't know the code of a command that ended.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, output may have been skipped.
+    pub async fn code(mut self) -> Result<i64> {
+        while let Some(frame) = self.output.next().await {
+            frame?;
+        }
+        // The output may be closed an instant before the command counts as ended.
+        let mut pause = std::time::Duration::from_millis(1);
+        for _ in 0..14 {
+            if let Some(code) = self.engine.exec_code(&self.id).await? {
+                return Ok(code);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Error::new(ErrorKind::Protocol, "the engine does not tell the command's exit code"))
+    }
+}
+
+impl fmt::Debug for ExecStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecStream").field("id", &self.id).finish_non_exhaustive()
+    }
+}

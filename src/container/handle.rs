@@ -1,0 +1,310 @@
+//! [`Container`]: one that exists, and is removed when it is dropped.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::{ContainerBuilder, CopySource, Exec, Logs, copy, unpack};
+use crate::engine::{ContainerDetails, ContainerState, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::Image;
+use crate::reaper::Guard;
+use crate::spec::{Attachment, ContainerSpec, IntoPort};
+use crate::wait::WaitFor;
+use crate::{IntoAliases, Network};
+
+/// A container, removed with its anonymous volumes when this handle is dropped.
+///
+/// Dropping hands the removal to a thread of castoff's own and returns at once: it needs no
+/// runtime, never panics, and several removals go on at the same time. What a process leaves
+/// when it ends by whatever means is removed as well. [`remove`](Self::remove) is the same with
+/// errors reported, [`keep`](Self::keep) lets the container live on.
+///
+/// Hold the handle as long as the container is needed: in `let _ = builder.start().await?` it is
+/// dropped at once, in `let _guard = ..` at the end of the scope.
+#[must_use = "the container is removed when its handle is dropped"]
+pub struct Container {
+    guard: Arc<Guard>,
+    name: String,
+    spec: Arc<ContainerSpec>,
+    details: RwLock<ContainerDetails>,
+    waits: Option<Vec<WaitFor>>,
+    startup_timeout: Duration,
+}
+
+impl Container {
+    /// Describes a container of this image: `redis:7`, `registry.example.com/team/app@sha256:..`.
+    pub fn builder(image: impl Into<String>) -> ContainerBuilder {
+        ContainerBuilder::new(image.into())
+    }
+
+    pub(super) fn new(
+        guard: Arc<Guard>,
+        name: String,
+        spec: Arc<ContainerSpec>,
+        details: ContainerDetails,
+        waits: Option<Vec<WaitFor>>,
+        startup_timeout: Duration,
+    ) -> Self {
+        Container { guard, name, spec, details: RwLock::new(details), waits, startup_timeout }
+    }
+
+    /// The id, 64 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.guard.id()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The image, as it was asked for.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.spec.image
+    }
+
+    /// The engine it runs on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.guard.engine()
+    }
+
+    /// The address under which a published port is reached from here.
+    ///
+    /// Known since the last start: this asks nobody.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are.
+    pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
+        let port = port.into_port()?;
+        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
+        details.addr(port, self.engine().host()).map_err(|error| self.told(error))
+    }
+
+    /// The container's own address in a network, for the others in it.
+    ///
+    /// Known since the last start or connect: this asks nobody.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it is not part of that network or doesn't run.
+    pub fn ip(&self, network: &Network) -> Result<IpAddr> {
+        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
+        let own = details
+            .networks
+            .iter()
+            .find(|(name, own)| own.network_id == network.id() || *name == network.name());
+        own.and_then(|(_, own)| own.ip).ok_or_else(|| {
+            let networks: Vec<_> = details.networks.keys().map(String::as_str).collect();
+            let message = format!(
+                "the container has no address in network `{}`; it is in: {}",
+                network.name(),
+                networks.join(", ")
+            );
+            self.told(Error::new(ErrorKind::NotFound, message))
+        })
+    }
+
+    /// The address of the container in the engine's default network, for others there.
+    #[must_use]
+    pub fn default_ip(&self) -> Option<IpAddr> {
+        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
+        ["bridge", "podman"].iter().find_map(|name| details.networks.get(*name)?.ip)
+    }
+
+    /// What the engine knows of it now.
+    ///
+    /// # Errors
+    /// When the engine can't be asked or doesn't know the container any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn inspect(&self) -> Result<ContainerDetails> {
+        let details = self.engine().inspect_container(self.id()).await;
+        let details = details.map_err(|error| self.told(error.at("inspect")))?;
+        *self.details.write().unwrap_or_else(PoisonError::into_inner) = details.clone();
+        Ok(details)
+    }
+
+    /// Whether it runs now, and how it ended.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn state(&self) -> Result<ContainerState> {
+        Ok(self.inspect().await?.state)
+    }
+
+    /// What it has written: see [`Logs`].
+    pub fn logs(&self) -> Logs {
+        Logs::new(self.engine().clone(), self.id().to_owned())
+    }
+
+    /// Runs a command in it, given word by word: see [`Exec`].
+    ///
+    /// ```no_run
+    /// # async fn run(cache: castoff::Container) -> castoff::Result<()> {
+    /// let out = cache.exec(["redis-cli", "ping"]).await?;
+    /// assert_eq!(out.stdout, b"PONG\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exec(&self, command: impl IntoIterator<Item = impl Into<String>>) -> Exec {
+        let command = command.into_iter().map(Into::into).collect();
+        Exec::new(self.engine().clone(), self.id().to_owned(), command)
+    }
+
+    /// Copies something into it, running or not. Directories that are missing on the way are
+    /// made; a target that ends in `/` is the directory to copy into.
+    ///
+    /// # Errors
+    /// When the source can't be read or the container can't take it.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, a part may have been copied.
+    pub async fn copy_to(
+        &self,
+        source: impl Into<CopySource>,
+        target: impl AsRef<str>,
+    ) -> Result<()> {
+        let copied = copy::copy_in(self.engine(), self.id(), source.into(), target.as_ref()).await;
+        copied.map_err(|error| self.told(error.at("copy")))
+    }
+
+    /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory.
+    /// Returns where it now is. Nothing in the copy reaches beyond that place, and it is seen
+    /// there only when complete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is nothing at `path`; [`ErrorKind::Io`] when something
+    /// stands in the way here.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, what was copied so far is removed, in the background.
+    pub async fn copy_from(
+        &self,
+        path: impl AsRef<str>,
+        to: impl AsRef<std::path::Path>,
+    ) -> Result<std::path::PathBuf> {
+        let chunks = self.engine().download(self.id(), path.as_ref());
+        let copied = unpack::unpack(chunks, to.as_ref()).await;
+        copied.map_err(|error| self.told(error.at("copy")))
+    }
+
+    /// The content of a file in it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::Io`] when it is not
+    /// a file.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Vec<u8>> {
+        let chunks = self.engine().download(self.id(), path.as_ref());
+        unpack::read_file(chunks).await.map_err(|error| self.told(error.at("copy")))
+    }
+
+    /// Joins a network while it runs, under these aliases.
+    ///
+    /// # Errors
+    /// When the engine refuses, for instance since it is part of that network already.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it may or may not have joined.
+    pub async fn connect(&self, network: &Network, aliases: impl IntoAliases) -> Result<()> {
+        let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
+        let joined = self.engine().connect_network(self.id(), &to).await;
+        joined.map_err(|error| self.told(error.at("connect")))?;
+        self.guard.uses(network.guard());
+        self.inspect().await.map(drop)
+    }
+
+    /// Leaves a network.
+    ///
+    /// # Errors
+    /// When the engine refuses, for instance since it is not part of that network.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it may or may not have left.
+    pub async fn disconnect(&self, network: &Network) -> Result<()> {
+        let left = self.engine().disconnect_network(self.id(), network.id()).await;
+        left.map_err(|error| self.told(error.at("disconnect")))?;
+        self.inspect().await.map(drop)
+    }
+
+    /// Makes an image of its file system as it is now, under a name such as `app:seeded`. The
+    /// container is paused meanwhile. The image is removed when its handle is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a name that is none; whatever the engine says otherwise.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the image is removed if it comes to be.
+    pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
+        let made = Image::commit(self.engine(), self.id(), name.as_ref()).await;
+        made.map_err(|error| self.told(error.at("commit")))
+    }
+
+    /// Lets the container live on after this handle and this program, with the networks and
+    /// volumes of castoff's that it uses. Returns its name.
+    pub fn keep(self) -> String {
+        self.guard.keep();
+        self.name
+    }
+
+    /// Kills and removes it now. A drop does the same and reports nothing.
+    ///
+    /// # Errors
+    /// When the engine could not remove it, after some attempts.
+    ///
+    /// # Cancel safety
+    /// The removal goes on when the future is dropped.
+    pub async fn remove(self) -> Result<()> {
+        self.guard.remove().await.map_err(|error| self.told(error))
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    pub(super) fn spec(&self) -> &ContainerSpec {
+        &self.spec
+    }
+
+    pub(super) fn waits(&self) -> Option<&[WaitFor]> {
+        self.waits.as_deref()
+    }
+
+    pub(super) fn startup_timeout(&self) -> Duration {
+        self.startup_timeout
+    }
+
+    /// What was learned last.
+    pub(super) fn known(&self) -> ContainerDetails {
+        self.details.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn relearn(&self, details: ContainerDetails) {
+        *self.details.write().unwrap_or_else(PoisonError::into_inner) = details;
+    }
+
+    pub(super) fn told(&self, error: Error) -> Error {
+        error.with_image(self.image()).with_container(&self.name)
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container")
+            .field("name", &self.name)
+            .field("image", &self.spec.image)
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

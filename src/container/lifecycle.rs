@@ -1,0 +1,132 @@
+//! Stopping, starting and the like. After every start the ports are learned again.
+
+use std::time::{Duration, Instant};
+
+use super::Container;
+use super::start::learn;
+use crate::error::Result;
+use crate::wait::diagnose;
+
+impl Container {
+    /// Starts it after a [`create`](super::ContainerBuilder::create) or a [`stop`](Self::stop),
+    /// and waits until it is ready. Only what it writes from now on counts for log waits.
+    ///
+    /// # Errors
+    /// As for [`ContainerBuilder::start`](super::ContainerBuilder::start). The container stays.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the container may run without being ready.
+    pub async fn start(&self) -> Result<()> {
+        let outcome = self.engine().start_container(self.id()).await;
+        self.after_start(outcome.map_err(|error| error.at("start"))).await
+    }
+
+    /// Stops it and starts it again, and waits until it is ready. Its free ports may be others
+    /// than before.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the container may or may not run.
+    pub async fn restart(&self) -> Result<()> {
+        let outcome = self.engine().restart_container(self.id(), self.spec().stop_timeout).await;
+        self.after_start(outcome.map_err(|error| error.at("restart"))).await
+    }
+
+    async fn after_start(&self, outcome: Result<()>) -> Result<()> {
+        let began = Instant::now();
+        let ready = async {
+            outcome?;
+            let details = learn(self.engine(), self.id(), self.spec()).await;
+            self.relearn(details.map_err(|error| error.at("inspect"))?);
+            let left = self.startup_timeout().saturating_sub(began.elapsed());
+            self.ready(left, true).await
+        };
+        match ready.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(diagnose(self.engine(), self.id(), self.told(error)).await),
+        }
+    }
+
+    /// Asks it to stop, and kills it when it hasn't after the stop timeout.
+    ///
+    /// # Errors
+    /// When the engine can't stop it. One that is stopped already is no error.
+    ///
+    /// # Cancel safety
+    /// The engine goes on stopping it when the future is dropped.
+    pub async fn stop(&self) -> Result<()> {
+        self.stop_with(self.spec().stop_timeout).await
+    }
+
+    /// Asks it to stop, and kills it when it hasn't after `grace`, in whole seconds, rounded up.
+    ///
+    /// # Errors
+    /// As for [`stop`](Self::stop).
+    ///
+    /// # Cancel safety
+    /// The engine goes on stopping it when the future is dropped.
+    pub async fn stop_within(&self, grace: Duration) -> Result<()> {
+        self.stop_with(Some(grace)).await
+    }
+
+    async fn stop_with(&self, grace: Option<Duration>) -> Result<()> {
+        let stopped = self.engine().stop_container(self.id(), grace).await;
+        stopped.map_err(|error| self.told(error.at("stop")))?;
+        // Nothing is published any more, which need not be asked.
+        let mut details = self.known();
+        details.ports.clear();
+        details.state.running = false;
+        self.relearn(details);
+        Ok(())
+    }
+
+    /// Sends it a signal: `"SIGHUP"`, `"KILL"`, `"15"`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when it doesn't run.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the signal may or may not have been sent.
+    pub async fn kill(&self, signal: impl AsRef<str>) -> Result<()> {
+        let sent = self.engine().kill_container(self.id(), signal.as_ref()).await;
+        sent.map_err(|error| self.told(error.at("kill")))
+    }
+
+    /// Freezes all its processes.
+    ///
+    /// # Errors
+    /// When the engine can't, for instance since it doesn't run.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it may or may not be paused.
+    pub async fn pause(&self) -> Result<()> {
+        let paused = self.engine().pause_container(self.id()).await;
+        paused.map_err(|error| self.told(error.at("pause")))
+    }
+
+    /// Lets it go on after a [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// When the engine can't, for instance since it is not paused.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it may or may not be paused.
+    pub async fn unpause(&self) -> Result<()> {
+        let going = self.engine().unpause_container(self.id()).await;
+        going.map_err(|error| self.told(error.at("unpause")))
+    }
+
+    /// Waits until it ends and returns its exit code. The engine pushes it.
+    ///
+    /// # Errors
+    /// When the connection to the engine is lost.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn wait(&self) -> Result<i64> {
+        let code = self.engine().wait_container(self.id()).await;
+        code.map_err(|error| self.told(error.at("wait")))
+    }
+}

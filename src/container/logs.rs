@@ -1,0 +1,201 @@
+//! [`Logs`]: what a container has written, as frames, lines or text.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_core::Stream;
+use futures_util::StreamExt;
+
+use super::lines::LineSplitter;
+use crate::engine::{Engine, FrameStream, LogFrame, LogRequest, LogStream};
+use crate::error::Result;
+
+/// The output of a container; made by [`Container::logs`](super::Container::logs).
+///
+/// ```no_run
+/// # async fn run(container: castoff::Container) -> castoff::Result<()> {
+/// let mut lines = container.logs().follow().tail(10).lines();
+/// while let Some(line) = lines.next().await {
+///     println!("{}", line?.text);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is asked before `frames()`, `lines()` or `text()`"]
+pub struct Logs {
+    engine: Engine,
+    container: String,
+    request: LogRequest,
+}
+
+impl Logs {
+    pub(super) fn new(engine: Engine, container: String) -> Self {
+        Logs { engine, container, request: LogRequest::all() }
+    }
+
+    /// Goes on with what is written from now on, until the container ends. Default: what there
+    /// is.
+    pub fn follow(mut self) -> Self {
+        self.request.follow = true;
+        self
+    }
+
+    /// Only the standard output. Default: both.
+    pub fn stdout(mut self) -> Self {
+        (self.request.stdout, self.request.stderr) = (true, false);
+        self
+    }
+
+    /// Only the standard error. Default: both.
+    pub fn stderr(mut self) -> Self {
+        (self.request.stdout, self.request.stderr) = (false, true);
+        self
+    }
+
+    /// Only what was written since. Default: everything.
+    pub fn since(mut self, time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        self.request.since = Some((seconds, since.subsec_nanos()));
+        self
+    }
+
+    /// Only the last lines. Default: all.
+    pub fn tail(mut self, lines: u64) -> Self {
+        self.request.tail = Some(lines);
+        self
+    }
+
+    /// Begins each line with the time it was written, as RFC 3339 has it.
+    pub fn timestamps(mut self) -> Self {
+        self.request.timestamps = true;
+        self
+    }
+
+    /// The output in the pieces that the engine sends.
+    pub fn frames(self) -> LogFrames {
+        LogFrames { frames: self.engine.container_logs(&self.container, &self.request) }
+    }
+
+    /// The output in whole lines, each stream by itself.
+    pub fn lines(self) -> LogLines {
+        LogLines { frames: self.frames(), splitter: LineSplitter::default(), ended: false }
+    }
+
+    /// All of it as text, both streams as they come; bytes that are no UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// When the engine can't be asked, or cuts the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn text(self) -> Result<String> {
+        let mut frames = self.frames();
+        let mut bytes = Vec::new();
+        while let Some(frame) = frames.next().await {
+            bytes.extend_from_slice(&frame?.bytes);
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Output in the pieces that the engine sends. A [`Stream`], with a [`next`](Self::next) of its
+/// own.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct LogFrames {
+    frames: FrameStream,
+}
+
+impl LogFrames {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<LogFrame>> {
+        self.frames.next().await
+    }
+}
+
+impl Stream for LogFrames {
+    type Item = Result<LogFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.frames.as_mut().poll_next(context)
+    }
+}
+
+impl fmt::Debug for LogFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogFrames").finish_non_exhaustive()
+    }
+}
+
+/// A line of output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// Where it came from.
+    pub stream: LogStream,
+    /// The line, without its end; bytes that are no UTF-8 are replaced.
+    pub text: String,
+}
+
+impl LogLine {
+    pub(super) fn new(stream: LogStream, bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        LogLine { stream, text: String::from_utf8_lossy(bytes).into_owned() }
+    }
+}
+
+/// Output in whole lines. A [`Stream`], with a [`next`](Self::next) of its own.
+///
+/// A line longer than 1 MiB comes in pieces.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct LogLines {
+    frames: LogFrames,
+    splitter: LineSplitter,
+    ended: bool,
+}
+
+impl LogLines {
+    /// The next line; `None` at the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<LogLine>> {
+        StreamExt::next(self).await
+    }
+}
+
+impl Stream for LogLines {
+    type Item = Result<LogLine>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(line) = self.splitter.next_line() {
+                return Poll::Ready(Some(Ok(line)));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut self.frames).poll_next(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(frame))) => self.splitter.push(&frame),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    self.splitter.finish();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LogLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLines").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,25 @@
+//! Floor 3: containers.
+//!
+//! [`ContainerBuilder`] describes one, [`Container`] is one that runs and is removed when it is
+//! dropped.
+
+mod aliases;
+mod builder;
+mod copy;
+mod exec;
+mod handle;
+mod lifecycle;
+mod lines;
+mod logs;
+mod options;
+mod pack;
+mod run;
+mod start;
+mod unpack;
+
+pub use aliases::IntoAliases;
+pub use builder::ContainerBuilder;
+pub use copy::CopySource;
+pub use exec::{Exec, ExecStream};
+pub use handle::Container;
+pub use logs::{LogFrames, LogLine, LogLines, Logs};

@@ -1,0 +1,209 @@
+//! Tar streams, made as they are sent.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::Path;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
+use tar::{Builder, EntryType, Header};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+
+use super::CopySource;
+use super::copy::Content;
+use crate::error::Result;
+
+pub(super) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The size of the pieces that are sent, and how many may be under way.
+const PIECE: usize = 256 * 1024;
+const UNDER_WAY: usize = 4;
+
+/// Packs a source under `name`, below directories that are made for it.
+pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Result<TarStream> {
+    let CopySource { content, mode, owner } = source;
+    let mut head = Builder::new(Vec::new());
+    let mut path = String::new();
+    for dir in dirs {
+        path.push_str(dir);
+        path.push('/');
+        let mut header = header(EntryType::Directory, 0o755, owner, 0);
+        head.append_data(&mut header, &path, io::empty())?;
+    }
+    path.push_str(name);
+    match content {
+        Content::Bytes(bytes) => {
+            let mut header = header(EntryType::Regular, mode.unwrap_or(0o644), owner, bytes.len() as u64);
+            head.append_data(&mut header, &path, bytes.as_ref())?;
+            let tar = Bytes::from(head.into_inner()?);
+            Ok(Box::pin(stream::once(std::future::ready(Ok(tar)))))
+        }
+        Content::Reader { reader, length } => {
+            let mut header = header(EntryType::Regular, mode.unwrap_or(0o644), owner, length);
+            // The header alone: the content follows from the reader.
+            head.append_data(&mut header, &path, io::empty())?;
+            let head = Bytes::from(std::mem::take(head.get_mut()));
+            Ok(Box::pin(stream::once(std::future::ready(Ok(head))).chain(body(reader, length))))
+        }
+        Content::Path(from) => {
+            let head = std::mem::take(head.get_mut());
+            Ok(pack_path(from.as_path(), head, path, mode, owner).await?)
+        }
+    }
+}
+
+fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(owner.0);
+    header.set_gid(owner.1);
+    header.set_size(size);
+    header.set_mtime(0);
+    header
+}
+
+/// The content of a reader, the padding to a whole block, and the archive's end.
+fn body(
+    reader: Pin<Box<dyn AsyncRead + Send>>,
+    length: u64,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let end = Bytes::from(vec![0; length.next_multiple_of(512).wrapping_sub(length) as usize + 1024]);
+    let content = stream::try_unfold((reader, length), |(mut reader, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut piece = BytesMut::with_capacity(left.min(PIECE as u64) as usize);
+        let read = (&mut reader).take(left).read_buf(&mut piece).await?;
+        if read == 0 {
+            let message = format!("the reader ended {left} bytes before its given length");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        Ok(Some((piece.freeze(), (reader, left - read as u64))))
+    });
+    content.chain(stream::once(std::future::ready(Ok(end))))
+}
+
+/// Walks and reads on a thread for blocking work; the pieces come through a short channel.
+async fn pack_path(
+    from: &Path,
+    head: Vec<u8>,
+    path: String,
+    mode: Option<u32>,
+    owner: (u64, u64),
+) -> io::Result<TarStream> {
+    // Said before anything is sent, with the path that is missing.
+    tokio::fs::symlink_metadata(from)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", from.display())))?;
+    let from = from.to_owned();
+    let (pieces, sent) = mpsc::channel(UNDER_WAY);
+    tokio::task::spawn_blocking(move || {
+        let mut pipe = Pipe { pieces, buffer: BytesMut::from(head.as_slice()) };
+        let packed = walk(&mut pipe, &from, &path, mode, owner);
+        if let Err(error) = packed {
+            // Nobody listens any more when the request has ended.
+            let _ = pipe.pieces.blocking_send(Err(error));
+        }
+    });
+    Ok(Box::pin(stream::unfold(sent, |mut sent| async move {
+        let piece = sent.recv().await?;
+        Some((piece, sent))
+    })))
+}
+
+fn walk(
+    pipe: &mut Pipe,
+    from: &Path,
+    path: &str,
+    mode: Option<u32>,
+    owner: (u64, u64),
+) -> io::Result<()> {
+    let mut tar = Builder::new(&mut *pipe);
+    append(&mut tar, from, path, mode, owner)?;
+    tar.finish()?;
+    drop(tar);
+    pipe.flush()
+}
+
+/// Appends a file, a link, or a directory with what is in it, in the order of names.
+fn append(
+    tar: &mut Builder<&mut Pipe>,
+    from: &Path,
+    path: &str,
+    mode: Option<u32>,
+    owner: (u64, u64),
+) -> io::Result<()> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
+    let metadata = std::fs::symlink_metadata(from).map_err(told)?;
+    let kind = metadata.file_type();
+    if kind.is_symlink() {
+        let mut header = header(EntryType::Symlink, 0o777, owner, 0);
+        return tar.append_link(&mut header, path, std::fs::read_link(from).map_err(told)?);
+    }
+    if kind.is_dir() {
+        let mut header = header(EntryType::Directory, mode_of(&metadata), owner, 0);
+        tar.append_data(&mut header, format!("{path}/"), io::empty())?;
+        let entries: io::Result<Vec<_>> = std::fs::read_dir(from).map_err(told)?.collect();
+        let mut entries = entries.map_err(told)?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_str().ok_or_else(|| {
+                told(io::Error::new(io::ErrorKind::InvalidData, "a name in it is no UTF-8"))
+            })?;
+            append(tar, &entry.path(), &format!("{path}/{name}"), mode, owner)?;
+        }
+        return Ok(());
+    }
+    if !kind.is_file() {
+        return Err(told(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "neither a file, nor a directory, nor a link",
+        )));
+    }
+    let file = File::open(from).map_err(told)?;
+    let size = file.metadata().map_err(told)?.len();
+    let mut header = header(EntryType::Regular, mode.unwrap_or(mode_of(&metadata)), owner, size);
+    let content = BufReader::with_capacity(PIECE, io::Read::take(file, size));
+    tar.append_data(&mut header, path, content)
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o7777
+}
+
+#[cfg(not(unix))]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    if metadata.is_dir() { 0o755 } else { 0o644 }
+}
+
+/// Collects what is written into pieces and sends them.
+struct Pipe {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    buffer: BytesMut,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = self.buffer.split().freeze();
+        self.buffer.reserve(PIECE);
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

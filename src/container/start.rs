@@ -1,0 +1,332 @@
+//! From a builder to a running container, one function per step.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tracing::Instrument;
+
+use super::builder::{LogConsumer, RawEdit};
+use super::copy::{copy_in, split_target};
+use super::{Container, ContainerBuilder, CopySource};
+use crate::engine::{ContainerDetails, Engine, LogRequest, lower};
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::{self, Names};
+use crate::reaper::{Guard, Kind, Worker};
+use crate::spec::{Attachment, ContainerSpec, PullPolicy};
+use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
+
+/// How long an engine may take to show the ports of a container that runs.
+const BINDINGS_LIMIT: Duration = Duration::from_secs(10);
+
+impl ContainerBuilder {
+    /// Creates and starts the container, and waits until it is ready.
+    ///
+    /// One create, one start, one inspect, and the waits; the image is pulled only when the
+    /// engine doesn't have it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] names what was given and can't be used, before anything is
+    /// created. [`ErrorKind::ImageNotFound`], [`ErrorKind::Conflict`] (the name is taken),
+    /// [`ErrorKind::PortTaken`], [`ErrorKind::Exited`] (it ended before it was ready) and
+    /// [`ErrorKind::WaitTimeout`] say what is meant; `Debug` tells the story. Whatever was
+    /// created by then is removed.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, what it had created is removed.
+    pub async fn start(self) -> Result<Container> {
+        let span = tracing::debug_span!("start", image = %self.spec.image);
+        self.start_in_span().instrument(span).await
+    }
+
+    async fn start_in_span(mut self) -> Result<Container> {
+        let plan = self.plan().await?;
+        let limit = self.startup_timeout;
+        let mut left = self.attempts.max(1);
+        loop {
+            left -= 1;
+            let copies = if left == 0 { std::mem::take(&mut self.copies) } else { again(&self.copies) };
+            let began = Instant::now();
+            let error = match plan.attempt(copies, limit).await {
+                Ok(container) => {
+                    let elapsed_ms = began.elapsed().as_millis() as u64;
+                    tracing::debug!(container = container.name(), elapsed_ms, "ready");
+                    return Ok(container);
+                }
+                Err(error) => error,
+            };
+            if left == 0 || error.kind() == ErrorKind::InvalidInput {
+                return Err(error);
+            }
+            tracing::warn!(%error, left, "the container did not start and is tried again");
+        }
+    }
+
+    /// Creates the container with what is copied into it, and leaves it to
+    /// [`Container::start`].
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), up to that step.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, what it had created is removed.
+    pub async fn create(mut self) -> Result<Container> {
+        let plan = self.plan().await?;
+        let copies = std::mem::take(&mut self.copies);
+        let limit = self.startup_timeout;
+        let guard = plan.create(limit).await?;
+        let preparing = plan.prepare(&guard.0, copies, &guard.1);
+        within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard.0))?;
+        Ok(plan.handle(guard.0, ContainerDetails::default(), limit))
+    }
+
+    /// Checks everything that was given, and finds the engine and the image's name there.
+    pub(super) async fn plan(&mut self) -> Result<Plan> {
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        let asked = self.spec.validate()?;
+        for wait in self.waits.iter().flatten() {
+            wait.check()?;
+        }
+        for (source, target) in &self.copies {
+            split_target(source, target)?;
+        }
+        if self.attempts > 1 && self.copies.iter().any(|(source, _)| source.again().is_none()) {
+            return Err(Error::invalid(
+                "startup attempts",
+                "a reader can be copied once only, so there can be one attempt only",
+            ));
+        }
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => Engine::connect().await?,
+        };
+        let names = image::resolve(engine.config(), &self.spec.image, asked)?;
+        Ok(Plan {
+            engine,
+            spec: Arc::new(self.spec.clone()),
+            names,
+            pull: self.pull,
+            waits: self.waits.clone(),
+            raw: self.raw.clone(),
+            log_consumers: self.log_consumers.clone(),
+            uses: self.uses.clone(),
+        })
+    }
+}
+
+fn again(copies: &[(CopySource, String)]) -> Vec<(CopySource, String)> {
+    copies.iter().filter_map(|(s, target)| Some((s.again()?, target.clone()))).collect()
+}
+
+/// A builder whose values have been checked.
+pub(super) struct Plan {
+    pub(super) engine: Engine,
+    spec: Arc<ContainerSpec>,
+    names: Names,
+    pull: PullPolicy,
+    waits: Option<Vec<WaitFor>>,
+    raw: Vec<RawEdit>,
+    log_consumers: Vec<LogConsumer>,
+    uses: Vec<Arc<Guard>>,
+}
+
+impl Plan {
+    async fn attempt(
+        &self,
+        copies: Vec<(CopySource, String)>,
+        limit: Duration,
+    ) -> Result<Container> {
+        let (guard, later) = self.create(limit).await?;
+        let began = Instant::now();
+        let up = async {
+            self.prepare(&guard, copies, &later).await?;
+            self.start_created(&guard).await?;
+            self.learn(&guard).await
+        };
+        let details = match within(limit, "start", up).await {
+            Ok(details) => details,
+            Err(error) => return Err(self.story(error, &guard).await),
+        };
+        let left = limit.saturating_sub(began.elapsed());
+        let container = self.handle(guard, details, limit);
+        self.feed_consumers(container.id());
+        if let Err(error) = container.ready(left, false).await {
+            return Err(self.story(error, container.guard()).await);
+        }
+        Ok(container)
+    }
+
+    /// Creates the container, pulling its image first where that is due.
+    pub(super) async fn create(&self, limit: Duration) -> Result<(Arc<Guard>, Vec<Attachment>)> {
+        let told = |error: Error| error.at("create").with_image(&self.names.asked);
+        let platform = self.spec.platform.as_ref().map(ToString::to_string);
+        let pull = || image::pull(&self.engine, &self.names, platform.as_deref());
+        if self.pull == PullPolicy::Always {
+            pull().await.map_err(told)?;
+        }
+        let create = || within(limit, "create", self.create_once());
+        let error = match create().await {
+            Ok(created) => return Ok(created),
+            Err(error) => error,
+        };
+        let retried = if image::is_missing(&error) {
+            if self.pull == PullPolicy::Never {
+                return Err(told(image::not_there(&self.names, "the pull policy is `Never`")));
+            }
+            pull().await.map_err(told)?;
+            create().await
+        } else if error.kind() == ErrorKind::Conflict && Worker::start()?.is_busy() {
+            Worker::start()?.settled().await;
+            create().await
+        } else {
+            Err(error)
+        };
+        let named = |error: Error| match &self.spec.name {
+            Some(name) => error.with_container(name),
+            None => error,
+        };
+        retried.map_err(|error| named(told(error)))
+    }
+
+    /// On the worker, so that dropping the future can't leave a container that nobody owns.
+    async fn create_once(&self) -> Result<(Arc<Guard>, Vec<Attachment>)> {
+        let engine = self.engine.clone();
+        let (spec, raw, uses) = (self.spec.clone(), self.raw.clone(), self.uses.clone());
+        let image = self.names.used.familiar();
+        let creating = async move {
+            let guard = Guard::arm(&engine, Kind::Container)?;
+            for other in &uses {
+                guard.uses(other);
+            }
+            let name = spec.name.as_deref().unwrap_or(guard.resource());
+            let labels = guard.labels();
+            let (reach, api) = (engine.reach(), engine.api_version());
+            let mut creation = lower(&spec, name, &image, &labels, reach, api);
+            for edit in &raw {
+                edit(&mut creation.body);
+            }
+            match engine.create_container(&creation).await {
+                Ok(id) => {
+                    guard.created(&id);
+                    Ok((Arc::new(guard), creation.later))
+                }
+                Err(error) => {
+                    guard.refused(&error);
+                    Err(error)
+                }
+            }
+        };
+        Worker::start()?.run(creating).await?
+    }
+
+    /// Copies what is to be copied and joins what networks the create call had no room for.
+    pub(super) async fn prepare(
+        &self,
+        guard: &Guard,
+        copies: Vec<(CopySource, String)>,
+        later: &[Attachment],
+    ) -> Result<()> {
+        for (source, target) in copies {
+            copy_in(&self.engine, guard.id(), source, &target).await.map_err(|e| e.at("copy"))?;
+        }
+        for attachment in later {
+            let joined = self.engine.connect_network(guard.id(), attachment).await;
+            joined.map_err(|error| error.at("connect"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn start_created(&self, guard: &Guard) -> Result<()> {
+        let outcome = self.engine.start_container(guard.id()).await;
+        let outcome = match outcome {
+            Err(error) if error.kind() == ErrorKind::PortTaken && Worker::start()?.is_busy() => {
+                // It may be one of ours, on its way out.
+                Worker::start()?.settled().await;
+                self.engine.start_container(guard.id()).await
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| error.at("start"))
+    }
+
+    /// One inspect; more only while the engine runs the container and doesn't show its ports.
+    async fn learn(&self, guard: &Guard) -> Result<ContainerDetails> {
+        learn(&self.engine, guard.id(), &self.spec).await.map_err(|error| error.at("inspect"))
+    }
+
+    fn handle(&self, guard: Arc<Guard>, details: ContainerDetails, limit: Duration) -> Container {
+        let name = self.spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
+        Container::new(guard, name, self.spec.clone(), details, self.waits.clone(), limit)
+    }
+
+    /// Attached right after the start and read from the log's beginning: nothing is lost.
+    fn feed_consumers(&self, id: &str) {
+        if self.log_consumers.is_empty() {
+            return;
+        }
+        let mut frames = self.engine.container_logs(id, &LogRequest::follow());
+        let consumers = self.log_consumers.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(frame)) = frames.next().await {
+                for consumer in &consumers {
+                    consumer(frame.clone());
+                }
+            }
+        });
+    }
+
+    fn told(&self, error: Error, guard: &Guard) -> Error {
+        let name = self.spec.name.as_deref().unwrap_or(guard.resource());
+        error.with_image(&self.names.asked).with_container(name)
+    }
+
+    async fn story(&self, error: Error, guard: &Guard) -> Error {
+        let error = self.told(error, guard);
+        match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::Connection => error,
+            _ => diagnose(&self.engine, guard.id(), error).await,
+        }
+    }
+}
+
+/// Inspects until published ports are shown, or there is nothing to wait for.
+pub(super) async fn learn(
+    engine: &Engine,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<ContainerDetails> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        let details = engine.inspect_container(id).await?;
+        let bound = spec.ports.keys().all(|port| details.ports.contains_key(port));
+        if bound || !details.state.running || began.elapsed() > BINDINGS_LIMIT {
+            return Ok(details);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    step: &'static str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("the container was not up after {limit:?}");
+        Err(Error::new(ErrorKind::Timeout, message).at(step))
+    })
+}
+
+impl Container {
+    /// Waits for what the builder asked for.
+    pub(super) async fn ready(&self, limit: Duration, restarted: bool) -> Result<()> {
+        let Some(waits) = self.waits() else { return Ok(()) };
+        let engine = self.engine().clone();
+        let target = WaitTarget::new(engine, self.image().to_owned(), self.known(), restarted);
+        until_ready(&target, waits, limit).await
+    }
+}

@@ -1,0 +1,169 @@
+//! Archives from a container, unpacked as they come and confined to where they should go.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use futures_util::StreamExt;
+use tar::{Archive, EntryType};
+use tokio::sync::mpsc;
+
+use crate::error::{Error, ErrorKind, Result};
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// Unpacks the one file or directory in an archive as `to`, or into `to` where that is a
+/// directory. Returns where it now is.
+///
+/// It is unpacked beside its place and moved there when complete, so that nothing half-made is
+/// ever seen there, and nothing in the archive can reach beyond.
+pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
+    let to = to.to_owned();
+    through_blocking(chunks, move |source| {
+        let (parent, name) = if to.is_dir() {
+            (to.clone(), None)
+        } else {
+            let parent = to.parent().filter(|p| !p.as_os_str().is_empty());
+            (parent.unwrap_or(Path::new(".")).to_owned(), to.file_name())
+        };
+        let staging = Staging::make(&parent)?;
+        let top = extract(source, &staging.0)?;
+        let place = parent.join(name.unwrap_or(top.as_os_str()));
+        if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} exists already", place.display()),
+            ));
+        }
+        std::fs::rename(staging.0.join(&top), &place)?;
+        Ok(place)
+    })
+    .await
+}
+
+/// Reads the one file in an archive.
+pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
+    through_blocking(chunks, |source| {
+        let mut archive = Archive::new(source);
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            if entry.header().entry_type() == EntryType::Regular {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes)?;
+                return Ok(bytes);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))
+    })
+    .await
+}
+
+/// Unpacks below `root` and returns the name of the one thing at the top.
+fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
+    let mut archive = Archive::new(source);
+    let mut top: Option<PathBuf> = None;
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let refuse = |why: &str| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("`{}` {why}", path.display()))
+        };
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
+            EntryType::Continuous | EntryType::GNUSparse => {}
+            // Sockets, pipes and devices mean nothing outside of the container.
+            _ => continue,
+        }
+        let first = path.components().find(|part| !matches!(part, std::path::Component::CurDir));
+        let Some(std::path::Component::Normal(first)) = first else {
+            return Err(refuse("leaves the place that is copied to"));
+        };
+        match &top {
+            Some(top) if top.as_os_str() != first => return Err(refuse("is not what was asked for")),
+            Some(_) => {}
+            None => top = Some(PathBuf::from(first)),
+        }
+        if !entry.unpack_in(root)? {
+            return Err(refuse("leaves the place that is copied to"));
+        }
+    }
+    top.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is empty"))
+}
+
+/// A directory beside the target, removed with all that is left in it.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn make(parent: &Path) -> io::Result<Staging> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
+        std::fs::create_dir(&path)?;
+        Ok(Staging(path))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Feeds a stream to blocking code on a thread of its own.
+async fn through_blocking<T: Send + 'static>(
+    mut chunks: Chunks,
+    work: impl FnOnce(ChunkReader) -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let (feed, source) = mpsc::channel(4);
+    let reader = ChunkReader { source, current: Bytes::new() };
+    let working = tokio::task::spawn_blocking(move || work(reader));
+    let mut failure = None;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => Ok(chunk),
+            Err(error) => {
+                let broken = io::Error::from(io::ErrorKind::ConnectionAborted);
+                failure = Some(error);
+                Err(broken)
+            }
+        };
+        if feed.send(chunk).await.is_err() || failure.is_some() {
+            break;
+        }
+    }
+    drop(feed);
+    let outcome = working.await.map_err(|error| Error::other("copying failed").with_source(error))?;
+    match (failure, outcome) {
+        (Some(error), _) => Err(error),
+        (None, Ok(value)) => Ok(value),
+        (None, Err(error)) => {
+            Err(Error::new(ErrorKind::Io, "failed to copy out of the container").with_source(error))
+        }
+    }
+}
+
+struct ChunkReader {
+    source: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.source.blocking_recv() {
+                Some(chunk) => self.current = chunk?,
+                None => return Ok(0),
+            }
+        }
+        let size = self.current.len().min(into.len());
+        self.current.copy_to_slice(&mut into[..size]);
+        Ok(size)
+    }
+}
+
+#[cfg(test)]
+#[path = "unpack_tests.rs"]
+mod tests;

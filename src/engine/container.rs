@@ -1,0 +1,352 @@
+//! Containers: the pure lowering from a [`ContainerSpec`] to the create body, and the calls.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerConfig, ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig,
+    HostConfig, Mount as MountBody, MountType, NetworkingConfig, PortBinding, ResourcesUlimits,
+    RestartPolicy as RestartBody, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use super::failure::{convert, lift};
+use super::reach::Reach;
+use super::{ApiVersion, ContainerDetails, Engine};
+use crate::error::Result;
+use crate::spec::{
+    Attachment, ContainerSpec, HealthTest, Healthcheck, HostBinding, Mount, MountKind,
+    RestartPolicy,
+};
+
+/// The body of the engine's create call, bollard's type: what
+/// [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw) hands to its closure.
+pub type CreateBody = ContainerCreateBody;
+
+/// What is sent to create a container.
+#[derive(Clone, Debug)]
+pub(crate) struct Creation {
+    pub(crate) name: String,
+    pub(crate) platform: Option<String>,
+    pub(crate) body: CreateBody,
+    /// Networks that have to be joined by calls of their own before the start.
+    pub(crate) later: Vec<Attachment>,
+}
+
+/// From a checked spec to what is sent. Pure: the same input gives the same output.
+///
+/// Engines below API 1.44 take one network in the create call; the others are left in
+/// [`Creation::later`].
+pub(crate) fn lower(
+    spec: &ContainerSpec,
+    name: &str,
+    image: &str,
+    labels: &[(String, String)],
+    reach: Reach,
+    api: ApiVersion,
+) -> Creation {
+    let at_create = if api >= ApiVersion::new(1, 44) { spec.networks.len() } else { 1 };
+    let (first, later) = spec.networks.split_at(at_create.min(spec.networks.len()));
+    let mut all_labels: HashMap<_, _> =
+        spec.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    all_labels.extend(labels.iter().cloned());
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        hostname: spec.hostname.clone(),
+        user: spec.user.clone(),
+        working_dir: spec.working_dir.clone(),
+        env: some_list(spec.env.iter().map(|(key, value)| format!("{key}={value}"))),
+        cmd: spec.command.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        tty: spec.tty.then_some(true),
+        exposed_ports: some_list(spec.ports.keys().map(ToString::to_string)),
+        labels: Some(all_labels),
+        stop_signal: spec.stop_signal.clone(),
+        stop_timeout: spec.stop_timeout.map(whole_seconds),
+        healthcheck: spec.healthcheck.as_ref().map(healthcheck),
+        networking_config: (!first.is_empty()).then(|| NetworkingConfig {
+            endpoints_config: Some(
+                first.iter().map(|a| (a.network.clone(), endpoint_settings(a))).collect(),
+            ),
+        }),
+        host_config: Some(host_config(spec, reach)),
+        ..ContainerCreateBody::default()
+    };
+    Creation {
+        name: name.to_owned(),
+        platform: spec.platform.as_ref().map(ToString::to_string),
+        body,
+        later: later.to_vec(),
+    }
+}
+
+fn host_config(spec: &ContainerSpec, reach: Reach) -> HostConfig {
+    let resources = &spec.resources;
+    let network_mode = spec
+        .network_mode
+        .as_ref()
+        .map(ToString::to_string)
+        .or_else(|| spec.networks.first().map(|first| first.network.clone()));
+    HostConfig {
+        memory: resources.memory.map(signed),
+        memory_swap: resources.memory_swap,
+        nano_cpus: resources.nano_cpus.map(signed),
+        pids_limit: resources.pids_limit,
+        shm_size: resources.shm_size.map(signed),
+        ulimits: some_list(resources.ulimits.iter().map(|limit| ResourcesUlimits {
+            name: Some(limit.name.clone()),
+            soft: Some(limit.soft),
+            hard: Some(limit.hard),
+        })),
+        network_mode,
+        // Never absent: Docker 29 cuts the connection at start without it.
+        port_bindings: Some(
+            spec.ports.iter().map(|(p, b)| (p.to_string(), Some(vec![binding(b, reach)]))).collect(),
+        ),
+        mounts: some_list(spec.mounts.iter().filter_map(mount)),
+        tmpfs: some_map(spec.mounts.iter().filter_map(tmpfs)),
+        restart_policy: restart_policy(spec.restart),
+        cap_add: some_list(spec.cap_add.iter().cloned()),
+        cap_drop: some_list(spec.cap_drop.iter().cloned()),
+        security_opt: some_list(spec.security_options.iter().cloned()),
+        privileged: spec.privileged.then_some(true),
+        init: spec.init.then_some(true),
+        readonly_rootfs: spec.read_only.then_some(true),
+        dns: some_list(spec.dns.iter().map(ToString::to_string)),
+        extra_hosts: some_list(spec.extra_hosts.iter().map(|(host, ip)| format!("{host}:{ip}"))),
+        sysctls: some_map(spec.sysctls.iter().map(|(k, v)| (k.clone(), v.clone()))),
+        ..HostConfig::default()
+    }
+}
+
+/// Loopback is what the default says; where that could not be reached from here, the address
+/// that can be is bound instead.
+fn binding(binding: &HostBinding, reach: Reach) -> PortBinding {
+    let ip = if binding.ip.is_loopback() && !reach.bind.is_loopback() { reach.bind } else { binding.ip };
+    PortBinding {
+        host_ip: Some(ip.to_string()),
+        host_port: Some(binding.port.map(|port| port.to_string()).unwrap_or_default()),
+    }
+}
+
+fn mount(mount: &Mount) -> Option<MountBody> {
+    let (typ, source) = match &mount.kind {
+        MountKind::Bind { source } => (MountType::BIND, source.to_string_lossy().into_owned()),
+        MountKind::Volume { name } => (MountType::VOLUME, name.clone()),
+        _ => return None,
+    };
+    Some(MountBody {
+        target: Some(mount.target.clone()),
+        source: Some(source),
+        typ: Some(typ),
+        read_only: mount.read_only.then_some(true),
+        ..MountBody::default()
+    })
+}
+
+fn tmpfs(mount: &Mount) -> Option<(String, String)> {
+    let MountKind::Tmpfs { size, mode } = &mount.kind else { return None };
+    let mut options = Vec::new();
+    options.extend(mount.read_only.then(|| "ro".to_owned()));
+    options.extend(size.map(|bytes| format!("size={bytes}")));
+    options.extend(mode.map(|mode| format!("mode={mode:o}")));
+    Some((mount.target.clone(), options.join(",")))
+}
+
+fn restart_policy(policy: RestartPolicy) -> Option<RestartBody> {
+    let (name, retries) = match policy {
+        RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        RestartPolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+        RestartPolicy::OnFailure { max_retries } => {
+            (RestartPolicyNameEnum::ON_FAILURE, max_retries.map(i64::from))
+        }
+        RestartPolicy::No => return None,
+    };
+    Some(RestartBody { name: Some(name), maximum_retry_count: retries })
+}
+
+fn healthcheck(check: &Healthcheck) -> HealthConfig {
+    let nanos = |d: Option<Duration>| d.map(|d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+    let test = match &check.test {
+        HealthTest::Exec(argv) => {
+            std::iter::once("CMD".to_owned()).chain(argv.iter().cloned()).collect()
+        }
+        HealthTest::Shell(script) => vec!["CMD-SHELL".to_owned(), script.clone()],
+        HealthTest::Disabled => vec!["NONE".to_owned()],
+    };
+    HealthConfig {
+        test: Some(test),
+        interval: nanos(check.interval),
+        timeout: nanos(check.timeout),
+        retries: check.retries.map(i64::from),
+        start_period: nanos(check.start_period),
+        start_interval: nanos(check.start_interval),
+    }
+}
+
+pub(super) fn endpoint_settings(attachment: &Attachment) -> EndpointSettings {
+    let ipam = attachment.ip.map(|ip| match ip {
+        IpAddr::V4(ip) => EndpointIpamConfig {
+            ipv4_address: Some(ip.to_string()),
+            ..EndpointIpamConfig::default()
+        },
+        IpAddr::V6(ip) => EndpointIpamConfig {
+            ipv6_address: Some(ip.to_string()),
+            ..EndpointIpamConfig::default()
+        },
+    });
+    EndpointSettings {
+        aliases: some_list(attachment.aliases.iter().cloned()),
+        ipam_config: ipam,
+        ..EndpointSettings::default()
+    }
+}
+
+pub(super) fn some_list<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
+}
+
+pub(super) fn some_map(
+    items: impl Iterator<Item = (String, String)>,
+) -> Option<HashMap<String, String>> {
+    let items: HashMap<_, _> = items.collect();
+    (!items.is_empty()).then_some(items)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Whole seconds, rounded up: a limit never becomes shorter than what was asked for.
+pub(super) fn whole_seconds(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    signed(duration.as_secs().saturating_add(up))
+}
+
+fn seconds32(duration: Duration) -> i32 {
+    i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
+}
+
+impl Engine {
+    /// Creates a container and returns its id. Never pulls.
+    pub(crate) async fn create_container(&self, creation: &Creation) -> Result<String> {
+        let mut options = CreateContainerOptionsBuilder::new().name(&creation.name);
+        if let Some(platform) = &creation.platform {
+            options = options.platform(platform);
+        }
+        self.docker()
+            .create_container(Some(options.build()), creation.body.clone())
+            .await
+            .map(|created| created.id)
+            .map_err(lift("create the container"))
+    }
+
+    pub(crate) async fn start_container(&self, id: &str) -> Result<()> {
+        self.docker().start_container(id, None).await.map_err(lift("start the container"))
+    }
+
+    pub(crate) async fn inspect_container(&self, id: &str) -> Result<ContainerDetails> {
+        let answer = self
+            .docker()
+            .inspect_container(id, None)
+            .await
+            .map_err(lift("inspect the container"))?;
+        Ok(ContainerDetails::read(answer, self.reach()))
+    }
+
+    /// `grace` is how long the process has before it is killed; the engine's default is 10 s.
+    pub(crate) async fn stop_container(&self, id: &str, grace: Option<Duration>) -> Result<()> {
+        let mut options = StopContainerOptionsBuilder::new();
+        if let Some(grace) = grace {
+            options = options.t(seconds32(grace));
+        }
+        self.patient()
+            .stop_container(id, Some(options.build()))
+            .await
+            .map_err(lift("stop the container"))
+    }
+
+    pub(crate) async fn restart_container(&self, id: &str, grace: Option<Duration>) -> Result<()> {
+        let mut options = RestartContainerOptionsBuilder::new();
+        if let Some(grace) = grace {
+            options = options.t(seconds32(grace));
+        }
+        self.patient()
+            .restart_container(id, Some(options.build()))
+            .await
+            .map_err(lift("restart the container"))
+    }
+
+    pub(crate) async fn kill_container(&self, id: &str, signal: &str) -> Result<()> {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        self.docker().kill_container(id, Some(options)).await.map_err(lift("signal the container"))
+    }
+
+    pub(crate) async fn pause_container(&self, id: &str) -> Result<()> {
+        self.docker().pause_container(id).await.map_err(lift("pause the container"))
+    }
+
+    pub(crate) async fn unpause_container(&self, id: &str) -> Result<()> {
+        self.docker().unpause_container(id).await.map_err(lift("unpause the container"))
+    }
+
+    /// Kills and removes a container with its anonymous volumes.
+    pub(crate) async fn remove_container(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        self.patient()
+            .remove_container(id, Some(options))
+            .await
+            .map_err(lift("remove the container"))
+    }
+
+    /// The exit code, once the container is not running; the engine pushes it.
+    pub(crate) async fn wait_container(&self, id: &str) -> Result<i64> {
+        use bollard::errors::Error as BollardError;
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let docker = self.patient();
+        let mut answers = std::pin::pin!(docker.wait_container(id, Some(options)));
+        match answers.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // bollard reports every code but 0 as an error.
+            Some(Err(BollardError::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(convert("wait for the container", error)),
+            None => Err(convert(
+                "wait for the container",
+                BollardError::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+            )),
+        }
+    }
+
+    /// Makes an image of a container's file system and returns its id.
+    pub(crate) async fn commit_container(
+        &self,
+        id: &str,
+        repository: &str,
+        tag: &str,
+        labels: &[(String, String)],
+    ) -> Result<String> {
+        let options = CommitContainerOptionsBuilder::new()
+            .container(id)
+            .repo(repository)
+            .tag(tag)
+            .pause(true)
+            .build();
+        let config = ContainerConfig {
+            labels: some_map(labels.iter().cloned()),
+            ..ContainerConfig::default()
+        };
+        let answer = self.patient().commit_container(options, config).await;
+        answer.map(|made| made.id).map_err(lift("commit the container"))
+    }
+}
+
+#[cfg(test)]
+#[path = "container_tests.rs"]
+mod tests;

@@ -1,0 +1,261 @@
+//! [`ContainerDetails`]: what an inspect tells, in castoff's own types.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, PortMap,
+};
+
+use super::reach::Reach;
+use super::timestamp::unix_time;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::Port;
+
+/// What the engine knows of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerDetails {
+    /// The id, 64 hexadecimal digits.
+    pub id: String,
+    /// The name, without a leading slash.
+    pub name: String,
+    /// The image it was created from, as it was named then.
+    pub image: String,
+    /// Whether it runs, and how it ended.
+    pub state: ContainerState,
+    /// Published ports, and the addresses under which they are reached from here.
+    pub ports: BTreeMap<Port, Vec<SocketAddr>>,
+    /// Ports that the image or the builder exposes.
+    pub exposed: Vec<Port>,
+    /// The networks it is part of, by name.
+    pub networks: BTreeMap<String, NetworkEndpoint>,
+    /// Its environment, as `KEY=value`.
+    pub env: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it has a healthcheck, from the image or from the builder.
+    pub has_healthcheck: bool,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    pub(crate) healthcheck_test: Vec<String>,
+    pub(crate) host_network: bool,
+    pub(crate) started: Option<(i64, u32)>,
+}
+
+/// Whether a container runs, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainerState {
+    /// The engine's word for it: `created`, `running`, `paused`, `restarting`, `exited`, `dead`.
+    pub status: String,
+    /// Whether its process runs; a paused one does.
+    pub running: bool,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// The exit code of its last run; 0 while it has none.
+    pub exit_code: i64,
+    /// Whether the kernel ended it for want of memory.
+    pub oom_killed: bool,
+    /// What the engine said when it could not start it.
+    pub error: String,
+    /// Its health, where it has a healthcheck.
+    pub health: Option<Health>,
+    /// What its last health check printed.
+    pub health_output: Option<String>,
+}
+
+/// The result of a container's healthcheck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Health {
+    /// Not decided yet.
+    Starting,
+    /// The last check passed.
+    Healthy,
+    /// As many checks as are allowed failed in a row.
+    Unhealthy,
+}
+
+/// A container's place in a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkEndpoint {
+    /// The network's id.
+    pub network_id: String,
+    /// The container's IPv4 address there, else its IPv6 one; none while it doesn't run.
+    pub ip: Option<IpAddr>,
+    /// The network's gateway.
+    pub gateway: Option<IpAddr>,
+    /// The names under which others in the network find it.
+    pub aliases: Vec<String>,
+}
+
+impl ContainerDetails {
+    /// The address of a published port; `host` is where a container in the host's own network
+    /// is reached.
+    pub(crate) fn addr(&self, port: Port, host: IpAddr) -> Result<SocketAddr> {
+        if self.host_network {
+            return Ok(SocketAddr::new(host, port.number()));
+        }
+        if let Some(address) = self.ports.get(&port).and_then(|found| found.first()) {
+            return Ok(*address);
+        }
+        let list = |ports: Vec<String>| match ports.is_empty() {
+            true => "none".to_owned(),
+            false => ports.join(", "),
+        };
+        let published = list(self.ports.keys().map(ToString::to_string).collect());
+        let mut message = format!("port {port} is not published; published: {published}");
+        if self.exposed.contains(&port) && self.state.running {
+            message.push_str("; the image exposes it");
+        }
+        let hint = match self.state.running {
+            true => format!("publish it with `.with_port({})`", port.number()),
+            false => "the container is not running, so none of its ports is".to_owned(),
+        };
+        Err(Error::new(ErrorKind::PortNotExposed, message).with_hint(hint))
+    }
+
+    pub(super) fn read(answer: ContainerInspectResponse, reach: Reach) -> Self {
+        let config = answer.config.unwrap_or_default();
+        let settings = answer.network_settings.unwrap_or_default();
+        let state = answer.state.unwrap_or_default();
+        let started = state.started_at.as_deref().and_then(unix_time);
+        let mode = answer.host_config.and_then(|host| host.network_mode);
+        let test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
+        ContainerDetails {
+            id: answer.id.unwrap_or_default(),
+            name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+            image: config.image.unwrap_or_default(),
+            state: read_state(state),
+            ports: read_ports(settings.ports.unwrap_or_default(), reach),
+            exposed: config
+                .exposed_ports
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|port| port.parse().ok())
+                .collect(),
+            networks: read_networks(settings.networks.unwrap_or_default()),
+            env: config.env.unwrap_or_default(),
+            labels: config.labels.unwrap_or_default().into_iter().collect(),
+            has_healthcheck: !test.is_empty() && test.first().is_some_and(|kind| kind != "NONE"),
+            tty: config.tty.unwrap_or_default(),
+            healthcheck_test: test,
+            host_network: mode.as_deref() == Some("host"),
+            started,
+        }
+    }
+}
+
+fn read_state(state: bollard::models::ContainerState) -> ContainerState {
+    let health = state.health.unwrap_or_default();
+    ContainerState {
+        status: state.status.unwrap_or(ContainerStateStatusEnum::EMPTY).to_string(),
+        running: state.running.unwrap_or_default(),
+        paused: state.paused.unwrap_or_default(),
+        exit_code: state.exit_code.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
+        error: state.error.unwrap_or_default(),
+        health: match health.status {
+            Some(HealthStatusEnum::STARTING) => Some(Health::Starting),
+            Some(HealthStatusEnum::HEALTHY) => Some(Health::Healthy),
+            Some(HealthStatusEnum::UNHEALTHY) => Some(Health::Unhealthy),
+            _ => None,
+        },
+        health_output: health.log.and_then(|mut log| log.pop()).and_then(|last| last.output),
+    }
+}
+
+/// One address per binding, IPv4 before IPv6: an engine may list both, with different ports.
+fn read_ports(ports: PortMap, reach: Reach) -> BTreeMap<Port, Vec<SocketAddr>> {
+    let read_binding = |binding: bollard::models::PortBinding| {
+        let port = binding.host_port?.parse().ok().filter(|port| *port != 0)?;
+        let bound = binding.host_ip.filter(|ip| !ip.is_empty());
+        let ip = match bound.and_then(|ip| ip.parse::<IpAddr>().ok()) {
+            // An address of its own is where it is reached, if that is near at all.
+            Some(ip) if !ip.is_unspecified() && (ip != reach.bind || ip != reach.address) => {
+                if ip.is_loopback() && !reach.address.is_loopback() { reach.address } else { ip }
+            }
+            Some(IpAddr::V6(_)) if reach.address.is_ipv4() => return None,
+            _ => reach.address,
+        };
+        Some(SocketAddr::new(ip, port))
+    };
+    ports
+        .into_iter()
+        .filter_map(|(port, bindings)| {
+            let mut found: Vec<_> =
+                bindings.unwrap_or_default().into_iter().filter_map(read_binding).collect();
+            found.sort_by_key(|address| address.is_ipv6());
+            Some((port.parse().ok()?, found))
+        })
+        .filter(|(_, found)| !found.is_empty())
+        .collect()
+}
+
+fn read_networks(
+    networks: std::collections::HashMap<String, bollard::models::EndpointSettings>,
+) -> BTreeMap<String, NetworkEndpoint> {
+    let address = |text: Option<String>| text.and_then(|text| text.parse::<IpAddr>().ok());
+    networks
+        .into_iter()
+        .map(|(name, settings)| {
+            let mut aliases = settings.aliases.unwrap_or_default();
+            aliases.extend(settings.dns_names.unwrap_or_default());
+            aliases.sort();
+            aliases.dedup();
+            let endpoint = NetworkEndpoint {
+                network_id: settings.network_id.unwrap_or_default(),
+                ip: address(settings.ip_address).or_else(|| address(settings.global_ipv6_address)),
+                gateway: address(settings.gateway).or_else(|| address(settings.ipv6_gateway)),
+                aliases,
+            };
+            (name, endpoint)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: Reach = Reach {
+        bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    };
+
+    fn ports(json: &str, reach: Reach) -> BTreeMap<Port, Vec<SocketAddr>> {
+        read_ports(serde_json::from_str(json).unwrap(), reach)
+    }
+
+    fn tcp(port: u16) -> Port {
+        Port::tcp(port).unwrap()
+    }
+
+    #[test]
+    fn the_address_is_the_one_that_works_from_here() {
+        let both = r#"{"80/tcp":[{"HostIp":"::","HostPort":"2"},{"HostIp":"0.0.0.0","HostPort":"1"}]}"#;
+        let found = ports(both, LOCAL);
+        assert_eq!(found[&tcp(80)], vec!["127.0.0.1:1".parse().unwrap()]);
+        let far = Reach { bind: IpAddr::from([0, 0, 0, 0]), address: IpAddr::from([192, 0, 2, 1]) };
+        let found = ports(both, far);
+        assert_eq!(found[&tcp(80)], vec!["192.0.2.1:1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_binding_to_an_address_of_its_own_keeps_it() {
+        let found = ports(r#"{"80/tcp":[{"HostIp":"127.0.0.2","HostPort":"9"}]}"#, LOCAL);
+        assert_eq!(found[&tcp(80)], vec!["127.0.0.2:9".parse().unwrap()]);
+    }
+
+    #[test]
+    fn exposed_but_not_published_is_no_port_yet() {
+        assert!(ports(r#"{"80/tcp":null,"81/tcp":[],"x":null}"#, LOCAL).is_empty());
+        assert!(ports(r#"{"80/tcp":[{"HostIp":"","HostPort":"0"}]}"#, LOCAL).is_empty());
+        assert_eq!(
+            ports(r#"{"80/tcp":[{"HostIp":"","HostPort":"7"}]}"#, LOCAL)[&tcp(80)],
+            vec!["127.0.0.1:7".parse().unwrap()]
+        );
+    }
+}

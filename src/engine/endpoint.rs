@@ -1,0 +1,133 @@
+//! [`Endpoint`]: where an engine listens.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where an engine listens, as `DOCKER_HOST` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// A unix socket: `unix:///var/run/docker.sock`.
+    Unix(PathBuf),
+    /// Plain TCP: `tcp://127.0.0.1:2375`. The port is 2375 when none is given.
+    Tcp {
+        /// Host name or address, an IPv6 one without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+impl Endpoint {
+    /// The socket's path, for an endpoint that is a unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        match self {
+            Endpoint::Unix(path) => Some(path),
+            Endpoint::Tcp { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
+            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    /// Reads `unix://PATH`, `tcp://HOST[:PORT]`, `http://HOST[:PORT]` or an absolute path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for what is none of these, [`ErrorKind::Unsupported`] for
+    /// `https`, `ssh`, `npipe` and `fd` endpoints.
+    fn from_str(text: &str) -> Result<Self> {
+        if text.starts_with('/') {
+            return Ok(Endpoint::Unix(PathBuf::from(text)));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(Error::invalid(
+                "engine endpoint",
+                format!("`{text}` is neither `unix://PATH` nor `tcp://HOST:PORT`"),
+            ));
+        };
+        match scheme {
+            "unix" if rest.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(rest))),
+            "unix" => Err(Error::invalid(
+                "engine endpoint",
+                format!("`{text}`: the socket's path must be absolute"),
+            )),
+            "tcp" | "http" => parse_authority(rest.trim_end_matches('/')),
+            "https" | "ssh" | "npipe" | "fd" => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("engine endpoint `{text}`: `{scheme}` is not supported yet"),
+            )),
+            _ => Err(Error::invalid(
+                "engine endpoint",
+                format!("`{text}`: unknown scheme `{scheme}`"),
+            )),
+        }
+    }
+}
+
+fn parse_authority(authority: &str) -> Result<Endpoint> {
+    let bad = |why: &str| Error::invalid("engine endpoint", format!("`tcp://{authority}`: {why}"));
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(|| bad("the `[` is never closed"))?;
+        (host, rest.strip_prefix(':'))
+    } else {
+        match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        }
+    };
+    if host.is_empty() || host.contains(['/', '@', ' ']) {
+        return Err(bad("no host name that could be used"));
+    }
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| bad("the port is not a number up to 65535"))?,
+        None => 2375,
+    };
+    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for text in ["unix:///run/docker.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:9", "tcp://h:1"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+        assert_eq!("/x.sock".parse::<Endpoint>().unwrap(), Endpoint::Unix("/x.sock".into()));
+        assert_eq!("tcp://h".parse::<Endpoint>().unwrap().to_string(), "tcp://h:2375");
+        assert_eq!("http://h:80/".parse::<Endpoint>().unwrap().to_string(), "tcp://h:80");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, kind, word) in [
+            ("docker.sock", ErrorKind::InvalidInput, "neither"),
+            ("unix://run/x", ErrorKind::InvalidInput, "absolute"),
+            ("tcp://:1", ErrorKind::InvalidInput, "host name"),
+            ("tcp://h:99999", ErrorKind::InvalidInput, "65535"),
+            ("tcp://[::1", ErrorKind::InvalidInput, "closed"),
+            ("gopher://x", ErrorKind::InvalidInput, "gopher"),
+            ("ssh://me@h", ErrorKind::Unsupported, "ssh"),
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err();
+            assert_eq!(error.kind(), kind, "{text}");
+            assert!(error.to_string().contains(word), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The event stream, as far as waits need it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_core::Stream;
+use futures_util::StreamExt;
+
+use super::failure::convert;
+use super::{Engine, Health};
+use crate::error::Result;
+
+/// What can happen to a container that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HealthEvent {
+    Health(Health),
+    Ended,
+}
+
+impl Engine {
+    /// Changes of a container's health, and its end, from `since` on (seconds and nanoseconds
+    /// since 1970): nothing that happened between an inspect and this call is lost.
+    pub(crate) fn health_events(
+        &self,
+        id: &str,
+        since: (i64, u32),
+    ) -> Pin<Box<dyn Stream<Item = Result<HealthEvent>> + Send>> {
+        let filters = HashMap::from([
+            ("type".to_owned(), vec!["container".to_owned()]),
+            ("container".to_owned(), vec![id.to_owned()]),
+            ("event".to_owned(), vec!["health_status".to_owned(), "die".to_owned()]),
+        ]);
+        let options = EventsOptionsBuilder::new()
+            .since(&format!("{}.{:09}", since.0, since.1))
+            .filters(&filters)
+            .build();
+        let events = self.patient().events(Some(options));
+        Box::pin(events.filter_map(|event| {
+            let event = match event {
+                Ok(event) => event.action.as_deref().and_then(read).map(Ok),
+                Err(error) => Some(Err(convert("follow the engine's events", error))),
+            };
+            std::future::ready(event)
+        }))
+    }
+}
+
+fn read(action: &str) -> Option<HealthEvent> {
+    match action.split_once(':').map(|(kind, rest)| (kind, rest.trim())) {
+        Some(("health_status", "healthy")) => Some(HealthEvent::Health(Health::Healthy)),
+        Some(("health_status", "unhealthy")) => Some(HealthEvent::Health(Health::Unhealthy)),
+        Some(("health_status", "starting")) => Some(HealthEvent::Health(Health::Starting)),
+        _ if action == "die" || action == "died" => Some(HealthEvent::Ended),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_read_as_docker_and_podman_write_them() {
+        assert_eq!(read("health_status: healthy"), Some(HealthEvent::Health(Health::Healthy)));
+        assert_eq!(read("health_status: unhealthy"), Some(HealthEvent::Health(Health::Unhealthy)));
+        assert_eq!(read("die"), Some(HealthEvent::Ended));
+        assert_eq!(read("died"), Some(HealthEvent::Ended));
+        assert_eq!(read("exec_die"), None);
+    }
+}

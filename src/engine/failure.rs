@@ -1,0 +1,99 @@
+//! From bollard's errors to castoff's: the kind, the status, and the words of the engine.
+
+use bollard::errors::Error as BollardError;
+
+use crate::error::{Error, ErrorKind};
+
+/// Turns an error of a call into one of ours. `doing` reads on after "failed to".
+pub(super) fn lift(doing: &'static str) -> impl FnOnce(BollardError) -> Error {
+    move |error| convert(doing, error)
+}
+
+pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
+    match error {
+        BollardError::DockerResponseServerError { status_code, message } => {
+            let message = message.trim();
+            let error = Error::new(
+                kind_of(status_code, message),
+                format!("failed to {doing}: {message}"),
+            );
+            error.with_status(status_code)
+        }
+        BollardError::DockerStreamError { error } => Error::new(
+            kind_of(500, &error),
+            format!("failed to {doing}: {}", error.trim()),
+        ),
+        BollardError::RequestTimeoutError => {
+            Error::new(ErrorKind::Timeout, format!("failed to {doing}: the engine did not answer"))
+        }
+        BollardError::IOError { err } => connection(doing).with_source(err),
+        BollardError::HyperResponseError { err } => connection(doing).with_source(err),
+        error @ (BollardError::JsonDataError { .. } | BollardError::JsonSerdeError { .. }) => {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("failed to {doing}: the engine's answer makes no sense"),
+            )
+            .with_source(error)
+        }
+        error => {
+            Error::new(ErrorKind::Engine, format!("failed to {doing}")).with_source(error)
+        }
+    }
+}
+
+fn connection(doing: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Connection,
+        format!("failed to {doing}: the connection to the engine failed"),
+    )
+}
+
+/// Engines give few status codes and much prose; the prose is matched only where no code tells.
+fn kind_of(status: u16, message: &str) -> ErrorKind {
+    let says = |part: &str| message.contains(part);
+    if says("port is already allocated")
+        || says("address already in use")
+        || says("failed to bind host port")
+    {
+        return ErrorKind::PortTaken;
+    }
+    if says("OCI runtime") || says("executable file not found") || says("failed to create shim") {
+        return ErrorKind::Exited;
+    }
+    match status {
+        404 => ErrorKind::NotFound,
+        409 => ErrorKind::Conflict,
+        501 => ErrorKind::Unsupported,
+        _ => ErrorKind::Engine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_decides_unless_the_words_say_more() {
+        let answer = |status_code, message: &str| {
+            convert(
+                "start the container",
+                BollardError::DockerResponseServerError { status_code, message: message.into() },
+            )
+        };
+        assert_eq!(answer(404, "No such container: x").kind(), ErrorKind::NotFound);
+        assert_eq!(answer(409, "Conflict").kind(), ErrorKind::Conflict);
+        let taken = answer(500, "Bind for 127.0.0.1:80 failed: port is already allocated");
+        assert_eq!(taken.kind(), ErrorKind::PortTaken);
+        assert_eq!(taken.status(), Some(500));
+        let words = "OCI runtime create failed: exec: \"nope\": executable file not found in $PATH";
+        assert_eq!(answer(400, words).kind(), ErrorKind::Exited);
+        assert_eq!(answer(500, "oops").kind(), ErrorKind::Engine);
+    }
+
+    #[test]
+    fn a_cut_connection_keeps_its_cause() {
+        let error = convert("list images", std::io::Error::other("gone").into());
+        assert_eq!(error.kind(), ErrorKind::Connection);
+        assert!(format!("{error:?}").contains("caused by: gone"));
+    }
+}

@@ -1,0 +1,246 @@
+//! [`Engine`]: the connection, and what was learned of the other side once.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use tokio::sync::OnceCell;
+
+use super::dialer::Dialer;
+use super::reach::Reach;
+use super::{Endpoint, discovery, failure};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The limit for calls whose answer the engine may take its time over: pulls, stops, commits.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A connection to a container engine: Docker, or Podman's Docker-compatible service.
+///
+/// A cheap clone of one shared value. Every builder uses the process-wide engine that
+/// [`Engine::connect`] gives, unless it is told otherwise with `.on(&engine)`.
+///
+/// No connection is kept open between calls, so an engine value may be used from any number of
+/// runtimes, and outlives each of them.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    docker: Docker,
+    endpoint: Endpoint,
+    kind: EngineKind,
+    version: String,
+    api: ApiVersion,
+    os: String,
+    architecture: String,
+    reach: Reach,
+    config: Config,
+}
+
+/// What sort of engine answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// Docker, or something that can't be told from it.
+    Docker,
+    /// Podman's Docker-compatible service.
+    Podman,
+}
+
+/// A version of the Engine API, as in `1.41`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ApiVersion {
+    /// The part before the dot.
+    pub major: u32,
+    /// The part after it.
+    pub minor: u32,
+}
+
+impl ApiVersion {
+    /// `ApiVersion::new(1, 41)` is API 1.41.
+    #[must_use]
+    pub const fn new(major: u32, minor: u32) -> Self {
+        ApiVersion { major, minor }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(ApiVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Engine {
+    /// The process-wide engine, connected by the first call from [`Config::from_env`].
+    ///
+    /// Looks at `CASTOFF_ENGINE`, then `DOCKER_HOST`, then the current docker context, and then
+    /// tries the known sockets: Docker's (rootful, rootless, Desktop), Podman's, Colima's,
+    /// OrbStack's and Rancher Desktop's. The first that answers is taken. What is set explicitly
+    /// is the only one tried.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoEngine`] when nothing answers; the message lists every candidate and why
+    /// it was refused. A failure is not remembered: the next call looks again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect() -> Result<Engine> {
+        static PROCESS: OnceCell<Engine> = OnceCell::const_new();
+        PROCESS.get_or_try_init(|| Engine::connect_with(Config::from_env())).await.cloned()
+    }
+
+    /// A connection of its own, with settings of its own.
+    ///
+    /// # Errors
+    /// As for [`Engine::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect_with(config: Config) -> Result<Engine> {
+        discovery::discover(config).await
+    }
+
+    /// A connection to one endpoint: `unix:///path` or `tcp://host:port`. All other settings
+    /// come from the environment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be read, [`ErrorKind::NoEngine`]
+    /// when nothing answers there.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect_to(endpoint: &str) -> Result<Engine> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let mut config = Config::from_env();
+        config.engine = Some(endpoint.to_string());
+        Engine::connect_with(config).await
+    }
+
+    /// Whether it is Docker or Podman.
+    #[must_use]
+    pub fn kind(&self) -> EngineKind {
+        self.0.kind
+    }
+
+    /// The engine's own version, such as `20.10.24`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// The newest API version that the engine speaks.
+    #[must_use]
+    pub fn api_version(&self) -> ApiVersion {
+        self.0.api
+    }
+
+    /// The operating system that containers run on, such as `linux`.
+    #[must_use]
+    pub fn os(&self) -> &str {
+        &self.0.os
+    }
+
+    /// The architecture of the engine's machine, such as `amd64`.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        &self.0.architecture
+    }
+
+    /// Where the engine listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The settings this connection was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The address under which ports published by this engine are reached from here:
+    /// `127.0.0.1` for an engine on this machine.
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
+        self.0.reach.address
+    }
+
+    /// The escape hatch: bollard's client, on the same dialer.
+    ///
+    /// What is created through it has no owner and is never cleaned up. bollard's version is
+    /// not covered by castoff's own semantic versioning.
+    #[must_use]
+    pub fn bollard(&self) -> &Docker {
+        &self.0.docker
+    }
+
+    pub(super) fn docker(&self) -> &Docker {
+        &self.0.docker
+    }
+
+    /// The same client for calls that may take as long as they take. Cancelling is the limit.
+    pub(super) fn patient(&self) -> Docker {
+        self.0.docker.clone().with_timeout(PATIENCE)
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        self.0.reach
+    }
+
+    /// Asks an endpoint who it is: one call, which is also the ping.
+    pub(super) async fn open(endpoint: Endpoint, limit: Duration, config: Config) -> Result<Engine> {
+        let dialer = Dialer::new(endpoint.clone());
+        let transport = move |request: BollardRequest| {
+            let dialer = dialer.clone();
+            async move { dialer.send(request).await }
+        };
+        // bollard wants an address to build URLs from; the dialer looks at the path only.
+        let docker = Docker::connect_with_custom_transport(
+            transport,
+            Some("http://engine"),
+            120,
+            API_DEFAULT_VERSION,
+        )
+        .map_err(failure::lift("set up the connection"))?;
+        let version = tokio::time::timeout(limit, docker.version())
+            .await
+            .map_err(|_| Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")))?
+            .map_err(failure::lift("ask for the version"))?;
+        let components = version.components.unwrap_or_default();
+        let podman = components.iter().any(|part| part.name.starts_with("Podman"));
+        let api = version.api_version.as_deref().and_then(ApiVersion::parse).ok_or_else(|| {
+            Error::new(ErrorKind::Protocol, "what answers there is no container engine")
+        })?;
+        let reach = Reach::of(&endpoint, &config).await?;
+        Ok(Engine(Arc::new(Inner {
+            docker,
+            endpoint,
+            kind: if podman { EngineKind::Podman } else { EngineKind::Docker },
+            version: version.version.unwrap_or_default(),
+            api,
+            os: version.os.unwrap_or_default(),
+            architecture: version.arch.unwrap_or_default(),
+            reach,
+            config,
+        })))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("endpoint", &self.0.endpoint)
+            .field("kind", &self.0.kind)
+            .field("version", &self.0.version)
+            .field("api", &self.0.api)
+            .finish_non_exhaustive()
+    }
+}

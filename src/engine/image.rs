@@ -1,0 +1,99 @@
+//! Images: pulling and looking.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use futures_core::Stream;
+use futures_util::StreamExt;
+
+use super::auth::Login;
+use super::failure::{convert, lift};
+use super::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::ImageRef;
+
+/// One step of a pull, as the engine reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PullEvent {
+    /// The layer in question, by its short id; none for the image as a whole.
+    pub layer: Option<String>,
+    /// The engine's words: `Downloading`, `Extracting`, `Pull complete` and so on.
+    pub status: String,
+    /// Bytes done of this step.
+    pub current: Option<u64>,
+    /// Bytes of this step in all.
+    pub total: Option<u64>,
+}
+
+impl Engine {
+    /// Pulls an image. The stream ends with the pull; an error in it is the pull's failure.
+    pub(crate) fn pull_image(
+        &self,
+        image: &ImageRef,
+        platform: Option<&str>,
+        login: Option<Login>,
+    ) -> Pin<Box<dyn Stream<Item = Result<PullEvent>> + Send>> {
+        let name = format!("{}/{}", image.registry(), image.repository());
+        let tag = image.digest().map_or_else(|| image.tag_or_latest().to_owned(), str::to_owned);
+        let mut options = CreateImageOptionsBuilder::new().from_image(&name).tag(&tag);
+        if let Some(platform) = platform {
+            options = options.platform(platform);
+        }
+        let events = self.patient().create_image(
+            Some(options.build()),
+            None,
+            login.map(Login::into_header),
+        );
+        Box::pin(events.map(|event| match event {
+            Ok(event) => read_event(event),
+            Err(error) => Err(convert("pull the image", error)),
+        }))
+    }
+
+    /// Whether the engine has the image.
+    pub(crate) async fn has_image(&self, name: &str) -> Result<bool> {
+        match self.docker().inspect_image(name).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let error = convert("look for the image", error);
+                if error.status() == Some(404) { Ok(false) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Ids of the images with this label, as `key=value`.
+    pub(crate) async fn images_labelled(&self, label: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed = self.docker().list_images(Some(options)).await.map_err(lift("list images"))?;
+        Ok(listed.into_iter().map(|image| image.id).collect())
+    }
+
+    /// Removes an image by id or name.
+    pub(crate) async fn remove_image(&self, name: &str) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        let removed = self.patient().remove_image(name, Some(options), None).await;
+        removed.map(drop).map_err(lift("remove the image"))
+    }
+}
+
+fn read_event(event: CreateImageInfo) -> Result<PullEvent> {
+    let progress = event.progress_detail.unwrap_or_default();
+    let known = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    match (event.status, event.id) {
+        // An answer with neither is `{"error": ..}` without the detail that Docker adds.
+        (None, None) => Err(Error::new(
+            ErrorKind::Pull,
+            "failed to pull the image: the engine reported an error without saying which",
+        )),
+        (status, layer) => Ok(PullEvent {
+            layer,
+            status: status.unwrap_or_default(),
+            current: known(progress.current),
+            total: known(progress.total).filter(|total| *total > 0),
+        }),
+    }
+}

@@ -1,0 +1,43 @@
+//! Floor 1: the engine behind the SDK, one file per noun of the Engine API.
+//!
+//! [`Engine`] finds and holds the connection. This is the only floor that knows `bollard`; the
+//! floors above see castoff's own types. The one way through is [`Engine::bollard`], with
+//! [`CreateBody`] for [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw).
+
+mod archive;
+mod auth;
+mod container;
+mod context;
+mod details;
+mod dialer;
+mod discovery;
+mod endpoint;
+mod events;
+mod exec;
+mod failure;
+mod handle;
+mod image;
+mod list;
+mod logs;
+mod network;
+mod reach;
+mod timestamp;
+mod volume;
+
+pub use container::CreateBody;
+pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
+pub use endpoint::Endpoint;
+pub use exec::ExecOutput;
+pub use handle::{ApiVersion, Engine, EngineKind};
+pub use image::PullEvent;
+pub use list::{ContainerSummary, Containers};
+pub use logs::{LogFrame, LogStream};
+
+pub(crate) use auth::Login;
+pub(crate) use container::{Creation, lower};
+pub(crate) use events::HealthEvent;
+pub(crate) use exec::{ExecRequest, ExecSession};
+pub(crate) use logs::{FrameStream, LogRequest};
+#[cfg(test)]
+pub(crate) use logs::test_frame;
+pub(crate) use reach::Reach;

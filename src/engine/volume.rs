@@ -1,0 +1,51 @@
+//! Volumes: the calls.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder};
+
+use super::Engine;
+use super::container::some_map;
+use super::failure::lift;
+use crate::error::Result;
+use crate::spec::VolumeSpec;
+
+impl Engine {
+    /// Creates a volume and returns its labels. Creating one that exists is no error for an
+    /// engine: it answers with the one that is there, so the labels tell whose it is.
+    pub(crate) async fn create_volume(
+        &self,
+        spec: &VolumeSpec,
+        name: &str,
+        labels: &[(String, String)],
+    ) -> Result<BTreeMap<String, String>> {
+        let own = spec.labels.iter().map(|(k, v)| (k.clone(), v.clone()));
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            driver: spec.driver.clone(),
+            driver_opts: some_map(spec.options.iter().map(|(k, v)| (k.clone(), v.clone()))),
+            labels: some_map(own.chain(labels.iter().cloned())),
+            ..VolumeCreateRequest::default()
+        };
+        let made = self.docker().create_volume(request).await;
+        made.map(|made| made.labels.into_iter().collect()).map_err(lift("create the volume"))
+    }
+
+    pub(crate) async fn remove_volume(&self, name: &str) -> Result<()> {
+        let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+        self.docker()
+            .remove_volume(name, Some(options))
+            .await
+            .map_err(lift("remove the volume"))
+    }
+
+    /// Names of the volumes with this label, as `key=value`.
+    pub(crate) async fn volumes_labelled(&self, label: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let listed =
+            self.docker().list_volumes(Some(options)).await.map_err(lift("list volumes"))?;
+        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+    }
+}

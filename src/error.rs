@@ -1,0 +1,348 @@
+//! [`Error`]: opaque, with a [kind](ErrorKind) to match on and the story to read.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What castoff's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// What went wrong, told in full.
+///
+/// * [`kind`](Error::kind) is what a program matches on.
+/// * `Display` is one line: this level only, with the cause left to
+///   [`source`](StdError::source), so that `{:#}` of `anyhow` and its like print nothing twice.
+/// * `Debug`, which `unwrap` and tests that return `Result` print, is the whole story: image,
+///   container, step, wait condition and what its last probe saw, exit code, the last log lines,
+///   a hint where we know one, and the chain of causes.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<u16>,
+    story: Story,
+    cause: Option<Cause>,
+}
+
+#[derive(Default)]
+struct Story {
+    image: Option<String>,
+    container: Option<String>,
+    step: Option<&'static str>,
+    condition: Option<String>,
+    last_probe: Option<String>,
+    exit_code: Option<i64>,
+    oom_killed: bool,
+    log_tail: Vec<String>,
+    hint: Option<String>,
+}
+
+/// The kinds of [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value given to castoff can't be used; the message names the field.
+    InvalidInput,
+    /// No container engine answered; the message lists what was tried.
+    NoEngine,
+    /// The connection to the engine failed or was cut during a call.
+    Connection,
+    /// The engine refused a call or failed; see [`Error::status`].
+    Engine,
+    /// The engine's answer could not be understood.
+    Protocol,
+    /// The image does not exist, neither on the engine nor in its registry.
+    ImageNotFound,
+    /// The registry refused access to the image.
+    ImageDenied,
+    /// A pull failed for another reason.
+    Pull,
+    /// The container, network, volume or path does not exist.
+    NotFound,
+    /// Something of that name exists already, or its state forbids the call.
+    Conflict,
+    /// A host port that was asked for is in use.
+    PortTaken,
+    /// The container does not publish that port.
+    PortNotExposed,
+    /// The container ended while it was waited for, or its command could not be started.
+    Exited,
+    /// A wait condition did not come true in time.
+    WaitTimeout,
+    /// Something else took longer than it may.
+    Timeout,
+    /// This engine can't do that.
+    Unsupported,
+    /// Reading or writing on this side failed.
+    Io,
+    /// Anything else, from a closure or a strategy of the user's.
+    Other,
+}
+
+impl Error {
+    /// An error with a kind and a message, for wait strategies and modules written elsewhere.
+    ///
+    /// The message is a lower-case fragment without a full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            story: Story::default(),
+            cause: None,
+        }))
+    }
+
+    /// An error of kind [`ErrorKind::Other`].
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Other, message)
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let (field, message) = (field.into(), message.into());
+        Self::new(ErrorKind::InvalidInput, format!("invalid {field}: {message}"))
+    }
+
+    /// Adds the error that caused this one.
+    #[must_use]
+    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds a hint for the reader: what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.story.hint = Some(hint.into());
+        self
+    }
+
+    /// The kind of error, to match on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status of the engine's answer, where the engine answered with an error.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The image in question, as it was asked for.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.0.story.image.as_deref()
+    }
+
+    /// The name of the container in question.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        self.0.story.container.as_deref()
+    }
+
+    /// The step that failed: `create`, `copy`, `start`, `inspect`, `wait` and so on.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        self.0.story.step
+    }
+
+    /// The wait condition that did not come true.
+    #[must_use]
+    pub fn condition(&self) -> Option<&str> {
+        self.0.story.condition.as_deref()
+    }
+
+    /// What the wait condition's last probe saw.
+    #[must_use]
+    pub fn last_probe(&self) -> Option<&str> {
+        self.0.story.last_probe.as_deref()
+    }
+
+    /// The exit code of the container or command, where it ended.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i64> {
+        self.0.story.exit_code
+    }
+
+    /// Whether the kernel ended the container for want of memory.
+    #[must_use]
+    pub fn oom_killed(&self) -> bool {
+        self.0.story.oom_killed
+    }
+
+    /// The container's last log lines, at most 20.
+    #[must_use]
+    pub fn log_tail(&self) -> &[String] {
+        &self.0.story.log_tail
+    }
+
+    /// What to do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.story.hint.as_deref()
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_image(mut self, image: impl Into<String>) -> Self {
+        self.0.story.image.get_or_insert(image.into());
+        self
+    }
+
+    pub(crate) fn with_container(mut self, name: impl Into<String>) -> Self {
+        self.0.story.container.get_or_insert(name.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, step: &'static str) -> Self {
+        self.0.story.step.get_or_insert(step);
+        self
+    }
+
+    pub(crate) fn with_condition(mut self, condition: impl Into<String>) -> Self {
+        self.0.story.condition.get_or_insert(condition.into());
+        self
+    }
+
+    pub(crate) fn with_last_probe(mut self, seen: Option<String>) -> Self {
+        if self.0.story.last_probe.is_none() {
+            self.0.story.last_probe = seen;
+        }
+        self
+    }
+
+    pub(crate) fn with_exit(mut self, code: i64, oom_killed: bool) -> Self {
+        self.0.story.exit_code = Some(code);
+        self.0.story.oom_killed = oom_killed;
+        self
+    }
+
+    pub(crate) fn with_log_tail(mut self, lines: Vec<String>) -> Self {
+        if self.0.story.log_tail.is_empty() {
+            self.0.story.log_tail = lines;
+        }
+        self
+    }
+
+    pub(crate) fn is_engine_answer(&self) -> bool {
+        self.0.status.is_some()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { message, status, story, .. } = &*self.0;
+        f.write_str(message)?;
+        let mut row = |name: &str, value: Option<String>| match value {
+            Some(value) => write!(f, "\n  {name:<11} {}", value.replace('\n', "\n              ")),
+            None => Ok(()),
+        };
+        row("image:", story.image.clone())?;
+        row("container:", story.container.clone())?;
+        row("step:", story.step.map(str::to_owned))?;
+        row("condition:", story.condition.clone())?;
+        row("last probe:", story.last_probe.clone())?;
+        let oom = if story.oom_killed { " (out of memory: killed by the kernel)" } else { "" };
+        row("exit code:", story.exit_code.map(|code| format!("{code}{oom}")))?;
+        row("status:", status.map(|s| s.to_string()))?;
+        if !story.log_tail.is_empty() {
+            f.write_str("\n  last log lines:")?;
+            for line in &story.log_tail {
+                write!(f, "\n    | {line}")?;
+            }
+        }
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        match &story.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "input or output failed").with_source(error)
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn story() -> Error {
+        Error::new(ErrorKind::WaitTimeout, "container was not ready after 2s")
+            .with_image("redis:7")
+            .with_container("castoff-a-1")
+            .at("wait")
+            .with_condition("log \"ready\" once")
+            .with_last_probe(Some("3 lines, no match".into()))
+            .with_exit(137, true)
+            .with_log_tail(vec!["starting".into(), "oops".into()])
+            .with_source(std::io::Error::other("connection reset"))
+            .with_hint("raise the limit")
+    }
+
+    #[test]
+    fn display_is_this_level_only_and_debug_is_the_whole_story() {
+        assert_eq!(story().to_string(), "container was not ready after 2s");
+        insta::assert_snapshot!(format!("{:?}", story()), @r#"
+        container was not ready after 2s
+          image:      redis:7
+          container:  castoff-a-1
+          step:       wait
+          condition:  log "ready" once
+          last probe: 3 lines, no match
+          exit code:  137 (out of memory: killed by the kernel)
+          last log lines:
+            | starting
+            | oops
+          caused by: connection reset
+          hint: raise the limit
+        "#);
+    }
+
+    #[test]
+    fn what_is_nearest_to_the_failure_is_not_overwritten() {
+        let error = story().at("start").with_image("other").with_container("other");
+        assert_eq!((error.step(), error.image()), (Some("wait"), Some("redis:7")));
+        assert_eq!(error.container(), Some("castoff-a-1"));
+    }
+
+    #[test]
+    fn an_error_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+    }
+}

@@ -1,0 +1,292 @@
+//! Pulling: once per image and process however many ask, with patience for what may pass.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::StreamExt;
+use tokio::sync::{broadcast, watch};
+use tracing::Instrument;
+
+use super::Names;
+use crate::engine::{Endpoint, Engine, PullEvent};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reaper::Worker;
+use crate::spec::ImageRef;
+
+/// Pauses before further attempts at a pull that failed for a reason that may pass.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(4)];
+
+type Key = (Endpoint, String, Option<String>);
+type Outcome = Option<std::result::Result<(), Failure>>;
+
+/// A pull under way; errors are told to everybody who waits, and so are plain values.
+#[derive(Clone)]
+struct Shared {
+    outcome: watch::Receiver<Outcome>,
+    events: broadcast::Sender<PullEvent>,
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    cause: Option<String>,
+}
+
+static UNDER_WAY: Mutex<Option<HashMap<Key, Shared>>> = Mutex::new(None);
+
+fn under_way() -> MutexGuard<'static, Option<HashMap<Key, Shared>>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Pulls an image, or joins the pull of it that is under way.
+///
+/// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
+pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
+    let span = tracing::debug_span!("pull", image = %names.used);
+    let shared = join(engine, &names.used, platform)?;
+    finish(shared.outcome, names).instrument(span).await
+}
+
+/// As [`pull`], with what happens meanwhile.
+pub(super) fn pull_with_progress(
+    engine: &Engine,
+    names: Names,
+    platform: Option<&str>,
+) -> Result<PullProgress> {
+    let shared = join(engine, &names.used, platform)?;
+    let events = shared.events.subscribe();
+    let outcome = Box::pin(async move { finish(shared.outcome, &names).await });
+    let events = futures_util::stream::unfold(events, |mut events| async move {
+        loop {
+            match events.recv().await {
+                Ok(event) => return Some((event, events)),
+                // A slow reader misses some progress, and nothing else.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    });
+    let tail = futures_util::stream::once(outcome).filter_map(|outcome| async { outcome.err().map(Err) });
+    Ok(PullProgress { events: Box::pin(events.map(Ok).chain(tail)) })
+}
+
+async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<()> {
+    let lost = |_| Error::other("the pull was lost with its thread");
+    let outcome = outcome.wait_for(Option::is_some).await.map_err(lost)?.clone();
+    match outcome {
+        Some(Err(failure)) => Err(failure.into_error(names)),
+        _ => Ok(()),
+    }
+}
+
+fn join(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Result<Shared> {
+    let worker = Worker::start()?;
+    let key: Key =
+        (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned));
+    let mut table = under_way();
+    let table = table.get_or_insert_default();
+    if let Some(shared) = table.get(&key) {
+        return Ok(shared.clone());
+    }
+    let (done, outcome) = watch::channel(None);
+    let (events, _) = broadcast::channel(1024);
+    let shared = Shared { outcome, events: events.clone() };
+    table.insert(key.clone(), shared.clone());
+    let (engine, image) = (engine.clone(), image.clone());
+    let platform = platform.map(str::to_owned);
+    worker.submit(async move {
+        let result = attempts(&engine, &image, platform.as_deref(), &events).await;
+        // Out of the table first: whoever asks from now on is told anew.
+        under_way().get_or_insert_default().remove(&key);
+        let _ = done.send(Some(result.map_err(Failure::of)));
+    });
+    Ok(shared)
+}
+
+async fn attempts(
+    engine: &Engine,
+    image: &ImageRef,
+    platform: Option<&str>,
+    events: &broadcast::Sender<PullEvent>,
+) -> Result<()> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let login = engine.login_for(image.registry()).await;
+        let mut steps = engine.pull_image(image, platform, login);
+        let mut outcome = Ok(());
+        while let Some(step) = steps.next().await {
+            match step {
+                // Nobody may be listening.
+                Ok(event) => drop(events.send(event)),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        match (outcome, pauses.next()) {
+            (Ok(()), _) => return Ok(()),
+            (Err(error), Some(pause)) if may_pass(&error) => {
+                tracing::warn!(%image, %error, "the pull failed and is tried again");
+                tokio::time::sleep(*pause).await;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+}
+
+/// Registries and engines say little by status and much in words; a wrong guess costs a few
+/// seconds, not correctness.
+fn may_pass(error: &Error) -> bool {
+    if matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout) {
+        return true;
+    }
+    if kind_of(error) != ErrorKind::Pull {
+        return false;
+    }
+    let text = error.to_string().to_ascii_lowercase();
+    let passing = [
+        "toomanyrequests", "too many requests", "timeout", "timed out", "connection reset",
+        "connection refused", "unexpected eof", "temporary failure", "tls handshake",
+        "received unexpected http status: 5", "service unavailable", "bad gateway", "i/o timeout",
+    ];
+    error.status() == Some(429) || passing.iter().any(|words| text.contains(words))
+}
+
+fn kind_of(error: &Error) -> ErrorKind {
+    let text = error.to_string().to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    if matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Protocol) {
+        return error.kind();
+    }
+    // Docker Hub answers "denied" for what does not exist as well as for what is private.
+    if says(&["manifest unknown", "not found", "does not exist", "no such image", "name unknown"]) {
+        return ErrorKind::ImageNotFound;
+    }
+    if says(&["unauthorized", "denied", "authentication required", "no basic auth"]) {
+        return ErrorKind::ImageDenied;
+    }
+    ErrorKind::Pull
+}
+
+impl Failure {
+    fn of(error: Error) -> Self {
+        Failure {
+            kind: kind_of(&error),
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            cause: std::error::Error::source(&error).map(ToString::to_string),
+        }
+    }
+
+    fn into_error(self, names: &Names) -> Error {
+        let message = format!("{} ({})", self.message, tried(names));
+        let mut error = Error::new(self.kind, message).at("pull").with_image(&names.asked);
+        if let Some(cause) = self.cause {
+            error = error.with_source(cause);
+        }
+        let hint = self.hint.or_else(|| match self.kind {
+            ErrorKind::ImageDenied => Some(format!("`docker login {}` first", names.used.registry())),
+            ErrorKind::Pull | ErrorKind::Connection => Some(
+                "is the registry reachable? CASTOFF_IMAGE_PREFIX names a mirror".to_owned(),
+            ),
+            _ => None,
+        });
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+fn tried(names: &Names) -> String {
+    format!("asked for `{}`, tried `{}`", names.asked, names.used)
+}
+
+/// The engine doesn't have an image that it needs; other things can be missing with the same
+/// status.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    error.status() == Some(404)
+        && (text.contains("no such image") || text.contains("image not known"))
+}
+
+/// The image is not there, and may not be pulled.
+pub(crate) fn not_there(names: &Names, why: &str) -> Error {
+    let message = format!("the engine does not have the image and {why} ({})", tried(names));
+    Error::new(ErrorKind::ImageNotFound, message).with_image(&names.asked)
+}
+
+/// What happens during a pull; made by [`Pull::progress`](super::Pull::progress). A [`Stream`],
+/// with a [`next`](Self::next) of its own. It ends with the pull; an error is the pull's failure.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct PullProgress {
+    events: Pin<Box<dyn Stream<Item = Result<PullEvent>> + Send>>,
+}
+
+impl PullProgress {
+    /// The next event; `None` when the pull has succeeded.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<PullEvent>> {
+        self.events.next().await
+    }
+}
+
+impl Stream for PullProgress {
+    type Item = Result<PullEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.as_mut().poll_next(context)
+    }
+}
+
+impl fmt::Debug for PullProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PullProgress").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_nothing_else() {
+        let pull = |text: &str| Error::new(ErrorKind::Engine, text).with_status(500);
+        for text in [
+            "toomanyrequests: You have reached your pull rate limit",
+            "Get https://r/v2/: net/http: TLS handshake timeout",
+            "received unexpected HTTP status: 503 Service Unavailable",
+        ] {
+            assert!(may_pass(&pull(text)), "{text}");
+        }
+        for (text, kind) in [
+            ("manifest for x:1 not found: manifest unknown", ErrorKind::ImageNotFound),
+            ("pull access denied for x, repository does not exist", ErrorKind::ImageNotFound),
+            ("unauthorized: authentication required", ErrorKind::ImageDenied),
+            ("something odd", ErrorKind::Pull),
+        ] {
+            assert_eq!(kind_of(&pull(text)), kind, "{text}");
+            assert!(!may_pass(&pull(text)), "{text}");
+        }
+        assert!(may_pass(&Error::new(ErrorKind::Connection, "cut")));
+    }
+
+    #[test]
+    fn only_a_missing_image_is_pulled() {
+        let answer = |text: &str| Error::new(ErrorKind::NotFound, text).with_status(404);
+        assert!(is_missing(&answer("No such image: redis:7")));
+        assert!(is_missing(&answer("image not known")));
+        assert!(!is_missing(&answer("No such container: x")));
+    }
+}

@@ -1,0 +1,227 @@
+//! [`Network`]: a network of its own for a test, gone when it is dropped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::engine::{ApiVersion, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reaper::{Guard, Kind, Worker};
+use crate::spec::{NetworkSpec, Subnet};
+
+/// A network, removed when this handle and all containers that joined it are gone.
+///
+/// Containers in it find each other by name and by alias, and nobody else finds them.
+///
+/// ```no_run
+/// # async fn run() -> castoff::Result<()> {
+/// use castoff::{Container, Network};
+///
+/// let net = Network::create().await?;
+/// let web = Container::builder("nginx:1").with_network(&net, "web").start().await?;
+/// let got = Container::builder("busybox:1")
+///     .with_network(&net, ())
+///     .with_command(["wget", "-qO-", "http://web/"])
+///     .run()
+///     .await?;
+/// # drop((web, got));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the network is removed when its handle is dropped"]
+pub struct Network {
+    guard: Arc<Guard>,
+    name: String,
+}
+
+impl Network {
+    /// Creates a network with a name that no other has.
+    ///
+    /// # Errors
+    /// As for [`NetworkBuilder::create`].
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the network is removed if it comes to be.
+    pub async fn create() -> Result<Network> {
+        Network::builder().create().await
+    }
+
+    /// Describes a network.
+    pub fn builder() -> NetworkBuilder {
+        NetworkBuilder { engine: None, spec: NetworkSpec::default() }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.guard.id()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine it is on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.guard.engine()
+    }
+
+    /// Lets the network live on after this handle and this program. Returns its name.
+    pub fn keep(self) -> String {
+        self.guard.keep();
+        self.name
+    }
+
+    /// Removes it now.
+    ///
+    /// # Errors
+    /// When the engine could not remove it, after some attempts: containers still in it are the
+    /// usual reason. What was dropped goes first by itself.
+    ///
+    /// # Cancel safety
+    /// The removal goes on when the future is dropped.
+    pub async fn remove(self) -> Result<()> {
+        self.guard.remove().await
+    }
+
+    pub(crate) fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Describes a network. Nothing happens before [`create`](Self::create).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is created before `create()`"]
+pub struct NetworkBuilder {
+    engine: Option<Engine>,
+    spec: NetworkSpec,
+}
+
+impl NetworkBuilder {
+    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    pub fn on(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
+    /// A name of your own. Default: one that no other network has.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.spec.name = Some(name.into());
+        self
+    }
+
+    /// The driver. Default: the engine's, `bridge`.
+    pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
+        self.spec.driver = Some(driver.into());
+        self
+    }
+
+    /// An option of the driver.
+    pub fn with_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.options.insert(key.into(), value.into());
+        self
+    }
+
+    /// A label. Keys that begin with `castoff.` are castoff's own.
+    pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// No way out of it, and none in: published ports don't work for containers that are in no
+    /// other network.
+    pub fn internal(mut self) -> Self {
+        self.spec.internal = true;
+        self
+    }
+
+    /// Gives IPv6 addresses as well.
+    pub fn with_ipv6(mut self) -> Self {
+        self.spec.ipv6 = true;
+        self
+    }
+
+    /// Lets containers be attached by hand where the network spans a swarm.
+    pub fn attachable(mut self) -> Self {
+        self.spec.attachable = true;
+        self
+    }
+
+    /// A subnet, such as `172.30.7.0/24`. Default: one that the engine finds free.
+    pub fn with_subnet(mut self, cidr: impl Into<String>) -> Self {
+        self.spec.subnets.push(Subnet::new(cidr));
+        self
+    }
+
+    /// A subnet with the gateway's address in it.
+    pub fn with_subnet_and_gateway(mut self, cidr: impl Into<String>, gateway: IpAddr) -> Self {
+        self.spec.subnets.push(Subnet::new(cidr).with_gateway(gateway));
+        self
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] names what was given and can't be used;
+    /// [`ErrorKind::Conflict`] when the name is taken; whatever the engine says otherwise.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the network is removed if it comes to be.
+    pub async fn create(self) -> Result<Network> {
+        self.spec.validate()?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::connect().await?,
+        };
+        let create = || create_once(engine.clone(), self.spec.clone());
+        let worker = Worker::start()?;
+        match worker.run(create()).await? {
+            // One of ours may be on its way out, and its name or subnet with it.
+            Err(_) if worker.is_busy() => {
+                worker.settled().await;
+                worker.run(create()).await?
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+fn create_once(engine: Engine, spec: NetworkSpec) -> impl Future<Output = Result<Network>> + Send {
+    async move {
+        let guard = Guard::arm(&engine, Kind::Network)?;
+        let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
+        match engine.create_network(&spec, &name, &guard.labels()).await {
+            Ok(id) => guard.created(&id),
+            Err(error) => {
+                guard.refused(&error);
+                return Err(error.at("create"));
+            }
+        }
+        let network = Network { guard: Arc::new(guard), name };
+        // Before API 1.44, engines give one name to several networks.
+        if spec.name.is_some() && engine.api_version() < ApiVersion::new(1, 44) {
+            let same = engine.networks_named(&network.name).await?;
+            if same.iter().any(|id| id != network.id()) {
+                let message = format!("a network named `{}` exists already", network.name);
+                return Err(Error::new(ErrorKind::Conflict, message).at("create"));
+            }
+        }
+        Ok(network)
+    }
+}
+
+/// Labels of a resource that the engine handed back.
+pub(crate) fn is_ours(guard: &Guard, labels: &BTreeMap<String, String>) -> bool {
+    labels.get(crate::spec::label::RESOURCE).is_some_and(|own| own == guard.resource())
+}

@@ -1,0 +1,176 @@
+//! [`Guard`]: RAII over one resource of an engine.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::removal::{self, Kind, Target};
+use super::session::Session;
+use super::watch_over;
+use super::worker::Worker;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// How long a drop waits for its removal where no guardian stands behind it.
+const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
+
+/// Owns one resource: armed before the create call, it removes when dropped.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    engine: Engine,
+    kind: Kind,
+    /// The value of the resource's own label.
+    resource: String,
+    /// The id (a volume's name), once the engine has told it.
+    id: OnceLock<String>,
+    armed: AtomicBool,
+    /// Whether a guardian would remove it if this process died.
+    guarded: bool,
+    /// What this one needs, and what therefore goes after it.
+    uses: Mutex<Vec<Arc<Guard>>>,
+}
+
+impl Guard {
+    /// Arms a guard for something that is about to be created, and everything behind it: the
+    /// teardown thread and the guardian.
+    pub(crate) fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
+        Worker::start()?;
+        let guarded = watch_over::arm(engine) && kind != Kind::Image;
+        Ok(Guard {
+            engine: engine.clone(),
+            kind,
+            resource: Session::current().next_name(),
+            id: OnceLock::new(),
+            armed: AtomicBool::new(true),
+            guarded,
+            uses: Mutex::default(),
+        })
+    }
+
+    /// The unique name that was chosen for it.
+    pub(crate) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The labels to send in the create call.
+    pub(crate) fn labels(&self) -> Vec<(String, String)> {
+        Session::current().labels(&self.resource)
+    }
+
+    /// It exists, under this id.
+    pub(crate) fn created(&self, id: &str) {
+        let _ = self.id.set(id.to_owned());
+    }
+
+    /// It was not created: the engine answered so. What an engine that did not answer, or that
+    /// failed itself, has done is unknown, and the guard stays armed.
+    pub(crate) fn refused(&self, error: &Error) {
+        if error.status().is_some_and(|status| status < 500) {
+            self.disarm();
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.id.get().map(String::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Keeps another resource alive as long as this one exists.
+    pub(crate) fn uses(&self, other: &Arc<Guard>) {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
+    }
+
+    /// Lets the resource live on, also after the end of the process.
+    pub(crate) fn keep(&self) {
+        watch_over::keep(&self.engine, self.kind, self.id());
+        self.disarm();
+        // What it uses can't be removed while it lives.
+        for other in self.take_uses() {
+            other.keep();
+        }
+    }
+
+    /// Removes it now and says how that went. The guard stays armed when it failed.
+    ///
+    /// # Cancel safety
+    /// The removal goes on when the future is dropped.
+    pub(crate) async fn remove(&self) -> Result<()> {
+        if !self.armed.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let Some(worker) = Worker::current() else { return Ok(()) };
+        let outcome = worker.remove(self.removal());
+        let result = outcome
+            .await
+            .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
+        if result.is_err() {
+            self.armed.store(true, Ordering::SeqCst);
+        }
+        result
+    }
+
+    fn disarm(&self) {
+        self.armed.store(false, Ordering::SeqCst);
+    }
+
+    fn take_uses(&self) -> Vec<Arc<Guard>> {
+        std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn removal(&self) -> impl Future<Output = Result<()>> + Send + 'static {
+        let (engine, kind) = (self.engine.clone(), self.kind);
+        let target = match self.id.get() {
+            Some(id) => Target::Known(id.clone()),
+            None => Target::Unknown(self.resource.clone()),
+        };
+        let uses = self.take_uses();
+        async move {
+            let result = removal::remove(&engine, kind, &target).await;
+            // Only now may what it used go.
+            drop(uses);
+            match &result {
+                Ok(()) => tracing::debug!(?kind, ?target, "removed"),
+                Err(error) => tracing::warn!(?kind, ?target, ?error, "could not be removed"),
+            }
+            result
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.armed.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let Some(worker) = Worker::current() else { return };
+        let outcome = worker.remove(self.removal());
+        if !self.guarded && !Worker::is_here() {
+            wait_briefly(outcome);
+        }
+    }
+}
+
+/// Blocks this thread, whatever runs on it, until the removal is done or the limit is reached.
+fn wait_briefly(outcome: tokio::sync::oneshot::Receiver<Result<()>>) {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    // A thread without its handle (at its very end) is not waited on.
+    let thread = std::thread::current();
+    let waker = Arc::new(Unpark(thread)).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut outcome = std::pin::pin!(outcome);
+    let start = std::time::Instant::now();
+    while outcome.as_mut().poll(&mut context).is_pending() {
+        match UNGUARDED_WAIT.checked_sub(start.elapsed()) {
+            Some(left) => std::thread::park_timeout(left),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The parent's side.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Pid, WaitOptions};
+
+use super::child::{self, Plan};
+use super::http::{Kind, list_request};
+use super::sys::{self, Arena, SignalsBlocked};
+use super::work::record;
+
+/// A child that removes what carries a label once this value, and the process, are gone.
+///
+/// Dropped while the process lives, it makes the child act at once. A program that forks without
+/// `exec` shares it with its child: the guardian acts when both are gone. A program that closes
+/// descriptors it doesn't know (a daemon at its start) must not do so after arming.
+#[derive(Debug)]
+pub(crate) struct Guardian {
+    /// A socket, not a pipe: writing to a pipe whose reader was killed would raise SIGPIPE.
+    stream: OwnedFd,
+}
+
+impl Guardian {
+    /// Starts the child. `socket` is the engine's; `label` is a label filter's value, `key=value`.
+    ///
+    /// When this returns, nothing of this process is held open by the child. If it fails, there
+    /// is no child.
+    pub(crate) fn arm(socket: &Path, label: &str) -> io::Result<Self> {
+        if label.contains('\0') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the label contains NUL"));
+        }
+        let mut arena = Arena::map()?;
+        for kind in Kind::ALL {
+            if !arena.work().set_request(kind, &list_request(kind, label)) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the label is too long"));
+            }
+        }
+        // The child leaves the working directory.
+        let engine = SocketAddrUnix::new(std::path::absolute(socket)?).map_err(|error| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} can't be a socket's address: {error}", socket.display()),
+            )
+        })?;
+        let (stream, childs) = stream_pair()?;
+        // The first use may have to look for the clock; the child only reads it.
+        child::now();
+        let mut plan = Plan { arena, engine, stream: childs.as_raw_fd() };
+        let pid = {
+            let _blocked = SignalsBlocked::new()?;
+            sys::fork(child::detach, &mut plan)?
+        };
+        wait_for(pid)?;
+        Ok(Self { stream })
+    }
+
+    /// Tells the child to leave a resource alone. `id` is the one that the engine lists: the full
+    /// id of a container or network, the name of a volume. Never blocks.
+    ///
+    /// The child remembers 4096 ids. If there are more, it removes nothing more of the kind that
+    /// exceeded them.
+    pub(crate) fn keep(&self, kind: Kind, id: &str) -> io::Result<()> {
+        let message = record(kind, id);
+        #[cfg(not(target_vendor = "apple"))]
+        let flags = SendFlags::NOSIGNAL;
+        // There, `stream_pair` has set the same as an option.
+        #[cfg(target_vendor = "apple")]
+        let flags = SendFlags::empty();
+        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.stream, &message, flags))?;
+        if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+}
+
+/// Both ends close on exec; ours doesn't block.
+fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = SocketFlags::CLOEXEC;
+    #[cfg(target_vendor = "apple")]
+    let flags = SocketFlags::empty();
+    let (ours, childs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    #[cfg(target_vendor = "apple")]
+    {
+        use rustix::io::{FdFlags, fcntl_setfd};
+        fcntl_setfd(&ours, FdFlags::CLOEXEC)?;
+        fcntl_setfd(&childs, FdFlags::CLOEXEC)?;
+        rustix::net::sockopt::set_socket_nosigpipe(&ours, true)?;
+    }
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, childs))
+}
+
+/// Waits for the first child, which ends as soon as the second, the guardian, runs.
+fn wait_for(pid: Pid) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    // __WALL: a child that sends no SIGCHLD is waited for by name and in this way only.
+    let options = WaitOptions::from_bits_retain(0x4000_0000);
+    #[cfg(not(target_os = "linux"))]
+    let options = WaitOptions::empty();
+    match rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), options)) {
+        Ok(Some((_, status))) => match status.exit_status() {
+            Some(0) => Ok(()),
+            Some(error) => Err(io::Error::from_raw_os_error(error)),
+            None => Err(io::Error::other("the guardian was killed while it started")),
+        },
+        // Where SIGCHLD is ignored, the system has waited for it already.
+        Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,133 @@
+//! The child: detaches itself, waits for its parent's end, and has everything removed.
+//!
+//! All of this runs after `fork` in a copy of a process that may have had other threads: system
+//! calls on memory that is there already, and nothing else (see the module's introduction).
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::SocketAddrUnix;
+use rustix::time::{ClockId, Timespec};
+
+use super::remove::{self, Outcome};
+use super::sys::{self, Arena};
+use super::work::RECORD;
+
+/// How long to go on without a success: an engine may be restarting, or busy.
+const PATIENCE: u64 = 60_000;
+/// How long to go on at all, whatever happens.
+const LIFETIME: u64 = 600_000;
+/// Requests to create something may still be in the engine when their sender dies. Once all is
+/// gone, the child looks again after each of these.
+const QUIET: [u64; 3] = [300, 1_000, 3_000];
+const FIRST_PAUSE: u64 = 100;
+const LONGEST_PAUSE: u64 = 5_000;
+
+/// What the parent hands to the child.
+pub(super) struct Plan {
+    pub(super) arena: Arena,
+    pub(super) engine: SocketAddrUnix,
+    pub(super) stream: RawFd,
+}
+
+/// The first child. Returns its exit code: 0, or the number of the error that kept it from
+/// starting the second, which is the guardian. When it is gone, nothing of the parent is held.
+pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
+    // Fails only for the leader of a process group, which a new child isn't.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir(c"/");
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"castoff-guard");
+    if let Err(error) = sys::keep_only(plan.stream) {
+        return error;
+    }
+    // Before the second fork, which then has no page tables to copy.
+    #[cfg(target_os = "linux")]
+    super::shed::shed(plan.arena.range(), &mut plan.arena.work().input);
+    match sys::fork(guard, plan) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(1),
+    }
+}
+
+/// The guardian. Its exit code is nobody's.
+extern "C" fn guard(plan: &mut Plan) -> i32 {
+    let stream = sys::stream();
+    if wait_for_end(plan, stream) {
+        clean(plan);
+    }
+    0
+}
+
+/// Blocks until the parent is gone, noting what it wants kept. `false` if that can't be known.
+fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
+    let work = plan.arena.work();
+    let mut message = [0_u8; RECORD];
+    let mut filled = 0_usize;
+    loop {
+        match rustix::io::read(stream, &mut work.input) {
+            Ok(0) | Err(Errno::CONNRESET) => return true,
+            Ok(count) => {
+                for byte in work.input.get(..count).unwrap_or(&[]) {
+                    if let Some(place) = message.get_mut(filled) {
+                        *place = *byte;
+                    }
+                    filled = filled.saturating_add(1);
+                    if filled >= RECORD {
+                        work.kept.take(&message);
+                        filled = 0;
+                    }
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Removes until nothing is left and nothing new appears, or patience ends.
+fn clean(plan: &mut Plan) {
+    let end = now().saturating_add(LIFETIME);
+    let mut give_up = now().saturating_add(PATIENCE);
+    let mut pause = FIRST_PAUSE;
+    let mut quiet = QUIET.iter();
+    while now() < end {
+        match remove::pass(plan, give_up) {
+            Outcome::Nothing => match quiet.next() {
+                Some(time) => sleep(*time),
+                None => return,
+            },
+            Outcome::Removed => {
+                quiet = QUIET.iter();
+                pause = FIRST_PAUSE;
+                give_up = now().saturating_add(PATIENCE);
+            }
+            Outcome::Stuck => {
+                if now() >= give_up {
+                    return;
+                }
+                quiet = QUIET.iter();
+                sleep(pause);
+                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// Milliseconds on a clock that never steps.
+pub(super) fn now() -> u64 {
+    let time = Duration::try_from(rustix::time::clock_gettime(ClockId::Monotonic));
+    time.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn timespec(millis: u64) -> Timespec {
+    Timespec::try_from(Duration::from_millis(millis)).unwrap_or_default()
+}
+
+pub(super) fn sleep(millis: u64) {
+    // Every signal is blocked: nothing cuts it short, and it wouldn't matter.
+    let _ = rustix::event::poll(&mut [], Some(&timespec(millis)));
+}

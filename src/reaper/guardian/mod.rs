@@ -1,0 +1,29 @@
+//! The guardian: a tiny child process that outlives its parent and removes what it left behind.
+//!
+//! A process arms it at its first resource. The child blocks on a stream whose other end only the
+//! parent holds; when the parent is gone, for whatever reason, the kernel closes that end, and the
+//! child deletes whatever carries the parent's label, containers first, then networks and volumes.
+//!
+//! Two forks make it nobody's child, and everything it inherited is closed before [`Guardian::arm`]
+//! returns: nothing that waits for the parent's pipes, terminals, or children ever sees it.
+//!
+//! Between `fork` and `_exit` other threads' locks may be held forever, so [`child`] makes system
+//! calls on memory mapped before the fork and nothing else: no allocation, no locks, no panics.
+//! All `unsafe` code is in [`sys`].
+//!
+//! What it does not survive: SIGKILL to itself, a control group that is killed as a whole (a
+//! container's or a unit's end), and a PID namespace whose first process ends. The sweep at the
+//! next session's start covers those.
+
+mod arm;
+mod child;
+mod http;
+mod json;
+mod remove;
+#[cfg(target_os = "linux")]
+mod shed;
+mod sys;
+mod work;
+
+pub(crate) use arm::Guardian;
+pub(crate) use http::Kind;

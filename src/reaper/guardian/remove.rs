@@ -1,0 +1,205 @@
+//! One pass over the engine: what carries the label is listed and removed, kind by kind.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
+
+use super::child::{Plan, now, sleep, timespec};
+use super::http::{Kind, Response, delete_request};
+use super::json::{ID_MAX, Ids};
+use super::work::{IdTable, Work};
+
+/// Deletions at the same time.
+const CONNECTIONS: usize = 16;
+const LIST_BOUND: u64 = 20_000;
+const DELETE_BOUND: u64 = 30_000;
+/// Rounds without a success before the next kind gets its turn.
+const STALLS: u64 = 3;
+const STALL_PAUSE: u64 = 50;
+
+/// What a pass came to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    /// There was nothing to remove.
+    Nothing,
+    /// Something was there, and went.
+    Removed,
+    /// Something is there and stays, or the engine doesn't answer.
+    Stuck,
+}
+
+/// Every kind gets its turn, whatever becomes of the one before it.
+pub(super) fn pass(plan: &mut Plan, give_up: u64) -> Outcome {
+    let Plan { arena, engine, .. } = plan;
+    let work = arena.work();
+    let mut outcome = Outcome::Nothing;
+    for kind in Kind::ALL {
+        if !work.kept.is_sealed(kind) {
+            outcome = outcome.max(clear(kind, work, engine, give_up));
+        }
+    }
+    outcome
+}
+
+/// Lists and removes one kind until its list is empty.
+fn clear(kind: Kind, work: &mut Work, engine: &SocketAddrUnix, give_up: u64) -> Outcome {
+    let mut outcome = Outcome::Nothing;
+    let (mut stalls, mut pause) = (0_u64, 0_u64);
+    loop {
+        if list(kind, work, engine).is_none() {
+            return Outcome::Stuck;
+        }
+        if work.ids.is_empty() {
+            return outcome;
+        }
+        // An engine may list for a while what it says it has removed.
+        sleep(pause);
+        pause = pause.saturating_mul(2).clamp(10, 1_000);
+        if delete_all(kind, &work.ids, engine) {
+            outcome = Outcome::Removed;
+            stalls = 0;
+        } else {
+            stalls = stalls.saturating_add(1);
+            if stalls >= STALLS || now() >= give_up {
+                return Outcome::Stuck;
+            }
+            sleep(stalls.saturating_mul(STALL_PAUSE));
+        }
+    }
+}
+
+/// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
+fn list(kind: Kind, work: &mut Work, engine: &SocketAddrUnix) -> Option<()> {
+    let Work { requests, ids, kept, input } = work;
+    ids.clear();
+    let mut exchange = Exchange::start(engine, requests.get(kind as usize)?.get(), LIST_BOUND)?;
+    let mut scan = Ids::new(kind);
+    loop {
+        let remaining = exchange.remaining()?;
+        let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
+        let count = match rustix::io::read(&exchange.socket, &mut *input) {
+            Ok(0) => return None,
+            Ok(count) => count,
+            Err(Errno::AGAIN | Errno::INTR) => continue,
+            Err(_) => return None,
+        };
+        for byte in input.get(..count).unwrap_or(&[]) {
+            let body = exchange.response.feed(*byte);
+            if exchange.response.status().is_some_and(|status| status != 200) {
+                return None;
+            }
+            if let Some(id) = body.and_then(|byte| scan.feed(byte)) {
+                // A full table is a round's worth: the next one lists the rest.
+                if !kept.holds(kind, id) && !ids.push(id) {
+                    return Some(());
+                }
+            }
+        }
+        if scan.complete() {
+            return Some(());
+        }
+        if exchange.response.ended() {
+            return None;
+        }
+    }
+}
+
+/// Removes what the table holds, several at once. Whether the engine confirmed any.
+fn delete_all(kind: Kind, ids: &IdTable, engine: &SocketAddrUnix) -> bool {
+    let mut exchanges = [const { None }; CONNECTIONS];
+    let (mut next, mut any) = (0_usize, false);
+    loop {
+        for place in exchanges.iter_mut().filter(|place| place.is_none()) {
+            let Some(id) = ids.get(next) else { break };
+            next = next.saturating_add(1);
+            let mut request = [0; ID_MAX + 160];
+            // One that can't be sent now is listed again.
+            *place = delete_request(kind, id, &mut request)
+                .and_then(|request| Exchange::start(engine, request, DELETE_BOUND));
+        }
+        let finished = exchanges.iter().all(Option::is_none);
+        if finished && ids.get(next).is_none() {
+            return any;
+        }
+        if !finished {
+            wait_for_any(&exchanges);
+        }
+        for place in &mut exchanges {
+            match place.as_mut().map(Exchange::advance) {
+                Some(Progress::Answer(status)) => {
+                    any |= (200..300).contains(&status);
+                    *place = None;
+                }
+                Some(Progress::Failed) => *place = None,
+                Some(Progress::Waiting) | None => {}
+            }
+        }
+    }
+}
+
+/// Blocks until one of them can be read from or has run out of time.
+fn wait_for_any(exchanges: &[Option<Exchange>; CONNECTIONS]) {
+    let Some(first) = exchanges.iter().flatten().next() else { return };
+    let timeout = exchanges.iter().flatten().map(|e| e.remaining().unwrap_or(0)).min();
+    // Empty places listen to the first one's socket, too: no wake-up that isn't due.
+    let mut fds = [const { None }; CONNECTIONS];
+    for (fd, exchange) in fds.iter_mut().zip(exchanges) {
+        *fd = Some(exchange.as_ref().unwrap_or(first));
+    }
+    let mut fds = fds.map(|exchange| PollFd::new(&exchange.unwrap_or(first).socket, PollFlags::IN));
+    let _ = rustix::event::poll(&mut fds, Some(&timespec(timeout.unwrap_or(0))));
+}
+
+enum Progress {
+    Waiting,
+    Answer(u16),
+    Failed,
+}
+
+/// A request on its way and what has come back.
+struct Exchange {
+    socket: OwnedFd,
+    response: Response,
+    deadline: u64,
+}
+
+impl Exchange {
+    fn start(engine: &SocketAddrUnix, request: &[u8], bound: u64) -> Option<Self> {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).ok()?;
+        rustix::io::ioctl_fionbio(&socket, true).ok()?;
+        rustix::net::connect(&socket, engine).ok()?;
+        // A fresh socket's buffer takes a request as a whole; one that doesn't has failed.
+        let sent = rustix::net::send(socket.as_fd(), request, SendFlags::empty()).ok()?;
+        let deadline = now().saturating_add(bound);
+        (sent == request.len()).then_some(Self { socket, response: Response::new(), deadline })
+    }
+
+    /// Milliseconds left; `None` when time is up.
+    fn remaining(&self) -> Option<u64> {
+        self.deadline.checked_sub(now()).filter(|left| *left > 0)
+    }
+
+    /// Reads what has arrived, up to the status.
+    fn advance(&mut self) -> Progress {
+        let mut buffer = [0_u8; 256];
+        match rustix::io::read(&self.socket, &mut buffer) {
+            Ok(0) => Progress::Failed,
+            Ok(count) => {
+                for byte in buffer.get(..count).unwrap_or(&[]) {
+                    self.response.feed(*byte);
+                }
+                self.response
+                    .status()
+                    .filter(|s| !(100..200).contains(s))
+                    .map_or(Progress::Waiting, Progress::Answer)
+            }
+            Err(Errno::AGAIN | Errno::INTR) if self.remaining().is_some() => Progress::Waiting,
+            Err(_) => Progress::Failed,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! One removal: what is sent, what counts as done, what is tried again.
+
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::label;
+
+/// What sort of resource it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Container,
+    Network,
+    Volume,
+    Image,
+}
+
+/// How a resource is found.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// The engine told its id (for a volume: its name).
+    Known(String),
+    /// The create call went out and its answer was lost, so it may or may not exist, now or in
+    /// a moment; its own label tells.
+    Unknown(String),
+}
+
+/// Pauses between attempts: about 12 s in all, after which the guardian or a sweep has to do it.
+const PAUSES: [u64; 12] = [10, 20, 50, 100, 200, 400, 800, 1_000, 2_000, 2_000, 3_000, 3_000];
+
+/// Pauses between looks for something that may appear yet.
+const LOOKS: [u64; 4] = [0, 100, 500, 2_000];
+
+pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Result<()> {
+    match target {
+        Target::Known(id) => remove_known(engine, kind, id).await,
+        Target::Unknown(resource) => {
+            for pause in LOOKS {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                for id in find(engine, kind, resource).await? {
+                    remove_known(engine, kind, &id).await?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let attempt = match kind {
+            Kind::Container => engine.remove_container(id).await,
+            Kind::Network => engine.remove_network(id).await,
+            Kind::Volume => engine.remove_volume(id).await,
+            Kind::Image => engine.remove_image(id).await,
+        };
+        let error = match attempt {
+            Ok(()) => return Ok(()),
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause) if may_pass(&error) => {
+                tracing::debug!(?kind, id, %error, "removal is tried again");
+                tokio::time::sleep(Duration::from_millis(*pause)).await;
+            }
+            _ => return Err(error.at("remove")),
+        }
+    }
+}
+
+/// Not there, or on its way out by somebody else's hand.
+fn is_gone(error: &Error) -> bool {
+    error.status() == Some(404) || error.to_string().contains("already in progress")
+}
+
+/// In use by something that is going away, or an engine that is busy or restarting.
+fn may_pass(error: &Error) -> bool {
+    match error.status() {
+        None => matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout),
+        Some(403 | 409) => true,
+        Some(status) => status >= 500,
+    }
+}
+
+async fn find(engine: &Engine, kind: Kind, resource: &str) -> Result<Vec<String>> {
+    let wanted = format!("{}={resource}", label::RESOURCE);
+    match kind {
+        Kind::Container => {
+            let found = engine.containers().all().with_label(wanted).list().await?;
+            Ok(found.into_iter().map(|container| container.id).collect())
+        }
+        Kind::Network => engine.networks_labelled(&wanted).await,
+        Kind::Volume => engine.volumes_labelled(&wanted).await,
+        Kind::Image => engine.images_labelled(&wanted).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gone_is_gone_however_the_engine_says_it() {
+        let answer = |status, text: &str| Error::new(ErrorKind::Conflict, text).with_status(status);
+        assert!(is_gone(&answer(404, "No such container: x")));
+        assert!(is_gone(&answer(409, "removal of container x is already in progress")));
+        assert!(!is_gone(&answer(409, "in use")));
+        assert!(may_pass(&answer(403, "network x has active endpoints")));
+        assert!(may_pass(&answer(500, "oops")));
+        assert!(may_pass(&Error::new(ErrorKind::Connection, "cut")));
+        assert!(!may_pass(&answer(400, "bad")));
+    }
+}

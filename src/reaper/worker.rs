@@ -1,0 +1,165 @@
+//! [`Worker`]: the teardown thread.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::{Error, ErrorKind, Result};
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One thread with a current-thread runtime, for the life of the process: what is given to it
+/// runs to its end whatever becomes of the caller's future, runtime or thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// Removals under way, by number; each channel closes when its removal has ended.
+    removals: Mutex<BTreeMap<u64, watch::Receiver<()>>>,
+    next: AtomicU64,
+}
+
+static WORKER: OnceLock<Worker> = OnceLock::new();
+
+thread_local! {
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Worker {
+    /// The worker of this process, started by the first call.
+    pub(crate) fn start() -> Result<&'static Worker> {
+        if let Some(worker) = WORKER.get() {
+            return Ok(worker);
+        }
+        let worker = Worker::spawn_thread().map_err(|error| {
+            Error::new(ErrorKind::Io, "the teardown thread could not be started").with_source(error)
+        })?;
+        // Two first calls at once start two threads; the loser's ends with its channel.
+        Ok(WORKER.get_or_init(|| worker))
+    }
+
+    /// The worker, where it was ever needed.
+    pub(crate) fn current() -> Option<&'static Worker> {
+        WORKER.get()
+    }
+
+    fn spawn_thread() -> std::io::Result<Worker> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+        std::thread::Builder::new().name("castoff-teardown".into()).spawn(move || {
+            IS_WORKER.set(true);
+            runtime.block_on(async move {
+                while let Some(job) = queue.recv().await {
+                    tokio::spawn(job);
+                }
+            });
+        })?;
+        Ok(Worker { jobs, removals: Mutex::default(), next: AtomicU64::new(0) })
+    }
+
+    /// Runs a future to its end and hands back its output.
+    ///
+    /// # Cancel safety
+    /// Dropping the returned future does not stop the work; the output is then dropped on the
+    /// worker, which is how what it owns gets removed.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let (done, output) = oneshot::channel();
+        self.submit(async move {
+            let _ = done.send(work.await);
+        });
+        output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+    }
+
+    pub(crate) fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let span = tracing::Span::current();
+        let work = tracing::Instrument::instrument(work, span);
+        // The receiver lives as long as the process.
+        let _ = self.jobs.send(Box::pin(work));
+    }
+
+    /// Starts a removal and returns at once. The channel gets its outcome.
+    pub(crate) fn remove(
+        &'static self,
+        removal: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> oneshot::Receiver<Result<()>> {
+        let (outcome, receiver) = oneshot::channel();
+        let (ended, end) = watch::channel(());
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(number, end);
+        self.submit(async move {
+            let result = removal.await;
+            self.lock().remove(&number);
+            drop(ended);
+            let _ = outcome.send(result);
+        });
+        receiver
+    }
+
+    /// Whether removals are under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    /// Waits for the removals that are under way now.
+    pub(crate) async fn settled(&self) {
+        let under_way: Vec<_> = self.lock().values().cloned().collect();
+        for mut end in under_way {
+            // An error means that the sender is gone, which is what is waited for.
+            while end.changed().await.is_ok() {}
+        }
+    }
+
+    /// Whether this is the worker's own thread, which must never wait for itself.
+    pub(crate) fn is_here() -> bool {
+        // At a thread's end its locals may be gone; the worker's thread never ends.
+        IS_WORKER.try_with(Cell::get).unwrap_or(false)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, watch::Receiver<()>>> {
+        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_goes_on_when_the_caller_lets_go() {
+        let worker = Worker::start().unwrap();
+        let (gate, open) = oneshot::channel::<()>();
+        let (done, finished) = oneshot::channel();
+        let running = worker.run(async move {
+            let _ = open.await;
+            let _ = done.send(());
+        });
+        let waited = tokio::time::timeout(std::time::Duration::ZERO, running).await;
+        assert!(waited.is_err(), "the work waits for the gate");
+        gate.send(()).unwrap();
+        finished.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn settled_waits_for_what_is_under_way() {
+        let worker = Worker::start().unwrap();
+        let (gate, open) = oneshot::channel::<()>();
+        let outcome = worker.remove(async move {
+            let _ = open.await;
+            Ok(())
+        });
+        assert!(worker.is_busy());
+        let mut settled = std::pin::pin!(worker.settled());
+        let early = tokio::time::timeout(std::time::Duration::ZERO, settled.as_mut()).await;
+        assert!(early.is_err());
+        gate.send(()).unwrap();
+        settled.await;
+        outcome.await.unwrap().unwrap();
+    }
+}

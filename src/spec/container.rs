@@ -1,0 +1,116 @@
+//! [`ContainerSpec`]: everything about a container that is known before it exists.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    Attachment, Healthcheck, HostBinding, ImageRef, Mount, NetworkMode, Platform, Port, Resources,
+    RestartPolicy, spec_hash, validate,
+};
+use crate::error::Result;
+
+/// A container to create (Engine API v1.41, ContainerCreate).
+///
+/// Fields at their defaults leave the decision to the image or the engine.
+///
+/// ```
+/// use castoff::spec::ContainerSpec;
+///
+/// let mut spec = ContainerSpec::new("redis:7");
+/// spec.command = Some(vec!["redis-server".into(), "--save".into(), String::new()]);
+/// assert_eq!(spec.validate()?.repository(), "library/redis");
+/// # Ok::<(), castoff::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ContainerSpec {
+    /// The image, in any form that [`ImageRef`] reads.
+    pub image: String,
+    /// The name; `None` has castoff make a unique one.
+    pub name: Option<String>,
+    /// Environment variables, besides the image's own.
+    pub env: BTreeMap<String, String>,
+    /// The command; `None` is the image's.
+    pub command: Option<Vec<String>>,
+    /// The entrypoint; `None` is the image's, an empty list is none at all.
+    pub entrypoint: Option<Vec<String>>,
+    /// The user, `name`, `uid` or `uid:gid`; `None` is the image's.
+    pub user: Option<String>,
+    /// The absolute working directory; `None` is the image's.
+    pub working_dir: Option<String>,
+    /// The host name; `None` is the short container id.
+    pub hostname: Option<String>,
+    /// Labels besides castoff's own.
+    pub labels: BTreeMap<String, String>,
+    /// The published ports.
+    pub ports: BTreeMap<Port, HostBinding>,
+    /// Host directories, volumes and memory inside the container.
+    pub mounts: Vec<Mount>,
+    /// The networks to join; empty is the engine's default network.
+    pub networks: Vec<Attachment>,
+    /// A network stack that is not the container's own; excludes `networks`.
+    pub network_mode: Option<NetworkMode>,
+    /// Lines of `/etc/hosts`: a host name, and its address or `host-gateway`, the engine's host.
+    pub extra_hosts: BTreeMap<String, String>,
+    /// Name servers; empty is the engine's choice.
+    pub dns: Vec<IpAddr>,
+    /// Limits of memory, CPU and processes.
+    pub resources: Resources,
+    /// Kernel parameters of the container's namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Capabilities to add to the engine's default set.
+    pub cap_add: Vec<String>,
+    /// Capabilities to drop from it.
+    pub cap_drop: Vec<String>,
+    /// Security options, such as `no-new-privileges`.
+    pub security_options: Vec<String>,
+    /// Whether to give all capabilities and devices; `false` by default.
+    pub privileged: bool,
+    /// Whether the engine runs a small init as process 1, which reaps orphans; `false` by default.
+    pub init: bool,
+    /// Whether the root file system is read-only; `false` by default.
+    pub read_only: bool,
+    /// Whether the process has a terminal, which merges stderr into stdout; `false` by default.
+    pub tty: bool,
+    /// What the engine does when the process ends.
+    pub restart: RestartPolicy,
+    /// The signal that asks the process to end; `None` is the image's, else SIGTERM.
+    pub stop_signal: Option<String>,
+    /// How long the process has to end before it is killed; `None` is the engine's 10 seconds. The
+    /// engine counts whole seconds.
+    pub stop_timeout: Option<Duration>,
+    /// How the engine checks the container's health; `None` is the image's.
+    pub healthcheck: Option<Healthcheck>,
+    /// The platform to choose from a multi-platform image; `None` is the engine's own.
+    pub platform: Option<Platform>,
+}
+
+impl ContainerSpec {
+    /// A container of this image with everything else at its default.
+    #[must_use]
+    pub fn new(image: impl Into<String>) -> ContainerSpec {
+        ContainerSpec { image: image.into(), ..ContainerSpec::default() }
+    }
+
+    /// Checks all that can be known without an engine, and reads the image's name.
+    ///
+    /// # Errors
+    ///
+    /// The first problem found, naming the field and the value: a malformed name, path, address or
+    /// number, a NUL byte anywhere, two mounts on one target, two ports on one host port, one
+    /// network twice, networks together with a network mode, or a label of castoff's own.
+    pub fn validate(&self) -> Result<ImageRef> {
+        validate::container(self)
+    }
+
+    /// 64 hex digits that are equal in all processes for equal specs, and for no others.
+    ///
+    /// It may change with castoff's version.
+    #[must_use]
+    pub fn stable_hash(&self) -> String {
+        spec_hash(self)
+    }
+}

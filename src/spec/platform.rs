@@ -1,0 +1,132 @@
+//! [`Platform`]: operating system and architecture of an image.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// A platform such as `linux/arm64/v8` (Engine API v1.41, ContainerCreate, `platform`).
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Platform {
+    /// The operating system, in Go's spelling: `linux`, `windows`.
+    pub os: String,
+    /// The architecture, in Go's spelling: `amd64`, `arm64`.
+    pub architecture: String,
+    /// The architecture's variant, such as `v8`; `None` by default.
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// A platform without a variant; [`FromStr`] also checks and normalises.
+    #[must_use]
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Platform {
+        Platform { os: os.into(), architecture: architecture.into(), variant: None }
+    }
+
+    /// Sets the variant, such as `v8`.
+    #[must_use]
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Platform {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// Checks the parts' spelling.
+    ///
+    /// # Errors
+    ///
+    /// Names the field `platform` and the value when a part is empty or has other characters than
+    /// letters, digits, `_`, `.` and `-`.
+    pub fn validate(&self) -> Result<()> {
+        let good = |part: &String| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        };
+        if good(&self.os) && good(&self.architecture) && self.variant.as_ref().is_none_or(good) {
+            return Ok(());
+        }
+        Err(refused(&self.to_string()))
+    }
+}
+
+/// The engine's form: `linux/arm64/v8`.
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads `os/architecture` with an optional variant, in any case; the kernel's names `x86_64` and
+/// `aarch64` become Go's.
+impl FromStr for Platform {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Platform> {
+        let lower = text.to_ascii_lowercase();
+        let mut parts = lower.split('/');
+        let (Some(os), Some(architecture), variant, None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refused(text));
+        };
+        let architecture = match architecture {
+            "x86_64" | "x86-64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let mut platform = Platform::new(os, architecture);
+        platform.variant = variant.map(str::to_owned);
+        platform.validate().map_err(|_| refused(text))?;
+        Ok(platform)
+    }
+}
+
+fn refused(text: &str) -> Error {
+    Error::invalid("platform", format!("{text:?} is not like linux/amd64 or linux/arm64/v8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_and_normalises() {
+        for (text, shown) in [
+            ("linux/amd64", "linux/amd64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64/v8"),
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), shown);
+        }
+        let built = Platform::new("linux", "arm").with_variant("v7");
+        assert_eq!(built, "linux/arm/v7".parse().unwrap());
+    }
+
+    #[test]
+    fn errors_name_field_and_value() {
+        for text in ["", "linux", "linux/", "/amd64", "linux/arm/", "a/b/c/d", "linux/a b"] {
+            let error = text.parse::<Platform>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("invalid platform: {text:?}")), "{error}");
+        }
+        assert!(Platform::new("", "amd64").validate().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_round_trips(text in "\\PC{0,20}|[a-z0-9/]{0,12}") {
+            if let Ok(platform) = text.parse::<Platform>() {
+                prop_assert_eq!(platform.to_string().parse::<Platform>().unwrap(), platform);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! [`Volume`]: a named volume, gone when it is dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::network::is_ours;
+use crate::reaper::{Guard, Kind, Worker};
+use crate::spec::VolumeSpec;
+
+/// A volume, removed when this handle and all containers that mount it are gone.
+///
+/// ```no_run
+/// # async fn run() -> castoff::Result<()> {
+/// use castoff::{Container, Volume};
+///
+/// let data = Volume::create().await?;
+/// Container::builder("busybox:1")
+///     .with_volume(&data, "/data")
+///     .with_command(["sh", "-c", "echo hello > /data/greeting"])
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the volume is removed when its handle is dropped"]
+pub struct Volume {
+    guard: Arc<Guard>,
+    name: String,
+}
+
+impl Volume {
+    /// Creates a volume with a name that no other has.
+    ///
+    /// # Errors
+    /// As for [`VolumeBuilder::create`].
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    pub async fn create() -> Result<Volume> {
+        Volume::builder().create().await
+    }
+
+    /// Describes a volume.
+    pub fn builder() -> VolumeBuilder {
+        VolumeBuilder { engine: None, spec: VolumeSpec::default() }
+    }
+
+    /// Describes a volume in memory, of at most `size` bytes where that is given. Several
+    /// containers can share it, unlike a tmpfs mount; it is empty again when none has it
+    /// mounted.
+    pub fn tmpfs(size: Option<u64>) -> VolumeBuilder {
+        VolumeBuilder { engine: None, spec: VolumeSpec::tmpfs(size) }
+    }
+
+    /// The name, which is also the id.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine it is on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.guard.engine()
+    }
+
+    /// Lets the volume live on after this handle and this program. Returns its name.
+    pub fn keep(self) -> String {
+        self.guard.keep();
+        self.name
+    }
+
+    /// Removes it now.
+    ///
+    /// # Errors
+    /// When the engine could not remove it, after some attempts: containers that mount it are
+    /// the usual reason. What was dropped goes first by itself.
+    ///
+    /// # Cancel safety
+    /// The removal goes on when the future is dropped.
+    pub async fn remove(self) -> Result<()> {
+        self.guard.remove().await
+    }
+
+    pub(crate) fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Volume").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Describes a volume. Nothing happens before [`create`](Self::create).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is created before `create()`"]
+pub struct VolumeBuilder {
+    engine: Option<Engine>,
+    spec: VolumeSpec,
+}
+
+impl VolumeBuilder {
+    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    pub fn on(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
+    /// A name of your own. Default: one that no other volume has.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.spec.name = Some(name.into());
+        self
+    }
+
+    /// The driver. Default: the engine's, `local`.
+    pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
+        self.spec.driver = Some(driver.into());
+        self
+    }
+
+    /// An option of the driver.
+    pub fn with_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.options.insert(key.into(), value.into());
+        self
+    }
+
+    /// A label. Keys that begin with `castoff.` are castoff's own.
+    pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Creates the volume.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] names what was given and can't be used;
+    /// [`ErrorKind::Conflict`] when the name is taken; whatever the engine says otherwise.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    pub async fn create(self) -> Result<Volume> {
+        self.spec.validate()?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::connect().await?,
+        };
+        let create = || create_once(engine.clone(), self.spec.clone());
+        let worker = Worker::start()?;
+        match worker.run(create()).await? {
+            Err(error) if error.kind() == ErrorKind::Conflict && worker.is_busy() => {
+                worker.settled().await;
+                worker.run(create()).await?
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+async fn create_once(engine: Engine, spec: VolumeSpec) -> Result<Volume> {
+    let guard = Guard::arm(&engine, Kind::Volume)?;
+    let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
+    match engine.create_volume(&spec, &name, &guard.labels()).await {
+        Ok(labels) if is_ours(&guard, &labels) => {
+            guard.created(&name);
+            Ok(Volume { guard: Arc::new(guard), name })
+        }
+        Ok(_) => {
+            // The engine handed out one that was there: not ours to remove.
+            let message = format!("a volume named `{name}` exists already");
+            let error = Error::new(ErrorKind::Conflict, message).with_status(409);
+            guard.refused(&error);
+            Err(error.at("create"))
+        }
+        Err(error) => {
+            guard.refused(&error);
+            Err(error.at("create"))
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! [`ExitWait`]: the container ends.
+
+use std::time::Duration;
+
+use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
+use crate::error::{Error, ErrorKind};
+
+/// The container ends; made by [`WaitFor::exit`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a wait does nothing until a container is started with it"]
+pub struct ExitWait {
+    code: Option<i64>,
+}
+
+impl ExitWait {
+    /// Only this exit code will do; any other is an error.
+    pub fn with_code(mut self, code: i64) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// A limit for this condition alone.
+    pub fn timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).timeout(limit)
+    }
+}
+
+impl WaitStrategy for ExitWait {
+    fn describe(&self) -> String {
+        match self.code {
+            Some(code) => format!("exit with code {code}"),
+            None => "exit".to_owned(),
+        }
+    }
+
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
+        Box::pin(async move {
+            let code = target.engine().wait_container(target.id()).await?;
+            match self.code {
+                Some(wanted) if wanted != code => {
+                    let message = format!("the container exited with code {code}, not {wanted}");
+                    Err(Error::new(ErrorKind::Exited, message).with_exit(code, false))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn sees_exit(&self) -> bool {
+        true
+    }
+}

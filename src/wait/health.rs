@@ -1,0 +1,96 @@
+//! [`HealthWait`]: the container's healthcheck passes.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
+use crate::engine::{EngineKind, Health, HealthEvent};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The container's healthcheck passes; made by [`WaitFor::health`].
+///
+/// The engine pushes changes of health. An unhealthy container is an error at once, as the
+/// healthcheck's own retries are used up by then.
+///
+/// Podman runs healthchecks by systemd timers, and so not at all where there is no systemd. On
+/// Podman the wait therefore runs the check's command itself until it passes.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a wait does nothing until a container is started with it"]
+pub struct HealthWait {}
+
+impl HealthWait {
+    /// A limit for this condition alone.
+    pub fn timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).timeout(limit)
+    }
+}
+
+impl WaitStrategy for HealthWait {
+    fn describe(&self) -> String {
+        "healthcheck to pass".to_owned()
+    }
+
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
+        Box::pin(async move {
+            if !target.details().has_healthcheck {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the container has no healthcheck to wait for",
+                )
+                .with_hint("add one with `.with_healthcheck(..)`, or wait for something else"));
+            }
+            match target.engine().kind() {
+                EngineKind::Podman => run_the_check(target).await,
+                _ => follow(target).await,
+            }
+        })
+    }
+
+    fn sees_exit(&self) -> bool {
+        // On Docker the container's end is an event like its health.
+        false
+    }
+}
+
+async fn follow(target: &WaitTarget) -> Result<()> {
+    match target.details().state.health {
+        Some(Health::Healthy) => return Ok(()),
+        Some(Health::Unhealthy) => return Err(unhealthy(target).await),
+        _ => {}
+    }
+    let since = target.details().started.unwrap_or_default();
+    let mut events = target.engine().health_events(target.id(), since);
+    while let Some(event) = events.next().await {
+        match event? {
+            HealthEvent::Health(Health::Healthy) => return Ok(()),
+            HealthEvent::Health(Health::Unhealthy) => return Err(unhealthy(target).await),
+            HealthEvent::Health(health) => target.seen(format!("{health:?}")),
+            HealthEvent::Ended => {
+                let code = target.engine().wait_container(target.id()).await.ok();
+                return Err(target.ended(code));
+            }
+        }
+    }
+    Err(Error::new(ErrorKind::Connection, "the engine ended its event stream"))
+}
+
+async fn unhealthy(target: &WaitTarget) -> Error {
+    let details = target.engine().inspect_container(target.id()).await;
+    let output = details.ok().and_then(|details| details.state.health_output);
+    let error = Error::new(ErrorKind::WaitTimeout, "the container is unhealthy");
+    error.with_last_probe(output.map(|output| output.trim().to_owned()))
+}
+
+async fn run_the_check(target: &WaitTarget) -> Result<()> {
+    let test = &target.details().healthcheck_test;
+    let command: Vec<String> = match test.split_first() {
+        Some((kind, argv)) if kind == "CMD" => argv.to_vec(),
+        Some((kind, script)) if kind == "CMD-SHELL" => {
+            ["/bin/sh".to_owned(), "-c".to_owned()].into_iter().chain(script.to_vec()).collect()
+        }
+        // Podman keeps a plain string as a list of words.
+        _ => vec!["/bin/sh".to_owned(), "-c".to_owned(), test.join(" ")],
+    };
+    WaitFor::from(WaitFor::exec(command)).wait(target).await
+}

@@ -1,0 +1,262 @@
+//! [`HttpWait`]: an HTTP request is answered as wanted.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::backoff::Backoff;
+use super::probe::with_causes;
+use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{IntoPort, Port};
+
+/// How long one request may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// How much of an answer's body is read.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+type BodyTest = dyn Fn(&[u8]) -> bool + Send + Sync;
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An HTTP request is answered as wanted; made by [`WaitFor::http`].
+///
+/// Plain HTTP/1.1, from the host, to a published port: the only one, or the one that is named.
+#[derive(Clone)]
+#[must_use = "a wait does nothing until a container is started with it"]
+pub struct HttpWait {
+    port: Option<std::result::Result<Port, String>>,
+    path: String,
+    method: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+    statuses: Vec<RangeInclusive<u16>>,
+    body_test: Option<Arc<BodyTest>>,
+}
+
+impl HttpWait {
+    pub(super) fn new(path: String) -> Self {
+        HttpWait {
+            port: None,
+            path,
+            method: "GET".to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            statuses: Vec::new(),
+            body_test: None,
+        }
+    }
+
+    /// The container's port to ask. Default: the only published TCP port.
+    pub fn on_port(mut self, port: impl IntoPort) -> Self {
+        self.port = Some(port.into_port().map_err(|error| error.to_string()));
+        self
+    }
+
+    /// The request's method. Default: `GET`.
+    pub fn with_method(mut self, method: impl Into<String>) -> Self {
+        self.method = method.into();
+        self
+    }
+
+    /// A header of the request.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The request's body.
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Bytes::from(body.into());
+        self
+    }
+
+    /// A status that will do. Several may be given. Default: 200 to 399.
+    pub fn with_status(self, status: u16) -> Self {
+        self.with_statuses(status..=status)
+    }
+
+    /// A range of statuses that will do. Several may be given. Default: 200 to 399.
+    pub fn with_statuses(mut self, statuses: RangeInclusive<u16>) -> Self {
+        self.statuses.push(statuses);
+        self
+    }
+
+    /// What the answer's body (its first 1 MiB) must pass as well.
+    pub fn with_body_test(mut self, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        self.body_test = Some(Arc::new(test));
+        self
+    }
+
+    /// A limit for this condition alone.
+    pub fn timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).timeout(limit)
+    }
+
+    fn accepts(&self, status: u16) -> bool {
+        match self.statuses.as_slice() {
+            [] => (200..400).contains(&status),
+            ranges => ranges.iter().any(|range| range.contains(&status)),
+        }
+    }
+
+    fn request(&self, host: &str) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(self.method.as_bytes()).map_err(|e| bad("method", e))?)
+            .uri(&self.path)
+            .header(CONNECTION, "close");
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request = request.header(HOST, host);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(self.body.clone())).map_err(|e| bad("request", e))
+    }
+
+    fn address(&self, target: &WaitTarget) -> Result<SocketAddr> {
+        if let Some(port) = &self.port {
+            let port = port.as_ref().map_err(|e| Error::new(ErrorKind::InvalidInput, e.clone()))?;
+            return target.addr(*port);
+        }
+        match target.tcp_ports().as_slice() {
+            [port] => target.addr(*port),
+            [] => Err(Error::new(
+                ErrorKind::PortNotExposed,
+                "no port to send the request to: none is published",
+            )),
+            several => {
+                let list: Vec<_> = several.iter().map(ToString::to_string).collect();
+                Err(Error::invalid(
+                    "wait",
+                    format!("several ports are published ({}): name one", list.join(", ")),
+                ))
+            }
+        }
+    }
+
+    /// What the answer was, when it is not as wanted.
+    async fn probe(&self, address: SocketAddr) -> std::result::Result<Option<String>, Cause> {
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let request = self.request(&address.to_string())?;
+        let exchange = async {
+            let answer = sender.send_request(request).await?;
+            let status = answer.status().as_u16();
+            if !self.accepts(status) {
+                return Ok(Some(format!("status {status}")));
+            }
+            let Some(test) = &self.body_test else { return Ok(None) };
+            let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await?.to_bytes();
+            Ok(match test(&body) {
+                true => None,
+                false => Some(format!("status {status}, a body of {} bytes fails", body.len())),
+            })
+        };
+        // The connection has to be driven while the exchange goes on, and ends with it.
+        let connection = std::pin::pin!(connection);
+        let exchange = std::pin::pin!(exchange);
+        match futures_util::future::select(exchange, connection).await {
+            futures_util::future::Either::Left((outcome, _)) => outcome,
+            futures_util::future::Either::Right((ended, exchange)) => match ended {
+                Ok(()) => exchange.await,
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+}
+
+fn bad(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::invalid("wait", format!("the HTTP {what} can't be sent")).with_source(error)
+}
+
+impl fmt::Debug for HttpWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may hold secrets.
+        f.debug_struct("HttpWait")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WaitStrategy for HttpWait {
+    fn describe(&self) -> String {
+        let port = match &self.port {
+            Some(Ok(port)) => format!(" on port {port}"),
+            _ => String::new(),
+        };
+        format!("HTTP {} {}{port}", self.method, self.path)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.path.starts_with('/') {
+            let message = format!("the HTTP path `{}` does not begin with `/`", self.path);
+            return Err(Error::invalid("wait", message));
+        }
+        if let Some(Err(error)) = &self.port {
+            return Err(Error::new(ErrorKind::InvalidInput, error.clone()));
+        }
+        self.request("localhost").map(drop)
+    }
+
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
+        Box::pin(async move {
+            let address = self.address(target)?;
+            let mut backoff = Backoff::new();
+            loop {
+                let probe = tokio::time::timeout(REQUEST_LIMIT, self.probe(address));
+                match probe.await {
+                    Ok(Ok(None)) => return Ok(()),
+                    Ok(Ok(Some(seen))) => target.seen(format!("{address}: {seen}")),
+                    Ok(Err(error)) => {
+                        target.seen(format!("{address}: {}", with_causes(error.as_ref())));
+                    }
+                    Err(_) => {
+                        let error = io::Error::from(io::ErrorKind::TimedOut);
+                        target.seen(format!("{address}: {error}"));
+                    }
+                }
+                backoff.pause().await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_default_to_success_and_redirects() {
+        let any = WaitFor::http("/");
+        assert!(any.accepts(200) && any.accepts(302) && !any.accepts(404) && !any.accepts(500));
+        let some = WaitFor::http("/").with_status(401).with_statuses(500..=503);
+        assert!(some.accepts(401) && some.accepts(502) && !some.accepts(200));
+    }
+
+    #[test]
+    fn what_can_not_be_sent_is_said_beforehand() {
+        assert!(WaitFor::http("/ok").check().is_ok());
+        assert!(WaitFor::http("no-slash").check().is_err());
+        assert!(WaitFor::http("/").with_method("B AD").check().is_err());
+        assert!(WaitFor::http("/").with_header("a b", "c").check().is_err());
+        assert!(WaitFor::http("/").on_port(0).check().is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_header() {
+        let wait = WaitFor::http("/").with_header("Authorization", "Bearer s3cret");
+        assert!(!format!("{wait:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,74 @@
+//! [`ProbeWait`]: a closure says when.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
+use crate::error::Result;
+
+type Probe =
+    dyn Fn(WaitTarget) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send + Sync;
+
+/// A closure returns `Ok(true)`; made by [`WaitFor::probe`].
+#[derive(Clone)]
+#[must_use = "a wait does nothing until a container is started with it"]
+pub struct ProbeWait {
+    description: String,
+    probe: Arc<Probe>,
+}
+
+impl ProbeWait {
+    pub(super) fn new<F, Fut>(description: String, probe: F) -> Self
+    where
+        F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<bool>> + Send + 'static,
+    {
+        ProbeWait { description, probe: Arc::new(move |target| Box::pin(probe(target))) }
+    }
+
+    /// A limit for this condition alone.
+    pub fn timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).timeout(limit)
+    }
+}
+
+impl fmt::Debug for ProbeWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProbeWait").field(&self.description).finish()
+    }
+}
+
+impl WaitStrategy for ProbeWait {
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
+        Box::pin(async move {
+            let mut backoff = Backoff::new();
+            loop {
+                match (self.probe)(target.clone()).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(error) => target.seen(with_causes(&error)),
+                }
+                backoff.pause().await;
+            }
+        })
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! Waits against the container's end and the clock, and what is said when they lose.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+
+use super::combined::{all, describe_all};
+use super::{WaitFor, WaitTarget};
+use crate::engine::{Engine, LogRequest};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long the engine is asked for more of the story when something failed.
+const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
+const TAIL_LINES: u64 = 20;
+const TAIL_WIDTH: usize = 500;
+
+/// Waits until a started container is ready: all of `waits`, or the default when there are none.
+pub(crate) async fn until_ready(target: &WaitTarget, waits: &[WaitFor], limit: Duration) -> Result<()> {
+    let waits = if waits.is_empty() { default_waits(target) } else { waits.to_vec() };
+    let outcome = tokio::time::timeout(limit, raced(target, &waits)).await;
+    let error = match outcome {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let message = format!("the container was not ready after {limit:?}");
+            Error::new(ErrorKind::WaitTimeout, message)
+        }
+    };
+    let error = error.at("wait").with_condition(describe_all(&waits));
+    Err(error.with_last_probe(target.last_seen()))
+}
+
+/// Its healthcheck; else its published TCP ports; else that it runs.
+fn default_waits(target: &WaitTarget) -> Vec<WaitFor> {
+    if target.details().has_healthcheck {
+        return vec![WaitFor::health().into()];
+    }
+    target.tcp_ports().into_iter().map(|port| WaitFor::port(port).into()).collect()
+}
+
+async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
+    let waiting = std::pin::pin!(all(waits, target));
+    if waits.iter().any(WaitFor::sees_exit) {
+        return waiting.await;
+    }
+    if waits.is_empty() {
+        return match &target.details().state {
+            state if state.running => Ok(()),
+            state => Err(target.ended(Some(state.exit_code))),
+        };
+    }
+    let ended = std::pin::pin!(target.engine().wait_container(target.id()));
+    match select(waiting, ended).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right((Ok(code), _)) => Err(target.ended(Some(code))),
+        // The watch failed, not the container: the waits and the clock go on.
+        Either::Right((Err(error), waiting)) => {
+            tracing::debug!(%error, "the container's end can't be watched");
+            waiting.await
+        }
+    }
+}
+
+/// Adds what the engine knows of a container to an error about it: its exit code, whether it
+/// ran out of memory, and its last log lines.
+pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
+    let state = async { engine.inspect_container(id).await.ok().map(|details| details.state) };
+    let asking = futures_util::future::join(state, log_tail(engine, id));
+    let Ok((state, tail)) = tokio::time::timeout(DIAGNOSIS_LIMIT, asking).await else {
+        return error;
+    };
+    let mut error = error.with_log_tail(tail);
+    if let Some(state) = state.filter(|state| !state.running && state.status != "created") {
+        error = error.with_exit(state.exit_code, state.oom_killed);
+    }
+    error
+}
+
+async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {
+    let request = LogRequest { tail: Some(TAIL_LINES), ..LogRequest::all() };
+    let mut frames = engine.container_logs(id, &request);
+    let mut text = Vec::new();
+    while let Some(Ok(frame)) = frames.next().await {
+        text.extend_from_slice(&frame.bytes);
+        if !frame.bytes.ends_with(b"\n") && frame.bytes.len() < 16 * 1024 {
+            text.push(b'\n');
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<String> = text.lines().map(|line| line.chars().take(TAIL_WIDTH).collect()).collect();
+    lines[lines.len().saturating_sub(20)..].to_vec()
+}

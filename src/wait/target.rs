@@ -1,0 +1,131 @@
+//! [`WaitTarget`]: what a wait sees of a container.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::{ContainerDetails, Engine, ExecOutput, ExecRequest, LogRequest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{IntoPort, Port, Protocol};
+
+/// A started container, as wait strategies see it. A cheap clone of one shared value.
+#[derive(Clone, Debug)]
+pub struct WaitTarget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    image: String,
+    details: ContainerDetails,
+    restarted: bool,
+    last_probe: Mutex<Option<String>>,
+}
+
+impl WaitTarget {
+    /// `restarted`: its log may hold lines of an earlier run.
+    pub(crate) fn new(
+        engine: Engine,
+        image: String,
+        details: ContainerDetails,
+        restarted: bool,
+    ) -> Self {
+        WaitTarget(Arc::new(Inner { engine, image, details, restarted, last_probe: Mutex::default() }))
+    }
+
+    /// The engine it runs on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The container's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.details.id
+    }
+
+    /// The container's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.details.name
+    }
+
+    /// The image, as it was asked for.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.0.image
+    }
+
+    /// What the inspect after the start told.
+    #[must_use]
+    pub fn details(&self) -> &ContainerDetails {
+        &self.0.details
+    }
+
+    /// The address under which a published port is reached from here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are.
+    pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
+        self.0.details.addr(port.into_port()?, self.0.engine.host())
+    }
+
+    /// All published TCP ports.
+    #[must_use]
+    pub fn tcp_ports(&self) -> Vec<Port> {
+        let ports = self.0.details.ports.keys();
+        ports.filter(|port| port.protocol() == Protocol::Tcp).copied().collect()
+    }
+
+    /// Runs a command in the container.
+    ///
+    /// # Errors
+    /// When the engine can't run it. A command that fails is an output with its code.
+    ///
+    /// # Cancel safety
+    /// The command goes on in the container when the future is dropped.
+    pub async fn exec(
+        &self,
+        command: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<ExecOutput> {
+        let command = command.into_iter().map(Into::into).collect();
+        let request = ExecRequest { command, ..ExecRequest::default() };
+        self.0.engine.exec_output(self.id(), &request).await
+    }
+
+    /// Notes what a probe saw. The last note is shown when the wait fails.
+    pub fn seen(&self, what: impl Into<String>) {
+        *self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
+    }
+
+    /// What a log wait saw so far; kept cheap, as it is noted for every piece of the log.
+    pub(super) fn seen_log(&self, bytes: usize, found: u64, wanted: u64) {
+        let mut last = self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = last.get_or_insert_default();
+        text.clear();
+        let _ = write!(text, "{found} of {wanted} matches in {bytes} bytes of log");
+    }
+
+    pub(super) fn last_seen(&self) -> Option<String> {
+        self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This start's log, followed.
+    pub(super) fn log_request(&self) -> LogRequest {
+        let since = self.0.details.started.filter(|_| self.0.restarted);
+        LogRequest { since, ..LogRequest::follow() }
+    }
+
+    /// What is wrong when the container is found to have ended.
+    pub(super) fn ended(&self, code: Option<i64>) -> Error {
+        let message = match code {
+            Some(code) => format!("the container exited with code {code} before it was ready"),
+            None => "the container exited before it was ready".to_owned(),
+        };
+        let error = Error::new(ErrorKind::Exited, message);
+        match code {
+            Some(code) => error.with_exit(code, false),
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! [`WaitFor`]: the constructors of wait conditions, and how they combine.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::combined::{All, Any};
+use super::{
+    ExecWait, ExitWait, FileWait, HealthWait, HttpWait, LogWait, PauseWait, PortWait, ProbeWait,
+    WaitStrategy, WaitTarget,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::IntoPort;
+
+/// A condition for a container to be ready: any [`WaitStrategy`], with an optional time limit.
+///
+/// ```
+/// use castoff::WaitFor;
+/// use std::time::Duration;
+///
+/// let ready = WaitFor::all([
+///     WaitFor::log("accepting connections").times(2).into(),
+///     WaitFor::port(5432).into(),
+/// ])
+/// .timeout(Duration::from_secs(20));
+/// # let _ = ready;
+/// ```
+#[derive(Clone, Debug)]
+pub struct WaitFor {
+    strategy: Arc<dyn WaitStrategy>,
+    limit: Option<Duration>,
+}
+
+impl WaitFor {
+    /// A text in the output, on either stream, once. It may span frames and lines.
+    #[must_use]
+    pub fn log(text: impl Into<Vec<u8>>) -> LogWait {
+        LogWait::text(text.into())
+    }
+
+    /// A regular expression in a line of the output, on either stream, once.
+    ///
+    /// A pattern that can't be compiled is an error of the container's start.
+    #[must_use]
+    pub fn regex(pattern: impl AsRef<str>) -> LogWait {
+        LogWait::regex(pattern.as_ref())
+    }
+
+    /// A published TCP port accepts a connection and keeps it.
+    #[must_use]
+    pub fn port(port: impl IntoPort) -> PortWait {
+        PortWait::new(port.into_port())
+    }
+
+    /// An HTTP request is answered with a status from 200 to 399.
+    #[must_use]
+    pub fn http(path: impl Into<String>) -> HttpWait {
+        HttpWait::new(path.into())
+    }
+
+    /// The container's healthcheck passes.
+    #[must_use]
+    pub fn health() -> HealthWait {
+        HealthWait::default()
+    }
+
+    /// A command in the container ends with code 0.
+    #[must_use]
+    pub fn exec(command: impl IntoIterator<Item = impl Into<String>>) -> ExecWait {
+        ExecWait::new(command.into_iter().map(Into::into).collect())
+    }
+
+    /// A file or directory exists in the container. Needs no shell there.
+    #[must_use]
+    pub fn file(path: impl Into<String>) -> FileWait {
+        FileWait::new(path.into())
+    }
+
+    /// The container ends, with any code.
+    #[must_use]
+    pub fn exit() -> ExitWait {
+        ExitWait::default()
+    }
+
+    /// A time passes while the container runs. A last resort: it is too long or too short.
+    #[must_use]
+    pub fn duration(duration: Duration) -> PauseWait {
+        PauseWait::new(duration)
+    }
+
+    /// A closure returns `Ok(true)`. It is called again and again, with pauses from 1 ms to
+    /// 100 ms; its errors are what the last probe saw, not the end of the wait.
+    #[must_use]
+    pub fn probe<F, Fut>(description: impl Into<String>, probe: F) -> ProbeWait
+    where
+        F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<bool>> + Send + 'static,
+    {
+        ProbeWait::new(description.into(), probe)
+    }
+
+    /// All of these, at the same time.
+    #[must_use]
+    pub fn all(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
+        All(waits.into_iter().collect()).into()
+    }
+
+    /// The first of these. Fails only when all have failed.
+    #[must_use]
+    pub fn any(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
+        Any(waits.into_iter().collect()).into()
+    }
+
+    /// A limit for this condition alone, within the container's startup timeout.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> WaitFor {
+        self.limit = Some(limit);
+        self
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self.limit {
+            Some(limit) => format!("{} within {limit:?}", self.strategy.describe()),
+            None => self.strategy.describe(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.strategy.check()
+    }
+
+    pub(super) fn sees_exit(&self) -> bool {
+        self.strategy.sees_exit()
+    }
+
+    pub(super) async fn wait(&self, target: &WaitTarget) -> Result<()> {
+        let span = tracing::debug_span!("wait", container = target.name(), what = self.describe());
+        let waiting = tracing::Instrument::instrument(self.strategy.wait(target), span);
+        let outcome = match self.limit {
+            None => waiting.await,
+            Some(limit) => tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
+                let message = format!("the container was not ready after {limit:?}");
+                Err(Error::new(ErrorKind::WaitTimeout, message))
+            }),
+        };
+        outcome.map_err(|error| error.at("wait").with_condition(self.describe()))
+    }
+}
+
+impl<S: WaitStrategy + 'static> From<S> for WaitFor {
+    fn from(strategy: S) -> Self {
+        WaitFor { strategy: Arc::new(strategy), limit: None }
+    }
+}

@@ -1,0 +1,103 @@
+//! Commands run in containers.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::containers::find;
+use super::http::{Request, Response, fault};
+use super::routes::{Answer, Reply, not_found};
+use super::script::{ExecScript, glob};
+use super::state::{Exec, Shared, State};
+use super::stream::Feed;
+
+pub(super) fn route(shared: &Arc<Shared>, request: &Request, parts: &[&str]) -> Answer {
+    match (request.method.as_str(), parts) {
+        ("GET", [id, "json"]) => shared.update(|s| inspect(s, id)).into(),
+        ("POST", [id, "start"]) => shared.update(|s| start(s, request, id)),
+        ("POST", [_, "resize"]) => Answer::Full(Response::empty(200)),
+        _ => Answer::Full(not_found().into()),
+    }
+}
+
+pub(super) fn create(state: &mut State, request: &Request, container: &str) -> Reply {
+    let asked = container;
+    let container = find(state, container)?;
+    let found = state.container(&container);
+    if found.is_some_and(|c| c.state == "paused") {
+        let text = format!("Container {asked} is paused, unpause the container before exec");
+        return Err(fault(409, text));
+    }
+    if !found.is_some_and(|c| c.is_running()) {
+        return Err(fault(409, format!("Container {container} is not running")));
+    }
+    let id = state.new_id();
+    let spec = request.body.clone();
+    let words = spec["Cmd"].as_array().into_iter().flatten();
+    let command: Vec<String> = words.filter_map(Value::as_str).map(String::from).collect();
+    if command.is_empty() {
+        return Err(fault(400, "No exec command specified"));
+    }
+    let script = script_for(state, &command);
+    let (stdin, running, code) = (Vec::new(), false, None);
+    let exec = Exec { id: id.clone(), container, command, spec, stdin, running, code, script };
+    state.execs.push(exec);
+    Ok(Response::json(201, &json!({ "Id": id })))
+}
+
+fn script_for(state: &mut State, command: &[String]) -> ExecScript {
+    let line = command.join(" ");
+    let mut scripts = state.exec_scripts.iter_mut();
+    if let Some((_, script)) = scripts.find(|(p, s)| s.times > 0 && glob(p, &line)) {
+        script.times -= 1;
+        return script.clone();
+    }
+    let text = format!(
+        "OCI runtime exec failed: exec failed: unable to start container process: exec: \
+         \"{}\": executable file not found in $PATH: unknown\r\n",
+        command[0]
+    );
+    ExecScript::exit(126).stdout(text)
+}
+
+fn start(state: &mut State, request: &Request, id: &str) -> Answer {
+    let detach = request.body["Detach"].as_bool().unwrap_or(false);
+    let Some(exec) = state.execs.iter_mut().find(|e| e.id == id) else {
+        return Answer::Full(fault(404, format!("No such exec instance: {id}")).into());
+    };
+    if exec.running || exec.code.is_some() {
+        let text = format!("Error: Exec command {id} has already run");
+        return Answer::Full(fault(409, text).into());
+    }
+    if !state.containers.iter().any(|c| c.id == exec.container && c.is_running()) {
+        let text = format!("Container {} is not running", exec.container);
+        return Answer::Full(fault(409, text).into());
+    }
+    exec.running = true;
+    if detach && !exec.script.hang {
+        exec.running = false;
+        exec.code = Some(exec.script.code);
+    }
+    if detach {
+        return Answer::Full(Response::empty(200));
+    }
+    Answer::Feed(Feed::Exec { id: id.to_owned() })
+}
+
+fn inspect(state: &mut State, id: &str) -> Reply {
+    let missing = || fault(404, format!("No such exec instance: {id}"));
+    let exec = state.execs.iter_mut().find(|e| e.id == id).ok_or_else(missing)?;
+    let lingers = exec.code.is_some() && exec.script.lingers > 0;
+    exec.script.lingers -= usize::from(lingers);
+    let running = exec.running || lingers;
+    let flag = |key: &str| exec.spec[key].as_bool().unwrap_or(false);
+    let json = json!({
+        "ID": exec.id, "Running": running, "ContainerID": exec.container,
+        "ExitCode": exec.code.filter(|_| !running), "Pid": if running { 99 } else { 0 },
+        "OpenStdin": flag("AttachStdin"), "OpenStdout": flag("AttachStdout"),
+        "OpenStderr": flag("AttachStderr"), "CanRemove": false, "DetachKeys": "",
+        "ProcessConfig": { "tty": flag("Tty"), "privileged": flag("Privileged"),
+            "entrypoint": exec.command[0], "arguments": &exec.command[1..] },
+    });
+    Ok(Response::json(200, &json))
+}

@@ -1,0 +1,405 @@
+//! A container engine in memory, behind a unix socket, for tests of everything that can go wrong.
+//!
+//! It behaves like a small Docker 20.10, records every request, and fails on demand:
+//!
+//! ```ignore
+//! let fake = FakeEngine::start();
+//! fake.add_image("redis:7");
+//! fake.on("POST", "/containers/*/start").times(1).fail(500, "no space left on device");
+//! connect(&fake.endpoint());
+//! assert_eq!(fake.calls(), ["POST /containers/create", "POST /containers/{id}/start"]);
+//! ```
+//!
+//! It has a thread and a runtime of its own, so tests may drop theirs. Conditions and hooks run
+//! with its lock held or on its thread: they must not wait for it.
+#![allow(dead_code, reason = "what one test leaves out, another uses")]
+
+mod archive;
+mod containers;
+mod exec;
+mod http;
+mod images;
+mod inspect;
+mod lifecycle;
+mod nets;
+mod routes;
+mod script;
+mod server;
+mod state;
+mod stream;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+#[allow(unused_imports, reason = "named by some tests")]
+pub(crate) use http::Request;
+#[allow(unused_imports, reason = "named by some tests")]
+pub(crate) use script::{ExecScript, Gate, On, PullScript};
+#[allow(unused_imports, reason = "named by some tests")]
+pub(crate) use state::{Container, Event, Exec, Image, Network, Recorded, State, Stream, Volume};
+
+use server::Server;
+use state::{Entry, Shared, canonical};
+
+/// How long waits without a given timeout take before they fail the test.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The engine; stopped and gone when dropped.
+pub(crate) struct FakeEngine {
+    shared: Arc<Shared>,
+    server: Mutex<Option<Server>>,
+    socket: PathBuf,
+    _dir: TempDir,
+}
+
+impl FakeEngine {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("fake").tempdir().expect("temporary directory");
+        let socket = dir.path().join("docker.sock");
+        let shared = Arc::new(Shared::default());
+        shared.update(nets::predefined);
+        let server = Mutex::new(Some(Server::start(shared.clone(), &socket)));
+        Self { shared, server, socket, _dir: dir }
+    }
+
+    /// `unix:///…`
+    pub(crate) fn endpoint(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Closes every connection and refuses new ones; what it holds stays.
+    pub(crate) fn go_down(&self) {
+        drop(self.server.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Serves again on the same socket.
+    pub(crate) fn come_back(&self) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(server.take());
+        *server = Some(Server::start(self.shared.clone(), &self.socket));
+    }
+
+    // What it knows and how it behaves.
+
+    pub(crate) fn add_image(&self, name: &str) {
+        self.add_image_with(name, &json!({}));
+    }
+
+    /// An image with this `Config` (Env, ExposedPorts, Healthcheck, Volumes, Labels …).
+    pub(crate) fn add_image_with(&self, name: &str, config: &Value) {
+        self.shared.update(|s| s.add_image(name, config));
+    }
+
+    pub(crate) fn set_pullable(&self, name: &str, script: PullScript) {
+        self.shared.update(|s| s.pulls.insert(canonical(name), script));
+    }
+
+    /// `1.41` unless set; gates several endpoints at create and duplicate network names.
+    pub(crate) fn set_api_version(&self, version: &str) {
+        self.shared.update(|s| s.api_version = Some(version.to_owned()));
+    }
+
+    /// Overrides fields of `/info`.
+    pub(crate) fn set_info(&self, fields: &Value) {
+        self.shared.update(|s| s.info.extend(fields.as_object().cloned().unwrap_or_default()));
+    }
+
+    /// Binds a container port ("6379/tcp") to this host port whenever an ephemeral one is asked.
+    pub(crate) fn publish(&self, port: &str, host_port: u16) {
+        self.shared.update(|s| s.published.insert(port.to_owned(), host_port));
+    }
+
+    /// The first `n` inspects after each start show no port bindings.
+    pub(crate) fn hide_ports(&self, n: usize) {
+        self.shared.update(|s| s.hide_ports = n);
+    }
+
+    /// Cuts streamed bytes in pieces of `n`, each an HTTP chunk of its own.
+    pub(crate) fn split_streams(&self, n: usize) {
+        self.shared.update(|s| s.piece = Some(n));
+    }
+
+    /// Answers logs as `application/vnd.docker.multiplexed-stream`, as newer engines do.
+    pub(crate) fn multiplexed_logs(&self) {
+        self.shared.update(|s| s.multiplexed = true);
+    }
+
+    /// Only counts the bytes of request bodies longer than this.
+    pub(crate) fn discard_bodies_over(&self, bytes: u64) {
+        self.shared.update(|s| s.keep_body = Some(bytes));
+    }
+
+    /// A rule for requests of this method and path; `*` stands for anything in both.
+    pub(crate) fn on(&self, method: &str, path: &str) -> On<'_> {
+        On::new(&self.shared, method, path)
+    }
+
+    pub(crate) fn clear_rules(&self) {
+        self.shared.update(|s| s.rules.clear());
+    }
+
+    /// What a command does whose words, joined by spaces, match (`*` stands for anything).
+    /// Commands without a script end with 126, as when there is no such program.
+    pub(crate) fn on_exec(&self, command: &str, script: ExecScript) {
+        self.shared.update(|s| s.exec_scripts.push((command.to_owned(), script)));
+    }
+
+    /// Called on the engine's thread after each start, before its answer.
+    pub(crate) fn on_start(&self, hook: impl Fn(&FakeContainer) + Send + Sync + 'static) {
+        self.shared.update(|s| s.start_hooks.push(Arc::new(hook)));
+    }
+
+    pub(crate) fn exit_on_start(&self, code: i64) {
+        self.on_start(move |container| container.exit(code, false));
+    }
+
+    /// Every container prints this on stdout when it starts.
+    pub(crate) fn log_on_start(&self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref().to_vec();
+        self.on_start(move |container| container.log(Stream::Stdout, &bytes));
+    }
+
+    // What happened and what there is.
+
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.read(|s| s.requests.clone())
+    }
+
+    pub(crate) fn clear_requests(&self) {
+        self.shared.update(|s| s.requests.clear());
+    }
+
+    /// The requests as `POST /containers/{id}/start`.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.read(|s| s.requests.iter().map(|r| call(r)).collect())
+    }
+
+    /// How many requests match; `*` in the path stands for anything.
+    pub(crate) fn count(&self, method: &str, path: &str) -> usize {
+        self.read(|s| s.count(method, path))
+    }
+
+    pub(crate) fn containers(&self) -> Vec<Container> {
+        self.read(|s| s.containers.clone())
+    }
+
+    /// Networks, without bridge, host and none.
+    pub(crate) fn networks(&self) -> Vec<Network> {
+        self.read(|s| s.networks.iter().filter(|n| !n.predefined).cloned().collect())
+    }
+
+    pub(crate) fn volumes(&self) -> Vec<Volume> {
+        self.read(|s| s.volumes.clone())
+    }
+
+    pub(crate) fn images(&self) -> Vec<Image> {
+        self.read(|s| s.images.clone())
+    }
+
+    pub(crate) fn execs(&self) -> Vec<Exec> {
+        self.read(|s| s.execs.clone())
+    }
+
+    /// Connections that clients hold open.
+    pub(crate) fn connections(&self) -> usize {
+        self.read(|s| s.connections)
+    }
+
+    /// Looks at the state, in one piece.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&State) -> R) -> R {
+        self.shared.read(read)
+    }
+
+    /// Names of everything that a user of the engine left behind (images aside).
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let containers = self.containers().into_iter().map(|c| format!("container {}", c.name));
+        let networks = self.networks().into_iter().map(|n| format!("network {}", n.name));
+        let volumes = self.volumes().into_iter().map(|v| format!("volume {}", v.name));
+        containers.chain(networks).chain(volumes).collect()
+    }
+
+    /// A handle on a container, by name or id; panics when there is none.
+    #[track_caller]
+    pub(crate) fn container(&self, name: &str) -> FakeContainer {
+        let id = self.read(|s| s.container(name).map(|c| c.id.clone()));
+        let id = id.unwrap_or_else(|| panic!("no container {name}\n{}", self.report()));
+        FakeContainer::new(self.shared.clone(), id)
+    }
+
+    /// A handle on the only container; panics when there is not exactly one.
+    #[track_caller]
+    pub(crate) fn only_container(&self) -> FakeContainer {
+        let ids = self.read(|s| s.containers.iter().map(|c| c.id.clone()).collect::<Vec<_>>());
+        let [id] = &ids[..] else { panic!("{} containers\n{}", ids.len(), self.report()) };
+        FakeContainer::new(self.shared.clone(), id.clone())
+    }
+
+    /// Blocks the thread until the condition holds; panics after `timeout`.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, condition: impl Fn(&State) -> bool, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        while !condition(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(state);
+                panic!("the condition did not hold within {timeout:?}\n{}", self.report());
+            }
+            state = match self.shared.changed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    /// Waits until the condition holds; panics after ten seconds.
+    pub(crate) async fn until(&self, condition: impl Fn(&State) -> bool) {
+        let mut version = self.shared.version.subscribe();
+        let wait = async {
+            loop {
+                version.borrow_and_update();
+                if self.read(&condition) {
+                    return;
+                }
+                let _ = version.changed().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            panic!("the condition did not hold within {PATIENCE:?}\n{}", self.report());
+        }
+    }
+
+    fn report(&self) -> String {
+        let mut report = String::from("requests:\n");
+        for request in self.requests() {
+            let status = request.status.map_or("-".to_owned(), |s| s.to_string());
+            report.push_str(&format!("  {status:>3} {request}\n"));
+        }
+        for container in self.containers() {
+            report.push_str(&format!("container {}: {}\n", container.name, container.state));
+        }
+        report
+    }
+}
+
+impl fmt::Debug for FakeEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FakeEngine at {}\n{}", self.endpoint(), self.report())
+    }
+}
+
+/// Lets things happen to one container.
+#[derive(Clone, Debug)]
+pub(crate) struct FakeContainer {
+    shared: Arc<Shared>,
+    id: String,
+}
+
+impl FakeContainer {
+    fn new(shared: Arc<Shared>, id: String) -> Self {
+        Self { shared, id }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The container as it is, or was when it was removed.
+    pub(crate) fn snapshot(&self) -> Container {
+        let found = self.shared.read(|s| s.dead_or_alive(&self.id).map(|(c, _)| c.clone()));
+        found.unwrap_or_default()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.snapshot().name
+    }
+
+    /// Prints, as the json-file driver would: a frame per line.
+    pub(crate) fn log(&self, stream: Stream, bytes: impl AsRef<[u8]>) {
+        for line in bytes.as_ref().split_inclusive(|b| *b == b'\n') {
+            self.log_frame(stream, line);
+        }
+    }
+
+    /// Prints one frame, wherever its lines end.
+    pub(crate) fn log_frame(&self, stream: Stream, bytes: impl AsRef<[u8]>) {
+        self.log_many(stream, bytes, 1);
+    }
+
+    /// Prints the same frame many times, without holding it many times.
+    pub(crate) fn log_many(&self, stream: Stream, bytes: impl AsRef<[u8]>, times: u64) {
+        let bytes = Arc::new(bytes.as_ref().to_vec());
+        self.shared.update(|s| s.log(&self.id, Entry::Frame { stream, bytes, times }));
+    }
+
+    /// Sends these bytes to followers as they are, frame headers or not.
+    pub(crate) fn log_raw(&self, wire: impl AsRef<[u8]>) {
+        let wire = Arc::new(wire.as_ref().to_vec());
+        self.shared.update(|s| s.log(&self.id, Entry::Raw(wire)));
+    }
+
+    /// Its process ends: followers end, `/wait` answers, a `die` event goes out.
+    pub(crate) fn exit(&self, code: i64, oom: bool) {
+        self.shared.update(|s| s.exit(&self.id, code, oom));
+    }
+
+    /// `starting`, `healthy` or `unhealthy`; goes out as an event and shows in inspect.
+    pub(crate) fn health(&self, status: &str) {
+        self.health_with(status, "");
+    }
+
+    /// As [`FakeContainer::health`], with the output of the probe.
+    pub(crate) fn health_with(&self, status: &str, output: &str) {
+        self.shared.update(|s| s.health(&self.id, status, output));
+    }
+
+    /// Removes it behind everybody's back.
+    pub(crate) fn vanish(&self) {
+        self.shared.update(|s| {
+            s.exit(&self.id, 137, false);
+            s.remove(&self.id, true);
+        });
+    }
+
+    /// What `GET archive?path=` gives back for this path.
+    pub(crate) fn put_archive(&self, path: &str, tar: impl AsRef<[u8]>) {
+        let entry = (path.to_owned(), Arc::new(tar.as_ref().to_vec()));
+        self.shared.update(|s| s.container_mut(&self.id).map(|c| c.archives.push(entry)));
+    }
+}
+
+/// Bytes with the 8-byte header of a multiplexed stream, for [`FakeContainer::log_raw`].
+pub(crate) fn frame(stream: Stream, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    stream::framed(stream, bytes.as_ref())
+}
+
+/// A request without what differs from run to run.
+fn call(request: &Request) -> String {
+    let mut parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+    let verbs: &[&str] = match parts[0] {
+        "containers" | "networks" | "volumes" => &["create", "json", "prune"],
+        "images" => &["create", "json", "prune", "load", "get", "search"],
+        "exec" => &[],
+        _ => return format!("{} {}", request.method, request.path),
+    };
+    if parts[0] == "images" && parts.len() > 2 {
+        let last = parts[parts.len() - 1];
+        parts.truncate(1);
+        parts.push("{id}");
+        if matches!(last, "json" | "push" | "tag" | "history" | "get") {
+            parts.push(last);
+        }
+    } else if parts.len() > 2 || parts.get(1).is_some_and(|p| !verbs.contains(p)) {
+        parts[1] = "{id}";
+    }
+    format!("{} /{}", request.method, parts.join("/"))
+}

@@ -1,0 +1,72 @@
+//! Installing packages on Debian and Ubuntu.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::command::{as_root, can_be_root, command, find, logged, output};
+use crate::step::step;
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Installs the packages without their recommendations; one more try after a failure.
+pub(crate) fn install(packages: &[&str]) -> Outcome {
+    step(&format!("install {}", packages.join(" ")), || {
+        update()?;
+        install_now(packages).or_else(|_| {
+            update()?;
+            install_now(packages)
+        })
+    })
+}
+
+/// Whether packages can be installed here without a question.
+pub(crate) fn available() -> bool {
+    find("apt-get").is_some() && can_be_root()
+}
+
+/// Whether the archive has a package of this name to install.
+pub(crate) fn has(package: &str) -> bool {
+    let mut policy = command("apt-cache");
+    policy.args(["policy", package]).env("LC_ALL", "C");
+    output(policy).is_ok_and(|text| text.contains("Candidate: ") && !text.contains("(none)\n  V"))
+}
+
+/// The proxy that apt is configured to use.
+pub(crate) fn proxy() -> Option<String> {
+    let mut dump = command("apt-config");
+    dump.arg("dump");
+    let text = output(dump).ok()?;
+    let line =
+        text.lines().find(|line| line.to_lowercase().starts_with("acquire::http::proxy "))?;
+    line.split('"').nth(1).filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// A value of `/etc/os-release`.
+pub(crate) fn release(key: &str) -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+/// Refreshes the package lists. A broken third-party source is no reason to stop: whether the
+/// packages can be had is seen when they are installed.
+pub(crate) fn update() -> Outcome {
+    let mut update = as_root("apt-get");
+    update.args(["-o", "Acquire::Retries=2", "update"]);
+    logged(update, "apt-update", LIMIT).or_else(|reason| {
+        eprintln!("  going on after: {}", reason.lines().next().unwrap_or_default());
+        Ok(())
+    })
+}
+
+fn install_now(packages: &[&str]) -> Outcome {
+    let mut install = as_root("env");
+    install
+        .args(["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_MODE=l", "apt-get", "install"])
+        .args(["--yes", "--no-install-recommends"])
+        .args(["-o", "Acquire::Retries=2", "-o", "Dpkg::Options::=--force-confold"])
+        .args(["-o", "DPkg::Lock::Timeout=120"])
+        .args(packages);
+    logged(install, "apt-install", LIMIT)
+}

@@ -1,0 +1,118 @@
+//! Providing the test images on an engine: built there, or brought over from the Docker next to it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::endpoint::{DOCKER, Endpoint};
+use crate::recipe::{Recipe, all};
+use crate::step::step;
+use crate::{Outcome, apt, base, busybox, paths};
+
+/// The label that holds the hash of what an image was made of.
+const LABEL: &str = "castoff.test.hash";
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Makes every test image present and current.
+pub(crate) fn provide(engine: &Endpoint, force: bool) -> Outcome {
+    let client = Client::of(engine)?;
+    let recipes = all()?;
+    let wanted: Vec<&Recipe> =
+        recipes.iter().filter(|recipe| force || !current(&client, recipe)).collect();
+    if wanted.is_empty() {
+        println!("images: all {} are in place", recipes.len());
+        return Ok(());
+    }
+    if let Some(source) = source(engine, &wanted) {
+        return step(&format!("copy {} images from Docker", wanted.len()), || {
+            transfer(&source, &client, &wanted)
+        });
+    }
+    let mut replaced = Vec::new();
+    for recipe in wanted {
+        replaced.extend(client.image_id(&recipe.reference()));
+        step(&format!("build {}", recipe.reference()), || build(&client, recipe))?;
+    }
+    // An image goes after those that build on it. One that is still in use stays.
+    for id in replaced.iter().rev() {
+        if recipes.iter().all(|recipe| client.image_id(&recipe.reference()).as_ref() != Some(id)) {
+            drop(client.output(&["image", "rm", id]));
+        }
+    }
+    Ok(())
+}
+
+fn current(client: &Client, recipe: &Recipe) -> bool {
+    client.image_label(&recipe.reference(), LABEL).as_ref() == Some(&recipe.hash)
+}
+
+/// For a Podman engine, the Docker engine that already has the images.
+fn source(engine: &Endpoint, wanted: &[&Recipe]) -> Option<Client> {
+    let docker = Endpoint::new(DOCKER);
+    if !engine.is_podman() || !docker.answers() || docker.is_podman() {
+        return None;
+    }
+    let client = Client::of(&docker).ok()?;
+    wanted.iter().all(|recipe| current(&client, recipe)).then_some(client)
+}
+
+fn transfer(from: &Client, to: &Client, wanted: &[&Recipe]) -> Outcome {
+    let names: Vec<String> = wanted.iter().map(|recipe| recipe.reference()).collect();
+    let mut args = vec!["save"];
+    args.extend(names.iter().map(String::as_str));
+    let mut save = from
+        .command(&args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot run docker save: {e}"))?;
+    let mut load = to.command(&["load"]);
+    if let Some(archive) = save.stdout.take() {
+        load.stdin(archive);
+    }
+    let loaded = load.output().map_err(|e| format!("cannot run load: {e}"))?;
+    let saved = save.wait().map_err(|e| e.to_string())?;
+    if !saved.success() || !loaded.status.success() {
+        return Err(format!(
+            "docker save | load failed: {}",
+            String::from_utf8_lossy(&loaded.stderr).trim()
+        ));
+    }
+    Ok(())
+}
+
+fn build(client: &Client, recipe: &Recipe) -> Outcome {
+    let label = format!("{LABEL}={}", recipe.hash);
+    let Some(folder) = &recipe.folder else {
+        return base::provide(client, &recipe.reference(), &label);
+    };
+    if recipe.name != busybox::NAME {
+        return build_in(client, folder, recipe, &label);
+    }
+    let context = busybox::context(folder)?;
+    let built = build_in(client, &context, recipe, &label);
+    // Left behind, it does no harm.
+    drop(fs::remove_dir_all(&context));
+    built
+}
+
+/// Builds with the host's network: it reaches the package mirror wherever the host does, which
+/// a bridge with another MTU or a proxy on the loopback interface would spoil.
+fn build_in(client: &Client, context: &Path, recipe: &Recipe, label: &str) -> Outcome {
+    let reference = recipe.reference();
+    let context = context.display().to_string();
+    let mut args = vec!["build", "--network", "host", "--label", label, "--tag", &reference];
+    // A predefined argument: it is not kept in the image.
+    let proxy = apt::proxy().map(|url| format!("http_proxy={url}"));
+    if let Some(proxy) = &proxy {
+        args.extend(["--build-arg", proxy]);
+    }
+    args.push(&context);
+    let log = format!("build-{}", recipe.name);
+    let done = client.logged(&args, &log, LIMIT);
+    if done.is_ok() {
+        drop(fs::remove_file(paths::scratch(&format!("{log}.log"))?));
+    }
+    done
+}

@@ -1,0 +1,65 @@
+//! The check that closes every run: the engine holds nothing of castoff's, and no guardian lives on.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::endpoint::{Endpoint, strings};
+
+/// `{"label":["castoff.session"]}`, encoded for a query.
+const FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.session%22%5D%7D";
+/// The name of the process that removes what a killed test leaves behind.
+const GUARDIAN: &str = "castoff-guard";
+/// Removal goes on for a moment after the tests' processes end.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Waits until nothing is left; else lists it.
+pub(crate) fn check(engine: &Endpoint) -> Outcome {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let mut left = resources(engine)?;
+        left.extend(guardians());
+        if left.is_empty() {
+            println!("nothing is left on {engine}");
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("left on {engine}:\n  {}", left.join("\n  ")));
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+}
+
+fn resources(engine: &Endpoint) -> Outcome<Vec<String>> {
+    let kinds = [
+        ("container", "/containers/json?all=1&", "Id"),
+        ("network", "/networks?", "Id"),
+        ("volume", "/volumes?", "Name"),
+        ("image", "/images/json?all=0&", "Id"),
+    ];
+    let mut left = Vec::new();
+    for (kind, path, key) in kinds {
+        let body = engine.get(&format!("{path}{FILTER}"))?;
+        let names = strings(&body, "Name");
+        let sessions = strings(&body, "castoff.session");
+        for (index, id) in strings(&body, key).iter().enumerate() {
+            let name = names.get(index).filter(|name| *name != id && !name.is_empty());
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            let session = sessions.get(index).map_or("?", String::as_str);
+            left.push(format!("{kind} {id}{name} of session {session}"));
+        }
+    }
+    Ok(left)
+}
+
+fn guardians() -> Vec<String> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let guardians = processes.filter(|process| {
+        let name = fs::read_to_string(process.path().join("comm"));
+        // A zombie of someone else's holds nothing.
+        let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
+        name.is_ok_and(|name| name.trim() == GUARDIAN) && !status.contains("State:\tZ")
+    });
+    guardians.map(|process| format!("process {GUARDIAN} {:?}", process.file_name())).collect()
+}

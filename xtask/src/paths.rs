@@ -1,0 +1,27 @@
+//! Where things are in the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+
+/// The workspace root.
+pub(crate) fn root() -> PathBuf {
+    let manifest = std::env::var("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    Path::new(&manifest).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// A file in `target/xtask/`, where logs, pid files and build contexts go; makes the folder.
+pub(crate) fn scratch(name: &str) -> Outcome<PathBuf> {
+    let folder = root().join("target").join("xtask");
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    Ok(folder.join(name))
+}
+
+/// Writes a file, making the folders above it.
+pub(crate) fn write(path: &Path, text: &str) -> Outcome {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(path, text))
+        .map_err(|e| format!("cannot write {}: {e}", path.display()))
+}

@@ -1,0 +1,162 @@
+//! What the test images are made of: one folder each, the order among them, and their hashes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Outcome, base, paths};
+
+/// The prefix of every test image's name.
+pub(crate) const PREFIX: &str = "castoff.test/";
+
+/// One image to provide.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    /// The name below `castoff.test/`.
+    pub(crate) name: String,
+    /// The folder with its Dockerfile; none for the Debian base.
+    pub(crate) folder: Option<PathBuf>,
+    /// A hash of the folder and of the images it builds on.
+    pub(crate) hash: String,
+}
+
+impl Recipe {
+    /// The full reference.
+    pub(crate) fn reference(&self) -> String {
+        format!("{PREFIX}{}:latest", self.name)
+    }
+}
+
+/// Every test image, each after the ones that it builds on.
+pub(crate) fn all() -> Outcome<Vec<Recipe>> {
+    let folder = paths::root().join("tests").join("images");
+    let mut folders = BTreeMap::new();
+    for path in entries(&folder)? {
+        if path.join("Dockerfile").is_file() {
+            folders.insert(name(&path), path);
+        }
+    }
+    let mut done = Vec::new();
+    for name in folders.keys() {
+        visit(name, &folders, &mut done, 0)?;
+    }
+    Ok(done)
+}
+
+fn visit(
+    image: &str,
+    folders: &BTreeMap<String, PathBuf>,
+    done: &mut Vec<Recipe>,
+    depth: usize,
+) -> Outcome<String> {
+    if let Some(known) = done.iter().find(|recipe| recipe.name == image) {
+        return Ok(known.hash.clone());
+    }
+    if depth > folders.len() {
+        return Err(format!("the test images build on each other in a circle, at {image}"));
+    }
+    let mut hash = Fnv::new();
+    let folder = folders.get(image).cloned();
+    match &folder {
+        None if image == base::NAME => hash.add(base::VERSION.as_bytes()),
+        None => return Err(format!("tests/images/{image} does not exist, and is built on")),
+        Some(folder) => {
+            hash_folder(folder, &mut hash)?;
+            let dockerfile = folder.join("Dockerfile");
+            let text = fs::read_to_string(&dockerfile)
+                .map_err(|e| format!("cannot read {}: {e}", dockerfile.display()))?;
+            for parent in parents(&text) {
+                hash.add(visit(&parent, folders, done, depth + 1)?.as_bytes());
+            }
+        }
+    }
+    let hash = hash.finish();
+    done.push(Recipe { name: image.to_owned(), folder, hash: hash.clone() });
+    Ok(hash)
+}
+
+/// The test images named in `FROM` lines and `COPY --from` options.
+fn parents(dockerfile: &str) -> Vec<String> {
+    let lines = dockerfile.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words = lines.flat_map(str::split_whitespace);
+    let names = words.filter_map(|word| {
+        let word = word.strip_prefix("--from=").unwrap_or(word);
+        word.strip_prefix(PREFIX)?.split(':').next().map(str::to_owned)
+    });
+    names.collect()
+}
+
+fn hash_folder(folder: &Path, hash: &mut Fnv) -> Outcome {
+    for path in entries(folder)? {
+        hash.add(name(&path).as_bytes());
+        if path.is_dir() {
+            hash_folder(&path, hash)?;
+        } else {
+            let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            hash.add(&bytes);
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder, in name order.
+pub(crate) fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let read = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// FNV-1a with 64 bits: stable, and enough to tell one edit from another.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        // The length keeps neighbours apart.
+        let length = (bytes.len() as u64).to_le_bytes();
+        for byte in length.iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_come_from_stages_and_copies_but_not_comments() {
+        let text = "# castoff.test/no\nFROM castoff.test/debian AS a\nCOPY --from=castoff.test/busybox:latest /a /b\n";
+        assert_eq!(parents(text), ["debian", "busybox"]);
+    }
+
+    #[test]
+    fn images_follow_what_they_build_on() {
+        let all = all().unwrap();
+        let at = |name: &str| all.iter().position(|recipe| recipe.name == name).unwrap();
+        assert!(at("debian") < at("redis"));
+        assert!(at("busybox") < at("web"));
+    }
+
+    #[test]
+    fn the_hash_tells_where_one_part_ends() {
+        let hash = |parts: &[&str]| {
+            let mut fnv = Fnv::new();
+            parts.iter().for_each(|part| fnv.add(part.as_bytes()));
+            fnv.finish()
+        };
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,151 @@
+//! `cargo xtask test`: every check and every test tier, then the check for leftovers.
+
+use std::env;
+
+use crate::command::{find, run};
+use crate::endpoint::Endpoint;
+use crate::run::cargo;
+use crate::step::Steps;
+use crate::{Outcome, engine, images, leftovers};
+
+/// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
+const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
+
+/// Tests wait on the engine more than they compute: more of them than there are processors.
+const THREADS: &str = "--test-threads=4";
+
+/// What to run.
+#[derive(Debug, Default, PartialEq)]
+struct Plan<'a> {
+    registry: bool,
+    runner: Option<&'a str>,
+    filter: Vec<&'a str>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(args: &[&'a str]) -> Outcome<Self> {
+        let mut plan = Self::default();
+        for &arg in args {
+            match arg {
+                "--registry" => plan.registry = true,
+                "nextest" | "libtest" if plan.runner.is_none() => plan.runner = Some(arg),
+                _ if arg.starts_with('-') => return Err(format!("test: no such option: {arg}")),
+                _ => plan.filter.push(arg),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Everything, the static checks included, unless something was picked.
+    fn complete(&self) -> bool {
+        self.runner.is_none() && self.filter.is_empty()
+    }
+
+    fn uses(&self, runner: &str) -> bool {
+        self.runner.is_none_or(|picked| picked == runner)
+    }
+}
+
+/// Runs it all and sums it up.
+pub(crate) fn test(args: &[&str]) -> Outcome {
+    let plan = Plan::new(args)?;
+    let mut steps = Steps::default();
+    let mut found = None;
+    steps.run("engine", || {
+        found = Some(engine::up()?);
+        Ok(())
+    });
+    let Some(engine) = found else { return steps.finish() };
+    if !steps.run("images", || images::provide(&engine, false)) {
+        return steps.finish();
+    }
+    if plan.complete() {
+        checks(&engine, &mut steps);
+    }
+    if plan.uses("nextest") {
+        nextest(&engine, &plan, &mut steps);
+    }
+    if plan.uses("libtest") {
+        libtest(&engine, &plan, &mut steps);
+    }
+    steps.run("leftovers", || leftovers::check(&engine));
+    steps.finish()
+}
+
+fn checks(engine: &Endpoint, steps: &mut Steps) {
+    steps.run("fmt", || run(cargo(engine, &["fmt", "--all", "--check"])));
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    steps.run("clippy", || run(cargo(engine, &clippy)));
+    steps.run("doc", || {
+        let mut doc = cargo(engine, &["doc", "--workspace", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-Dwarnings");
+        run(doc)
+    });
+}
+
+fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
+    let in_place = find("cargo-nextest").is_some() || in_cargo_home();
+    let install = ["install", "cargo-nextest", "--locked"];
+    if !in_place && !steps.run("install nextest", || run(cargo(engine, &install))) {
+        return;
+    }
+    let tiers = [("nextest, no engine", None), ("nextest, engine", Some("ignored-only"))];
+    for (name, ignored) in tiers {
+        let mut args = vec!["nextest", "run", "--workspace", "--no-fail-fast"];
+        args.extend(ignored.into_iter().flat_map(|which| ["--run-ignored", which]));
+        if ignored.is_some() {
+            args.push(THREADS);
+        }
+        if !plan.filter.is_empty() {
+            args.push("--no-tests=pass");
+        }
+        args.extend(&plan.filter);
+        steps.run(name, || run(tests(engine, plan, &args)));
+    }
+}
+
+fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
+    let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
+    for (name, ignored) in tiers {
+        let mut args = vec!["test", "--workspace", "--no-fail-fast"];
+        if ignored {
+            args.extend(TARGETS);
+        }
+        args.push("--");
+        args.extend(&plan.filter);
+        if ignored {
+            args.extend(["--ignored", THREADS]);
+        }
+        steps.run(name, || run(tests(engine, plan, &args)));
+    }
+}
+
+/// With a registry, the modules run the images that they name by default.
+fn tests(engine: &Endpoint, plan: &Plan<'_>, args: &[&str]) -> std::process::Command {
+    let mut command = cargo(engine, args);
+    if plan.registry {
+        command.env_remove("CASTOFF_IMAGE_SUBSTITUTES").env("CASTOFF_TEST_REGISTRY", "1");
+    }
+    command
+}
+
+/// `cargo install` puts it where cargo looks, on `PATH` or not.
+fn in_cargo_home() -> bool {
+    let home = env::var("CARGO_HOME")
+        .unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));
+    std::path::Path::new(&home).join("bin/cargo-nextest").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_or_a_filter_leaves_the_static_checks_out() {
+        let plan = Plan::new(&["nextest", "redis"]).unwrap();
+        assert!(!plan.complete() && plan.uses("nextest") && !plan.uses("libtest"));
+        assert_eq!(plan.filter, ["redis"]);
+        assert!(Plan::new(&["--registry"]).unwrap().complete());
+        assert!(Plan::new(&["--what"]).is_err());
+    }
+}
