@@ -33,11 +33,9 @@ pub use image::PullEvent;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
 
-pub(crate) use auth::Login;
-pub(crate) use container::{Creation, lower};
+pub(crate) use container::lower;
 pub(crate) use events::HealthEvent;
 pub(crate) use exec::{ExecRequest, ExecSession};
 pub(crate) use logs::{FrameStream, LogRequest};
 #[cfg(test)]
 pub(crate) use logs::test_frame;
-pub(crate) use reach::Reach;

@@ -26,7 +26,7 @@ impl Reach {
         let address = match (&config.host, endpoint) {
             (Some(host), _) => resolve(host).await?,
             (None, Endpoint::Tcp { host, .. }) => resolve(host).await?,
-            (None, Endpoint::Unix(_)) => match own_gateway().await {
+            (None, Endpoint::Unix(socket)) => match own_gateway(socket).await {
                 Some(gateway) => gateway,
                 None => LOOPBACK,
             },
@@ -56,13 +56,27 @@ async fn resolve(host: &str) -> Result<IpAddr> {
 }
 
 /// The default gateway, when this program runs in a container beside the ones it starts.
-async fn own_gateway() -> Option<IpAddr> {
+async fn own_gateway(socket: &Path) -> Option<IpAddr> {
     let marks = ["/.dockerenv", "/run/.containerenv"];
-    if !marks.iter().any(|mark| Path::new(mark).exists()) {
+    if !marks.iter().any(|mark| Path::new(mark).exists()) || !is_outside(socket).await {
         return None;
     }
     let routes = tokio::fs::read_to_string("/proc/net/route").await.ok()?;
     gateway_of(&routes)
+}
+
+/// Whether the engine runs outside of this program's process namespace: the kernel then has no
+/// process id for the other end of its socket (unix(7), `SO_PEERCRED`). An engine that runs in
+/// the same container or virtual machine is near, whatever marks lie about.
+#[cfg(unix)]
+async fn is_outside(socket: &Path) -> bool {
+    let Ok(stream) = tokio::net::UnixStream::connect(socket).await else { return false };
+    stream.peer_cred().is_ok_and(|peer| peer.pid() == Some(0))
+}
+
+#[cfg(not(unix))]
+async fn is_outside(_socket: &Path) -> bool {
+    false
 }
 
 /// The gateway of the default route, from the table in `/proc/net/route` (addresses are

@@ -1,6 +1,6 @@
 //! Floor 2: ownership. Whatever castoff creates has an owner before it exists.
 //!
-//! * [`Session`]: this process's name on the engine, as labels.
+//! * `session`: this process's name on the engine, as labels.
 //! * [`Guard`]: RAII over one resource, armed before the create call is sent.
 //! * [`Worker`]: the one teardown thread, with a runtime of its own. Creations run there too, so
 //!   that a caller's dropped future can't cut one in half.
@@ -18,5 +18,4 @@ mod worker;
 
 pub(crate) use guard::Guard;
 pub(crate) use removal::Kind;
-pub(crate) use session::Session;
 pub(crate) use worker::Worker;

@@ -13,16 +13,25 @@ use super::sys;
 
 /// Smaller pieces aren't worth a system call.
 const WORTH_IT: usize = 1 << 20;
+/// No page is larger where it matters.
+const BLOCK: usize = 1 << 16;
+/// What the child's stack and its thread's variables may extend to.
+const NEAR: usize = 1 << 20;
 /// Long enough for the fields of a line that matter; a path's end doesn't.
 const LINE_MAX: usize = 128;
 
-/// Discards the inherited heap, but not the arena, this stack, or the thread's own variables.
+/// Discards the inherited heap, but not the arena, this stack, or the thread's own variables:
+/// neighbouring mappings appear as one, so any of these may be inside what looks like heap.
 pub(super) fn shed(arena: Range<usize>, buffer: &mut [u8]) {
     let Ok(maps) = rustix::fs::open(c"/proc/self/maps", OFlags::RDONLY, Mode::empty()) else {
         return;
     };
     let here = buffer.len();
-    let needed = [sys::thread_local_address(), (&raw const here).addr()];
+    let needed = [
+        around(arena.start, arena.end, BLOCK),
+        around((&raw const here).addr(), (&raw const here).addr(), NEAR),
+        around(sys::thread_local_address(), sys::thread_local_address(), NEAR),
+    ];
     let (mut line, mut len) = ([0_u8; LINE_MAX], 0_usize);
     let mut file_end = 0;
     while let Ok(count @ 1..) = rustix::io::read(&maps, &mut *buffer) {
@@ -39,25 +48,35 @@ pub(super) fn shed(arena: Range<usize>, buffer: &mut [u8]) {
             let Some(mapping) = mapping else { continue };
             if mapping.of_file {
                 file_end = mapping.range.end;
-            } else if mapping.heap_like
-                // What follows a file directly is its zero-initialised data.
-                && mapping.range.start != file_end
-                && !needed.iter().any(|address| mapping.range.contains(address))
-            {
-                discard_around(mapping.range, &arena);
+            } else if mapping.heap_like && mapping.range.start != file_end {
+                // (What follows a file directly is its zero-initialised data.)
+                outside(mapping.range, &needed, sys::discard);
             }
         }
     }
 }
 
-/// Neighbouring mappings appear as one: the arena may be inside.
-fn discard_around(range: Range<usize>, arena: &Range<usize>) {
-    let below = range.start..range.end.min(arena.start & !0xffff);
-    let above = range.start.max(arena.end.saturating_add(0xffff) & !0xffff)..range.end;
-    for part in [below, above] {
-        if part.end.saturating_sub(part.start) >= WORTH_IT {
-            sys::discard(part);
+/// From `margin` below `start` to `margin` above `end`, in whole blocks.
+fn around(start: usize, end: usize, margin: usize) -> Range<usize> {
+    let mask = !BLOCK.saturating_sub(1);
+    let start = start.saturating_sub(margin) & mask;
+    start..end.saturating_add(margin).saturating_add(BLOCK) & mask
+}
+
+/// Calls `each` for the larger parts of `range` that are in none of `holes`.
+fn outside(range: Range<usize>, holes: &[Range<usize>], mut each: impl FnMut(Range<usize>)) {
+    let mut start = range.start;
+    while start < range.end {
+        if let Some(hole) = holes.iter().find(|hole| hole.contains(&start)) {
+            start = hole.end;
+            continue;
         }
+        let next = holes.iter().map(|hole| hole.start).filter(|next| *next > start).min();
+        let end = next.unwrap_or(range.end).min(range.end);
+        if end.saturating_sub(start) >= WORTH_IT {
+            each(start..end);
+        }
+        start = end;
     }
 }
 
@@ -97,6 +116,21 @@ fn hex(digits: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn holes_are_left_out() {
+        const M: usize = 1 << 20;
+        let parts = |range, holes: &[Range<usize>]| {
+            let mut found = Vec::new();
+            outside(range, holes, |part| found.push(part.start / M..part.end / M));
+            found
+        };
+        assert_eq!(parts(M..9 * M, &[]), [1..9]);
+        assert_eq!(parts(M..9 * M, &[20 * M..21 * M, 3 * M..4 * M]), [1..3, 4..9]);
+        assert_eq!(parts(M..9 * M, &[2 * M..5 * M, 0..3 * M]), [5..9]);
+        assert_eq!(parts(M..9 * M, &[0..8 * M + 1, 0..0]), []);
+        assert_eq!(around(0x12345, 0x12346, 0), 0x10000..0x20000);
+    }
 
     #[test]
     fn lines_of_maps() {

@@ -11,8 +11,9 @@ use super::inspect::{container_json, summary_json};
 use super::lifecycle;
 use super::nets::ensure_volume;
 use super::routes::{Answer, Reply, not_found};
-use super::state::{Attachment, Container, Mounted, Shared, State, labels, labels_match, merge};
+use super::state::{Attachment, Container, Mounted, Shared, State};
 use super::stream::Feed;
+use super::values::{labels, labels_match, merge};
 
 pub(super) fn route(shared: &Arc<Shared>, request: &Request, parts: &[&str]) -> Answer {
     match (request.method.as_str(), parts) {

@@ -1,15 +1,16 @@
 //! Commands run in containers.
 
+use std::io;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::containers::find;
-use super::http::{Request, Response, fault};
+use super::http::{Connection, Request, Response, fault};
 use super::routes::{Answer, Reply, not_found};
 use super::script::{ExecScript, glob};
-use super::state::{Exec, Shared, State};
-use super::stream::Feed;
+use super::state::{Container, Exec, Shared, State, Stream};
+use super::stream::{Feed, framed};
 
 pub(super) fn route(shared: &Arc<Shared>, request: &Request, parts: &[&str]) -> Answer {
     match (request.method.as_str(), parts) {
@@ -100,4 +101,59 @@ fn inspect(state: &mut State, id: &str) -> Reply {
             "entrypoint": exec.command[0], "arguments": &exec.command[1..] },
     });
     Ok(Response::json(200, &json))
+}
+
+/// Speaks to the client of a started exec, until the command has ended.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    request: &Request,
+    connection: &mut Connection,
+    id: &str,
+) -> io::Result<()> {
+    connection.hijack(request).await?;
+    let found = shared.read(|state| state.execs.iter().find(|e| e.id == id).cloned());
+    let Some(Exec { script, container, spec, .. }) = found else { return Ok(()) };
+    let flag = |key: &str| spec[key].as_bool().unwrap_or(false);
+    let (tty, has_stdin) = (flag("Tty"), flag("AttachStdin"));
+    let frame = |stream, bytes: &[u8]| if tty { bytes.to_vec() } else { framed(stream, bytes) };
+    for (stream, bytes) in &script.output {
+        connection.send(&frame(*stream, bytes)).await?;
+    }
+    let mut version = shared.version.subscribe();
+    let mut input_open = true;
+    let ended = |s: &State| !s.container(&container).is_some_and(Container::is_running);
+    while (script.hang || (script.echo && input_open)) && !shared.read(ended) {
+        tokio::select! {
+            _ = version.changed() => {}
+            input = connection.input(), if input_open => match input {
+                None if !has_stdin => return Err(io::ErrorKind::BrokenPipe.into()),
+                None => input_open = false,
+                Some(bytes) => {
+                    if script.echo {
+                        connection.send(&frame(Stream::Stdout, &bytes)).await?;
+                    }
+                    take_stdin(shared, id, bytes);
+                }
+            }
+        }
+    }
+    finish_exec(shared, id, &script);
+    Ok(())
+}
+
+fn take_stdin(shared: &Shared, id: &str, bytes: Vec<u8>) {
+    shared.update(|state| {
+        if let Some(exec) = state.execs.iter_mut().find(|e| e.id == id) {
+            exec.stdin.extend(bytes);
+        }
+    });
+}
+
+fn finish_exec(shared: &Shared, id: &str, script: &ExecScript) {
+    shared.update(|state| {
+        if let Some(exec) = state.execs.iter_mut().find(|e| e.id == id && e.running) {
+            exec.running = false;
+            exec.code = Some(script.code);
+        }
+    });
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::http::{Request, Response, fault};
 use super::routes::{Answer, Reply, not_found};
 use super::script::PullOutcome;
-use super::state::{Image, Shared, State, canonical, labels_match, rfc3339};
+use super::state::{Image, Shared, State};
 use super::stream::Feed;
+use super::values::{canonical, labels_match, rfc3339};
 
 pub(super) fn route(shared: &Arc<Shared>, request: &Request, parts: &[&str]) -> Answer {
     match (request.method.as_str(), parts) {
@@ -166,7 +167,7 @@ fn tag(state: &mut State, request: &Request, name: &str) -> Reply {
 fn commit(state: &mut State, request: &Request) -> Reply {
     let id = super::containers::find(state, request.get("container"))?;
     let mut config = state.container(&id).map(|c| c.config.clone()).unwrap_or_default();
-    super::state::merge(&mut config, &request.body);
+    super::values::merge(&mut config, &request.body);
     let name = match (request.get("repo"), request.get("tag")) {
         ("", _) => format!("commit-{}", &state.new_id()[..12]),
         (repo, "") => repo.to_owned(),

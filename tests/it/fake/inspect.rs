@@ -2,16 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{Container, State, rfc3339};
+use super::state::{Container, State};
+use super::values::rfc3339;
 
 pub(super) fn container_json(state: &State, c: &Container, hide_ports: bool) -> Value {
     let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
     let mut command = list(&c.config["Entrypoint"]);
     command.extend(list(&c.config["Cmd"]));
     let mut host = json!({ "NetworkMode": "default", "AutoRemove": false, "PortBindings": {} });
-    super::state::merge(&mut host, &c.host);
+    super::values::merge(&mut host, &c.host);
     let mut config = json!({ "Hostname": &c.id[..12], "Tty": false, "User": "" });
-    super::state::merge(&mut config, &c.config);
+    super::values::merge(&mut config, &c.config);
     let log_path = format!("/var/lib/docker/containers/{0}/{0}-json.log", c.id);
     json!({
         "Id": c.id, "Created": rfc3339(c.created), "Name": format!("/{}", c.name),

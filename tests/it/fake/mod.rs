@@ -17,6 +17,8 @@
 mod archive;
 mod containers;
 mod exec;
+mod gate;
+mod handle;
 mod http;
 mod images;
 mod inspect;
@@ -27,6 +29,7 @@ mod script;
 mod server;
 mod state;
 mod stream;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,15 +39,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use server::Server;
+use state::Shared;
+use values::canonical;
+
+#[allow(unused_imports, reason = "named by some tests")]
+pub(crate) use gate::Gate;
+#[allow(unused_imports, reason = "named by some tests")]
+pub(crate) use handle::{FakeContainer, frame};
 #[allow(unused_imports, reason = "named by some tests")]
 pub(crate) use http::Request;
 #[allow(unused_imports, reason = "named by some tests")]
-pub(crate) use script::{ExecScript, Gate, On, PullScript};
+pub(crate) use script::{ExecScript, On, PullScript};
 #[allow(unused_imports, reason = "named by some tests")]
 pub(crate) use state::{Container, Event, Exec, Image, Network, Recorded, State, Stream, Volume};
-
-use server::Server;
-use state::{Entry, Shared, canonical};
 
 /// How long waits without a given timeout take before they fail the test.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -295,91 +303,6 @@ impl fmt::Debug for FakeEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FakeEngine at {}\n{}", self.endpoint(), self.report())
     }
-}
-
-/// Lets things happen to one container.
-#[derive(Clone, Debug)]
-pub(crate) struct FakeContainer {
-    shared: Arc<Shared>,
-    id: String,
-}
-
-impl FakeContainer {
-    fn new(shared: Arc<Shared>, id: String) -> Self {
-        Self { shared, id }
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The container as it is, or was when it was removed.
-    pub(crate) fn snapshot(&self) -> Container {
-        let found = self.shared.read(|s| s.dead_or_alive(&self.id).map(|(c, _)| c.clone()));
-        found.unwrap_or_default()
-    }
-
-    pub(crate) fn name(&self) -> String {
-        self.snapshot().name
-    }
-
-    /// Prints, as the json-file driver would: a frame per line.
-    pub(crate) fn log(&self, stream: Stream, bytes: impl AsRef<[u8]>) {
-        for line in bytes.as_ref().split_inclusive(|b| *b == b'\n') {
-            self.log_frame(stream, line);
-        }
-    }
-
-    /// Prints one frame, wherever its lines end.
-    pub(crate) fn log_frame(&self, stream: Stream, bytes: impl AsRef<[u8]>) {
-        self.log_many(stream, bytes, 1);
-    }
-
-    /// Prints the same frame many times, without holding it many times.
-    pub(crate) fn log_many(&self, stream: Stream, bytes: impl AsRef<[u8]>, times: u64) {
-        let bytes = Arc::new(bytes.as_ref().to_vec());
-        self.shared.update(|s| s.log(&self.id, Entry::Frame { stream, bytes, times }));
-    }
-
-    /// Sends these bytes to followers as they are, frame headers or not.
-    pub(crate) fn log_raw(&self, wire: impl AsRef<[u8]>) {
-        let wire = Arc::new(wire.as_ref().to_vec());
-        self.shared.update(|s| s.log(&self.id, Entry::Raw(wire)));
-    }
-
-    /// Its process ends: followers end, `/wait` answers, a `die` event goes out.
-    pub(crate) fn exit(&self, code: i64, oom: bool) {
-        self.shared.update(|s| s.exit(&self.id, code, oom));
-    }
-
-    /// `starting`, `healthy` or `unhealthy`; goes out as an event and shows in inspect.
-    pub(crate) fn health(&self, status: &str) {
-        self.health_with(status, "");
-    }
-
-    /// As [`FakeContainer::health`], with the output of the probe.
-    pub(crate) fn health_with(&self, status: &str, output: &str) {
-        self.shared.update(|s| s.health(&self.id, status, output));
-    }
-
-    /// Removes it behind everybody's back.
-    pub(crate) fn vanish(&self) {
-        self.shared.update(|s| {
-            s.exit(&self.id, 137, false);
-            s.remove(&self.id, true);
-        });
-    }
-
-    /// What `GET archive?path=` gives back for this path.
-    pub(crate) fn put_archive(&self, path: &str, tar: impl AsRef<[u8]>) {
-        let entry = (path.to_owned(), Arc::new(tar.as_ref().to_vec()));
-        self.shared.update(|s| s.container_mut(&self.id).map(|c| c.archives.push(entry)));
-    }
-}
-
-/// Bytes with the 8-byte header of a multiplexed stream, for [`FakeContainer::log_raw`].
-pub(crate) fn frame(stream: Stream, bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    stream::framed(stream, bytes.as_ref())
 }
 
 /// A request without what differs from run to run.

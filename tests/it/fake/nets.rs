@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Request, Response, fault};
 use super::routes::{Reply, not_found};
-use super::state::{Attachment, Container, Network, State, Volume, labels, labels_match, rfc3339};
+use super::state::{Attachment, Container, Network, State, Volume};
+use super::values::{labels, labels_match, rfc3339};
 
 pub(super) fn networks(state: &mut State, request: &Request, parts: &[&str]) -> Reply {
     match (request.method.as_str(), parts) {

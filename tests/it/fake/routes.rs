@@ -8,8 +8,9 @@ use super::containers;
 use super::http::{Fault, Request, Response, fault};
 use super::images;
 use super::nets;
-use super::state::{Shared, State, merge};
+use super::state::{Shared, State};
 use super::stream::Feed;
+use super::values::merge;
 
 /// What a request leads to.
 pub(super) enum Answer {

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
+use super::gate::Gate;
 use super::http::{Connection, Request, Response};
 use super::routes::{Answer, route};
-use super::script::{Action, Gate, Plan};
+use super::script::{Action, Plan};
 use super::state::Shared;
 use super::stream::Feed;
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::containers::find;
 use super::http::{Connection, Fault, Request, fault};
-use super::script::ExecScript;
-use super::state::{Container, Entry, Event, Exec, LogEntry, Shared, State, Stream, rfc3339};
+use super::state::{Entry, Event, LogEntry, Shared, State, Stream};
+use super::values::rfc3339;
 
 const RAW: &str = "application/vnd.docker.raw-stream";
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
@@ -146,7 +146,7 @@ impl Feed {
             Self::Logs(feed) => feed.run(shared, request, connection).await,
             Self::Events(feed) => feed.run(shared, request, connection).await,
             Self::Wait(feed) => feed.run(shared, request, connection).await,
-            Self::Exec { id } => exec(shared, request, connection, &id).await,
+            Self::Exec { id } => super::exec::run(shared, request, connection, &id).await,
             Self::Lines { lines, image, hang } => {
                 connection.open(request, "application/json").await?;
                 for line in lines {
@@ -319,7 +319,7 @@ impl EventFeed {
             && any("network", &|w| actor("network", w))
             && any("volume", &|w| actor("volume", w))
             && any("image", &|w| attribute("image") == w)
-            && super::state::labels_match(&event.attributes, self.filters.get("label"))
+            && super::values::labels_match(&event.attributes, self.filters.get("label"))
     }
 }
 
@@ -370,60 +370,6 @@ impl WaitFeed {
             _ => None,
         }
     }
-}
-
-async fn exec(
-    shared: &Arc<Shared>,
-    request: &Request,
-    connection: &mut Connection,
-    id: &str,
-) -> io::Result<()> {
-    connection.hijack(request).await?;
-    let found = shared.read(|state| state.execs.iter().find(|e| e.id == id).cloned());
-    let Some(Exec { script, container, spec, .. }) = found else { return Ok(()) };
-    let flag = |key: &str| spec[key].as_bool().unwrap_or(false);
-    let (tty, has_stdin) = (flag("Tty"), flag("AttachStdin"));
-    let frame = |stream, bytes: &[u8]| if tty { bytes.to_vec() } else { framed(stream, bytes) };
-    for (stream, bytes) in &script.output {
-        connection.send(&frame(*stream, bytes)).await?;
-    }
-    let mut version = shared.version.subscribe();
-    let mut input_open = true;
-    let ended = |s: &State| !s.container(&container).is_some_and(Container::is_running);
-    while (script.hang || (script.echo && input_open)) && !shared.read(ended) {
-        tokio::select! {
-            _ = version.changed() => {}
-            input = connection.input(), if input_open => match input {
-                None if !has_stdin => return Err(io::ErrorKind::BrokenPipe.into()),
-                None => input_open = false,
-                Some(bytes) => {
-                    if script.echo {
-                        connection.send(&frame(Stream::Stdout, &bytes)).await?;
-                    }
-                    take_stdin(shared, id, bytes);
-                }
-            }
-        }
-    }
-    finish_exec(shared, id, &script);
-    Ok(())
-}
-
-fn take_stdin(shared: &Shared, id: &str, bytes: Vec<u8>) {
-    shared.update(|state| {
-        if let Some(exec) = state.execs.iter_mut().find(|e| e.id == id) {
-            exec.stdin.extend(bytes);
-        }
-    });
-}
-
-fn finish_exec(shared: &Shared, id: &str, script: &ExecScript) {
-    shared.update(|state| {
-        if let Some(exec) = state.execs.iter_mut().find(|e| e.id == id && e.running) {
-            exec.running = false;
-            exec.code = Some(script.code);
-        }
-    });
 }
 
 /// `1700000000.25` in nanoseconds.
