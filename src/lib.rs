@@ -1,4 +1,59 @@
-//! castoff
+//! Real containers for Rust tests and programs, cast off without a trace the moment you let go.
+//!
+//! castoff drives a container engine (Docker, or Podman's Docker-compatible service) through its
+//! API: it starts containers, waits until they are ready, wires them into networks of their own,
+//! and removes everything when it is dropped, or when the program ends in any other way.
+//!
+//! ```no_run
+//! use castoff::{Container, Network, WaitFor};
+//!
+//! # async fn run() -> castoff::Result<()> {
+//! let net = Network::create().await?;
+//! let cache = Container::builder("redis:7")
+//!     .with_port(6379)
+//!     .with_tmpfs("/data")
+//!     .with_network(&net, ["cache"])
+//!     .with_wait(WaitFor::log("Ready to accept connections"))
+//!     .start()
+//!     .await?;
+//!
+//! let addr: std::net::SocketAddr = cache.addr(6379)?;
+//! let pong = cache.exec(["redis-cli", "ping"]).await?;
+//! # drop((addr, pong));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! * [`Container`] and [`ContainerBuilder`]: what a container is to be, and one that runs.
+//! * [`WaitFor`] and [`wait`]: when it is ready.
+//! * [`Network`], [`Volume`], [`Image`]: the same make, removed when dropped.
+//! * [`Engine`]: which engine is used, and what else it has. Found by itself unless told.
+//! * [`Error`]: a kind to match on, and in `Debug` the whole story.
+//! * [`config`]: the environment variables that are looked at.
+//! * [`spec`]: the plain values behind the builders.
+//!
+//! # Letting go
+//!
+//! Every resource has an owner before it exists: it is created under a name and with labels that
+//! were chosen beforehand, by a guard that is armed before the call is sent. Creation runs to its
+//! end on a thread of castoff's own, so a dropped future can't cut it in half.
+//!
+//! `Drop` hands the removal to that thread and returns. It needs no runtime and never panics, and
+//! removals run side by side: containers first, then the networks and volumes that they used.
+//! Behind it stands a guardian, a tiny process forked at the first resource, that removes what is
+//! left when the program ends by `return` with statics alive, [`std::process::exit`], a panic, an
+//! abort or a signal, `SIGKILL` included. It stands for engines on a unix socket; without it (plain
+//! TCP, `CASTOFF_REAPER=off`) a drop waits for its removal, at most 10 s.
+//!
+//! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
+//! removing.
+//!
+//! # Runtimes
+//!
+//! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
+//! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
 
 pub mod config;
 pub mod container;
@@ -8,6 +63,7 @@ pub mod image;
 mod network;
 mod reaper;
 pub mod spec;
+mod timed;
 mod volume;
 pub mod wait;
 
@@ -18,3 +74,8 @@ pub use image::Image;
 pub use network::{Network, NetworkBuilder};
 pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

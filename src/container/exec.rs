@@ -6,10 +6,10 @@ use std::pin::Pin;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
-use tracing::Instrument;
 
 use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame};
 use crate::error::{Error, ErrorKind, Result};
+use crate::timed::timed;
 
 /// A command to run in a container; made by [`Container::exec`](super::Container::exec).
 ///
@@ -126,7 +126,7 @@ impl IntoFuture for Exec {
     fn into_future(self) -> Self::IntoFuture {
         let command = self.request.command.first().cloned().unwrap_or_default();
         let span = tracing::debug_span!("exec", container = %self.container, command);
-        Box::pin(self.collect().instrument(span))
+        Box::pin(timed(span, self.collect()))
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use tracing::Instrument;
 
 use super::builder::{LogConsumer, RawEdit};
 use super::copy::{copy_in, split_target};
@@ -14,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Worker};
 use crate::spec::{Attachment, ContainerSpec, PullPolicy};
+use crate::timed::timed;
 use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
 
 /// How long an engine may take to show the ports of a container that runs.
@@ -35,24 +35,19 @@ impl ContainerBuilder {
     /// # Cancel safety
     /// Whenever the future is dropped, what it had created is removed.
     pub async fn start(self) -> Result<Container> {
-        let span = tracing::debug_span!("start", image = %self.spec.image);
-        self.start_in_span().instrument(span).await
+        let span = tracing::debug_span!("container", image = %self.spec.image);
+        timed(span, self.start_attempts()).await
     }
 
-    async fn start_in_span(mut self) -> Result<Container> {
+    async fn start_attempts(mut self) -> Result<Container> {
         let plan = self.plan().await?;
         let limit = self.startup_timeout;
         let mut left = self.attempts.max(1);
         loop {
             left -= 1;
             let copies = if left == 0 { std::mem::take(&mut self.copies) } else { again(&self.copies) };
-            let began = Instant::now();
             let error = match plan.attempt(copies, limit).await {
-                Ok(container) => {
-                    let elapsed_ms = began.elapsed().as_millis() as u64;
-                    tracing::debug!(container = container.name(), elapsed_ms, "ready");
-                    return Ok(container);
-                }
+                Ok(container) => return Ok(container),
                 Err(error) => error,
             };
             if left == 0 || error.kind() == ErrorKind::InvalidInput {
@@ -218,7 +213,8 @@ impl Plan {
                 }
             }
         };
-        Worker::start()?.run(creating).await?
+        let span = tracing::debug_span!("create", image = %self.names.used);
+        Worker::start()?.run(timed(span, creating)).await?
     }
 
     /// Copies what is to be copied and joins what networks the create call had no room for.
@@ -239,7 +235,8 @@ impl Plan {
     }
 
     pub(super) async fn start_created(&self, guard: &Guard) -> Result<()> {
-        let outcome = self.engine.start_container(guard.id()).await;
+        let span = tracing::debug_span!("start", container = guard.id());
+        let outcome = timed(span, self.engine.start_container(guard.id())).await;
         let outcome = match outcome {
             Err(error) if error.kind() == ErrorKind::PortTaken && Worker::start()?.is_busy() => {
                 // It may be one of ours, on its way out.

@@ -10,13 +10,13 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::sync::{broadcast, watch};
-use tracing::Instrument;
 
 use super::Names;
 use crate::engine::{Endpoint, Engine, PullEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::Worker;
 use crate::spec::ImageRef;
+use crate::timed::timed;
 
 /// Pauses before further attempts at a pull that failed for a reason that may pass.
 const PAUSES: [Duration; 3] =
@@ -52,7 +52,7 @@ fn under_way() -> MutexGuard<'static, Option<HashMap<Key, Shared>>> {
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
     let span = tracing::debug_span!("pull", image = %names.used);
     let shared = join(engine, &names.used, platform)?;
-    finish(shared.outcome, names).instrument(span).await
+    timed(span, finish(shared.outcome, names)).await
 }
 
 /// As [`pull`], with what happens meanwhile.

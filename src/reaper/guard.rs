@@ -10,6 +10,7 @@ use super::watch_over;
 use super::worker::Worker;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::timed::timed;
 
 /// How long a drop waits for its removal where no guardian stands behind it.
 const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
@@ -128,12 +129,12 @@ impl Guard {
         };
         let uses = self.take_uses();
         async move {
-            let result = removal::remove(&engine, kind, &target).await;
+            let span = tracing::debug_span!("remove", ?kind, ?target);
+            let result = timed(span, removal::remove(&engine, kind, &target)).await;
             // Only now may what it used go.
             drop(uses);
-            match &result {
-                Ok(()) => tracing::debug!(?kind, ?target, "removed"),
-                Err(error) => tracing::warn!(?kind, ?target, ?error, "could not be removed"),
+            if let Err(error) = &result {
+                tracing::warn!(?kind, ?target, ?error, "could not be removed");
             }
             result
         }

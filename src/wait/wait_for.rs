@@ -11,6 +11,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::IntoPort;
+use crate::timed::timed;
 
 /// A condition for a container to be ready: any [`WaitStrategy`], with an optional time limit.
 ///
@@ -135,7 +136,7 @@ impl WaitFor {
 
     pub(super) async fn wait(&self, target: &WaitTarget) -> Result<()> {
         let span = tracing::debug_span!("wait", container = target.name(), what = self.describe());
-        let waiting = tracing::Instrument::instrument(self.strategy.wait(target), span);
+        let waiting = timed(span, self.strategy.wait(target));
         let outcome = match self.limit {
             None => waiting.await,
             Some(limit) => tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {

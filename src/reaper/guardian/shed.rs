@@ -122,13 +122,13 @@ mod tests {
         const M: usize = 1 << 20;
         let parts = |range, holes: &[Range<usize>]| {
             let mut found = Vec::new();
-            outside(range, holes, |part| found.push(part.start / M..part.end / M));
+            outside(range, holes, |part| found.push((part.start / M, part.end / M)));
             found
         };
-        assert_eq!(parts(M..9 * M, &[]), [1..9]);
-        assert_eq!(parts(M..9 * M, &[20 * M..21 * M, 3 * M..4 * M]), [1..3, 4..9]);
-        assert_eq!(parts(M..9 * M, &[2 * M..5 * M, 0..3 * M]), [5..9]);
-        assert_eq!(parts(M..9 * M, &[0..8 * M + 1, 0..0]), []);
+        assert_eq!(parts(M..9 * M, &[]), [(1, 9)]);
+        assert_eq!(parts(M..9 * M, &[20 * M..21 * M, 3 * M..4 * M]), [(1, 3), (4, 9)]);
+        assert_eq!(parts(M..9 * M, &[2 * M..5 * M, 0..3 * M]), [(5, 9)]);
+        assert_eq!(parts(M..9 * M, &[0..8 * M + 1, 0..0]), Vec::<(usize, usize)>::new());
         assert_eq!(around(0x12345, 0x12346, 0), 0x10000..0x20000);
     }
 
