@@ -1,8 +1,6 @@
 //! [`Network`]: a network of its own for a test, gone when it is dropped.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -72,6 +70,7 @@ impl Network {
     }
 
     /// Lets the network live on after this handle and this program. Returns its name.
+    #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
@@ -197,31 +196,24 @@ impl NetworkBuilder {
     }
 }
 
-fn create_once(engine: Engine, spec: NetworkSpec) -> impl Future<Output = Result<Network>> + Send {
-    async move {
-        let guard = Guard::arm(&engine, Kind::Network)?;
-        let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
-        match engine.create_network(&spec, &name, &guard.labels()).await {
-            Ok(id) => guard.created(&id),
-            Err(error) => {
-                guard.refused(&error);
-                return Err(error.at("create"));
-            }
+async fn create_once(engine: Engine, spec: NetworkSpec) -> Result<Network> {
+    let guard = Guard::arm(&engine, Kind::Network)?;
+    let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
+    match engine.create_network(&spec, &name, &guard.labels()).await {
+        Ok(id) => guard.created(&id),
+        Err(error) => {
+            guard.refused(&error);
+            return Err(error.at("create"));
         }
-        let network = Network { guard: Arc::new(guard), name };
-        // Before API 1.44, engines give one name to several networks.
-        if spec.name.is_some() && engine.api_version() < ApiVersion::new(1, 44) {
-            let same = engine.networks_named(&network.name).await?;
-            if same.iter().any(|id| id != network.id()) {
-                let message = format!("a network named `{}` exists already", network.name);
-                return Err(Error::new(ErrorKind::Conflict, message).at("create"));
-            }
-        }
-        Ok(network)
     }
-}
-
-/// Labels of a resource that the engine handed back.
-pub(crate) fn is_ours(guard: &Guard, labels: &BTreeMap<String, String>) -> bool {
-    labels.get(crate::spec::label::RESOURCE).is_some_and(|own| own == guard.resource())
+    let network = Network { guard: Arc::new(guard), name };
+    // Before API 1.44, engines give one name to several networks.
+    if spec.name.is_some() && engine.api_version() < ApiVersion::new(1, 44) {
+        let same = engine.networks_named(&network.name).await?;
+        if same.iter().any(|id| id != network.id()) {
+            let message = format!("a network named `{}` exists already", network.name);
+            return Err(Error::new(ErrorKind::Conflict, message).at("create"));
+        }
+    }
+    Ok(network)
 }

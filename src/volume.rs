@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::network::is_ours;
 use crate::reaper::{Guard, Kind, Worker};
 use crate::spec::VolumeSpec;
 
@@ -67,6 +66,7 @@ impl Volume {
     }
 
     /// Lets the volume live on after this handle and this program. Returns its name.
+    #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
@@ -164,7 +164,7 @@ async fn create_once(engine: Engine, spec: VolumeSpec) -> Result<Volume> {
     let guard = Guard::arm(&engine, Kind::Volume)?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
     match engine.create_volume(&spec, &name, &guard.labels()).await {
-        Ok(labels) if is_ours(&guard, &labels) => {
+        Ok(labels) if guard.owns(&labels) => {
             guard.created(&name);
             Ok(Volume { guard: Arc::new(guard), name })
         }

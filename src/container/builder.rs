@@ -9,9 +9,7 @@ use super::{CopySource, IntoAliases};
 use crate::engine::{CreateBody, Engine, LogFrame};
 use crate::error::{Error, Result};
 use crate::reaper::Guard;
-use crate::spec::{
-    Attachment, ContainerSpec, HostBinding, IntoPort, Mount, Port, PullPolicy,
-};
+use crate::spec::{Attachment, ContainerSpec, HostBinding, IntoPort, Mount, Port, PullPolicy};
 use crate::wait::WaitFor;
 use crate::{Network, Volume};
 
@@ -216,7 +214,10 @@ impl ContainerBuilder {
 
     /// Gets every frame of output, from the first on, until the container ends. Called on the
     /// runtime that the container is started from; it should not block.
-    pub fn with_log_consumer(mut self, consumer: impl Fn(LogFrame) + Send + Sync + 'static) -> Self {
+    pub fn with_log_consumer(
+        mut self,
+        consumer: impl Fn(LogFrame) + Send + Sync + 'static,
+    ) -> Self {
         self.log_consumers.push(Arc::new(consumer));
         self
     }

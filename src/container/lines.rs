@@ -55,9 +55,7 @@ mod tests {
 
     #[test]
     fn lines_are_whole_and_streams_apart() {
-        let frame = |stream, text: &str| {
-            crate::engine::test_frame(stream, text.as_bytes())
-        };
+        let frame = |stream, text: &str| crate::engine::test_frame(stream, text.as_bytes());
         let mut splitter = LineSplitter::default();
         splitter.push(&frame(LogStream::Stdout, "one\r\ntw"));
         splitter.push(&frame(LogStream::Stderr, "oops\n"));

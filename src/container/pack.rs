@@ -36,7 +36,8 @@ pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Res
     path.push_str(name);
     match content {
         Content::Bytes(bytes) => {
-            let mut header = header(EntryType::Regular, mode.unwrap_or(0o644), owner, bytes.len() as u64);
+            let mut header =
+                header(EntryType::Regular, mode.unwrap_or(0o644), owner, bytes.len() as u64);
             head.append_data(&mut header, &path, bytes.as_ref())?;
             let tar = Bytes::from(head.into_inner()?);
             Ok(Box::pin(stream::once(std::future::ready(Ok(tar)))))
@@ -71,7 +72,8 @@ fn body(
     reader: Pin<Box<dyn AsyncRead + Send>>,
     length: u64,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let end = Bytes::from(vec![0; length.next_multiple_of(512).wrapping_sub(length) as usize + 1024]);
+    let end =
+        Bytes::from(vec![0; length.next_multiple_of(512).wrapping_sub(length) as usize + 1024]);
     let content = stream::try_unfold((reader, length), |(mut reader, left)| async move {
         if left == 0 {
             return Ok(None);
@@ -137,7 +139,8 @@ fn append(
     mode: Option<u32>,
     owner: (u64, u64),
 ) -> io::Result<()> {
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
+    let told =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
     let metadata = std::fs::symlink_metadata(from).map_err(told)?;
     let kind = metadata.file_type();
     if kind.is_symlink() {

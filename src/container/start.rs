@@ -45,7 +45,8 @@ impl ContainerBuilder {
         let mut left = self.attempts.max(1);
         loop {
             left -= 1;
-            let copies = if left == 0 { std::mem::take(&mut self.copies) } else { again(&self.copies) };
+            let copies =
+                if left == 0 { std::mem::take(&mut self.copies) } else { again(&self.copies) };
             let error = match plan.attempt(copies, limit).await {
                 Ok(container) => return Ok(container),
                 Err(error) => error,
@@ -97,6 +98,15 @@ impl ContainerBuilder {
             Some(engine) => engine.clone(),
             None => Engine::connect().await?,
         };
+        if let Some(far) = self.uses.iter().find(|it| it.engine().endpoint() != engine.endpoint()) {
+            let message = format!(
+                "`{}` is on {}, the container on {}",
+                far.id(),
+                far.engine().endpoint(),
+                engine.endpoint()
+            );
+            return Err(Error::invalid("network or volume", message));
+        }
         let names = image::resolve(engine.config(), &self.spec.image, asked)?;
         Ok(Plan {
             engine,

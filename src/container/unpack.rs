@@ -32,7 +32,8 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
         let staging = Staging::make(&parent)?;
         let top = extract(source, &staging.0)?;
         let place = parent.join(name.unwrap_or(top.as_os_str()));
-        if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file()) {
+        if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file())
+        {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("{} exists already", place.display()),
@@ -82,7 +83,9 @@ fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
             return Err(refuse("leaves the place that is copied to"));
         };
         match &top {
-            Some(top) if top.as_os_str() != first => return Err(refuse("is not what was asked for")),
+            Some(top) if top.as_os_str() != first => {
+                return Err(refuse("is not what was asked for"));
+            }
             Some(_) => {}
             None => top = Some(PathBuf::from(first)),
         }
@@ -135,7 +138,8 @@ async fn through_blocking<T: Send + 'static>(
         }
     }
     drop(feed);
-    let outcome = working.await.map_err(|error| Error::other("copying failed").with_source(error))?;
+    let outcome =
+        working.await.map_err(|error| Error::other("copying failed").with_source(error))?;
     match (failure, outcome) {
         (Some(error), _) => Err(error),
         (None, Ok(value)) => Ok(value),

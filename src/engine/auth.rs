@@ -30,8 +30,10 @@ impl fmt::Debug for Login {
 
 impl Login {
     pub(super) fn into_header(self) -> DockerCredentials {
-        let header =
-            DockerCredentials { serveraddress: Some(self.registry), ..DockerCredentials::default() };
+        let header = DockerCredentials {
+            serveraddress: Some(self.registry),
+            ..DockerCredentials::default()
+        };
         match self.credential {
             DockerCredential::IdentityToken(token) => {
                 DockerCredentials { identitytoken: Some(token), ..header }
@@ -92,7 +94,9 @@ fn look_up(config: &[u8], registry: &str) -> Option<Login> {
 fn is_empty(credential: &DockerCredential) -> bool {
     match credential {
         DockerCredential::IdentityToken(token) => token.is_empty(),
-        DockerCredential::UsernamePassword(name, password) => name.is_empty() && password.is_empty(),
+        DockerCredential::UsernamePassword(name, password) => {
+            name.is_empty() && password.is_empty()
+        }
     }
 }
 

@@ -107,7 +107,10 @@ fn host_config(spec: &ContainerSpec, reach: Reach) -> HostConfig {
         network_mode,
         // Never absent: Docker 29 cuts the connection at start without it.
         port_bindings: Some(
-            spec.ports.iter().map(|(p, b)| (p.to_string(), Some(vec![binding(b, reach)]))).collect(),
+            spec.ports
+                .iter()
+                .map(|(p, b)| (p.to_string(), Some(vec![binding(b, reach)])))
+                .collect(),
         ),
         mounts: some_list(spec.mounts.iter().filter_map(mount)),
         tmpfs: some_map(spec.mounts.iter().filter_map(tmpfs)),
@@ -128,7 +131,8 @@ fn host_config(spec: &ContainerSpec, reach: Reach) -> HostConfig {
 /// Loopback is what the default says; where that could not be reached from here, the address
 /// that can be is bound instead.
 fn binding(binding: &HostBinding, reach: Reach) -> PortBinding {
-    let ip = if binding.ip.is_loopback() && !reach.bind.is_loopback() { reach.bind } else { binding.ip };
+    let ip =
+        if binding.ip.is_loopback() && !reach.bind.is_loopback() { reach.bind } else { binding.ip };
     PortBinding {
         host_ip: Some(ip.to_string()),
         host_port: Some(binding.port.map(|port| port.to_string()).unwrap_or_default()),

@@ -6,10 +6,8 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::spec::{NetworkMode, Port, RestartPolicy, Ulimit};
 
-const LOCAL: Reach = Reach {
-    bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-};
+const LOCAL: Reach =
+    Reach { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 const OLD: ApiVersion = ApiVersion::new(1, 41);
 const NEW: ApiVersion = ApiVersion::new(1, 44);
 

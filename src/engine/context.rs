@@ -26,8 +26,9 @@ pub(super) async fn current(config_dir: &Path, chosen: Option<&str>) -> Option<S
 /// The endpoint that a context names.
 pub(super) async fn endpoint(config_dir: &Path, name: &str) -> Result<String> {
     let path = config_dir.join("contexts/meta").join(folder_of(name)).join("meta.json");
-    let broken =
-        |why: &str| Error::invalid("docker context", format!("`{name}`: {why} ({})", path.display()));
+    let broken = |why: &str| {
+        Error::invalid("docker context", format!("`{name}`: {why} ({})", path.display()))
+    };
     let text = tokio::fs::read(&path).await.map_err(|error| broken(&error.to_string()))?;
     let meta: Value = serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
     meta.pointer("/Endpoints/docker/Host")

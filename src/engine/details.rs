@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn the_address_is_the_one_that_works_from_here() {
-        let both = r#"{"80/tcp":[{"HostIp":"::","HostPort":"2"},{"HostIp":"0.0.0.0","HostPort":"1"}]}"#;
+        let both =
+            r#"{"80/tcp":[{"HostIp":"::","HostPort":"2"},{"HostIp":"0.0.0.0","HostPort":"1"}]}"#;
         let found = ports(both, LOCAL);
         assert_eq!(found[&tcp(80)], vec!["127.0.0.1:1".parse().unwrap()]);
         let far = Reach { bind: IpAddr::from([0, 0, 0, 0]), address: IpAddr::from([192, 0, 2, 1]) };

@@ -184,7 +184,8 @@ mod tests {
         let refused = dir.path().join("refused.sock");
         drop(std::os::unix::net::UnixListener::bind(&refused).unwrap());
         for (path, why) in [(dir.path().join("absent.sock"), "absent"), (refused, "refused")] {
-            let error = discover(with_engine(&format!("unix://{}", path.display()))).await.unwrap_err();
+            let error =
+                discover(with_engine(&format!("unix://{}", path.display()))).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NoEngine);
             let text = format!("{error:?}");
             assert!(text.contains(why) && text.contains("CASTOFF_ENGINE"), "{text}");

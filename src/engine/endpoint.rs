@@ -36,7 +36,9 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
-            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Endpoint::Tcp { host, port } if host.contains(':') => {
+                write!(f, "tcp://[{host}]:{port}")
+            }
             Endpoint::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
         }
     }
@@ -106,7 +108,9 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["unix:///run/docker.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:9", "tcp://h:1"] {
+        for text in
+            ["unix:///run/docker.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:9", "tcp://h:1"]
+        {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         assert_eq!("/x.sock".parse::<Endpoint>().unwrap(), Endpoint::Unix("/x.sock".into()));

@@ -68,7 +68,8 @@ impl ExecOutput {
     /// One line for a probe's note.
     pub(crate) fn summary(&self) -> String {
         let text = format!("{}{}", self.stdout_text(), self.stderr_text());
-        let last: String = text.trim_end().lines().last().unwrap_or_default().chars().take(200).collect();
+        let last: String =
+            text.trim_end().lines().last().unwrap_or_default().chars().take(200).collect();
         match last.is_empty() {
             true => format!("exit code {}, no output", self.code),
             false => format!("exit code {}, output ends with `{last}`", self.code),
@@ -114,11 +115,8 @@ impl Engine {
             .create_exec(container, config)
             .await
             .map_err(lift("prepare the command"))?;
-        let options = StartExecOptions {
-            detach: false,
-            tty: request.tty,
-            output_capacity: Some(64 * 1024),
-        };
+        let options =
+            StartExecOptions { detach: false, tty: request.tty, output_capacity: Some(64 * 1024) };
         let started = self
             .docker()
             .start_exec(&created.id, Some(options))

@@ -13,16 +13,13 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
     match error {
         BollardError::DockerResponseServerError { status_code, message } => {
             let message = message.trim();
-            let error = Error::new(
-                kind_of(status_code, message),
-                format!("failed to {doing}: {message}"),
-            );
+            let error =
+                Error::new(kind_of(status_code, message), format!("failed to {doing}: {message}"));
             error.with_status(status_code)
         }
-        BollardError::DockerStreamError { error } => Error::new(
-            kind_of(500, &error),
-            format!("failed to {doing}: {}", error.trim()),
-        ),
+        BollardError::DockerStreamError { error } => {
+            Error::new(kind_of(500, &error), format!("failed to {doing}: {}", error.trim()))
+        }
         BollardError::RequestTimeoutError => {
             Error::new(ErrorKind::Timeout, format!("failed to {doing}: the engine did not answer"))
         }
@@ -35,9 +32,7 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
             )
             .with_source(error)
         }
-        error => {
-            Error::new(ErrorKind::Engine, format!("failed to {doing}")).with_source(error)
-        }
+        error => Error::new(ErrorKind::Engine, format!("failed to {doing}")).with_source(error),
     }
 }
 

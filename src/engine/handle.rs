@@ -196,7 +196,11 @@ impl Engine {
     }
 
     /// Asks an endpoint who it is: one call, which is also the ping.
-    pub(super) async fn open(endpoint: Endpoint, limit: Duration, config: Config) -> Result<Engine> {
+    pub(super) async fn open(
+        endpoint: Endpoint,
+        limit: Duration,
+        config: Config,
+    ) -> Result<Engine> {
         let dialer = Dialer::new(endpoint.clone());
         let transport = move |request: BollardRequest| {
             let dialer = dialer.clone();

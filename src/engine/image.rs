@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::pin::Pin;
 
 use bollard::models::CreateImageInfo;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+};
 use futures_core::Stream;
 use futures_util::StreamExt;
 
+use super::Engine;
 use super::auth::Login;
 use super::failure::{convert, lift};
-use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
@@ -42,11 +44,8 @@ impl Engine {
         if let Some(platform) = platform {
             options = options.platform(platform);
         }
-        let events = self.patient().create_image(
-            Some(options.build()),
-            None,
-            login.map(Login::into_header),
-        );
+        let events =
+            self.patient().create_image(Some(options.build()), None, login.map(Login::into_header));
         Box::pin(events.map(|event| match event {
             Ok(event) => read_event(event),
             Err(error) => Err(convert("pull the image", error)),

@@ -102,9 +102,11 @@ impl Engine {
             });
         }
         let frames = docker.logs(id, Some(options.build()));
-        Box::pin(frames.map(|frame| {
-            frame.map(LogFrame::read).map_err(|error| convert("read the log", error))
-        }))
+        Box::pin(
+            frames.map(|frame| {
+                frame.map(LogFrame::read).map_err(|error| convert("read the log", error))
+            }),
+        )
     }
 }
 
@@ -123,7 +125,8 @@ mod tests {
 
     #[test]
     fn since_keeps_its_fraction_and_the_other_options() {
-        let uri: Uri = "http://engine/containers/x/logs?follow=true&since=0&tail=all".parse().unwrap();
+        let uri: Uri =
+            "http://engine/containers/x/logs?follow=true&since=0&tail=all".parse().unwrap();
         assert_eq!(
             since(&uri, 12, 345).unwrap().to_string(),
             "/containers/x/logs?follow=true&tail=all&since=12.000000345"

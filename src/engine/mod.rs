@@ -36,6 +36,6 @@ pub use logs::{LogFrame, LogStream};
 pub(crate) use container::lower;
 pub(crate) use events::HealthEvent;
 pub(crate) use exec::{ExecRequest, ExecSession};
-pub(crate) use logs::{FrameStream, LogRequest};
 #[cfg(test)]
 pub(crate) use logs::test_frame;
+pub(crate) use logs::{FrameStream, LogRequest};

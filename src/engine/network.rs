@@ -31,8 +31,7 @@ pub(crate) fn lower_network(
         internal: spec.internal.then_some(true),
         attachable: spec.attachable.then_some(true),
         enable_ipv6: spec.ipv6.then_some(true),
-        ipam: some_list(subnets)
-            .map(|config| Ipam { config: Some(config), ..Ipam::default() }),
+        ipam: some_list(subnets).map(|config| Ipam { config: Some(config), ..Ipam::default() }),
         options: some_map(spec.options.iter().map(|(k, v)| (k.clone(), v.clone()))),
         labels: some_map(own.chain(labels.iter().cloned())),
         ..NetworkCreateRequest::default()

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn never_and_nonsense_are_none() {
-        for text in ["0001-01-01T00:00:00Z", "", "2026-11-23", "2026-13-01T00:00:00Z", "T", "é-TZ"] {
+        for text in ["0001-01-01T00:00:00Z", "", "2026-11-23", "2026-13-01T00:00:00Z", "T", "é-TZ"]
+        {
             assert_eq!(unix_time(text), None, "{text}");
         }
     }

@@ -34,10 +34,7 @@ impl Engine {
 
     pub(crate) async fn remove_volume(&self, name: &str) -> Result<()> {
         let options = RemoveVolumeOptionsBuilder::new().force(true).build();
-        self.docker()
-            .remove_volume(name, Some(options))
-            .await
-            .map_err(lift("remove the volume"))
+        self.docker().remove_volume(name, Some(options)).await.map_err(lift("remove the volume"))
     }
 
     /// Names of the volumes with this label, as `key=value`.

@@ -56,6 +56,7 @@ impl Image {
     }
 
     /// Lets the image live on after this handle. Returns its name.
+    #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> ImageRef {
         self.guard.keep();
         self.name

@@ -74,7 +74,8 @@ pub(super) fn pull_with_progress(
             }
         }
     });
-    let tail = futures_util::stream::once(outcome).filter_map(|outcome| async { outcome.err().map(Err) });
+    let tail =
+        futures_util::stream::once(outcome).filter_map(|outcome| async { outcome.err().map(Err) });
     Ok(PullProgress { events: Box::pin(events.map(Ok).chain(tail)) })
 }
 
@@ -89,8 +90,7 @@ async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<
 
 fn join(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Result<Shared> {
     let worker = Worker::start()?;
-    let key: Key =
-        (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned));
+    let key: Key = (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned));
     let mut table = under_way();
     let table = table.get_or_insert_default();
     if let Some(shared) = table.get(&key) {
@@ -154,9 +154,19 @@ fn may_pass(error: &Error) -> bool {
     }
     let text = error.to_string().to_ascii_lowercase();
     let passing = [
-        "toomanyrequests", "too many requests", "timeout", "timed out", "connection reset",
-        "connection refused", "unexpected eof", "temporary failure", "tls handshake",
-        "received unexpected http status: 5", "service unavailable", "bad gateway", "i/o timeout",
+        "toomanyrequests",
+        "too many requests",
+        "timeout",
+        "timed out",
+        "connection reset",
+        "connection refused",
+        "unexpected eof",
+        "temporary failure",
+        "tls handshake",
+        "received unexpected http status: 5",
+        "service unavailable",
+        "bad gateway",
+        "i/o timeout",
     ];
     error.status() == Some(429) || passing.iter().any(|words| text.contains(words))
 }
@@ -194,10 +204,12 @@ impl Failure {
             error = error.with_source(cause);
         }
         let hint = self.hint.or_else(|| match self.kind {
-            ErrorKind::ImageDenied => Some(format!("`docker login {}` first", names.used.registry())),
-            ErrorKind::Pull | ErrorKind::Connection => Some(
-                "is the registry reachable? CASTOFF_IMAGE_PREFIX names a mirror".to_owned(),
-            ),
+            ErrorKind::ImageDenied => {
+                Some(format!("`docker login {}` first", names.used.registry()))
+            }
+            ErrorKind::Pull | ErrorKind::Connection => {
+                Some("is the registry reachable? CASTOFF_IMAGE_PREFIX names a mirror".to_owned())
+            }
             _ => None,
         });
         match hint {

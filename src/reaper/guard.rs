@@ -1,5 +1,6 @@
 //! [`Guard`]: RAII over one resource of an engine.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::watch_over;
 use super::worker::Worker;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::spec::label;
 use crate::timed::timed;
 
 /// How long a drop waits for its removal where no guardian stands behind it.
@@ -69,6 +71,11 @@ impl Guard {
         if error.status().is_some_and(|status| status < 500) {
             self.disarm();
         }
+    }
+
+    /// Whether labels that the engine told are those of this very resource.
+    pub(crate) fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.get(label::RESOURCE) == Some(&self.resource)
     }
 
     pub(crate) fn id(&self) -> &str {

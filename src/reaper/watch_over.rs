@@ -1,15 +1,16 @@
 //! One guardian for each engine of this process, armed before the first resource there.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-
 use super::removal::Kind;
-use super::session::Session;
 use crate::engine::Engine;
 
 #[cfg(unix)]
-use super::guardian;
+use {
+    super::guardian,
+    super::session::Session,
+    std::collections::HashMap,
+    std::path::PathBuf,
+    std::sync::{Mutex, PoisonError},
+};
 
 #[cfg(unix)]
 static GUARDIANS: Mutex<Option<HashMap<PathBuf, Option<guardian::Guardian>>>> = Mutex::new(None);
@@ -56,10 +57,8 @@ pub(super) fn keep(engine: &Engine, kind: Kind, id: &str) {
         Kind::Image => return,
     };
     let guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let guardian = engine
-        .endpoint()
-        .socket()
-        .and_then(|socket| guardians.as_ref()?.get(socket)?.as_ref());
+    let guardian =
+        engine.endpoint().socket().and_then(|socket| guardians.as_ref()?.get(socket)?.as_ref());
     if let Some(Err(error)) = guardian.map(|guardian| guardian.keep(kind, id)) {
         tracing::warn!(%error, id, "the guardian could not be told to keep this");
     }

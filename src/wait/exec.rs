@@ -45,9 +45,10 @@ impl ExecWait {
         target.seen(output.summary());
         let holds = |bytes: &[u8], text: &String| memmem::find(bytes, text.as_bytes()).is_some();
         Ok(output.code == self.code
-            && self.text.as_ref().is_none_or(|text| {
-                holds(&output.stdout, text) || holds(&output.stderr, text)
-            }))
+            && self
+                .text
+                .as_ref()
+                .is_none_or(|text| holds(&output.stdout, text) || holds(&output.stderr, text)))
     }
 }
 

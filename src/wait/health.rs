@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::engine::{EngineKind, Health, HealthEvent};
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Podman runs healthchecks by systemd timers, and so not at all where there is no systemd. On
 /// Podman the wait therefore runs the check's command itself until it passes.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct HealthWait {}
 
@@ -48,8 +50,7 @@ impl WaitStrategy for HealthWait {
     }
 
     fn sees_exit(&self) -> bool {
-        // On Docker the container's end is an event like its health.
-        false
+        true
     }
 }
 
@@ -92,5 +93,11 @@ async fn run_the_check(target: &WaitTarget) -> Result<()> {
         // Podman keeps a plain string as a list of words.
         _ => vec!["/bin/sh".to_owned(), "-c".to_owned(), test.join(" ")],
     };
-    WaitFor::from(WaitFor::exec(command)).wait(target).await
+    let check = WaitFor::from(WaitFor::exec(command));
+    let passing = std::pin::pin!(check.wait(target));
+    let ended = std::pin::pin!(target.engine().wait_container(target.id()));
+    match select(passing, ended).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right((code, _)) => Err(target.ended(Some(code?))),
+    }
 }

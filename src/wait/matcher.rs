@@ -16,17 +16,17 @@ pub(super) enum Pattern {
 /// Counts the matches of a pattern in one stream.
 #[derive(Debug)]
 pub(super) enum Matcher {
-    Text(TextMatcher),
+    Text(Box<TextMatcher>),
     Regex(RegexMatcher),
 }
 
 impl Matcher {
     pub(super) fn new(pattern: &Pattern) -> Self {
         match pattern {
-            Pattern::Text(text) => Matcher::Text(TextMatcher {
+            Pattern::Text(text) => Matcher::Text(Box::new(TextMatcher {
                 finder: memmem::Finder::new(text).into_owned(),
                 carry: Vec::new(),
-            }),
+            })),
             Pattern::Regex(regex) => {
                 Matcher::Regex(RegexMatcher { regex: regex.clone(), line: Vec::new(), counted: 0 })
             }

@@ -10,8 +10,7 @@ use super::backoff::Backoff;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::Result;
 
-type Probe =
-    dyn Fn(WaitTarget) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send + Sync;
+type Probe = dyn Fn(WaitTarget) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send + Sync;
 
 /// A closure returns `Ok(true)`; made by [`WaitFor::probe`].
 #[derive(Clone)]

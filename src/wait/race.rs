@@ -16,7 +16,11 @@ const TAIL_LINES: u64 = 20;
 const TAIL_WIDTH: usize = 500;
 
 /// Waits until a started container is ready: all of `waits`, or the default when there are none.
-pub(crate) async fn until_ready(target: &WaitTarget, waits: &[WaitFor], limit: Duration) -> Result<()> {
+pub(crate) async fn until_ready(
+    target: &WaitTarget,
+    waits: &[WaitFor],
+    limit: Duration,
+) -> Result<()> {
     let waits = if waits.is_empty() { default_waits(target) } else { waits.to_vec() };
     let outcome = tokio::time::timeout(limit, raced(target, &waits)).await;
     let error = match outcome {
@@ -71,7 +75,8 @@ pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
         return error;
     };
     let mut error = error.with_log_tail(tail);
-    if let Some(state) = state.filter(|state| !state.running && state.status != "created") {
+    if let Some(state) = state.filter(|s| !s.running && (s.status != "created" || s.exit_code != 0))
+    {
         error = error.with_exit(state.exit_code, state.oom_killed);
     }
     error
@@ -88,6 +93,7 @@ async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {
         }
     }
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<String> = text.lines().map(|line| line.chars().take(TAIL_WIDTH).collect()).collect();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.chars().take(TAIL_WIDTH).collect()).collect();
     lines[lines.len().saturating_sub(20)..].to_vec()
 }

@@ -29,7 +29,13 @@ impl WaitTarget {
         details: ContainerDetails,
         restarted: bool,
     ) -> Self {
-        WaitTarget(Arc::new(Inner { engine, image, details, restarted, last_probe: Mutex::default() }))
+        WaitTarget(Arc::new(Inner {
+            engine,
+            image,
+            details,
+            restarted,
+            last_probe: Mutex::default(),
+        }))
     }
 
     /// The engine it runs on.

@@ -27,6 +27,7 @@ use crate::timed::timed;
 /// # let _ = ready;
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a wait does nothing until a container is started with it"]
 pub struct WaitFor {
     strategy: Arc<dyn WaitStrategy>,
     limit: Option<Duration>,
@@ -34,7 +35,6 @@ pub struct WaitFor {
 
 impl WaitFor {
     /// A text in the output, on either stream, once. It may span frames and lines.
-    #[must_use]
     pub fn log(text: impl Into<Vec<u8>>) -> LogWait {
         LogWait::text(text.into())
     }
@@ -42,56 +42,47 @@ impl WaitFor {
     /// A regular expression in a line of the output, on either stream, once.
     ///
     /// A pattern that can't be compiled is an error of the container's start.
-    #[must_use]
     pub fn regex(pattern: impl AsRef<str>) -> LogWait {
         LogWait::regex(pattern.as_ref())
     }
 
     /// A published TCP port accepts a connection and keeps it.
-    #[must_use]
     pub fn port(port: impl IntoPort) -> PortWait {
         PortWait::new(port.into_port())
     }
 
     /// An HTTP request is answered with a status from 200 to 399.
-    #[must_use]
     pub fn http(path: impl Into<String>) -> HttpWait {
         HttpWait::new(path.into())
     }
 
     /// The container's healthcheck passes.
-    #[must_use]
     pub fn health() -> HealthWait {
         HealthWait::default()
     }
 
     /// A command in the container ends with code 0.
-    #[must_use]
     pub fn exec(command: impl IntoIterator<Item = impl Into<String>>) -> ExecWait {
         ExecWait::new(command.into_iter().map(Into::into).collect())
     }
 
     /// A file or directory exists in the container. Needs no shell there.
-    #[must_use]
     pub fn file(path: impl Into<String>) -> FileWait {
         FileWait::new(path.into())
     }
 
     /// The container ends, with any code.
-    #[must_use]
     pub fn exit() -> ExitWait {
         ExitWait::default()
     }
 
     /// A time passes while the container runs. A last resort: it is too long or too short.
-    #[must_use]
     pub fn duration(duration: Duration) -> PauseWait {
         PauseWait::new(duration)
     }
 
     /// A closure returns `Ok(true)`. It is called again and again, with pauses from 1 ms to
     /// 100 ms; its errors are what the last probe saw, not the end of the wait.
-    #[must_use]
     pub fn probe<F, Fut>(description: impl Into<String>, probe: F) -> ProbeWait
     where
         F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
@@ -101,19 +92,16 @@ impl WaitFor {
     }
 
     /// All of these, at the same time.
-    #[must_use]
     pub fn all(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         All(waits.into_iter().collect()).into()
     }
 
     /// The first of these. Fails only when all have failed.
-    #[must_use]
     pub fn any(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         Any(waits.into_iter().collect()).into()
     }
 
     /// A limit for this condition alone, within the container's startup timeout.
-    #[must_use]
     pub fn timeout(mut self, limit: Duration) -> WaitFor {
         self.limit = Some(limit);
         self
