@@ -185,9 +185,11 @@ impl NetworkBuilder {
         };
         let create = || create_once(engine.clone(), self.spec.clone());
         let worker = Worker::start()?;
+        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        let busy = worker.is_busy();
         match worker.run(create()).await? {
             // One of ours may be on its way out, and its name or subnet with it.
-            Err(_) if worker.is_busy() => {
+            Err(_) if busy || worker.is_busy() => {
                 worker.settled().await;
                 worker.run(create()).await?
             }

@@ -150,8 +150,10 @@ impl VolumeBuilder {
         };
         let create = || create_once(engine.clone(), self.spec.clone());
         let worker = Worker::start()?;
+        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        let busy = worker.is_busy();
         match worker.run(create()).await? {
-            Err(error) if error.kind() == ErrorKind::Conflict && worker.is_busy() => {
+            Err(error) if error.kind() == ErrorKind::Conflict && (busy || worker.is_busy()) => {
                 worker.settled().await;
                 worker.run(create()).await?
             }

@@ -72,6 +72,12 @@ impl ContainerBuilder {
         self
     }
 
+    /// Another image than the builder was made with, for what builds on a builder it is given.
+    pub fn with_image(mut self, image: impl Into<String>) -> Self {
+        self.spec.image = image.into();
+        self
+    }
+
     /// A name of your own. Default: one that no other container has.
     ///
     /// A name that is taken is an error, unless it is taken by a container of this process that

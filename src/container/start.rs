@@ -172,17 +172,20 @@ impl Plan {
             pull().await.map_err(told)?;
         }
         let create = || within(limit, "create", self.create_once());
+        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        let busy = Worker::start()?.is_busy();
         let error = match create().await {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
         let retried = if image::is_missing(&error) {
             if self.pull == PullPolicy::Never {
-                return Err(told(image::not_there(&self.names, "the pull policy is `Never`")));
+                let refused = image::not_there(&self.names, "the pull policy is `Never`");
+                return Err(told(refused.with_source(error)));
             }
             pull().await.map_err(told)?;
             create().await
-        } else if error.kind() == ErrorKind::Conflict && Worker::start()?.is_busy() {
+        } else if error.kind() == ErrorKind::Conflict && (busy || Worker::start()?.is_busy()) {
             Worker::start()?.settled().await;
             create().await
         } else {
@@ -246,11 +249,13 @@ impl Plan {
 
     pub(super) async fn start_created(&self, guard: &Guard) -> Result<()> {
         let span = tracing::debug_span!("start", container = guard.id());
+        let worker = Worker::start()?;
+        let busy = worker.is_busy();
         let outcome = timed(span, self.engine.start_container(guard.id())).await;
         let outcome = match outcome {
-            Err(error) if error.kind() == ErrorKind::PortTaken && Worker::start()?.is_busy() => {
+            Err(error) if error.kind() == ErrorKind::PortTaken && (busy || worker.is_busy()) => {
                 // It may be one of ours, on its way out.
-                Worker::start()?.settled().await;
+                worker.settled().await;
                 self.engine.start_container(guard.id()).await
             }
             outcome => outcome,
@@ -317,15 +322,19 @@ pub(super) async fn learn(
     }
 }
 
-async fn within<T>(
+/// Boxed, as [`timed`] steps are: it keeps the future of a start small.
+fn within<T>(
     limit: Duration,
     step: &'static str,
     work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        let message = format!("the container was not up after {limit:?}");
-        Err(Error::new(ErrorKind::Timeout, message).at(step))
-    })
+) -> impl Future<Output = Result<T>> {
+    let work = Box::pin(work);
+    async move {
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let message = format!("the container was not up after {limit:?}");
+            Err(Error::new(ErrorKind::Timeout, message).at(step))
+        })
+    }
 }
 
 impl Container {

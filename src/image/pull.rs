@@ -223,12 +223,14 @@ fn tried(names: &Names) -> String {
     format!("asked for `{}`, tried `{}`", names.asked, names.used)
 }
 
-/// The engine doesn't have an image that it needs; other things can be missing with the same
-/// status.
+/// The engine doesn't have an image that it needs, or not for the platform that is asked for;
+/// other things can be missing with the same status.
 pub(crate) fn is_missing(error: &Error) -> bool {
     let text = error.to_string().to_ascii_lowercase();
     error.status() == Some(404)
-        && (text.contains("no such image") || text.contains("image not known"))
+        && (text.contains("no such image")
+            || text.contains("image not known")
+            || text.contains("does not match the specified platform"))
 }
 
 /// The image is not there, and may not be pulled.
@@ -299,6 +301,9 @@ mod tests {
         let answer = |text: &str| Error::new(ErrorKind::NotFound, text).with_status(404);
         assert!(is_missing(&answer("No such image: redis:7")));
         assert!(is_missing(&answer("image not known")));
+        assert!(is_missing(&answer(
+            "image with reference x was found but does not match the specified platform"
+        )));
         assert!(!is_missing(&answer("No such container: x")));
     }
 }

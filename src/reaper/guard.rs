@@ -1,6 +1,7 @@
 //! [`Guard`]: RAII over one resource of an engine.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -118,6 +119,18 @@ impl Guard {
             self.armed.store(true, Ordering::SeqCst);
         }
         result
+    }
+
+    /// What the drop does, within the removal of the last one that used it. Says how it went in
+    /// the log alone.
+    fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let armed = self.armed.swap(false, Ordering::SeqCst);
+        let removal = armed.then(|| self.removal());
+        Box::pin(async move {
+            if let Some(removal) = removal {
+                let _ = removal.await;
+            }
+        })
     }
 
     fn disarm(&self) {

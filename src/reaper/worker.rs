@@ -66,15 +66,18 @@ impl Worker {
     /// # Cancel safety
     /// Dropping the returned future does not stop the work; the output is then dropped on the
     /// worker, which is how what it owns gets removed.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T> {
-        let (done, output) = oneshot::channel();
-        self.submit(async move {
-            let _ = done.send(work.await);
-        });
-        output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+    ) -> impl Future<Output = Result<T>> {
+        let work = Box::pin(work);
+        async move {
+            let (done, output) = oneshot::channel();
+            self.submit(async move {
+                let _ = done.send(work.await);
+            });
+            output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+        }
     }
 
     pub(crate) fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -61,6 +61,7 @@ impl WaitStrategy for Any {
 /// Describes several waits of one container.
 pub(super) fn describe_all(waits: &[WaitFor]) -> String {
     match waits {
+        [] => "the container to run".to_owned(),
         [one] => one.describe(),
         several => list(several, " and "),
     }

@@ -58,7 +58,8 @@ impl Guardian {
     }
 
     /// Tells the child to leave a resource alone. `id` is the one that the engine lists: the full
-    /// id of a container or network, the name of a volume. Never blocks.
+    /// id of a container or network, the name of a volume. Never blocks: in the unheard-of case that the child is thousands of messages behind,
+    /// the error is `WouldBlock`.
     ///
     /// The child remembers 4096 ids. If there are more, it removes nothing more of the kind that
     /// exceeded them.
@@ -109,5 +110,52 @@ fn wait_for(pid: Pid) -> io::Result<()> {
         // Where SIGCHLD is ignored, the system has waited for it already.
         Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, ErrorKind, Write};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_before_the_fork() {
+        let long = "x".repeat(5_000);
+        for (socket, label) in
+            [(long.as_str(), "a=b"), ("/a\0b", "a=b"), ("/s", "a=\0"), ("/s", &long)]
+        {
+            let error = Guardian::arm(socket.as_ref(), label).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+    }
+
+    #[test]
+    fn letting_go_makes_the_child_remove_what_is_not_kept() {
+        let socket = std::env::temp_dir().join(format!("castoff-arm-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        let guardian = Guardian::arm(&socket, "a=b").unwrap();
+        guardian.keep(Kind::Container, "kept").unwrap();
+        drop(guardian);
+        let mut kinds = Vec::new();
+        for connection in listener.incoming().take(4) {
+            let mut connection = BufReader::new(connection.unwrap());
+            let mut line = String::new();
+            connection.read_line(&mut line).unwrap();
+            while connection.read_line(&mut String::new()).unwrap() > 2 {}
+            let answer = br#"HTTP/1.0 200 OK
+
+[{"Id":"kept"},{"Id":"other"}]"#;
+            let answer =
+                if line.contains("containers/json") { &answer[..] } else { b"HTTP/1.0 204\n\n" };
+            connection.get_mut().write_all(answer).unwrap();
+            kinds.push(line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" "));
+        }
+        std::fs::remove_file(socket).unwrap();
+        let containers = "GET /containers/json";
+        // The list is the same again, so it is asked to remove again; the kept one never is.
+        let delete = "DELETE /containers/other";
+        assert_eq!(kinds, [containers, delete, containers, delete]);
     }
 }

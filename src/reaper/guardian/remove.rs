@@ -62,6 +62,9 @@ fn clear(kind: Kind, work: &mut Work, engine: &SocketAddrUnix, give_up: u64) -> 
         if delete_all(kind, &work.ids, engine) {
             outcome = Outcome::Removed;
             stalls = 0;
+            if now() >= give_up {
+                return outcome;
+            }
         } else {
             stalls = stalls.saturating_add(1);
             if stalls >= STALLS || now() >= give_up {
