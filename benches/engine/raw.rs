@@ -27,8 +27,9 @@ pub(crate) struct Answer {
     stream: UnixStream,
     pub(crate) status: u16,
     framing: Framing,
-    /// Bytes that came with the head.
+    /// Bytes that were read ahead, and how many of them are used up.
     rest: Vec<u8>,
+    at: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +180,9 @@ impl Raw {
         let answer = Answer::read(stream).await?;
         match answer.status {
             200 => Ok(()),
-            status => Err(format!("{status} {}", String::from_utf8_lossy(&answer.all().await?)).into()),
+            status => {
+                Err(format!("{status} {}", String::from_utf8_lossy(&answer.all().await?)).into())
+            }
         }
     }
 }
@@ -187,7 +190,8 @@ impl Raw {
 /// The header of a file in a tar archive.
 fn tar_head(name: &str, size: u64) -> [u8; 512] {
     let mut head = [0; 512];
-    let mut put = |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut put =
+        |at: usize, text: &str| head[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000644\0");
     put(108, "0000000\0");
@@ -222,8 +226,7 @@ impl Answer {
             None if status == 204 || status == 304 => Framing::Ended,
             None => Framing::Close,
         };
-        rest.drain(..end);
-        Ok(Answer { stream, status, framing, rest })
+        Ok(Answer { stream, status, framing, rest, at: end })
     }
 
     /// Some bytes of the body; 0 at its end.
@@ -264,17 +267,19 @@ impl Answer {
         }
     }
 
-    /// The head of the next chunk, with the line end of the one before.
+    /// The size of the next chunk; its head is read with the line end of the one before.
     async fn chunk_size(&mut self) -> Outcome<usize> {
         loop {
-            let from = if self.rest.starts_with(b"\r\n") { 2 } else { 0 };
-            if let Some(at) = memchr::memmem::find(&self.rest[from..], b"\r\n") {
-                let size = std::str::from_utf8(&self.rest[from..from + at])?;
+            let rest = &self.rest[self.at..];
+            let from = if rest.starts_with(b"\r\n") { 2 } else { 0 };
+            if let Some(length) = memchr::memmem::find(&rest[from..], b"\r\n") {
+                let size = std::str::from_utf8(&rest[from..from + length])?;
                 let size = usize::from_str_radix(size, 16)?;
-                self.rest.drain(..from + at + 2);
+                self.at += from + length + 2;
                 return Ok(size);
             }
-            // Few bytes move when a chunk's head is drained, and few reads are made.
+            self.rest.drain(..self.at);
+            self.at = 0;
             self.rest.reserve(BUFFER);
             if self.stream.read_buf(&mut self.rest).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -283,12 +288,13 @@ impl Answer {
     }
 
     async fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
+        let rest = &self.rest[self.at..];
+        if rest.is_empty() {
             return self.stream.read(buffer).await;
         }
-        let count = self.rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.rest[..count]);
-        self.rest.drain(..count);
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
         Ok(count)
     }
 }

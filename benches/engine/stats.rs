@@ -1,0 +1,138 @@
+//! Samples, what is said of them, and the table.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// One line of the table: a figure of castoff, next to the floor's where there is one.
+#[derive(Debug)]
+pub(crate) struct Row {
+    name: String,
+    unit: &'static str,
+    raw: Vec<f64>,
+    castoff: Vec<f64>,
+    judged: Judged,
+}
+
+/// What a row is held against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Judged {
+    /// The ratio of the medians.
+    Ratio(f64),
+    /// Castoff's largest sample.
+    Most(f64),
+    /// Castoff's 99th percentile.
+    P99(f64),
+    /// Nothing: for information.
+    No,
+}
+
+impl Row {
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str, judged: Judged) -> Self {
+        Row { name: name.into(), unit, raw: Vec::new(), castoff: Vec::new(), judged }
+    }
+
+    pub(crate) fn add(&mut self, raw: Option<f64>, castoff: Option<f64>) {
+        self.raw.extend(raw);
+        self.castoff.extend(castoff);
+    }
+
+    fn verdict(&self) -> Option<bool> {
+        match self.judged {
+            _ if self.castoff.is_empty() => None,
+            Judged::Ratio(most) => self.ratio().map(|ratio| ratio <= most),
+            Judged::Most(most) => Some(percentile(&self.castoff, 1.0) <= most),
+            Judged::P99(most) => Some(percentile(&self.castoff, 0.99) <= most),
+            Judged::No => None,
+        }
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        let comparable = !self.raw.is_empty() && !self.castoff.is_empty();
+        comparable.then(|| percentile(&self.castoff, 0.5) / percentile(&self.raw, 0.5))
+    }
+
+    /// The median of what castoff takes more, pair by pair: steadier than the ratio where the
+    /// engine's own time wanders.
+    fn excess(&self) -> Option<f64> {
+        let pairs = self.raw.iter().zip(&self.castoff);
+        let more: Vec<f64> = pairs.map(|(raw, castoff)| castoff - raw).collect();
+        (!more.is_empty()).then(|| percentile(&more, 0.5))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let side = |samples: &[f64]| {
+            if samples.is_empty() {
+                return Value::Null;
+            }
+            json!({
+                "median": percentile(samples, 0.5),
+                "p99": percentile(samples, 0.99),
+                "most": percentile(samples, 1.0),
+                "samples": samples,
+            })
+        };
+        json!({
+            "name": self.name,
+            "unit": self.unit,
+            "raw": side(&self.raw),
+            "castoff": side(&self.castoff),
+            "ratio": self.ratio(),
+            "excess": self.excess(),
+            "target": target(self.judged),
+            "met": self.verdict(),
+        })
+    }
+}
+
+/// The value below which this share of the samples lies.
+fn percentile(samples: &[f64], share: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = (share * (sorted.len() as f64 - 1.0)).clamp(0.0, sorted.len() as f64 - 1.0);
+    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    low + (high - low) * at.fract()
+}
+
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn target(judged: Judged) -> String {
+    match judged {
+        Judged::Ratio(most) => format!("ratio <= {most:.2}"),
+        Judged::Most(most) => format!("most < {most}"),
+        Judged::P99(most) => format!("p99 < {most}"),
+        Judged::No => String::new(),
+    }
+}
+
+/// Prints the table.
+pub(crate) fn print(rows: &[Row]) {
+    let [name, n, raw, castoff, p99, ratio, excess] =
+        ["", "n", "raw", "castoff", "p99", "ratio", "excess"];
+    println!("{name:<34} {n:>5} {raw:>10} {castoff:>10} {p99:>10} {ratio:>7} {excess:>9}  target");
+    for row in rows {
+        let number =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let of = |samples: &[f64], share| {
+            number((!samples.is_empty()).then(|| percentile(samples, share)))
+        };
+        let verdict = match row.verdict() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        println!(
+            "{:<34} {:>5} {:>10} {:>10} {:>10} {:>7} {:>9}  {} {verdict}",
+            format!("{} [{}]", row.name, row.unit),
+            row.castoff.len(),
+            of(&row.raw, 0.5),
+            of(&row.castoff, 0.5),
+            of(&row.castoff, 0.99),
+            number(row.ratio()),
+            number(row.excess()),
+            target(row.judged),
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! Asking a server, once, whether it is ready.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use castoff::wait::{ProbeWait, WaitTarget};
+use castoff::{Error, ErrorKind, WaitFor};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a server may take to answer one probe; then it is asked anew.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a server answered, in words for the reader of an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Ready(String),
+    NotYet(String),
+}
+
+/// A wait that connects to a port and holds a conversation, until that says ready.
+///
+/// A refused connection and one that ends early mean not yet: an engine's proxy accepts before
+/// the server listens, and closes again.
+pub(crate) fn until_ready<F, Fut>(what: String, port: u16, converse: F) -> ProbeWait
+where
+    F: Fn(TcpStream) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<Answer>> + Send + 'static,
+{
+    WaitFor::probe(what, move |target: WaitTarget| {
+        let converse = converse.clone();
+        async move {
+            let addr = target.addr(port)?;
+            let answer = ask(addr, converse)
+                .await
+                .map_err(|error| Error::new(ErrorKind::Io, addr.to_string()).with_source(error))?;
+            let (ready, text) = match answer {
+                Answer::Ready(text) => (true, text),
+                Answer::NotYet(text) => (false, text),
+            };
+            target.seen(format!("{addr} answered: {text}"));
+            Ok(ready)
+        }
+    })
+}
+
+async fn ask<F, Fut>(addr: SocketAddr, converse: F) -> io::Result<Answer>
+where
+    F: Fn(TcpStream) -> Fut,
+    Fut: Future<Output = io::Result<Answer>>,
+{
+    let asking = async { converse(TcpStream::connect(addr).await?).await };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Shows bytes of a server in words for the reader of an error.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
+}

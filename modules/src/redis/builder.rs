@@ -1,0 +1,155 @@
+//! [`Redis`]: what a server is to be.
+
+use std::fmt;
+
+use castoff::{Container, ContainerBuilder, Engine, Result};
+
+use super::{PORT, RedisServer, ready};
+
+/// Where the data lies.
+const DATA: &str = "/data";
+
+/// Describes a Redis server. Nothing happens before [`start`](Self::start).
+///
+/// By default: image `redis:7`; no password; data in memory, without snapshots. It is ready when
+/// it answers `PING`, so not before it has loaded what it has to load.
+#[must_use = "nothing is started before `start()`"]
+pub struct Redis {
+    container: ContainerBuilder,
+    password: Option<String>,
+    config: Vec<(String, String)>,
+}
+
+impl Redis {
+    /// A server with everything by default.
+    pub fn new() -> Self {
+        let container = Container::builder("redis:7").with_port(PORT);
+        Redis { container, password: None, config: Vec::new() }
+    }
+
+    /// Another tag of the official image, such as `7.2-alpine`.
+    pub fn with_tag(self, tag: impl fmt::Display) -> Self {
+        self.with_image(format!("redis:{tag}"))
+    }
+
+    /// Another image that is used as the official one is, such as `redis/redis-stack-server`.
+    pub fn with_image(mut self, image: impl Into<String>) -> Self {
+        self.container = self.container.with_image(image);
+        self
+    }
+
+    /// The password of the default user. Default: none.
+    pub fn with_password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// A server setting, passed as `--key value`. It wins over this module's own.
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.push((key.into(), value.into()));
+        self
+    }
+
+    /// Anything else about the container: networks, limits, labels, more waits.
+    ///
+    /// What is mounted at `/data` takes the place of the data in memory, and a command takes the
+    /// place of the module's, which sets the password.
+    pub fn customize(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
+        self.container = change(self.container);
+        self
+    }
+
+    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    pub fn on(self, engine: &Engine) -> Self {
+        self.customize(|container| container.on(engine))
+    }
+
+    /// Starts the server and waits until it is ready.
+    ///
+    /// # Errors
+    /// As for [`ContainerBuilder::start`].
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, what it had created is removed.
+    pub async fn start(self) -> Result<RedisServer> {
+        let password = self.password.clone();
+        let container = self.lower().start().await?;
+        RedisServer::new(container, password)
+    }
+
+    /// What the container has to be for all that.
+    fn lower(self) -> ContainerBuilder {
+        let spec = self.container.spec();
+        let mounted = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
+        let has_command = spec.command.is_some();
+        let password = self.password.as_deref();
+        let mut container = self.container;
+        if !mounted {
+            container = container.with_tmpfs(DATA);
+        }
+        if !has_command {
+            container = container.with_command(command(password, &self.config));
+        }
+        container.with_wait(ready::wait(password))
+    }
+}
+
+/// The last setting of a name counts, so the user's go last.
+fn command(password: Option<&str>, config: &[(String, String)]) -> Vec<String> {
+    let mut command: Vec<String> = ["redis-server", "--save", ""].map(str::to_owned).into();
+    let password = password.map(|password| ("requirepass", password));
+    let theirs = config.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    for (key, value) in password.into_iter().chain(theirs) {
+        command.extend([format!("--{key}"), value.to_owned()]);
+    }
+    command
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings may hold passwords, too.
+        let image = &self.container.spec().image;
+        f.debug_struct("Redis").field("image", image).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use castoff::spec::Mount;
+
+    #[test]
+    fn by_default_data_is_in_memory_and_no_snapshot_is_taken() {
+        let spec = Redis::new().lower().spec().clone();
+        assert_eq!(spec.image, "redis:7");
+        assert_eq!(spec.mounts, [Mount::tmpfs(DATA)]);
+        assert_eq!(spec.command.unwrap_or_default(), ["redis-server", "--save", ""]);
+    }
+
+    #[test]
+    fn password_and_settings_are_arguments() {
+        let server = Redis::new().with_tag("7.2").with_password("a b").with_config("hz", "50");
+        let spec = server.lower().spec().clone();
+        assert_eq!(spec.image, "redis:7.2");
+        let command = spec.command.unwrap_or_default();
+        assert_eq!(command[3..], ["--requirepass", "a b", "--hz", "50"]);
+    }
+
+    #[test]
+    fn a_mount_of_the_users_takes_the_place_of_ours() {
+        let server = Redis::new().customize(|container| container.with_bind("/srv/redis", "/data"));
+        assert_eq!(server.lower().spec().mounts, [Mount::bind("/srv/redis", "/data")]);
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_password() {
+        let server = Redis::new().with_password("sesame").with_config("masterauth", "sesame");
+        assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
+    }
+}

@@ -1,0 +1,110 @@
+//! When a server answers commands, by its own protocol.
+//!
+//! It is sent `AUTH`, where it has a password, and `PING`. Redis documentation, "Redis
+//! serialization protocol specification".
+
+use std::io;
+
+use castoff::wait::ProbeWait;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::PORT;
+use crate::probe::{Answer, text, until_ready};
+
+/// No server has a longer answer to these.
+const LONGEST: usize = 1024;
+
+pub(super) fn wait(password: Option<&str>) -> ProbeWait {
+    let commands = commands(password);
+    until_ready("Redis to answer PING".into(), PORT, move |mut stream| {
+        let commands = commands.clone();
+        async move { converse(&mut stream, &commands).await }
+    })
+}
+
+fn commands(password: Option<&str>) -> Vec<Vec<u8>> {
+    let auth = password.map(|password| command(&["AUTH", password]));
+    auth.into_iter().chain([command(&["PING"])]).collect()
+}
+
+/// A command as an array of bulk strings.
+fn command(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len());
+    for word in words {
+        bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    bytes.into_bytes()
+}
+
+/// One command after the other; the first answer that is no success is the verdict.
+async fn converse(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    commands: &[Vec<u8>],
+) -> io::Result<Answer> {
+    let mut last = Vec::new();
+    for command in commands {
+        stream.write_all(command).await?;
+        last = line(stream).await?;
+        if !last.starts_with(b"+") {
+            break;
+        }
+    }
+    let said = text(&last);
+    // It lives and wants a password that the module was not told of.
+    let ready = said == "+PONG" || said.starts_with("-NOAUTH");
+    Ok(if ready { Answer::Ready(said) } else { Answer::NotYet(said) })
+}
+
+async fn line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") && line.len() < LONGEST {
+        line.push(stream.read_u8().await?);
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the probe makes of a server that answers so, and then closes.
+    async fn answer(password: Option<&str>, bytes: &[u8]) -> io::Result<Answer> {
+        let (mut ours, mut theirs) = tokio::io::duplex(1024);
+        theirs.write_all(bytes).await?;
+        let server = tokio::spawn(async move {
+            let mut first = [0; 4];
+            theirs.read_exact(&mut first).await
+        });
+        let answer = converse(&mut ours, &commands(password)).await;
+        server.await??;
+        answer
+    }
+
+    #[test]
+    fn commands_are_arrays_of_bulk_strings() {
+        assert_eq!(commands(None), [b"*1\r\n$4\r\nPING\r\n"]);
+        let with_password = commands(Some("pä\r\n"));
+        assert_eq!(with_password[0], "*2\r\n$4\r\nAUTH\r\n$5\r\npä\r\n\r\n".as_bytes());
+        assert_eq!(with_password.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_pong_is_ready_and_a_demand_for_a_password_too() {
+        let ready = |text: &str| Answer::Ready(text.into());
+        assert_eq!(answer(None, b"+PONG\r\n").await.unwrap(), ready("+PONG"));
+        assert_eq!(answer(Some("x"), b"+OK\r\n+PONG\r\n").await.unwrap(), ready("+PONG"));
+        let locked = b"-NOAUTH Authentication required.\r\n";
+        assert!(matches!(answer(None, locked).await.unwrap(), Answer::Ready(_)));
+    }
+
+    #[tokio::test]
+    async fn loading_refusals_and_other_protocols_are_not() {
+        let loading = b"-LOADING Redis is loading the dataset in memory\r\n";
+        let said = "-LOADING Redis is loading the dataset in memory".to_owned();
+        assert_eq!(answer(None, loading).await.unwrap(), Answer::NotYet(said));
+        let wrong = b"-WRONGPASS invalid username-password pair\r\n";
+        assert!(matches!(answer(Some("x"), wrong).await.unwrap(), Answer::NotYet(_)));
+        assert!(matches!(answer(None, b"HTTP/1.1 400\r\n").await.unwrap(), Answer::NotYet(_)));
+        assert!(answer(None, b"+PO").await.is_err());
+    }
+}

@@ -1,0 +1,256 @@
+//! Files in and out.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use castoff::{Container, CopySource, ErrorKind};
+use sha2::{Digest, Sha256};
+
+use crate::support::{NOSHELL, printed_by, sh, sleeper};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// A directory with a nested file, an executable and a link.
+fn tree() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path().join("tree");
+    std::fs::create_dir_all(top.join("a/b")).unwrap();
+    std::fs::create_dir(top.join("empty")).unwrap();
+    std::fs::write(top.join("a/b/deep"), "deep\n").unwrap();
+    std::fs::write(top.join("run.sh"), "#!/bin/sh\necho ran\n").unwrap();
+    set_mode(&top.join("a/b/deep"), 0o640);
+    set_mode(&top.join("run.sh"), 0o755);
+    set_mode(&top.join("a"), 0o750);
+    set_mode(&top.join("empty"), 0o700);
+    symlink("a/b/deep", top.join("link")).unwrap();
+    symlink("/nowhere", top.join("dangling")).unwrap();
+    dir
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn bytes_before_the_start() {
+    let seen = printed_by("cat /etc/app.conf /new/dir/file; stat -c '%a %u:%g' /etc/app.conf /new /new/dir /new/dir/file", |b| {
+        b.with_copy(b"one\n", "/etc/app.conf").with_copy(
+            CopySource::bytes("two\n").with_mode(0o600).with_owner(1000, 65534),
+            "/new/dir/file",
+        )
+    });
+    assert_eq!(
+        seen.await,
+        "one\ntwo\n644 0:0\n755 1000:65534\n755 1000:65534\n600 1000:65534"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn files_keep_their_mode_and_may_get_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tool");
+    std::fs::write(&path, "#!/bin/sh\necho tool\n").unwrap();
+    set_mode(&path, 0o750);
+    let seen = printed_by("/bin/tool; stat -c %a /bin/tool /srv/tool /srv/other", |b| {
+        b.with_copy(path.as_path(), "/bin/")
+            .with_copy(path.clone(), "/srv/tool")
+            .with_copy(CopySource::path(&path).with_mode(0o444), "/srv/other")
+    });
+    assert_eq!(seen.await, "tool\n750\n750\n444");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn directories_come_with_all_that_is_in_them() {
+    let dir = tree();
+    let top = dir.path().join("tree");
+    let lines = "cd /srv/app && cat a/b/deep link && ./run.sh && readlink link dangling \
+                 && stat -c '%n %a' a a/b/deep run.sh empty && ls /srv/app/tree";
+    let seen = printed_by(lines, |b| {
+        b.with_copy(top.as_path(), "/srv/app").with_copy(top.as_path(), "/srv/app/")
+    });
+    assert_eq!(
+        seen.await,
+        "deep\ndeep\nran\na/b/deep\n/nowhere\na 750\na/b/deep 640\nrun.sh 755\nempty 700\n\
+         a\ndangling\nempty\nlink\nrun.sh"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_reader_of_a_given_length() {
+    let container = sleeper().start().await.unwrap();
+    let source = CopySource::reader(&b"0123456789"[..], 7);
+    container.copy_to(source, "/tmp/part").await.unwrap();
+    assert_eq!(sh(&container, "cat /tmp/part").await, "0123456");
+    let short = CopySource::reader(&b"0123"[..], 7);
+    let error = container.copy_to(short, "/tmp/short").await.unwrap_err();
+    assert_eq!((error.step(), error.container()), (Some("copy"), Some(container.name())));
+    assert!(format!("{error:?}").contains("3 bytes before its given length"), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn into_a_running_container() {
+    let container = sleeper().start().await.unwrap();
+    container.copy_to(b"hello\n", "/a/b/c/file").await.unwrap();
+    let seen = sh(&container, "cat /a/b/c/file; stat -c %a /a /a/b /a/b/c").await;
+    assert_eq!(seen, "hello\n755\n755\n755");
+    // A directory that exists keeps its mode and owner.
+    sh(&container, "mkdir /mine && chown app:app /mine && chmod 2770 /mine").await;
+    container.copy_to(b"x", "/mine/sub/file").await.unwrap();
+    assert_eq!(sh(&container, "stat -c '%a %U' /mine").await, "2770 app");
+    // A file that exists is replaced.
+    container.copy_to(b"other\n", "/a/b/c/file").await.unwrap();
+    assert_eq!(sh(&container, "cat /a/b/c/file").await, "other");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_source_that_is_missing_names_itself() {
+    let error = sleeper().with_copy(Path::new("/no/such/thing"), "/x").start().await.unwrap_err();
+    assert!(format!("{error:?}").contains("/no/such/thing"), "{error:?}");
+    assert_eq!((error.kind(), error.step()), (ErrorKind::NotFound, Some("copy")), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn in_the_way_of_a_directory_is_a_file() {
+    let container = sleeper().start().await.unwrap();
+    let error = container.copy_to(b"x", "/etc/passwd/file").await.unwrap_err();
+    assert_eq!(error.step(), Some("copy"), "{error:?}");
+    assert!(sh(&container, "cat /etc/passwd").await.starts_with("root:"));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_file_comes_out_under_its_new_name_or_its_own() {
+    let container = sleeper().start().await.unwrap();
+    sh(&container, "echo hello > /tmp/file; chmod 640 /tmp/file").await;
+    let dir = tempfile::tempdir().unwrap();
+    let place = container.copy_from("/tmp/file", dir.path().join("new")).await.unwrap();
+    assert_eq!(place, dir.path().join("new"));
+    assert_eq!(std::fs::read(&place).unwrap(), b"hello\n");
+    assert_eq!(mode(&place), 0o640);
+    let place = container.copy_from("/tmp/file", dir.path()).await.unwrap();
+    assert_eq!(place, dir.path().join("file"));
+    // A file in the place of a file is replaced.
+    sh(&container, "echo other > /tmp/file").await;
+    container.copy_from("/tmp/file", &place).await.unwrap();
+    assert_eq!(std::fs::read(&place).unwrap(), b"other\n");
+    assert_eq!(container.read_file("/tmp/file").await.unwrap(), b"other\n");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_directory_makes_the_round_trip() {
+    let dir = tree();
+    let container = sleeper().start().await.unwrap();
+    container.copy_to(dir.path().join("tree"), "/srv/").await.unwrap();
+    let back = dir.path().join("back");
+    container.copy_from("/srv/tree", &back).await.unwrap();
+    assert_eq!(std::fs::read(back.join("a/b/deep")).unwrap(), b"deep\n");
+    assert_eq!(std::fs::read_link(back.join("link")).unwrap(), Path::new("a/b/deep"));
+    assert_eq!(std::fs::read_link(back.join("dangling")).unwrap(), Path::new("/nowhere"));
+    let modes = ["a", "a/b/deep", "run.sh", "empty"].map(|name| mode(&back.join(name)));
+    assert_eq!(modes, [0o750, 0o640, 0o755, 0o700]);
+    let into = container.copy_from("/srv/tree", &back).await.unwrap();
+    assert_eq!(into, back.join("tree"));
+    assert!(into.join("empty").is_dir());
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_stands_in_the_way_here_stays_as_it_is() {
+    let container = sleeper().start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("passwd")).unwrap();
+    std::fs::write(dir.path().join("passwd/mine"), "mine").unwrap();
+    std::fs::write(dir.path().join("file"), "mine").unwrap();
+    // A file where a directory of that name is, and a directory where a file is.
+    for (from, to) in [("/etc/passwd", dir.path().to_owned()), ("/etc", dir.path().join("file"))] {
+        let error = container.copy_from(from, &to).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+        assert!(format!("{error:?}").contains("exists already"), "{error:?}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("passwd/mine")).unwrap(), b"mine");
+    assert_eq!(std::fs::read(dir.path().join("file")).unwrap(), b"mine");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half-made is left");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_path_that_is_missing_is_not_found() {
+    let container = sleeper().start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = container.copy_from("/no/such/path", dir.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert!(format!("{error:?}").contains("/no/such/path"), "{error:?}");
+    let error = container.read_file("/no/such/path").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    let error = container.read_file("/etc").await.unwrap_err();
+    assert!(format!("{error:?}").contains("not a file"), "{error:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_link_that_points_outside_stays_a_link() {
+    let container = sleeper().start().await.unwrap();
+    sh(&container, "mkdir /evil && ln -s /etc /evil/up && ln -s ../../../.. /evil/root").await;
+    let dir = tempfile::tempdir().unwrap();
+    let place = container.copy_from("/evil", dir.path().join("out")).await.unwrap();
+    assert_eq!(std::fs::read_link(place.join("up")).unwrap(), Path::new("/etc"));
+    assert_eq!(std::fs::read_link(place.join("root")).unwrap(), Path::new("../../../.."));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn an_image_without_a_shell() {
+    let container = Container::builder(NOSHELL).start().await.unwrap();
+    container.copy_to(b"hello", "/www/new/file").await.unwrap();
+    assert_eq!(container.read_file("/www/new/file").await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_container_that_does_not_run() {
+    let container = sleeper().with_copy(b"before", "/a").create().await.unwrap();
+    container.copy_to(b"hello", "/b").await.unwrap();
+    assert_eq!(container.read_file("/a").await.unwrap(), b"before");
+    container.start().await.unwrap();
+    assert_eq!(sh(&container, "cat /a /b").await, "beforehello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_hundred_megabytes_make_the_round_trip() {
+    const SIZE: usize = 100 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large");
+    // Bytes that don't repeat, without a random source.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut words = Vec::with_capacity(SIZE);
+    while words.len() < SIZE {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        words.extend_from_slice(&state.to_le_bytes());
+    }
+    std::fs::write(&path, &words).unwrap();
+    let hash = |bytes: &[u8]| -> String {
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let sent = hash(&words);
+    drop(words);
+    let container = sleeper().start().await.unwrap();
+    container.copy_to(path.as_path(), "/tmp/large").await.unwrap();
+    let inside = sh(&container, "sha256sum /tmp/large | cut -d ' ' -f 1").await;
+    assert_eq!(inside, sent);
+    let back = container.copy_from("/tmp/large", dir.path().join("back")).await.unwrap();
+    assert_eq!(hash(&std::fs::read(back).unwrap()), sent);
+}

@@ -1,0 +1,41 @@
+//! What Docker and Podman do differently, each with the reason. Nothing is skipped: where an
+//! engine can't do something, the tests say what it does instead.
+
+use castoff::engine::{Engine, EngineKind};
+
+pub(crate) fn is_podman(engine: &Engine) -> bool {
+    engine.kind() == EngineKind::Podman
+}
+
+/// The name of process 1 with an init, or what the error says where there is none. Docker brings
+/// its own; Podman takes `catatonit` from the host, which Debian leaves to a package of its own.
+pub(crate) fn init_name(engine: &Engine) -> Result<&'static str, &'static str> {
+    let installed = ["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"];
+    match is_podman(engine) {
+        false => Ok("docker-init"),
+        true if installed.iter().any(|path| std::path::Path::new(path).exists()) => Ok("catatonit"),
+        true => Err("container-init binary not found"),
+    }
+}
+
+/// Podman runs healthchecks by systemd timers, so not at all where there is no systemd; castoff
+/// runs the check itself there, and the engine's own state never shows it.
+pub(crate) fn engine_runs_healthchecks(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
+/// An option of the bridge driver that the engine knows and shows again.
+pub(crate) fn bridge_option(engine: &Engine) -> (&'static str, &'static str) {
+    if is_podman(engine) { ("mtu", "1400") } else { ("com.docker.network.driver.mtu", "1400") }
+}
+
+/// The exit code of a process that was killed with `SIGKILL`.
+pub(crate) const KILLED: i64 = 137;
+
+/// Podman forgets the commands of a container that has ended; Docker still has their codes.
+pub(crate) fn forgets_execs(engine: &Engine) -> bool {
+    is_podman(engine)
+}
+
+/// The state of a container that was never started, on both engines.
+pub(crate) const CREATED: &str = "created";

@@ -1,0 +1,155 @@
+//! What a container wrote.
+
+use std::time::{Duration, SystemTime};
+
+use castoff::engine::LogStream;
+use castoff::{Container, WaitFor};
+
+use crate::support::{eventually, script, texts};
+
+/// A container that has written and ended.
+async fn ended(lines: &str) -> Container {
+    let container = script(lines).without_wait().start().await.unwrap();
+    container.wait().await.unwrap();
+    container
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn frames_are_typed_and_complete() {
+    let container = ended("echo one; echo two >&2; printf three").await;
+    let mut frames = container.logs().frames();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    while let Some(frame) = frames.next().await {
+        let frame = frame.unwrap();
+        let part = if frame.stream == LogStream::Stderr { &mut stderr } else { &mut stdout };
+        part.extend_from_slice(&frame.bytes);
+    }
+    assert_eq!(stderr, b"two\n");
+    assert_eq!(String::from_utf8_lossy(&stdout).trim_end(), "one\nthree");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn lines_are_whole_and_know_their_stream() {
+    let container = ended("echo one; sleep 0.1; echo two >&2; sleep 0.1; printf 'three\\n\\nfive'").await;
+    let mut lines = container.logs().lines();
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next().await {
+        let line = line.unwrap();
+        seen.push((line.stream == LogStream::Stderr, line.text));
+    }
+    let expected = [(false, "one"), (true, "two"), (false, "three"), (false, ""), (false, "five")];
+    assert_eq!(seen, expected.map(|(stderr, text)| (stderr, text.to_owned())));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_stream_alone_and_the_last_lines() {
+    let container = ended("seq 1 50; seq 101 105 >&2").await;
+    let stderr: Vec<_> = (101..=105).map(|n| n.to_string()).collect();
+    assert_eq!(texts(container.logs().stderr().lines()).await, stderr);
+    assert_eq!(texts(container.logs().stdout().lines()).await.len(), 50);
+    assert_eq!(texts(container.logs().tail(0).lines()).await.len(), 0);
+    assert_eq!(texts(container.logs().tail(7).lines()).await.len(), 7);
+    assert_eq!(texts(container.logs().lines()).await.len(), 55);
+    let last = ended("seq 1 50").await;
+    assert_eq!(texts(last.logs().tail(2).lines()).await, ["49", "50"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn following_brings_lines_as_they_are_written_until_the_end() {
+    let lines = "echo first; while ! test -f /tmp/go; do sleep 0.02; done; echo last";
+    let container = script(lines).start().await.unwrap();
+    let mut followed = container.logs().follow().lines();
+    assert_eq!(followed.next().await.unwrap().unwrap().text, "first");
+    // Without following, the log ends here.
+    assert_eq!(texts(container.logs().lines()).await, ["first"]);
+    container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
+    assert_eq!(followed.next().await.unwrap().unwrap().text, "last");
+    assert!(followed.next().await.is_none());
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn timestamps_begin_each_line() {
+    let container = ended("echo one; echo two").await;
+    for (line, text) in texts(container.logs().timestamps().lines()).await.iter().zip(["one", "two"]) {
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert_eq!(rest, text);
+        assert!(time.starts_with("20") && time.as_bytes()[10] == b'T', "{line}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn since_leaves_out_what_is_older() {
+    let lines = "echo old; while ! test -f /tmp/go; do sleep 0.02; done; echo new; exec sleep 3600";
+    let container = script(lines).with_wait(WaitFor::log("old")).start().await.unwrap();
+    // A moment that lies between the two lines, within the second.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let between = SystemTime::now();
+    container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
+    eventually("the second line", async || {
+        container.logs().text().await.unwrap().contains("new")
+    })
+    .await;
+    assert_eq!(texts(container.logs().since(between).lines()).await, ["new"]);
+    let long_ago = SystemTime::UNIX_EPOCH;
+    assert_eq!(texts(container.logs().since(long_ago).lines()).await, ["old", "new"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn since_tells_two_runs_apart() {
+    let container = script("cat /runs 2>/dev/null; echo run $(cat /runs | wc -l); echo x >> /runs")
+        .with_copy(b"", "/runs")
+        .without_wait()
+        .start()
+        .await
+        .unwrap();
+    container.wait().await.unwrap();
+    let between = SystemTime::now();
+    container.start().await.unwrap();
+    container.wait().await.unwrap();
+    assert_eq!(texts(container.logs().since(between).lines()).await, ["x", "run 1"]);
+    assert_eq!(texts(container.logs().lines()).await, ["run 0", "x", "run 1"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn long_lines_are_one_line() {
+    // Engines cut lines into pieces of 16 KiB.
+    let container = ended("head -c 100000 /dev/zero | tr '\\0' a; echo; echo end").await;
+    let lines = texts(container.logs().lines()).await;
+    assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [100_000, 3]);
+    assert_eq!(container.logs().text().await.unwrap().len(), 100_005);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_terminals_output_is_one_stream() {
+    let builder = script("echo one; echo two >&2").with_tty().without_wait();
+    let container = builder.start().await.unwrap();
+    container.wait().await.unwrap();
+    assert_eq!(container.logs().text().await.unwrap(), "one\r\ntwo\r\n");
+    assert_eq!(texts(container.logs().lines()).await, ["one", "two"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn bytes_that_are_no_text() {
+    let container = ended("printf 'a\\377b\\0c\\n'").await;
+    let frame = container.logs().frames().next().await.unwrap().unwrap();
+    assert_eq!(frame.bytes.as_ref(), b"a\xffb\0c\n");
+    assert_eq!(container.logs().text().await.unwrap(), "a\u{fffd}b\0c\n");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn no_output_is_no_line() {
+    let container = ended("true").await;
+    assert_eq!(container.logs().text().await.unwrap(), "");
+    assert!(container.logs().follow().lines().next().await.is_none());
+}

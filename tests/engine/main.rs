@@ -1,0 +1,23 @@
+//! The engine tier: everything against a real engine, read from inside the containers.
+//!
+//! One binary, so that it is linked once. Every test is `#[ignore]`d, as it needs an engine with
+//! the test images; `cargo xtask test` runs them. `CASTOFF_ENGINE` says which engine, and what
+//! Docker and Podman do differently stands in `differences`.
+
+// The helpers are test code as well: a panic there is the report.
+#![allow(clippy::unwrap_used)]
+
+mod copy;
+mod differences;
+mod drop;
+mod ends;
+mod exec;
+mod lifecycle;
+mod logs;
+mod network;
+mod options;
+mod ports;
+mod raw;
+mod support;
+mod volume;
+mod wait;

@@ -1,0 +1,200 @@
+//! Published ports: one address that works from here.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use castoff::spec::HostBinding;
+use castoff::{Container, ContainerBuilder, ErrorKind, WaitFor};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::raw::Raw;
+use crate::support::{BUSYBOX, REDIS, WEB, eventually, sleeper};
+
+/// A server that answers each connection with a word.
+fn says(word: &str, port: u16) -> ContainerBuilder {
+    let port = port.to_string();
+    let serve = ["nc", "-ll", "-p", port.as_str(), "-e", "echo", word];
+    Container::builder(BUSYBOX).with_command(serve)
+}
+
+async fn heard(address: SocketAddr) -> String {
+    let mut text = String::new();
+    TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
+    text.trim_end().to_owned()
+}
+
+async fn get(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+/// A port that was free a moment ago, from a range that the kernel hands to nobody by itself.
+fn free_port() -> u16 {
+    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let free = |port: &u16| {
+        TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+    };
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let next = || NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::iter::repeat_with(|| start + next()).find(free).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_free_port_is_on_loopback_only() {
+    let web = Container::builder(WEB).with_port(8080).start().await.unwrap();
+    let address = web.addr(8080).unwrap();
+    assert_eq!(address.ip(), Ipv4Addr::LOCALHOST);
+    assert!(get(address).await.ends_with("hello\n"));
+    let raw = Raw::of(web.engine()).inspect(&format!("containers/{}", web.id())).unwrap();
+    let bindings = raw["NetworkSettings"]["Ports"]["8080/tcp"].as_array().unwrap();
+    assert_eq!(bindings.len(), 1, "{bindings:?}");
+    assert_eq!(bindings[0]["HostIp"], "127.0.0.1");
+    // 127.0.0.2 is this machine as well, and has nothing there.
+    let elsewhere = SocketAddr::from(([127, 0, 0, 2], address.port()));
+    assert!(TcpStream::connect(elsewhere).await.is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_fixed_port_is_the_one_asked_for() {
+    let port = free_port();
+    let container = says("fixed", 700).with_fixed_port(port, 700).start().await.unwrap();
+    assert_eq!(container.addr(700).unwrap(), SocketAddr::from(([127, 0, 0, 1], port)));
+    assert_eq!(heard(container.addr(700).unwrap()).await, "fixed");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn another_address_of_the_host() {
+    let binding = HostBinding::free().with_ip(Ipv4Addr::new(127, 0, 0, 3).into());
+    let container = says("three", 700).with_port_binding(700, binding).start().await.unwrap();
+    let address = container.addr(700).unwrap();
+    assert_eq!(address.ip(), Ipv4Addr::new(127, 0, 0, 3));
+    assert_eq!(heard(address).await, "three");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn several_ports_and_protocols() {
+    let perl = "use IO::Socket::INET; my $s = IO::Socket::INET->new(Proto => 'udp', \
+                LocalPort => 7) or die; $| = 1; print \"up\\n\"; \
+                while (my $from = $s->recv(my $data, 1024)) { $s->send(\"echo $data\", 0, $from) }";
+    let udp = Container::builder(REDIS).with_entrypoint(["perl", "-e", perl]).with_port("7/udp");
+    let udp = udp.with_wait(WaitFor::log("up")).start();
+    let tcp = Container::builder(BUSYBOX)
+        .with_command(["sh", "-c", "nc -ll -p 701 -e echo one & exec nc -ll -p 702 -e echo two"])
+        .with_port(701)
+        .with_port("702/tcp")
+        .with_wait(WaitFor::port(701))
+        .with_wait(WaitFor::port(702))
+        .start();
+    let (udp, tcp) = tokio::try_join!(udp, tcp).unwrap();
+    assert_eq!(heard(tcp.addr(701).unwrap()).await, "one");
+    assert_eq!(heard(tcp.addr("702").unwrap()).await, "two");
+
+    let address = udp.addr("7/udp").unwrap();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(address).await.unwrap();
+    let mut buffer = [0; 64];
+    // A datagram may be lost, by its nature.
+    eventually("an answer", async || {
+        if socket.send(b"hello").await.is_err() {
+            return false;
+        }
+        tokio::time::timeout(Duration::from_millis(500), socket.readable()).await.is_ok()
+    })
+    .await;
+    let size = socket.recv(&mut buffer).await.unwrap();
+    assert_eq!(&buffer[..size], b"echo hello");
+    let error = udp.addr(7).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert!(error.to_string().contains("7/tcp") && error.to_string().contains("7/udp"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_port_that_is_not_published_lists_what_is() {
+    let web = Container::builder(WEB).with_port(8080).with_port(8081).with_wait(WaitFor::port(8080));
+    let web = web.start().await.unwrap();
+    let error = web.addr(9090).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    let text = error.to_string();
+    assert!(text.contains("9090/tcp") && text.contains("8080/tcp, 8081/tcp"), "{text}");
+    assert_eq!(error.container(), Some(web.name()));
+
+    let exposed = Container::builder(WEB).start().await.unwrap();
+    let error = exposed.addr(8080).unwrap_err();
+    assert!(error.to_string().contains("published: none; the image exposes it"), "{error}");
+    assert!(error.hint().unwrap().contains("with_port(8080)"), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_wait_for_a_port_that_is_not_published_says_so() {
+    let error = sleeper().with_wait(WaitFor::port(80)).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortNotExposed, "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_fixed_port_that_a_program_holds() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let error = says("x", 700).with_fixed_port(port, 700).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortTaken, "{error:?}");
+    assert!(format!("{error:?}").contains(&port.to_string()), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_fixed_port_that_another_container_holds() {
+    let port = free_port();
+    let first = says("first", 700).with_fixed_port(port, 700).start().await.unwrap();
+    let error = says("second", 700).with_fixed_port(port, 700).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortTaken, "{error:?}");
+    assert!(format!("{error:?}").contains(&port.to_string()), "{error:?}");
+    assert_eq!(heard(first.addr(700).unwrap()).await, "first");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_fixed_port_is_free_again_for_the_next_right_after_a_drop() {
+    let port = free_port();
+    for word in ["one", "two", "three"] {
+        let container = says(word, 700).with_fixed_port(port, 700).start().await.unwrap();
+        assert_eq!(heard(container.addr(700).unwrap()).await, word);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn port_zero_is_refused() {
+    for builder in [sleeper().with_port(0), sleeper().with_fixed_port(0, 80)] {
+        let error = builder.start().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+        assert!(error.to_string().contains("port"), "{error}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn ports_are_learned_again_after_a_restart() {
+    let container = says("again", 700).with_port(700).start().await.unwrap();
+    assert_eq!(heard(container.addr(700).unwrap()).await, "again");
+    // Nothing waits in a process 1 without a handler for SIGTERM.
+    container.stop_within(Duration::ZERO).await.unwrap();
+    let error = container.addr(700).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert!(error.hint().unwrap().contains("not running"), "{error:?}");
+    container.start().await.unwrap();
+    assert_eq!(heard(container.addr(700).unwrap()).await, "again");
+    container.kill("KILL").await.unwrap();
+    container.wait().await.unwrap();
+    container.restart().await.unwrap();
+    assert_eq!(heard(container.addr(700).unwrap()).await, "again");
+}

@@ -1,0 +1,161 @@
+//! The engine's API without castoff: what a test asserts should not be asked of what it tests.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use castoff::Engine;
+use serde_json::{Value, json};
+
+/// Plain HTTP/1.0 requests on the engine's socket. They block, for milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
+    socket: PathBuf,
+}
+
+/// What castoff makes, by the engine's path for it.
+pub(crate) const KINDS: [&str; 3] = ["containers", "networks", "volumes"];
+
+impl Raw {
+    pub(crate) fn of(engine: &Engine) -> Raw {
+        let socket = engine.endpoint().socket().expect("these tests need a unix socket");
+        Raw { socket: socket.to_owned() }
+    }
+
+    /// Status and body of one request; a body that is no JSON comes as a string.
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        let body = body.map(Value::to_string).unwrap_or_default();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+        let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
+        (status.unwrap_or_else(|| panic!("no HTTP answer: {head}")), body)
+    }
+
+    /// The inspect of a resource such as `containers/NAME`, or `None` when it does not exist.
+    pub(crate) fn inspect(&self, what: &str) -> Option<Value> {
+        let path = match what.split_once('/') {
+            Some(("containers" | "images", _)) => format!("/{what}/json"),
+            _ => format!("/{what}"),
+        };
+        match self.call("GET", &path, None) {
+            (200, body) => Some(body),
+            (404, _) => None,
+            other => panic!("inspect of {what}: {other:?}"),
+        }
+    }
+
+    /// The ids (of volumes: names) of what has a label.
+    pub(crate) fn labelled(&self, kind: &str, label: &str) -> Vec<String> {
+        let filters = encode(&json!({ "label": [label] }).to_string());
+        let (status, body) = self.call("GET", &format!("/{kind}{}filters={filters}", list(kind)), None);
+        assert_eq!(status, 200, "{body}");
+        let found = body.get("Volumes").unwrap_or(&body).as_array().cloned().unwrap_or_default();
+        let name = |item: &Value| item["Id"].as_str().or(item["Name"].as_str()).map(str::to_owned);
+        found.iter().filter_map(name).collect()
+    }
+
+    /// Containers, networks and volumes with a label.
+    pub(crate) fn count(&self, label: &str) -> usize {
+        KINDS.iter().map(|kind| self.labelled(kind, label).len()).sum()
+    }
+
+    /// How long it took until nothing has the label any more.
+    pub(crate) fn until_none(&self, label: &str, limit: Duration) -> Duration {
+        let began = Instant::now();
+        loop {
+            let left = self.count(label);
+            if left == 0 {
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < limit, "{left} left with {label} after {limit:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Panics unless a resource is gone within a generous bound.
+    pub(crate) fn until_gone(&self, what: &str) {
+        let began = Instant::now();
+        while self.inspect(what).is_some() {
+            assert!(began.elapsed() < super::support::PATIENCE, "{what} is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Removes a resource such as `containers/NAME` and says whether it was there.
+    pub(crate) fn remove(&self, what: &str) -> bool {
+        self.call("DELETE", &format!("/{what}?force=true&v=true"), None).0 < 300
+    }
+
+    /// A container that castoff knows nothing of, gone with the handle.
+    pub(crate) fn foreign_container(&self, name: &str) -> Foreign {
+        let body = json!({ "Image": super::support::BUSYBOX, "Cmd": ["sleep", "3600"] });
+        let path = format!("/containers/create?name={name}");
+        let (status, answer) = self.call("POST", &path, Some(&body));
+        assert_eq!(status, 201, "{answer}");
+        let (status, answer) = self.call("POST", &format!("/containers/{name}/start"), None);
+        assert_eq!(status, 204, "{answer}");
+        Foreign { raw: self.clone(), what: format!("containers/{name}") }
+    }
+
+    /// A volume that castoff knows nothing of, gone with the handle.
+    pub(crate) fn foreign_volume(&self, name: &str) -> Foreign {
+        let (status, answer) = self.call("POST", "/volumes/create", Some(&json!({ "Name": name })));
+        assert_eq!(status, 201, "{answer}");
+        Foreign { raw: self.clone(), what: format!("volumes/{name}") }
+    }
+
+    /// A network that castoff knows nothing of, gone with the handle.
+    pub(crate) fn foreign_network(&self, name: &str) -> Foreign {
+        let body = json!({ "Name": name, "CheckDuplicate": true });
+        let (status, answer) = self.call("POST", "/networks/create", Some(&body));
+        assert_eq!(status, 201, "{answer}");
+        Foreign { raw: self.clone(), what: format!("networks/{name}") }
+    }
+}
+
+/// Something that exists on the engine and is not castoff's to remove.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    raw: Raw,
+    what: String,
+}
+
+impl Foreign {
+    /// Takes over something that was kept, to remove it after all.
+    pub(crate) fn adopt(raw: &Raw, what: String) -> Foreign {
+        Foreign { raw: raw.clone(), what }
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.raw.inspect(&self.what).is_some()
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        self.raw.remove(&self.what);
+    }
+}
+
+fn list(kind: &str) -> &'static str {
+    if kind == "containers" || kind == "images" { "/json?all=true&" } else { "?" }
+}
+
+fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
