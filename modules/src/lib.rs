@@ -1,4 +1,4 @@
-//! Ready-made services for [castoff](castoff): a typed handle over a real container.
+//! Ready-made services for [castoff]: a typed handle over a real container.
 //!
 //! Each module is a feature of its own, none on by default, and two types: one that describes the
 //! server, and one that is running. The latter is removed when it is dropped, as a

@@ -49,7 +49,8 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
 pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
     through_blocking(chunks, |source| {
         let mut archive = Archive::new(source);
-        for entry in archive.entries()? {
+        // The first entry is what was asked for; more follow in a directory.
+        if let Some(entry) = archive.entries()?.next() {
             let mut entry = entry?;
             if entry.header().entry_type() == EntryType::Regular {
                 let mut bytes = Vec::new();

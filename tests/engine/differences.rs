@@ -39,3 +39,14 @@ pub(crate) fn forgets_execs(engine: &Engine) -> bool {
 
 /// The state of a container that was never started, on both engines.
 pub(crate) const CREATED: &str = "created";
+
+/// Docker up to 26 leaves the default route of an internal network and drops what takes it by a
+/// firewall rule; Podman sets none.
+pub(crate) fn internal_networks_have_no_route(engine: &Engine) -> bool {
+    is_podman(engine)
+}
+
+/// Docker's default log driver keeps text: bytes that are no UTF-8 are replaced when written.
+pub(crate) fn logs_keep_bytes(engine: &Engine) -> bool {
+    is_podman(engine)
+}

@@ -72,10 +72,12 @@ fn while_panicking() {
     });
     each(|_, engine| {
         let engine = engine.clone();
-        let unwound = multi_thread().block_on(tokio::spawn(async move {
+        let runtime = multi_thread();
+        let task = runtime.spawn(async move {
             let _container = running(&engine).await;
             resume_unwind(Box::new("stop"));
-        }));
+        });
+        let unwound = runtime.block_on(task);
         assert!(unwound.unwrap_err().is_panic());
     });
 }
@@ -310,6 +312,24 @@ async fn a_start_waits_for_its_own_name_to_be_free() {
 }
 
 #[tokio::test]
+async fn a_name_that_came_free_meanwhile_is_taken() {
+    let (fake, engine) = guarded().await;
+    let first = app(&engine).with_name("db").start().await.unwrap();
+    let removal = fake.on("DELETE", "/containers/*").times(1).gate();
+    drop(first);
+    arrived(&removal).await;
+    // The engine refuses, and its answer is slower than the removal.
+    let refusal = fake.on("POST", "/containers/create").times(1).gate_answer();
+    let second = tokio::spawn(app(&engine).with_name("db").start());
+    arrived(&refusal).await;
+    removal.release();
+    fake.until(|s| s.containers.is_empty() && s.connections == 1).await;
+    refusal.release();
+    drop(second.await.unwrap().unwrap());
+    nothing_left(&fake).await;
+}
+
+#[tokio::test]
 async fn a_start_waits_for_its_own_port_to_be_free() {
     let (fake, engine) = guarded().await;
     let fixed = || app(&engine).with_fixed_port(18_080, 80).without_wait();
@@ -325,6 +345,24 @@ async fn a_start_waits_for_its_own_port_to_be_free() {
     assert_eq!(second.addr(80).unwrap().port(), 18_080);
     assert_eq!(fake.count("POST", "/containers/*/start"), 3);
     drop(second);
+}
+
+#[tokio::test]
+async fn a_port_that_came_free_meanwhile_is_taken() {
+    let (fake, engine) = guarded().await;
+    let fixed = || app(&engine).with_fixed_port(18_082, 80).without_wait();
+    let first = fixed().start().await.unwrap();
+    let removal = fake.on("DELETE", "/containers/*").times(1).gate();
+    drop(first);
+    arrived(&removal).await;
+    let refusal = fake.on("POST", "/containers/*/start").times(1).gate_answer();
+    let second = tokio::spawn(fixed().start());
+    arrived(&refusal).await;
+    removal.release();
+    fake.until(|s| s.containers.len() == 1 && s.connections == 1).await;
+    refusal.release();
+    drop(second.await.unwrap().unwrap());
+    nothing_left(&fake).await;
 }
 
 #[tokio::test]

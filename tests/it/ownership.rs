@@ -77,7 +77,7 @@ async fn dropped_everywhere<F: Future<Output = castoff::Result<T>>, T>(
 async fn a_start_can_be_dropped_at_every_await() {
     let (fake, engine) = setup().await;
     fake.log_on_start("ready\n");
-    fake.on("HEAD", "/containers/*/archive").query("path", "/ready").respond(200, json!({})).await_stat();
+    fake.on("HEAD", "/containers/*/archive").query("path", "/ready").found();
     let full = Full::create(&engine).await;
     let polls = dropped_everywhere(&fake, || full.container(&engine).start()).await;
     assert!(polls > 5, "{polls} await points");
@@ -86,13 +86,13 @@ async fn a_start_can_be_dropped_at_every_await() {
     fake.until(|s| s.connections == 0 && balance(s).0 == balance(s).1).await;
 }
 
-trait Stat {
-    fn await_stat(self);
+trait Found {
+    /// Answers a look at a path: there is something.
+    fn found(self);
 }
 
-impl Stat for On<'_> {
-    /// Answers a look at a path: there is something.
-    fn await_stat(self) {
+impl Found for On<'_> {
+    fn found(self) {
         // {"name":"x","size":0,"mode":420,"mtime":"2026-01-01T00:00:00Z","linkTarget":""}
         let stat = "eyJuYW1lIjoieCIsInNpemUiOjAsIm1vZGUiOjQyMCwibXRpbWUiOiIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsImxpbmtUYXJnZXQiOiIifQ==";
         let head = format!("HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: {stat}\r\n\r\n");
@@ -277,23 +277,47 @@ async fn a_wait_that_never_comes_true_leaves_nothing() {
     assert_eq!(fake.leftovers(), [""; 0]);
 }
 
+const LOSE: [Spoil; 5] = [
+    |fake| drop(fake.on("POST", "*/create").with_effect().fail(500, "server error")),
+    |fake| drop(fake.on("POST", "*/create").with_effect().cut()),
+    |fake| drop(fake.on("POST", "*/create").cut_after(40)),
+    |fake| drop(fake.on("POST", "*/create").with_effect().respond(201, json!("?"))),
+    |fake| {
+        let half = "HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n{";
+        drop(fake.on("POST", "*/create").with_effect().raw(half));
+    },
+];
+
 #[tokio::test]
-async fn a_create_whose_answer_is_lost_leaves_nothing() {
-    let lose: [Spoil; 5] = [
-        |fake| drop(fake.on("POST", "*/create").with_effect().fail(500, "server error")),
-        |fake| drop(fake.on("POST", "*/create").with_effect().cut()),
-        |fake| drop(fake.on("POST", "*/create").cut_after(40)),
-        |fake| drop(fake.on("POST", "*/create").with_effect().respond(201, json!("?"))),
-        |fake| drop(fake.on("POST", "*/create").with_effect().raw("HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n{")),
-    ];
-    for lose in lose {
+async fn a_container_whose_create_was_not_answered_leaves_nothing() {
+    for lose in LOSE {
         let (fake, engine) = setup().await;
         lose(&fake);
         app(&engine).start().await.unwrap_err();
-        Network::builder().on(&engine).create().await.unwrap_err();
-        Volume::builder().on(&engine).create().await.unwrap_err();
+        fake.until(|s| s.removed.len() == 1).await;
         nothing_left(&fake).await;
-        assert!(fake.count("DELETE", "*") >= 3, "{fake:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_whose_create_was_not_answered_leaves_nothing() {
+    for lose in LOSE {
+        let (fake, engine) = setup().await;
+        lose(&fake);
+        Network::builder().on(&engine).create().await.unwrap_err();
+        fake.until(|s| s.count("DELETE", "/networks/*") > 0).await;
+        nothing_left(&fake).await;
+    }
+}
+
+#[tokio::test]
+async fn a_volume_whose_create_was_not_answered_leaves_nothing() {
+    for lose in LOSE {
+        let (fake, engine) = setup().await;
+        lose(&fake);
+        Volume::builder().on(&engine).create().await.unwrap_err();
+        fake.until(|s| s.count("DELETE", "/volumes/*") > 0).await;
+        nothing_left(&fake).await;
     }
 }
 

@@ -1,1 +1,246 @@
-//! Soon.
+//! Pulls: how often, with which credentials, under which names, and what their failures say.
+
+use castoff::{Container, Engine, Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::fake::{FakeEngine, PullScript};
+use crate::support::*;
+
+async fn start(engine: &Engine, image: &str) -> Result<Container, Error> {
+    Container::builder(image).on(engine).start().await
+}
+
+fn pulls(fake: &FakeEngine) -> usize {
+    fake.count("POST", "/images/create")
+}
+
+#[tokio::test]
+async fn twenty_starts_pull_once() {
+    let (fake, engine) = setup().await;
+    fake.set_pullable("redis:7", PullScript::ok());
+    let gate = fake.on("POST", "/images/create").gate();
+    let mut starts = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let engine = engine.clone();
+        starts.spawn(async move { start(&engine, "redis:7").await });
+    }
+    let refused = |s: &crate::fake::State| {
+        s.requests.iter().filter(|r| r.status == Some(404)).count() == 20
+    };
+    fake.until(refused).await;
+    gate.release();
+    let all = starts.join_all().await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    assert_eq!(pulls(&fake), 1);
+}
+
+#[tokio::test]
+async fn one_failure_is_told_to_all_who_wait_and_not_remembered() {
+    let (fake, engine) = setup().await;
+    fake.set_pullable("redis:7", PullScript::error("manifest unknown").times(1));
+    let gate = fake.on("POST", "/images/create").gate();
+    let two = [(); 2].map(|()| {
+        let engine = engine.clone();
+        tokio::spawn(async move { start(&engine, "redis:7").await })
+    });
+    fake.until(|s| s.requests.iter().filter(|r| r.status == Some(404)).count() == 2).await;
+    gate.release();
+    for one in two {
+        assert_eq!(one.await.unwrap().unwrap_err().kind(), ErrorKind::ImageNotFound);
+    }
+    assert_eq!(pulls(&fake), 1);
+    start(&engine, "redis:7").await.unwrap();
+    assert_eq!(pulls(&fake), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_image_is_named_as_asked_and_as_tried() {
+    let (fake, _) = setup().await;
+    let mut config = config(&fake);
+    config.image_prefix = Some("mirror.example.com/hub".into());
+    let engine = connect(config).await;
+    let error = start(&engine, "no-such:1").await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::ImageNotFound, Some("pull")));
+    assert_eq!(error.image(), Some("no-such:1"));
+    let text = error.to_string();
+    assert!(text.contains("asked for `no-such:1`"), "{text}");
+    assert!(text.contains("tried `mirror.example.com/hub/no-such:1`"), "{text}");
+    assert_eq!(pulls(&fake), 1);
+}
+
+#[tokio::test]
+async fn errors_inside_the_stream_are_errors() {
+    let (fake, engine) = setup().await;
+    for (message, kind) in [
+        ("manifest for x:1 not found: manifest unknown: manifest unknown", ErrorKind::ImageNotFound),
+        ("unauthorized: authentication required", ErrorKind::ImageDenied),
+        ("no space left on device", ErrorKind::Pull),
+    ] {
+        fake.clear_requests();
+        fake.set_pullable("x:1", PullScript::error(message));
+        let error = start(&engine, "x:1").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert!(chain(&error).contains(message), "{error:?}");
+        assert_eq!(pulls(&fake), 1, "{message}: at once");
+    }
+    fake.set_pullable("x:1", PullScript::status(404, "manifest unknown"));
+    assert_eq!(start(&engine, "x:1").await.unwrap_err().kind(), ErrorKind::ImageNotFound);
+    fake.on("POST", "/images/create").times(1).lines([json!({ "error": "odd" })]);
+    let error = start(&engine, "x:1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pull, "{error:?}");
+    assert_eq!(fake.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let (fake, engine) = setup().await;
+    let busy = "toomanyrequests: You have reached your pull rate limit";
+    fake.set_pullable("redis:7", PullScript::error(busy).times(1));
+    start(&engine, "redis:7").await.unwrap();
+    assert_eq!(pulls(&fake), 2);
+
+    let down = "Get \"https://registry-1.docker.io/v2/\": net/http: TLS handshake timeout";
+    fake.set_pullable("redis:8", PullScript::status(500, down).times(1));
+    fake.on("POST", "/images/create").query("tag", "9").times(1).cut();
+    fake.set_pullable("redis:9", PullScript::ok());
+    let (eight, nine) = tokio::join!(start(&engine, "redis:8"), start(&engine, "redis:9"));
+    (eight.unwrap(), nine.unwrap());
+    assert_eq!(pulls(&fake), 6);
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_given_up() {
+    let (fake, engine) = setup().await;
+    let limit = "toomanyrequests: You have reached your pull rate limit";
+    fake.set_pullable("redis:7", PullScript::error(limit));
+    let error = start(&engine, "redis:7").await.unwrap_err();
+    assert_eq!((error.kind(), pulls(&fake)), (ErrorKind::Pull, 4), "{error:?}");
+    assert!(error.to_string().contains("toomanyrequests"), "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[tokio::test]
+async fn a_pull_does_not_count_as_starting() {
+    let (fake, engine) = setup().await;
+    fake.set_pullable("redis:7", PullScript::ok());
+    let gate = fake.on("POST", "/images/create").gate();
+    let limit = std::time::Duration::from_millis(300);
+    let builder = Container::builder("redis:7").on(&engine).with_startup_timeout(limit);
+    let starting = tokio::spawn(builder.start());
+    arrived(&gate).await;
+    tokio::time::sleep(limit).await;
+    gate.release();
+    starting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn progress_is_a_stream() {
+    let (fake, engine) = setup().await;
+    fake.set_pullable("redis:7", PullScript::ok().layers(1));
+    let mut progress = engine.images().pull("redis:7").progress().unwrap();
+    let mut events = Vec::new();
+    while let Some(event) = progress.next().await {
+        events.push(event.unwrap());
+    }
+    assert_eq!(events[0].status, "Pulling from redis");
+    let downloading = events.iter().find(|e| e.status == "Downloading").unwrap();
+    assert_eq!((downloading.current, downloading.total), (Some(512), Some(1024)));
+    assert!(engine.images().exists("docker.io/library/redis:7").await.unwrap());
+    assert!(!engine.images().exists("redis:8").await.unwrap());
+
+    let mut progress = engine.images().pull("no-such:1").progress().unwrap();
+    let error = progress.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageNotFound);
+    assert!(progress.next().await.is_none());
+}
+
+#[tokio::test]
+async fn digests_and_platforms_are_asked_for() {
+    let (fake, engine) = setup().await;
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let image = format!("redis@{digest}");
+    fake.set_pullable(&image, PullScript::ok());
+    let builder = Container::builder(&image).on(&engine).with_platform("linux/arm64");
+    let started = builder.start().await;
+    let requests = fake.requests();
+    let pull = requests.iter().find(|r| r.path == "/images/create").unwrap();
+    assert_eq!(pull.get("fromImage"), "docker.io/library/redis");
+    assert_eq!((pull.get("tag"), pull.get("platform")), (&digest[..], "linux/arm64"));
+    started.unwrap();
+    assert_eq!(fake.containers().len(), 0);
+    assert_eq!(fake.requests()[0].get("platform"), "linux/arm64");
+}
+
+fn auth(fake: &FakeEngine) -> Vec<Value> {
+    let requests = fake.requests();
+    let pulls = requests.iter().filter(|r| r.path == "/images/create");
+    let read = |header: &str| serde_json::from_slice(&base64(header)).unwrap_or(Value::Null);
+    pulls.map(|r| read(r.header("x-registry-auth"))).collect()
+}
+
+/// Either alphabet, with or without padding.
+fn base64(text: &str) -> Vec<u8> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => Some(c - b'A'),
+        b'a'..=b'z' => Some(c - b'a' + 26),
+        b'0'..=b'9' => Some(c - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    let digits: Vec<u8> = text.bytes().filter_map(digit).collect();
+    let mut bytes = Vec::new();
+    for four in digits.chunks(4) {
+        let word = four.iter().fold(0_u32, |word, digit| word << 6 | u32::from(*digit));
+        let word = word << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&word.to_be_bytes()[1..four.len()]);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn credentials_go_to_their_registry_and_nowhere_else() {
+    let (fake, _) = setup().await;
+    let mut config = config(&fake);
+    // "user:s3cret" and "hub:w0rd" in base64.
+    config.auth_config = Some(
+        r#"{"auths":{"registry.example.com":{"auth":"dXNlcjpzM2NyZXQ="},
+            "https://index.docker.io/v1/":{"auth":"aHViOncwcmQ="}}}"#
+            .into(),
+    );
+    let engine = connect(config).await;
+    fake.clear_requests();
+    let mut told = String::new();
+    for image in ["registry.example.com/team/app:1", "redis:7", "quay.io/x/y:1"] {
+        told.push_str(&format!("{:?}", start(&engine, image).await.unwrap_err()));
+    }
+    let sent = auth(&fake);
+    assert_eq!((&sent[0]["username"], &sent[0]["password"]), (&json!("user"), &json!("s3cret")));
+    assert_eq!(sent[0]["serveraddress"], "registry.example.com");
+    assert_eq!((&sent[1]["username"], &sent[1]["password"]), (&json!("hub"), &json!("w0rd")));
+    assert_eq!(keys_or_none(&sent[2]), [""; 0]);
+    told.push_str(&format!("{engine:?}"));
+    for secret in ["s3cret", "w0rd", "dXNlcjpzM2NyZXQ", "aHViOncwcmQ"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
+fn keys_or_none(value: &Value) -> Vec<&str> {
+    if value.is_null() { Vec::new() } else { keys(value) }
+}
+
+#[tokio::test]
+async fn prefixes_and_substitutes_change_what_is_used() {
+    let (fake, _) = setup().await;
+    let mut config = config(&fake);
+    config.image_prefix = Some("mirror.example.com/hub".into());
+    config.image_substitutes = [("postgres:17".to_owned(), "castoff.test/postgres".to_owned())].into();
+    let engine = connect(config).await;
+    fake.add_image("castoff.test/postgres");
+    fake.set_pullable("mirror.example.com/hub/redis:7", PullScript::ok());
+    let postgres = start(&engine, "postgres:17").await.unwrap();
+    let redis = start(&engine, "redis:7").await.unwrap();
+    let images: Vec<_> = fake.containers().iter().map(|c| c.image.clone()).collect();
+    assert_eq!(images, ["castoff.test/postgres:latest", "mirror.example.com/hub/redis:7"]);
+    assert_eq!((postgres.image(), redis.image()), ("postgres:17", "redis:7"));
+}

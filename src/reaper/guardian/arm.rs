@@ -58,8 +58,10 @@ impl Guardian {
     }
 
     /// Tells the child to leave a resource alone. `id` is the one that the engine lists: the full
-    /// id of a container or network, the name of a volume. Never blocks: in the unheard-of case that the child is thousands of messages behind,
-    /// the error is `WouldBlock`.
+    /// id of a container or network, the name of a volume.
+    ///
+    /// Never blocks: in the unheard-of case that the child is thousands of messages behind, the
+    /// error is `WouldBlock`.
     ///
     /// The child remembers 4096 ids. If there are more, it removes nothing more of the kind that
     /// exceeded them.
