@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 
 /// What is copied into a container: bytes, a file or directory, or a reader.
 ///
-/// Files keep their mode, bytes and readers get 0644; owner and group are 0 unless set. Nothing
+/// Files keep their mode and time, bytes and readers get 0644 and now; owner and group are 0
+/// unless set. Nothing
 /// is held in memory but the bytes that are given as such.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]

@@ -177,8 +177,8 @@ impl Container {
         copied.map_err(|error| self.told(error.at("copy")))
     }
 
-    /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory.
-    /// Returns where it now is. Nothing in the copy reaches beyond that place, and it is seen
+    /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
+    /// `cp -r` does. Returns where it now is. A file replaces a file; a directory replaces nothing. Nothing in the copy reaches beyond that place, and it is seen
     /// there only when complete.
     ///
     /// # Errors

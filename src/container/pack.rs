@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -63,8 +64,12 @@ fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     header.set_uid(owner.0);
     header.set_gid(owner.1);
     header.set_size(size);
-    header.set_mtime(0);
+    header.set_mtime(seconds(SystemTime::now()));
     header
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }
 
 /// The content of a reader, the padding to a whole block, and the archive's end.
@@ -143,12 +148,15 @@ fn append(
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
     let metadata = std::fs::symlink_metadata(from).map_err(told)?;
     let kind = metadata.file_type();
+    let modified = seconds(metadata.modified().unwrap_or(SystemTime::now()));
     if kind.is_symlink() {
         let mut header = header(EntryType::Symlink, 0o777, owner, 0);
+        header.set_mtime(modified);
         return tar.append_link(&mut header, path, std::fs::read_link(from).map_err(told)?);
     }
     if kind.is_dir() {
         let mut header = header(EntryType::Directory, mode_of(&metadata), owner, 0);
+        header.set_mtime(modified);
         tar.append_data(&mut header, format!("{path}/"), io::empty())?;
         let entries: io::Result<Vec<_>> = std::fs::read_dir(from).map_err(told)?.collect();
         let mut entries = entries.map_err(told)?;
@@ -171,6 +179,7 @@ fn append(
     let file = File::open(from).map_err(told)?;
     let size = file.metadata().map_err(told)?.len();
     let mut header = header(EntryType::Regular, mode.unwrap_or(mode_of(&metadata)), owner, size);
+    header.set_mtime(modified);
     let content = BufReader::with_capacity(PIECE, io::Read::take(file, size));
     tar.append_data(&mut header, path, content)
 }

@@ -40,7 +40,9 @@ pub struct ContainerDetails {
     pub tty: bool,
     pub(crate) healthcheck_test: Vec<String>,
     pub(crate) host_network: bool,
+    /// When this run began, and when the one before it ended, by the engine's clock.
     pub(crate) started: Option<(i64, u32)>,
+    pub(crate) finished: Option<(i64, u32)>,
 }
 
 /// Whether a container runs, and how it ended.
@@ -117,11 +119,27 @@ impl ContainerDetails {
         Err(Error::new(ErrorKind::PortNotExposed, message).with_hint(hint))
     }
 
+    /// A moment after the last line of the run before this one and before the first of this.
+    ///
+    /// The start itself is too late: a process writes before its engine has noted that it
+    /// started. The end of the other run is too early: its last lines are stamped when the engine
+    /// reads them. Between the two lies all that a start takes, so a third of that is past the
+    /// former and well before the latter.
+    pub(crate) fn between_runs(&self) -> Option<(i64, u32)> {
+        const SECOND: i128 = 1_000_000_000;
+        let nanos = |(seconds, nanos)| i128::from(seconds) * SECOND + i128::from(nanos);
+        let (finished, started) = (nanos(self.finished?), nanos(self.started?));
+        let between = finished + ((started - finished) / 3).clamp(0, SECOND);
+        let seconds = i64::try_from(between.div_euclid(SECOND)).ok()?;
+        Some((seconds, u32::try_from(between.rem_euclid(SECOND)).ok()?))
+    }
+
     pub(super) fn read(answer: ContainerInspectResponse, reach: Reach) -> Self {
         let config = answer.config.unwrap_or_default();
         let settings = answer.network_settings.unwrap_or_default();
         let state = answer.state.unwrap_or_default();
         let started = state.started_at.as_deref().and_then(unix_time);
+        let finished = state.finished_at.as_deref().and_then(unix_time);
         let mode = answer.host_config.and_then(|host| host.network_mode);
         let test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
         ContainerDetails {
@@ -144,6 +162,7 @@ impl ContainerDetails {
             healthcheck_test: test,
             host_network: mode.as_deref() == Some("host"),
             started,
+            finished,
         }
     }
 }
@@ -242,6 +261,16 @@ mod tests {
         let far = Reach { bind: IpAddr::from([0, 0, 0, 0]), address: IpAddr::from([192, 0, 2, 1]) };
         let found = ports(both, far);
         assert_eq!(found[&tcp(80)], vec!["192.0.2.1:1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn between_two_runs_there_is_a_moment() {
+        let runs = |finished, started| {
+            ContainerDetails { finished, started, ..ContainerDetails::default() }.between_runs()
+        };
+        assert_eq!(runs(Some((10, 900_000_000)), Some((11, 200_000_000))), Some((11, 0)));
+        assert_eq!(runs(Some((10, 0)), Some((100, 0))), Some((11, 0)));
+        assert_eq!(runs(None, Some((100, 0))), None, "the first run");
     }
 
     #[test]

@@ -151,8 +151,12 @@ impl Guard {
         async move {
             let span = tracing::debug_span!("remove", ?kind, ?target);
             let result = timed(span, removal::remove(&engine, kind, &target)).await;
-            // Only now may what it used go.
-            drop(uses);
+            // Only now may what it used go, and as part of this: whoever waits until this name,
+            // port or subnet is free waits for all of it.
+            if result.is_ok() {
+                let released = uses.into_iter().filter_map(Arc::into_inner);
+                futures_util::future::join_all(released.map(Guard::release)).await;
+            }
             if let Err(error) = &result {
                 tracing::warn!(?kind, ?target, ?error, "could not be removed");
             }

@@ -118,7 +118,7 @@ impl WaitTarget {
 
     /// This start's log, followed.
     pub(super) fn log_request(&self) -> LogRequest {
-        let since = self.0.details.started.filter(|_| self.0.restarted);
+        let since = self.0.details.between_runs().filter(|_| self.0.restarted);
         LogRequest { since, ..LogRequest::follow() }
     }
 

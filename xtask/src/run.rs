@@ -7,7 +7,8 @@ use crate::endpoint::Endpoint;
 use crate::{Outcome, engine, images, leftovers, paths};
 
 /// Points the modules' default images at the test images.
-pub(crate) const SUBSTITUTES: &str = "postgres:17=castoff.test/postgres,redis:7=castoff.test/redis";
+pub(crate) const SUBSTITUTES: &str =
+    "postgres:17=castoff.test/postgres,redis:7=castoff.test/redis,busybox:1=castoff.test/busybox";
 
 /// A cargo command in the workspace, against the engine.
 pub(crate) fn cargo(engine: &Endpoint, args: &[&str]) -> Command {

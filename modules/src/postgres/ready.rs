@@ -18,7 +18,7 @@ use crate::probe::{Answer, text, until_ready};
 const PROTOCOL_3_0: u32 = 3 << 16;
 /// `cannot_connect_now`: starting up, shutting down or in recovery.
 const CANNOT_CONNECT_NOW: &str = "57P03";
-/// No server writes a longer refusal.
+/// No server writes a longer answer.
 const LONGEST: usize = 64 << 10;
 
 pub(super) fn wait(user: &str, database: &str) -> ProbeWait {
@@ -50,15 +50,13 @@ async fn converse(
     stream.write_all(hello).await?;
     let kind = stream.read_u8().await?;
     let length = stream.read_u32().await? as usize;
-    match kind {
-        b'R' => Ok(Answer::Ready("authentication".into())),
-        b'E' if (4..LONGEST).contains(&length) => {
-            let mut body = vec![0; length - 4];
-            stream.read_exact(&mut body).await?;
-            Ok(refusal(&body))
-        }
-        _ => Ok(Answer::NotYet(format!("a message of type {kind:#04x}, unlike PostgreSQL"))),
+    if !matches!(kind, b'R' | b'E') || !(4..LONGEST).contains(&length) {
+        return Ok(Answer::NotYet(format!("a message of type {kind:#04x}, unlike PostgreSQL")));
     }
+    // To its end: a connection that is closed with bytes unread is reset, and the server logs that.
+    let mut body = vec![0; length - 4];
+    stream.read_exact(&mut body).await?;
+    Ok(if kind == b'R' { Answer::Ready("authentication".into()) } else { refusal(&body) })
 }
 
 /// The verdict of an `ErrorResponse`: fields of a type byte and a text that ends in NUL.
