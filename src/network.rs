@@ -186,16 +186,24 @@ impl NetworkBuilder {
         let create = || create_once(engine.clone(), self.spec.clone());
         let worker = Worker::start()?;
         // Asked beforehand: what is in the way may be gone by the time the engine has refused.
-        let busy = worker.is_busy();
+        let busy = worker.is_busy(engine.endpoint());
         match worker.run(create()).await? {
             // One of ours may be on its way out, and its name or subnet with it.
-            Err(_) if busy || worker.is_busy() => {
-                worker.settled().await;
+            Err(error) if is_in_the_way(&error) && (busy || worker.is_busy(engine.endpoint())) => {
+                worker.settled(engine.endpoint()).await;
                 worker.run(create()).await?
             }
             outcome => outcome,
         }
     }
+}
+
+/// The engine refused for the sake of a name or a range of addresses that is in use.
+fn is_in_the_way(error: &Error) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    let words = ["overlap", "address pool", "already used", "already in use", "already exists"];
+    error.kind() == ErrorKind::Conflict
+        || (error.is_engine_answer() && words.iter().any(|words| text.contains(words)))
 }
 
 async fn create_once(engine: Engine, spec: NetworkSpec) -> Result<Network> {

@@ -151,10 +151,13 @@ impl VolumeBuilder {
         let create = || create_once(engine.clone(), self.spec.clone());
         let worker = Worker::start()?;
         // Asked beforehand: what is in the way may be gone by the time the engine has refused.
-        let busy = worker.is_busy();
+        let busy = worker.is_busy(engine.endpoint());
         match worker.run(create()).await? {
-            Err(error) if error.kind() == ErrorKind::Conflict && (busy || worker.is_busy()) => {
-                worker.settled().await;
+            Err(error)
+                if error.kind() == ErrorKind::Conflict
+                    && (busy || worker.is_busy(engine.endpoint())) =>
+            {
+                worker.settled(engine.endpoint()).await;
                 worker.run(create()).await?
             }
             outcome => outcome,

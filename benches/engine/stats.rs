@@ -48,8 +48,17 @@ impl Row {
     }
 
     fn ratio(&self) -> Option<f64> {
+        self.ratio_at(0.5)
+    }
+
+    /// Of the values below which a tenth lies: those that others on the machine disturbed least.
+    fn undisturbed(&self) -> Option<f64> {
+        self.ratio_at(0.1)
+    }
+
+    fn ratio_at(&self, share: f64) -> Option<f64> {
         let comparable = !self.raw.is_empty() && !self.castoff.is_empty();
-        comparable.then(|| percentile(&self.castoff, 0.5) / percentile(&self.raw, 0.5))
+        comparable.then(|| percentile(&self.castoff, share) / percentile(&self.raw, share))
     }
 
     /// The median of what castoff takes more, pair by pair: steadier than the ratio where the
@@ -78,6 +87,7 @@ impl Row {
             "raw": side(&self.raw),
             "castoff": side(&self.castoff),
             "ratio": self.ratio(),
+            "ratio_p10": self.undisturbed(),
             "excess": self.excess(),
             "target": target(self.judged),
             "met": self.verdict(),
@@ -109,9 +119,11 @@ fn target(judged: Judged) -> String {
 
 /// Prints the table.
 pub(crate) fn print(rows: &[Row]) {
-    let [name, n, raw, castoff, p99, ratio, excess] =
-        ["", "n", "raw", "castoff", "p99", "ratio", "excess"];
-    println!("{name:<34} {n:>5} {raw:>10} {castoff:>10} {p99:>10} {ratio:>7} {excess:>9}  target");
+    let [name, n, raw, castoff, p99, ratio, p10, excess] =
+        ["", "n", "raw", "castoff", "p99", "ratio", "p10", "excess"];
+    println!(
+        "{name:<42} {n:>5} {raw:>10} {castoff:>10} {p99:>10} {ratio:>7} {p10:>7} {excess:>9}  target"
+    );
     for row in rows {
         let number =
             |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
@@ -124,13 +136,14 @@ pub(crate) fn print(rows: &[Row]) {
             None => "",
         };
         println!(
-            "{:<34} {:>5} {:>10} {:>10} {:>10} {:>7} {:>9}  {} {verdict}",
+            "{:<42} {:>5} {:>10} {:>10} {:>10} {:>7} {:>7} {:>9}  {} {verdict}",
             format!("{} [{}]", row.name, row.unit),
             row.castoff.len(),
             of(&row.raw, 0.5),
             of(&row.castoff, 0.5),
             of(&row.castoff, 0.99),
             number(row.ratio()),
+            number(row.undisturbed()),
             number(row.excess()),
             target(row.judged),
         );

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::timed::timed;
 
 /// A command to run in a container; made by [`Container::exec`](super::Container::exec).
@@ -168,16 +168,7 @@ impl ExecStream {
         while let Some(frame) = self.output.next().await {
             frame?;
         }
-        // The output may be closed an instant before the command counts as ended.
-        let mut pause = std::time::Duration::from_millis(1);
-        for _ in 0..14 {
-            if let Some(code) = self.engine.exec_code(&self.id).await? {
-                return Ok(code);
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-        Err(Error::new(ErrorKind::Protocol, "the engine does not tell the command's exit code"))
+        self.engine.exec_code(&self.id).await
     }
 }
 

@@ -173,7 +173,7 @@ impl Plan {
         }
         let create = || within(limit, "create", self.create_once());
         // Asked beforehand: what is in the way may be gone by the time the engine has refused.
-        let busy = Worker::start()?.is_busy();
+        let busy = Worker::start()?.is_busy(self.engine.endpoint());
         let error = match create().await {
             Ok(created) => return Ok(created),
             Err(error) => error,
@@ -185,8 +185,10 @@ impl Plan {
             }
             pull().await.map_err(told)?;
             create().await
-        } else if error.kind() == ErrorKind::Conflict && (busy || Worker::start()?.is_busy()) {
-            Worker::start()?.settled().await;
+        } else if error.kind() == ErrorKind::Conflict
+            && (busy || Worker::start()?.is_busy(self.engine.endpoint()))
+        {
+            Worker::start()?.settled(self.engine.endpoint()).await;
             create().await
         } else {
             Err(error)
@@ -250,12 +252,15 @@ impl Plan {
     pub(super) async fn start_created(&self, guard: &Guard) -> Result<()> {
         let span = tracing::debug_span!("start", container = guard.id());
         let worker = Worker::start()?;
-        let busy = worker.is_busy();
+        let busy = worker.is_busy(self.engine.endpoint());
         let outcome = timed(span, self.engine.start_container(guard.id())).await;
         let outcome = match outcome {
-            Err(error) if error.kind() == ErrorKind::PortTaken && (busy || worker.is_busy()) => {
+            Err(error)
+                if error.kind() == ErrorKind::PortTaken
+                    && (busy || worker.is_busy(self.engine.endpoint())) =>
+            {
                 // It may be one of ours, on its way out.
-                worker.settled().await;
+                worker.settled(self.engine.endpoint()).await;
                 self.engine.start_container(guard.id()).await
             }
             outcome => outcome,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
@@ -147,12 +148,25 @@ impl Engine {
         while let Some(frame) = session.output.next().await {
             output.push(&frame?);
         }
-        output.code = self.exec_code(&session.id).await?.unwrap_or(-1);
+        output.code = self.exec_code(&session.id).await?;
         Ok(output)
     }
 
     /// The exit code of a command whose output has ended.
-    pub(crate) async fn exec_code(&self, exec: &str) -> Result<Option<i64>> {
+    pub(crate) async fn exec_code(&self, exec: &str) -> Result<i64> {
+        // The output may be closed an instant before the command counts as ended.
+        let mut pause = Duration::from_millis(1);
+        for _ in 0..14 {
+            if let Some(code) = self.exec_code_now(exec).await? {
+                return Ok(code);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Error::new(ErrorKind::Protocol, "the engine does not tell the command's exit code"))
+    }
+
+    async fn exec_code_now(&self, exec: &str) -> Result<Option<i64>> {
         let answer = self
             .docker()
             .inspect_exec(exec)

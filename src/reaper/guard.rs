@@ -111,7 +111,7 @@ impl Guard {
             return Ok(());
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
-        let outcome = worker.remove(self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.removal());
         let result = outcome
             .await
             .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
@@ -171,7 +171,7 @@ impl Drop for Guard {
             return;
         }
         let Some(worker) = Worker::current() else { return };
-        let outcome = worker.remove(self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.removal());
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -9,17 +9,20 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Removals under way, by number: on which engine, and a channel that closes at the end.
+type Removals = BTreeMap<u64, (Endpoint, watch::Receiver<()>)>;
 
 /// One thread with a current-thread runtime, for the life of the process: what is given to it
 /// runs to its end whatever becomes of the caller's future, runtime or thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
     jobs: mpsc::UnboundedSender<Job>,
-    /// Removals under way, by number; each channel closes when its removal has ended.
-    removals: Mutex<BTreeMap<u64, watch::Receiver<()>>>,
+    removals: Mutex<Removals>,
     next: AtomicU64,
 }
 
@@ -90,12 +93,13 @@ impl Worker {
     /// Starts a removal and returns at once. The channel gets its outcome.
     pub(crate) fn remove(
         &'static self,
+        engine: &Endpoint,
         removal: impl Future<Output = Result<()>> + Send + 'static,
     ) -> oneshot::Receiver<Result<()>> {
         let (outcome, receiver) = oneshot::channel();
         let (ended, end) = watch::channel(());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(number, end);
+        self.lock().insert(number, (engine.clone(), end));
         self.submit(async move {
             let result = removal.await;
             self.lock().remove(&number);
@@ -105,14 +109,15 @@ impl Worker {
         receiver
     }
 
-    /// Whether removals are under way.
-    pub(crate) fn is_busy(&self) -> bool {
-        !self.lock().is_empty()
+    /// Whether removals are under way on an engine.
+    pub(crate) fn is_busy(&self, engine: &Endpoint) -> bool {
+        self.lock().values().any(|(there, _)| there == engine)
     }
 
-    /// Waits for the removals that are under way now.
-    pub(crate) async fn settled(&self) {
-        let under_way: Vec<_> = self.lock().values().cloned().collect();
+    /// Waits for the removals that are under way on an engine now.
+    pub(crate) async fn settled(&self, engine: &Endpoint) {
+        let on_it = |(there, end): &(Endpoint, _)| (there == engine).then(|| Clone::clone(end));
+        let under_way: Vec<watch::Receiver<()>> = self.lock().values().filter_map(on_it).collect();
         for mut end in under_way {
             // An error means that the sender is gone, which is what is waited for.
             while end.changed().await.is_ok() {}
@@ -125,7 +130,7 @@ impl Worker {
         IS_WORKER.try_with(Cell::get).unwrap_or(false)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, watch::Receiver<()>>> {
+    fn lock(&self) -> MutexGuard<'_, Removals> {
         self.removals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,12 +158,14 @@ mod tests {
     async fn settled_waits_for_what_is_under_way() {
         let worker = Worker::start().unwrap();
         let (gate, open) = oneshot::channel::<()>();
-        let outcome = worker.remove(async move {
+        let [here, elsewhere] = ["/here", "/elsewhere"].map(|path| Endpoint::Unix(path.into()));
+        let outcome = worker.remove(&here, async move {
             let _ = open.await;
             Ok(())
         });
-        assert!(worker.is_busy());
-        let mut settled = std::pin::pin!(worker.settled());
+        assert!(worker.is_busy(&here) && !worker.is_busy(&elsewhere));
+        worker.settled(&elsewhere).await;
+        let mut settled = std::pin::pin!(worker.settled(&here));
         let early = tokio::time::timeout(std::time::Duration::ZERO, settled.as_mut()).await;
         assert!(early.is_err());
         gate.send(()).unwrap();

@@ -30,7 +30,7 @@ impl WaitStrategy for All {
     }
 
     fn sees_exit(&self) -> bool {
-        self.0.iter().any(WaitFor::sees_exit)
+        self.0.iter().all(WaitFor::sees_exit)
     }
 }
 

@@ -12,6 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long the engine is asked for more of the story when something failed.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
+/// How long waits may go on when the container has ended.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long the engine may take to say that a container has ended after it refused a call for
+/// that reason.
+const ENDED_LIMIT: Duration = Duration::from_secs(1);
 const TAIL_LINES: u64 = 20;
 const TAIL_WIDTH: usize = 500;
 
@@ -45,19 +50,31 @@ fn default_waits(target: &WaitTarget) -> Vec<WaitFor> {
 
 async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
     let waiting = std::pin::pin!(all(waits, target));
-    if waits.iter().any(WaitFor::sees_exit) {
-        return waiting.await;
-    }
     if waits.is_empty() {
         return match &target.details().state {
             state if state.running => Ok(()),
             state => Err(target.ended(Some(state.exit_code))),
         };
     }
+    // Not when only some see it: they may be done, and the others would wait in vain.
+    if waits.iter().all(WaitFor::sees_exit) {
+        return waiting.await;
+    }
     let ended = std::pin::pin!(target.engine().wait_container(target.id()));
     match select(waiting, ended).await {
+        // A strategy may be told so first, by an engine that refuses what it asks for.
+        Either::Left((Err(error), ended)) if error.is_engine_answer() => {
+            match tokio::time::timeout(ENDED_LIMIT, ended).await {
+                Ok(Ok(code)) => Err(target.ended(Some(code)).with_source(error)),
+                _ => Err(error),
+            }
+        }
         Either::Left((outcome, _)) => outcome,
-        Either::Right((Ok(code), _)) => Err(target.ended(Some(code))),
+        Either::Right((Ok(code), waiting)) => {
+            // The end may be what was waited for, and its last words may be on their way.
+            let last = tokio::time::timeout(LAST_WORDS, waiting).await;
+            last.unwrap_or_else(|_| Err(target.ended(Some(code))))
+        }
         // The watch failed, not the container: the waits and the clock go on.
         Either::Right((Err(error), waiting)) => {
             tracing::debug!(%error, "the container's end can't be watched");

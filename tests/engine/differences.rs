@@ -1,6 +1,8 @@
 //! What Docker and Podman do differently, each with the reason. Nothing is skipped: where an
 //! engine can't do something, the tests say what it does instead.
 
+use std::time::Duration;
+
 use castoff::engine::{Engine, EngineKind};
 
 pub(crate) fn is_podman(engine: &Engine) -> bool {
@@ -49,4 +51,15 @@ pub(crate) fn internal_networks_have_no_route(engine: &Engine) -> bool {
 /// Docker's default log driver keeps text: bytes that are no UTF-8 are replaced when written.
 pub(crate) fn logs_keep_bytes(engine: &Engine) -> bool {
     is_podman(engine)
+}
+
+/// How long to wait for a container to be unhealthy. Docker says so when the retries are used up;
+/// on Podman castoff runs the check until the startup timeout.
+pub(crate) fn unhealthy_limit(engine: &Engine) -> Duration {
+    Duration::from_secs(if is_podman(engine) { 3 } else { 60 })
+}
+
+/// Podman 4.3 does not note that the kernel ended a container when cgroups are v1.
+pub(crate) fn tells_of_oom(engine: &Engine) -> bool {
+    !is_podman(engine)
 }

@@ -1,1 +1,146 @@
-//! To come.
+//! However a process ends, what it held is gone soon after. Each test starts this binary once
+//! more, with one entry as the only test, and ends it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use castoff::{Container, Network, Volume};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::raw::{Foreign, Raw};
+use crate::support::{PATIENCE, engine, sleeper, unique};
+
+const HOW: &str = "CASTOFF_TEST_END";
+const LABEL: &str = "CASTOFF_TEST_LABEL";
+const READY: &str = "child is ready";
+const CONTAINERS: usize = 5;
+
+static HELD: OnceLock<(Vec<Container>, Network, Volume)> = OnceLock::new();
+
+/// What the child does. Run by itself, it is a test of nothing.
+#[test]
+#[ignore = "needs a container engine"]
+fn child_process_entry() {
+    let (Ok(how), Ok(label)) = (std::env::var(HOW), std::env::var(LABEL)) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (held, kept) = runtime.block_on(hold(&label));
+    HELD.set(held).unwrap();
+    println!("\n{READY}: {}", kept.keep());
+    std::io::stdout().flush().unwrap();
+    match how.as_str() {
+        "return" => {}
+        "panic" => panic!("on purpose"),
+        "exit" => std::process::exit(3),
+        "abort" => std::process::abort(),
+        _ => loop {
+            std::thread::park();
+        },
+    }
+}
+
+async fn hold(label: &str) -> ((Vec<Container>, Network, Volume), Container) {
+    let net = Network::builder().with_label("test.end", label).create();
+    let volume = Volume::builder().with_label("test.end", label).create();
+    let (net, volume) = tokio::try_join!(net, volume).unwrap();
+    let start = |n| {
+        let builder = sleeper().with_label("test.end", label).with_network(&net, format!("c{n}"));
+        builder.with_volume(&volume, "/data").start()
+    };
+    let containers = futures_util::future::try_join_all((0..CONTAINERS).map(start)).await.unwrap();
+    let kept = sleeper().with_label("test.kept", label).start().await.unwrap();
+    ((containers, net, volume), kept)
+}
+
+/// Starts the child, and comes back when it holds everything, with the name of what it kept.
+fn child(how: &str, label: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ends::child_process_entry", "--ignored", "--nocapture"])
+        .env(HOW, how)
+        .env(LABEL, label)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "the child ended early");
+        if let Some(kept) = line.trim().strip_prefix(&format!("{READY}: ")) {
+            return (child, output, kept.to_owned());
+        }
+    }
+}
+
+/// Ends a child and returns how it ended. Everything is gone by then, but what is not its own.
+fn ended(how: &str, signal: Option<Signal>) -> ExitStatus {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let raw = Raw::of(&runtime.block_on(engine()));
+    let label = unique(how);
+    let foreign = raw.foreign_container(&unique("foreign"));
+    let (mut child, mut output, kept) = child(how, &label);
+    let kept = Foreign::adopt(&raw, format!("containers/{kept}"));
+    if let Some(signal) = signal {
+        let held = format!("test.end={label}");
+        assert_eq!(raw.count(&held), CONTAINERS + 2, "the child holds it all");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    let status = child.wait().unwrap();
+    let began = Instant::now();
+    // The guardian lives on, and must not hold what the child was given: a test runner that
+    // waits for the end of the output would hang.
+    output.read_to_end(&mut Vec::new()).unwrap();
+    let closed = began.elapsed();
+    raw.until_none(&format!("test.end={label}"), PATIENCE);
+    let gone = began.elapsed();
+    println!("{how}: output closed after {closed:?}, all gone after {gone:?}");
+    assert!(gone < Duration::from_secs(10), "{gone:?}");
+    assert!(foreign.exists(), "a container without labels is nobody's to remove");
+    assert!(kept.exists(), "what was kept stays");
+    status
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn return_with_statics_alive() {
+    assert!(ended("return", None).success());
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn panic() {
+    assert_eq!(ended("panic", None).code(), Some(101));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn process_exit() {
+    assert_eq!(ended("exit", None).code(), Some(3));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn abort() {
+    assert_eq!(ended("abort", None).signal(), Some(6));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn sigkill() {
+    assert_eq!(ended("kill", Some(Signal::KILL)).signal(), Some(9));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn sigterm() {
+    assert_eq!(ended("term", Some(Signal::TERM)).signal(), Some(15));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn sigint() {
+    assert_eq!(ended("int", Some(Signal::INT)).signal(), Some(2));
+}

@@ -125,7 +125,10 @@ async fn a_run_follows_the_log_and_asks_for_the_code() {
         container.exit(3, false);
     });
     let output = app(&engine).with_command(["x"]).run().await.unwrap();
-    assert_eq!((output.code, &output.stdout[..], &output.stderr[..]), (3, &b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(
+        (output.code, &output.stdout[..], &output.stderr[..]),
+        (3, &b"out\n"[..], &b"err\n"[..])
+    );
     assert_eq!(requests(&fake), [CREATE, START, INSPECT, LOGS, WAIT, REMOVE]);
 }
 

@@ -104,8 +104,12 @@ async fn a_directory_goes_with_all_that_is_in_it() {
 
     container.copy_to(root.clone(), "/").await.unwrap();
     let (at, found) = last_upload(&fake);
-    let link =
-        Entry { kind: tar::EntryType::Symlink, mode: 0o777, owner: (0, 0), content: b"run.sh".into() };
+    let link = Entry {
+        kind: tar::EntryType::Symlink,
+        mode: 0o777,
+        owner: (0, 0),
+        content: b"run.sh".into(),
+    };
     let expected = [
         ("conf/".to_owned(), directory(0o755, (0, 0))),
         ("conf/deep/".to_owned(), directory(0o700, (0, 0))),

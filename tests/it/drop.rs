@@ -54,7 +54,9 @@ fn in_every_kind_of_runtime() {
         let engine_there = engine.clone();
         let local = tokio::task::LocalSet::new();
         local.block_on(&current_thread(), async {
-            tokio::task::spawn_local(async move { drop(running(&engine_there).await) }).await.unwrap();
+            tokio::task::spawn_local(async move { drop(running(&engine_there).await) })
+                .await
+                .unwrap();
         });
     });
 }
@@ -299,9 +301,8 @@ async fn a_start_waits_for_its_own_name_to_be_free() {
     drop(first);
     arrived(&gate).await;
     let second = tokio::spawn(app(&engine).with_name("db").start());
-    let conflicts = |s: &crate::fake::State| {
-        s.requests.iter().filter(|r| r.status == Some(409)).count() == 1
-    };
+    let conflicts =
+        |s: &crate::fake::State| s.requests.iter().filter(|r| r.status == Some(409)).count() == 1;
     fake.until(conflicts).await;
     assert!(!second.is_finished());
     gate.release();

@@ -87,7 +87,7 @@ async fn a_wait_takes_a_late_code_as_well() {
     let (fake, engine) = setup().await;
     fake.on_exec("check", ExecScript::exit(0).lingers(1));
     let wait = castoff::WaitFor::exec(["check"]);
-    app(&engine).with_wait(wait).start().await.unwrap();
+    drop(app(&engine).with_wait(wait).start().await.unwrap());
     assert_eq!(fake.execs().len(), 1, "a command that has passed is not run again");
 }
 

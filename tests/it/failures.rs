@@ -54,7 +54,7 @@ async fn cut_connections() {
 
 #[tokio::test]
 async fn connections_cut_inside_the_answer() {
-    for bytes in [1, 20, 100] {
+    for bytes in [1, 20, 60] {
         let spoil = |fake: &FakeEngine, method: &str, path: &str| {
             drop(fake.on(method, path).times(1).cut_after(bytes));
         };
@@ -143,7 +143,7 @@ async fn slow_answers_are_answers() {
     for (method, path, _) in STEPS {
         fake.on(method, path).times(1).delay(Duration::from_millis(60));
     }
-    whole(&engine).start().await.unwrap();
+    drop(whole(&engine).start().await.unwrap());
 }
 
 #[tokio::test]
@@ -158,7 +158,8 @@ async fn the_event_stream_of_a_health_wait() {
     for spoil in spoils {
         let (fake, engine) = setup().await;
         spoil(&fake);
-        let error = tokio::time::timeout(LONG, builder(&engine).start()).await.unwrap().unwrap_err();
+        let error =
+            tokio::time::timeout(LONG, builder(&engine).start()).await.unwrap().unwrap_err();
         let kinds = [ErrorKind::Connection, ErrorKind::Protocol];
         assert!(kinds.contains(&error.kind()), "{error:?}");
         assert_eq!(error.condition(), Some("healthcheck to pass"));
@@ -173,7 +174,7 @@ async fn a_watch_that_is_cut_is_not_the_containers_end() {
     let starting = tokio::spawn(app(&engine).with_wait(WaitFor::file("/ready")).start());
     fake.until(|s| s.count("POST", "/containers/*/wait") == 1).await;
     fake.only_container().put_archive("/ready", [0; 1024]);
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -207,7 +208,8 @@ async fn logs_and_lifecycle() {
     fake.log_on_start("one\ntwo\n");
     let container = running(&engine).await;
     assert_eq!(container.logs().tail(1).text().await.unwrap(), "two\n");
-    fake.on("GET", "/containers/*/logs").times(1).cut_after(200);
+    let half = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n\u{1}\0\0";
+    fake.on("GET", "/containers/*/logs").times(1).raw(half);
     let cut = container.logs().follow().text().await.unwrap_err();
     assert_eq!(cut.kind(), ErrorKind::Connection, "{cut:?}");
     container.kill("HUP").await.unwrap();
@@ -246,14 +248,11 @@ async fn lines_of_the_log_are_whole() {
 #[tokio::test]
 async fn networks_and_volumes() {
     let (fake, engine) = setup().await;
-    fake.on("POST", "*/create").times(1).fail(500, "no address pool");
-    let network = Network::builder().on(&engine).create().await;
-    // A removal of another test may be under way, and then it is tried again.
-    if let Err(error) = network {
-        assert_eq!((error.kind(), error.step()), (ErrorKind::Engine, Some("create")));
-        assert!(error.to_string().contains("no address pool"), "{error}");
-    }
-    fake.clear_rules();
+    fake.on("POST", "/networks/create").fail(500, "plugin failed");
+    let error = Network::builder().on(&engine).create().await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::Engine, Some("create")));
+    assert!(error.to_string().contains("plugin failed"), "{error}");
+    assert_eq!(fake.count("POST", "/networks/create"), 1);
     fake.on("POST", "/volumes/create").fail(400, "unknown driver \"nfs\"");
     let error = Volume::builder().on(&engine).with_driver("nfs").create().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::Engine, Some("create")));
@@ -265,7 +264,7 @@ async fn a_pull_that_is_cut() {
     let (fake, engine) = setup().await;
     fake.set_pullable("redis:7", PullScript::ok());
     fake.on("POST", "/images/create").times(1).cut_after(150);
-    Container::builder("redis:7").on(&engine).start().await.unwrap();
+    drop(Container::builder("redis:7").on(&engine).start().await.unwrap());
     assert_eq!(fake.count("POST", "/images/create"), 2);
 }
 

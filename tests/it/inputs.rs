@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use castoff::spec::{HostBinding, Mount, NetworkMode};
-use castoff::{Container, ContainerBuilder, CopySource, Engine, ErrorKind, Network, Volume, WaitFor};
+use castoff::{
+    Container, ContainerBuilder, CopySource, Engine, ErrorKind, Network, Volume, WaitFor,
+};
 
 use crate::support::*;
 
@@ -21,7 +23,7 @@ const BAD: &[(&str, &str, Change)] = &[
     ("working_dir", "app", |b| b.with_working_dir("app")),
     ("labels", "castoff.session", |b| b.with_label("castoff.session", "mine")),
     ("port", "0", |b| b.with_port(0)),
-    ("port", "80/xyz", |b| b.with_port("80/xyz")),
+    ("port", "xyz", |b| b.with_port("80/xyz")),
     ("port", "99999", |b| b.with_port("99999")),
     ("ports", "host port 0", |b| b.with_fixed_port(0, 80)),
     ("ports", "8080", |b| b.with_fixed_port(8080, 80).with_fixed_port(8080, 81)),
@@ -35,15 +37,13 @@ const BAD: &[(&str, &str, Change)] = &[
     ("extra_hosts", "nowhere", |b| b.with_extra_host("db", "nowhere")),
     ("cpus", "0", |b| b.with_cpus(0.0)),
     ("cpus", "NaN", |b| b.with_cpus(f64::NAN)),
-    ("resources.memory", "1", |b| b.with_memory(1)),
+    ("resources.memory", "63 bits", |b| b.with_memory(u64::MAX)),
     ("cap_add", "NET-ADMIN", |b| b.with_capability("NET-ADMIN")),
     ("sysctls", "\"\"", |b| b.with_sysctl("", "1")),
     ("stop_signal", "SIG X", |b| b.with_stop_signal("SIG X")),
     ("platform", "a/b/c/d", |b| b.with_platform("a/b/c/d")),
-    ("network_mode", "container:", |b| {
-        b.with_network_mode(NetworkMode::Container(String::new()))
-    }),
-    ("copy target", "relative", |b| b.with_copy(CopySource::bytes("x"), "etc/x")),
+    ("network_mode", "container:", |b| b.with_network_mode(NetworkMode::Container(String::new()))),
+    ("copy target", "etc/x", |b| b.with_copy(CopySource::bytes("x"), "etc/x")),
     ("copy target", "..", |b| b.with_copy(CopySource::bytes("x"), "/a/../b")),
     ("copy target", "name of its own", |b| b.with_copy(CopySource::bytes("x"), "/etc/")),
     ("startup attempts", "reader", |b| {
@@ -65,6 +65,7 @@ const BAD: &[(&str, &str, Change)] = &[
 #[tokio::test]
 async fn a_bad_value_is_named_and_nothing_is_sent() {
     let (fake, engine) = setup().await;
+    let mut wrong = Vec::new();
     for (field, value, change) in BAD {
         let builder = || change(app(&engine)).on(&engine);
         let outcomes = [builder().start().await.map(drop), builder().create().await.map(drop)];
@@ -72,10 +73,12 @@ async fn a_bad_value_is_named_and_nothing_is_sent() {
             let error = outcome.expect_err(&format!("{field} {value}"));
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{field}: {error:?}");
             let text = error.to_string();
-            assert!(text.starts_with(&format!("invalid {field}: ")), "{field}: {text}");
-            assert!(text.contains(value), "{field} {value}: {text}");
+            if !text.starts_with(&format!("invalid {field}: ")) || !text.contains(value) {
+                wrong.push(format!("{field} {value}: {text}"));
+            }
         }
     }
+    assert_eq!(wrong, [""; 0]);
     assert_eq!(fake.calls(), [""; 0]);
 }
 
@@ -85,7 +88,7 @@ async fn networks_volumes_images_and_commands_too() {
     let network = || Network::builder().on(&engine);
     let volume = || Volume::builder().on(&engine);
     let errors = [
-        network().with_name("-x").create().await.unwrap_err(),
+        network().with_name("bridge").create().await.unwrap_err(),
         network().with_subnet("10.0.0.0/99").create().await.unwrap_err(),
         network().with_label("castoff.owner", "me").create().await.unwrap_err(),
         volume().with_name("a/b").create().await.unwrap_err(),

@@ -1,4 +1,5 @@
 //! Tests against a fake engine: every request is seen, and everything can be made to fail.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod calls;
 mod copy;

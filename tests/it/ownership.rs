@@ -5,7 +5,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use castoff::spec::Healthcheck;
-use castoff::{Container, ContainerBuilder, CopySource, Engine, ErrorKind, Network, Volume, WaitFor};
+use castoff::{
+    Container, ContainerBuilder, CopySource, Engine, ErrorKind, Network, Volume, WaitFor,
+};
 use serde_json::json;
 
 use crate::fake::{FakeEngine, Gate, On, PullScript};
@@ -50,7 +52,10 @@ async fn name_and_labels_are_in_the_create_call_itself() {
     assert_eq!(labels["team"], "blue");
     for (request, name) in [(0, full.one.name()), (1, full.two.name()), (2, full.data.name())] {
         let body = &fake.requests()[request].body;
-        assert_eq!((&body["Name"], &body["Labels"]["castoff.resource"]), (&json!(name), &json!(name)));
+        assert_eq!(
+            (&body["Name"], &body["Labels"]["castoff.resource"]),
+            (&json!(name), &json!(name))
+        );
         assert_eq!(body["Labels"]["castoff.session"], labels["castoff.session"]);
         assert_eq!(body["Labels"]["castoff.owner"], labels["castoff.owner"]);
     }
@@ -105,9 +110,14 @@ async fn a_run_a_pull_and_a_create_can_be_dropped_at_every_await() {
     let (fake, engine) = setup().await;
     fake.on_start(|container| container.exit(0, false));
     dropped_everywhere(&fake, || app(&engine).run()).await;
-    dropped_everywhere(&fake, || app(&engine).with_copy(CopySource::bytes("x"), "/x").create()).await;
+    dropped_everywhere(&fake, || app(&engine).with_copy(CopySource::bytes("x"), "/x").create())
+        .await;
     fake.set_pullable("redis:7", PullScript::ok());
-    let missing = || Container::builder("redis:7").on(&engine).with_pull_policy(castoff::spec::PullPolicy::Always);
+    let missing = || {
+        Container::builder("redis:7")
+            .on(&engine)
+            .with_pull_policy(castoff::spec::PullPolicy::Always)
+    };
     dropped_everywhere(&fake, || missing().without_wait().start()).await;
     nothing_left(&fake).await;
     fake.until(|s| s.connections == 0 && balance(s).0 == balance(s).1).await;
@@ -117,7 +127,8 @@ async fn a_run_a_pull_and_a_create_can_be_dropped_at_every_await() {
 async fn networks_volumes_and_commits_can_be_dropped_at_every_await() {
     let (fake, engine) = setup().await;
     dropped_everywhere(&fake, || Network::builder().on(&engine).create()).await;
-    dropped_everywhere(&fake, || Network::builder().on(&engine).with_name("backend").create()).await;
+    dropped_everywhere(&fake, || Network::builder().on(&engine).with_name("backend").create())
+        .await;
     dropped_everywhere(&fake, || Volume::builder().on(&engine).create()).await;
     let container = running(&engine).await;
     dropped_everywhere(&fake, || container.commit("app:seeded")).await;

@@ -24,9 +24,8 @@ async fn twenty_starts_pull_once() {
         let engine = engine.clone();
         starts.spawn(async move { start(&engine, "redis:7").await });
     }
-    let refused = |s: &crate::fake::State| {
-        s.requests.iter().filter(|r| r.status == Some(404)).count() == 20
-    };
+    let refused =
+        |s: &crate::fake::State| s.requests.iter().filter(|r| r.status == Some(404)).count() == 20;
     fake.until(refused).await;
     gate.release();
     let all = starts.join_all().await;
@@ -49,7 +48,7 @@ async fn one_failure_is_told_to_all_who_wait_and_not_remembered() {
         assert_eq!(one.await.unwrap().unwrap_err().kind(), ErrorKind::ImageNotFound);
     }
     assert_eq!(pulls(&fake), 1);
-    start(&engine, "redis:7").await.unwrap();
+    drop(start(&engine, "redis:7").await.unwrap());
     assert_eq!(pulls(&fake), 2);
 }
 
@@ -72,7 +71,10 @@ async fn an_unknown_image_is_named_as_asked_and_as_tried() {
 async fn errors_inside_the_stream_are_errors() {
     let (fake, engine) = setup().await;
     for (message, kind) in [
-        ("manifest for x:1 not found: manifest unknown: manifest unknown", ErrorKind::ImageNotFound),
+        (
+            "manifest for x:1 not found: manifest unknown: manifest unknown",
+            ErrorKind::ImageNotFound,
+        ),
         ("unauthorized: authentication required", ErrorKind::ImageDenied),
         ("no space left on device", ErrorKind::Pull),
     ] {
@@ -96,7 +98,7 @@ async fn what_may_pass_is_tried_again() {
     let (fake, engine) = setup().await;
     let busy = "toomanyrequests: You have reached your pull rate limit";
     fake.set_pullable("redis:7", PullScript::error(busy).times(1));
-    start(&engine, "redis:7").await.unwrap();
+    drop(start(&engine, "redis:7").await.unwrap());
     assert_eq!(pulls(&fake), 2);
 
     let down = "Get \"https://registry-1.docker.io/v2/\": net/http: TLS handshake timeout";
@@ -104,7 +106,7 @@ async fn what_may_pass_is_tried_again() {
     fake.on("POST", "/images/create").query("tag", "9").times(1).cut();
     fake.set_pullable("redis:9", PullScript::ok());
     let (eight, nine) = tokio::join!(start(&engine, "redis:8"), start(&engine, "redis:9"));
-    (eight.unwrap(), nine.unwrap());
+    drop((eight.unwrap(), nine.unwrap()));
     assert_eq!(pulls(&fake), 6);
 }
 
@@ -130,7 +132,7 @@ async fn a_pull_does_not_count_as_starting() {
     arrived(&gate).await;
     tokio::time::sleep(limit).await;
     gate.release();
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -166,7 +168,7 @@ async fn digests_and_platforms_are_asked_for() {
     let pull = requests.iter().find(|r| r.path == "/images/create").unwrap();
     assert_eq!(pull.get("fromImage"), "docker.io/library/redis");
     assert_eq!((pull.get("tag"), pull.get("platform")), (&digest[..], "linux/arm64"));
-    started.unwrap();
+    drop(started.unwrap());
     assert_eq!(fake.containers().len(), 0);
     assert_eq!(fake.requests()[0].get("platform"), "linux/arm64");
 }
@@ -234,7 +236,8 @@ async fn prefixes_and_substitutes_change_what_is_used() {
     let (fake, _) = setup().await;
     let mut config = config(&fake);
     config.image_prefix = Some("mirror.example.com/hub".into());
-    config.image_substitutes = [("postgres:17".to_owned(), "castoff.test/postgres".to_owned())].into();
+    config.image_substitutes =
+        [("postgres:17".to_owned(), "castoff.test/postgres".to_owned())].into();
     let engine = connect(config).await;
     fake.add_image("castoff.test/postgres");
     fake.set_pullable("mirror.example.com/hub/redis:7", PullScript::ok());

@@ -97,9 +97,8 @@ pub(crate) async fn nothing_left(fake: &FakeEngine) {
 
 /// How many creations the engine has answered with success, and how many containers it lost.
 pub(crate) fn balance(state: &State) -> (usize, usize) {
-    let created = |r: &&crate::fake::Recorded| {
-        r.path == "/containers/create" && r.status == Some(201)
-    };
+    let created =
+        |r: &&crate::fake::Recorded| r.path == "/containers/create" && r.status == Some(201);
     (state.requests.iter().filter(created).count(), state.removed.len())
 }
 

@@ -23,7 +23,11 @@ async fn start(engine: &Engine, wait: impl Into<WaitFor>) -> Result<Container> {
 }
 
 /// A start under way, with its log followed.
-async fn following(fake: &FakeEngine, engine: &Engine, wait: impl Into<WaitFor>) -> (JoinHandle<Result<Container>>, FakeContainer) {
+async fn following(
+    fake: &FakeEngine,
+    engine: &Engine,
+    wait: impl Into<WaitFor>,
+) -> (JoinHandle<Result<Container>>, FakeContainer) {
     let starting = tokio::spawn(app(engine).with_wait(wait).start());
     fake.until(|s| s.followers == 1).await;
     (starting, fake.only_container())
@@ -36,7 +40,7 @@ async fn a_text_may_be_cut_anywhere() {
     let (starting, container) = following(&fake, &engine, WaitFor::log("is ready")).await;
     container.log_frame(Stream::Stdout, "server is re");
     container.log_frame(Stream::Stdout, "ady");
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -47,7 +51,7 @@ async fn half_a_frame_is_half_a_frame() {
     container.log_raw(&wire[..5]);
     container.log_raw(&wire[5..10]);
     container.log_raw(&wire[10..]);
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -69,7 +73,7 @@ async fn times_are_counted() {
     let (starting, container) = following(&fake, &engine, wait).await;
     container.log(Stream::Stdout, "tick\ntick\n");
     container.log(Stream::Stderr, "tick\n");
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 
     let (fake, engine) = setup().await;
     let (starting, container) = following(&fake, &engine, WaitFor::log("tick").times(3)).await;
@@ -86,7 +90,7 @@ async fn a_pattern_sees_lines() {
     let wait = WaitFor::regex(r"^listening on \d+$");
     let (starting, container) = following(&fake, &engine, wait).await;
     container.log(Stream::Stdout, "not listening on 80\nlistening on x\nlistening on 80\n");
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -100,7 +104,7 @@ async fn one_stream_is_asked_for_where_one_counts() {
         s.path.ends_with("/logs") && s.get("stdout") == "false" && s.get("stderr") == "true"
     };
     assert!(fake.requests().iter().any(asked));
-    start(&engine, WaitFor::log("ready").on_stdout()).await.unwrap();
+    drop(start(&engine, WaitFor::log("ready").on_stdout()).await.unwrap());
 }
 
 #[tokio::test]
@@ -108,9 +112,9 @@ async fn newer_and_older_ways_to_send_logs() {
     let (fake, engine) = setup().await;
     fake.multiplexed_logs();
     fake.log_on_start("ready\n");
-    start(&engine, WaitFor::log("ready\n")).await.unwrap();
+    drop(start(&engine, WaitFor::log("ready\n")).await.unwrap());
     let terminal = app(&engine).with_tty().with_wait(WaitFor::log("ready\n"));
-    terminal.start().await.unwrap();
+    drop(terminal.start().await.unwrap());
 }
 
 #[tokio::test]
@@ -124,6 +128,7 @@ async fn only_lines_of_this_start_count_after_a_restart() {
         container.log(Stream::Stdout, text);
     });
     let container = Arc::new(start(&engine, WaitFor::log("ready")).await.unwrap());
+    fake.until(|s| s.followers == 0).await;
     fake.clear_requests();
     let again = container.clone();
     let restarting = tokio::spawn(async move { again.restart().await });
@@ -189,9 +194,8 @@ async fn a_container_that_ends_while_it_is_waited_for() {
         let health = Healthcheck::shell("true");
         let builder = app(&engine).with_port(80).with_healthcheck(health).with_wait(wait.clone());
         let starting = tokio::spawn(builder.start());
-        let watched = |s: &crate::fake::State| {
-            s.followers > 0 || s.count("POST", "/containers/*/wait") > 0
-        };
+        let watched =
+            |s: &crate::fake::State| s.followers > 0 || s.count("POST", "/containers/*/wait") > 0;
         fake.until(watched).await;
         fake.only_container().exit(3, false);
         let ended = tokio::time::timeout(LONG, starting).await;
@@ -225,12 +229,12 @@ async fn a_wait_that_is_done_does_not_take_the_watch_along() {
 async fn the_end_may_be_what_is_waited_for() {
     let (fake, engine) = setup().await;
     fake.exit_on_start(0);
-    start(&engine, WaitFor::exit()).await.unwrap();
-    start(&engine, WaitFor::exit().with_code(0)).await.unwrap();
+    drop(start(&engine, WaitFor::exit()).await.unwrap());
+    drop(start(&engine, WaitFor::exit().with_code(0)).await.unwrap());
     let never = WaitFor::probe("never", |_| async { Ok(false) });
-    start(&engine, WaitFor::any([WaitFor::exit().into(), never.into()])).await.unwrap();
+    drop(start(&engine, WaitFor::any([WaitFor::exit().into(), never.into()])).await.unwrap());
     let yes = WaitFor::probe("yes", |_| async { Ok(true) });
-    start(&engine, WaitFor::all([WaitFor::exit().into(), yes.into()])).await.unwrap();
+    drop(start(&engine, WaitFor::all([WaitFor::exit().into(), yes.into()])).await.unwrap());
     let error = start(&engine, WaitFor::exit().with_code(7)).await.unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(0)));
     assert!(error.to_string().contains("not 7"), "{error}");
@@ -270,9 +274,9 @@ async fn the_images_healthcheck_counts_as_well() {
     let starting = tokio::spawn(app(&engine).start());
     fake.until(|s| s.followers == 1).await;
     fake.only_container().health("healthy");
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
     // And can be turned off.
-    app(&engine).with_healthcheck(Healthcheck::disabled()).start().await.unwrap();
+    drop(app(&engine).with_healthcheck(Healthcheck::disabled()).start().await.unwrap());
 }
 
 #[tokio::test]
@@ -330,7 +334,7 @@ async fn an_http_answer_has_to_be_the_right_one() {
         .with_body("ping")
         .with_status(200)
         .with_body_test(|body| body == b"yes");
-    app(&engine).with_port(80).with_wait(wait).start().await.unwrap();
+    drop(app(&engine).with_port(80).with_wait(wait).start().await.unwrap());
     let asked: Vec<_> = (0..5).map(|_| requests.recv().unwrap()).collect();
     assert!(asked[4].starts_with("POST /health?deep=1 HTTP/1.1\r\n"), "{}", asked[4]);
     assert!(asked[4].to_lowercase().contains("\r\nx-key: k\r\n"), "{}", asked[4]);
@@ -363,11 +367,11 @@ async fn a_command_is_run_until_it_succeeds() {
     let (fake, engine) = setup().await;
     fake.on_exec("check", ExecScript::exit(1).stderr("not yet\n").times(2));
     fake.on_exec("check", ExecScript::ok("fine\n"));
-    start(&engine, WaitFor::exec(["check"])).await.unwrap();
+    drop(start(&engine, WaitFor::exec(["check"])).await.unwrap());
     assert_eq!(fake.execs().len(), 3);
 
     fake.on_exec("code", ExecScript::exit(3).stdout("some output"));
-    start(&engine, WaitFor::exec(["code"]).with_code(3).with_output("me out")).await.unwrap();
+    drop(start(&engine, WaitFor::exec(["code"]).with_code(3).with_output("me out")).await.unwrap());
     let error = start(&engine, WaitFor::exec(["code"]).timeout(SOON)).await.unwrap_err();
     assert_eq!(error.last_probe(), Some("exit code 3, output ends with `some output`"));
 }
@@ -377,7 +381,7 @@ async fn a_command_may_be_refused_at_first() {
     let (fake, engine) = setup().await;
     fake.on_exec("check", ExecScript::exit(0));
     fake.on("POST", "/containers/*/exec").times(2).fail(409, "Container x is paused");
-    start(&engine, WaitFor::exec(["check"])).await.unwrap();
+    drop(start(&engine, WaitFor::exec(["check"])).await.unwrap());
     assert_eq!(fake.count("POST", "/containers/*/exec"), 3);
 }
 
@@ -387,7 +391,7 @@ async fn a_file_is_looked_for_until_it_is_there() {
     let starting = tokio::spawn(app(&engine).with_wait(WaitFor::file("/run/ready")).start());
     fake.until(|s| s.count("HEAD", "/containers/*/archive") >= 2).await;
     fake.only_container().put_archive("/run/ready", [0; 1024]);
-    starting.await.unwrap().unwrap();
+    drop(starting.await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -406,7 +410,7 @@ async fn probes_and_strategies_of_ones_own() {
             }
         }
     });
-    start(&engine, probe).await.unwrap();
+    drop(start(&engine, probe).await.unwrap());
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 
     let error = start(&engine, Own).await.unwrap_err();
@@ -435,10 +439,10 @@ async fn all_any_and_their_limits() {
     let (fake, engine) = setup().await;
     fake.log_on_start("one\ntwo\n");
     let (one, two, never) = (WaitFor::log("one"), WaitFor::log("two"), WaitFor::log("never"));
-    start(&engine, WaitFor::all([one.clone().into(), two.clone().into()])).await.unwrap();
-    start(&engine, WaitFor::any([never.clone().into(), two.clone().into()])).await.unwrap();
-    app(&engine).with_wait(one.clone()).with_wait(two.clone()).start().await.unwrap();
-    start(&engine, WaitFor::duration(Duration::from_millis(1))).await.unwrap();
+    drop(start(&engine, WaitFor::all([one.clone().into(), two.clone().into()])).await.unwrap());
+    drop(start(&engine, WaitFor::any([never.clone().into(), two.clone().into()])).await.unwrap());
+    drop(app(&engine).with_wait(one.clone()).with_wait(two.clone()).start().await.unwrap());
+    drop(start(&engine, WaitFor::duration(Duration::from_millis(1))).await.unwrap());
 
     let all = WaitFor::all([one.into(), never.clone().into()]).timeout(SOON);
     let error = start(&engine, all).await.unwrap_err();
@@ -482,7 +486,7 @@ async fn a_container_that_ends_before_anybody_waits() {
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(64)));
     assert_eq!(error.log_tail(), ["usage: app FILE"]);
     // Nobody asked whether it runs.
-    app(&engine).without_wait().start().await.unwrap();
+    drop(app(&engine).without_wait().start().await.unwrap());
 }
 
 #[tokio::test]
