@@ -34,12 +34,22 @@ impl ContainerBuilder {
         let container = self.start().await?;
         let engine = container.engine().clone();
         let mut output = ExecOutput::default();
-        let mut frames = engine.container_logs(container.id(), &LogRequest::follow());
         let told = |error: Error| container.told(error.at("run"));
+        // Podman ends a followed log when the container ends, whether all was read or not.
+        let (request, ended) = if engine.is_podman() {
+            (LogRequest::all(), Some(engine.wait_container(container.id()).await))
+        } else {
+            (LogRequest::follow(), None)
+        };
+        let mut frames = engine.container_logs(container.id(), &request);
         while let Some(frame) = frames.next().await {
             output.push(&frame.map_err(told)?);
         }
-        output.code = match engine.wait_container(container.id()).await {
+        let ended = match ended {
+            Some(ended) => ended,
+            None => engine.wait_container(container.id()).await,
+        };
+        output.code = match ended {
             Ok(code) => code,
             Err(error) => return Err(diagnose(&engine, container.id(), told(error)).await),
         };

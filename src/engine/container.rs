@@ -19,11 +19,15 @@ use futures_util::StreamExt;
 use super::failure::{convert, lift};
 use super::reach::Reach;
 use super::{ApiVersion, ContainerDetails, Engine};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::spec::{
     Attachment, ContainerSpec, HealthTest, Healthcheck, HostBinding, Mount, MountKind,
     RestartPolicy,
 };
+
+/// Pauses between looks at a container of Podman's that has ended and is not cleaned up yet: its
+/// state is then `stopped`, a word that the API doesn't have and bollard doesn't read.
+const STOPPED_PAUSES: [u64; 10] = [5, 10, 20, 50, 100, 200, 400, 800, 1_600, 3_200];
 
 /// The body of the engine's create call, bollard's type: what
 /// [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw) hands to its closure.
@@ -257,18 +261,26 @@ impl Engine {
     }
 
     pub(crate) async fn inspect_container(&self, id: &str) -> Result<ContainerDetails> {
-        let answer = self
-            .docker()
-            .inspect_container(id, None)
-            .await
-            .map_err(lift("inspect the container"))?;
-        Ok(ContainerDetails::read(answer, self.reach()))
+        let mut pauses = STOPPED_PAUSES.iter();
+        loop {
+            let answer = self.docker().inspect_container(id, None).await;
+            let error = match answer.map_err(lift("inspect the container")) {
+                Ok(answer) => return Ok(ContainerDetails::read(answer, self.reach())),
+                Err(error) => error,
+            };
+            match pauses.next() {
+                Some(pause) if self.is_podman() && error.kind() == ErrorKind::Protocol => {
+                    tokio::time::sleep(Duration::from_millis(*pause)).await;
+                }
+                _ => return Err(error),
+            }
+        }
     }
 
     /// `grace` is how long the process has before it is killed; the engine's default is 10 s.
     pub(crate) async fn stop_container(&self, id: &str, grace: Option<Duration>) -> Result<()> {
         let mut options = StopContainerOptionsBuilder::new();
-        if let Some(grace) = grace {
+        if let Some(grace) = grace.or(self.default_grace()) {
             options = options.t(seconds32(grace));
         }
         self.patient()
@@ -279,13 +291,18 @@ impl Engine {
 
     pub(crate) async fn restart_container(&self, id: &str, grace: Option<Duration>) -> Result<()> {
         let mut options = RestartContainerOptionsBuilder::new();
-        if let Some(grace) = grace {
+        if let Some(grace) = grace.or(self.default_grace()) {
             options = options.t(seconds32(grace));
         }
         self.patient()
             .restart_container(id, Some(options.build()))
             .await
             .map_err(lift("restart the container"))
+    }
+
+    /// Podman takes no word for no time at all, and kills at once.
+    fn default_grace(&self) -> Option<Duration> {
+        self.is_podman().then_some(Duration::from_secs(10))
     }
 
     pub(crate) async fn kill_container(&self, id: &str, signal: &str) -> Result<()> {

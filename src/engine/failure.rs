@@ -55,6 +55,14 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
     if says("OCI runtime") || says("executable file not found") || says("failed to create shim") {
         return ErrorKind::Exited;
     }
+    // Podman answers 500 to much that Docker has a status for.
+    if status == 500 && says("no such container") {
+        return ErrorKind::NotFound;
+    }
+    let conflict = ["container state improper", "already in use", "already used", "already exists"];
+    if status == 500 && conflict.iter().any(|part| says(part)) {
+        return ErrorKind::Conflict;
+    }
     match status {
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict,
@@ -83,6 +91,9 @@ mod tests {
         let words = "OCI runtime create failed: exec: \"nope\": executable file not found in $PATH";
         assert_eq!(answer(400, words).kind(), ErrorKind::Exited);
         assert_eq!(answer(500, "oops").kind(), ErrorKind::Engine);
+        let podman = answer(500, "the container name \"x\" is already in use by 1");
+        assert_eq!(podman.kind(), ErrorKind::Conflict);
+        assert_eq!(answer(500, "x: no such container").kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -182,6 +182,10 @@ impl Engine {
         &self.0.docker
     }
 
+    pub(crate) fn is_podman(&self) -> bool {
+        self.0.kind == EngineKind::Podman
+    }
+
     pub(super) fn docker(&self) -> &Docker {
         &self.0.docker
     }

@@ -39,7 +39,8 @@ impl Guard {
     /// teardown thread and the guardian.
     pub(crate) fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
         Worker::start()?;
-        let guarded = watch_over::arm(engine) && kind != Kind::Image;
+        // The guardian does not remove images.
+        let guarded = kind != Kind::Image && watch_over::arm(engine);
         Ok(Guard {
             engine: engine.clone(),
             kind,
@@ -69,8 +70,8 @@ impl Guard {
     /// It was not created: the engine answered so. What an engine that did not answer, or that
     /// failed itself, has done is unknown, and the guard stays armed.
     pub(crate) fn refused(&self, error: &Error) {
-        if error.status().is_some_and(|status| status < 500) {
-            self.disarm();
+        if error.status().is_some_and(|status| status < 500) && self.disarm() {
+            self.done();
         }
     }
 
@@ -94,8 +95,10 @@ impl Guard {
 
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
-        watch_over::keep(&self.engine, self.kind, self.id());
-        self.disarm();
+        if self.disarm() {
+            watch_over::keep(&self.engine, self.kind, self.id());
+            self.done();
+        }
         // What it uses can't be removed while it lives.
         for other in self.take_uses() {
             other.keep();
@@ -107,7 +110,7 @@ impl Guard {
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
     pub(crate) async fn remove(&self) -> Result<()> {
-        if !self.armed.swap(false, Ordering::SeqCst) {
+        if !self.disarm() {
             return Ok(());
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
@@ -124,8 +127,7 @@ impl Guard {
     /// What the drop does, within the removal of the last one that used it. Says how it went in
     /// the log alone.
     fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let armed = self.armed.swap(false, Ordering::SeqCst);
-        let removal = armed.then(|| self.removal());
+        let removal = self.disarm().then(|| self.removal());
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -133,8 +135,16 @@ impl Guard {
         })
     }
 
-    fn disarm(&self) {
-        self.armed.store(false, Ordering::SeqCst);
+    /// Whether it was armed.
+    fn disarm(&self) -> bool {
+        self.armed.swap(false, Ordering::SeqCst)
+    }
+
+    /// There is nothing any more for the guardian to remove.
+    fn done(&self) {
+        if self.guarded {
+            watch_over::done(&self.engine);
+        }
     }
 
     fn take_uses(&self) -> Vec<Arc<Guard>> {
@@ -142,7 +152,7 @@ impl Guard {
     }
 
     fn removal(&self) -> impl Future<Output = Result<()>> + Send + 'static {
-        let (engine, kind) = (self.engine.clone(), self.kind);
+        let (engine, kind, guarded) = (self.engine.clone(), self.kind, self.guarded);
         let target = match self.id.get() {
             Some(id) => Target::Known(id.clone()),
             None => Target::Unknown(self.resource.clone()),
@@ -154,6 +164,9 @@ impl Guard {
             // Only now may what it used go, and as part of this: whoever waits until this name,
             // port or subnet is free waits for all of it.
             if result.is_ok() {
+                if guarded {
+                    watch_over::done(&engine);
+                }
                 let released = uses.into_iter().filter_map(Arc::into_inner);
                 futures_util::future::join_all(released.map(Guard::release)).await;
             }
@@ -167,7 +180,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.armed.swap(false, Ordering::SeqCst) {
+        if !self.disarm() {
             return;
         }
         let Some(worker) = Worker::current() else { return };

@@ -72,7 +72,9 @@ async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
 
 /// Not there, or on its way out by somebody else's hand.
 fn is_gone(error: &Error) -> bool {
-    error.status() == Some(404) || error.to_string().contains("already in progress")
+    error.status() == Some(404)
+        || error.kind() == ErrorKind::NotFound
+        || error.to_string().contains("already in progress")
 }
 
 /// In use by something that is going away, or an engine that is busy or restarting.

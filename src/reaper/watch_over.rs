@@ -13,9 +13,17 @@ use {
 };
 
 #[cfg(unix)]
-static GUARDIANS: Mutex<Option<HashMap<PathBuf, Option<guardian::Guardian>>>> = Mutex::new(None);
+static GUARDIANS: Mutex<Option<HashMap<PathBuf, Option<Watch>>>> = Mutex::new(None);
 
-/// Arms the guardian for an engine, if there is none yet. Returns whether one stands.
+/// A guardian, and how many resources it stands behind.
+#[cfg(unix)]
+struct Watch {
+    guardian: guardian::Guardian,
+    owned: usize,
+}
+
+/// Arms the guardian for an engine, if there is none yet, and puts it behind one resource more.
+/// Returns whether it stands; then [`done`] has to follow when that resource is no more.
 ///
 /// It can't stand for an engine that a plain unix socket doesn't reach, nor where it is turned
 /// off. A fork that fails is not tried again; dropping then waits for removals instead.
@@ -27,24 +35,46 @@ pub(super) fn arm(engine: &Engine) -> bool {
     }
     let mut guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
     let guardians = guardians.get_or_insert_default();
-    if let Some(known) = guardians.get(socket) {
-        return known.is_some();
+    if !guardians.contains_key(socket) {
+        let watch = match guardian::Guardian::arm(socket, &Session::current().owner_label()) {
+            Ok(guardian) => Some(Watch { guardian, owned: 0 }),
+            Err(error) => {
+                tracing::warn!(%error, "no guardian: leftovers of a killed process will stay");
+                None
+            }
+        };
+        guardians.insert(socket.to_owned(), watch);
     }
-    let armed = guardian::Guardian::arm(socket, &Session::current().owner_label());
-    let guardian = match armed {
-        Ok(guardian) => Some(guardian),
-        Err(error) => {
-            tracing::warn!(%error, "no guardian: leftovers of a killed process will stay");
-            None
-        }
-    };
-    guardians.entry(socket.to_owned()).or_insert(guardian).is_some()
+    let Some(Some(watch)) = guardians.get_mut(socket) else { return false };
+    // Before the create call is sent: what the guardian was told last is never too little.
+    if watch.owned == 0 && watch.guardian.idle(false).is_err() {
+        return false;
+    }
+    watch.owned += 1;
+    true
 }
 
 #[cfg(not(unix))]
 pub(super) fn arm(_engine: &Engine) -> bool {
     false
 }
+
+/// A resource that [`arm`] put the guardian behind is no more, or never came to be.
+#[cfg(unix)]
+pub(super) fn done(engine: &Engine) {
+    let mut guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let watch =
+        engine.endpoint().socket().and_then(|socket| guardians.as_mut()?.get_mut(socket)?.as_mut());
+    let Some(watch) = watch else { return };
+    watch.owned = watch.owned.saturating_sub(1);
+    if watch.owned == 0 {
+        // Not told, it asks the engine in vain, which is all.
+        let _ = watch.guardian.idle(true);
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn done(_engine: &Engine) {}
 
 /// Tells the guardian of an engine to leave a resource alone.
 #[cfg(unix)]
@@ -57,9 +87,9 @@ pub(super) fn keep(engine: &Engine, kind: Kind, id: &str) {
         Kind::Image => return,
     };
     let guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let guardian =
+    let watch =
         engine.endpoint().socket().and_then(|socket| guardians.as_ref()?.get(socket)?.as_ref());
-    if let Some(Err(error)) = guardian.map(|guardian| guardian.keep(kind, id)) {
+    if let Some(Err(error)) = watch.map(|watch| watch.guardian.keep(kind, id)) {
         tracing::warn!(%error, id, "the guardian could not be told to keep this");
     }
 }

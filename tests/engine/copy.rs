@@ -36,16 +36,16 @@ fn tree() -> tempfile::TempDir {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn bytes_before_the_start() {
-    let seen = printed_by("cat /etc/app.conf /new/dir/file; stat -c '%a %u:%g' /etc/app.conf /new /new/dir /new/dir/file", |b| {
-        b.with_copy(b"one\n", "/etc/app.conf").with_copy(
-            CopySource::bytes("two\n").with_mode(0o600).with_owner(1000, 65534),
-            "/new/dir/file",
-        )
-    });
-    assert_eq!(
-        seen.await,
-        "one\ntwo\n644 0:0\n755 1000:65534\n755 1000:65534\n600 1000:65534"
+    let seen = printed_by(
+        "cat /etc/app.conf /new/dir/file; stat -c '%a %u:%g' /etc/app.conf /new /new/dir /new/dir/file",
+        |b| {
+            b.with_copy(b"one\n", "/etc/app.conf").with_copy(
+                CopySource::bytes("two\n").with_mode(0o600).with_owner(1000, 65534),
+                "/new/dir/file",
+            )
+        },
     );
+    assert_eq!(seen.await, "one\ntwo\n644 0:0\n755 1000:65534\n755 1000:65534\n600 1000:65534");
 }
 
 #[tokio::test]

@@ -63,3 +63,41 @@ pub(crate) fn unhealthy_limit(engine: &Engine) -> Duration {
 pub(crate) fn tells_of_oom(engine: &Engine) -> bool {
     !is_podman(engine)
 }
+
+/// Podman 4.3 runs no name server in internal networks: containers there find each other by
+/// address alone.
+pub(crate) fn internal_networks_resolve_names(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
+/// Podman's Docker API makes a bind source that is missing, as Docker does for `-v` alone.
+pub(crate) fn makes_missing_bind_sources(engine: &Engine) -> bool {
+    is_podman(engine)
+}
+
+/// Podman runs the image it has under that name, whatever its platform.
+pub(crate) fn checks_platforms(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
+/// Podman before 4.7 writes `host-gateway` into `/etc/hosts` as it is.
+pub(crate) fn knows_host_gateway(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
+/// Podman 4.3 takes the size of a tmpfs volume for a quota of the disk, which needs XFS.
+pub(crate) fn sizes_tmpfs_volumes(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
+/// With any limit given, Podman 4.3 also sets that of processes to the most there is, which a
+/// machine without `CAP_SYS_RESOURCE` refuses.
+pub(crate) fn may_refuse_ulimits(engine: &Engine) -> bool {
+    is_podman(engine)
+}
+
+/// When a second container asks for a port that is taken, Podman 4.3 takes down the forwarding of
+/// the first as it cleans up after its failure.
+pub(crate) fn spares_the_holder_of_a_port(engine: &Engine) -> bool {
+    !is_podman(engine)
+}

@@ -15,7 +15,10 @@ async fn output_apart_and_the_exit_code() {
     let output = container.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]).await.unwrap();
     assert_eq!(output.code, 3);
     assert!(!output.success());
-    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b"out\n"[..], &b"err\n"[..])
+    );
     let error = output.ok().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(3)));
     assert_eq!(error.log_tail(), ["out", "err"]);
@@ -54,7 +57,8 @@ async fn user_environment_and_directory() {
 #[ignore = "needs a container engine"]
 async fn two_megabytes_of_input_come_back() {
     let container = sleeper().start().await.unwrap();
-    let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let bytes: Vec<u8> =
+        (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let output = container.exec(["cat"]).with_stdin(bytes.clone()).await.unwrap();
     assert_eq!(output.code, 0);
     assert!(output.stdout == bytes, "{} bytes of {}", output.stdout.len(), bytes.len());

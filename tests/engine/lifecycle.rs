@@ -6,7 +6,9 @@ use castoff::{Container, ErrorKind, Network, Volume, WaitFor};
 
 use crate::differences;
 use crate::raw::{Foreign, Raw};
-use crate::support::{AT_ONCE, BUSYBOX, engine, eventually, printed, script, sh, sleeper, texts, unique};
+use crate::support::{
+    AT_ONCE, BUSYBOX, engine, eventually, printed, script, sh, sleeper, texts, unique,
+};
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
@@ -183,7 +185,8 @@ async fn containers_in_collections_and_structs() {
     let raw = Raw::of(net.engine());
     let starts = (0..3).map(|n| sleeper().with_network(&net, format!("c{n}")).start());
     let mut all = futures_util::future::try_join_all(starts).await.unwrap();
-    let web = Container::builder(crate::support::WEB).with_network(&net, "web").start().await.unwrap();
+    let web =
+        Container::builder(crate::support::WEB).with_network(&net, "web").start().await.unwrap();
     all.push(sleeper().start().await.unwrap());
     let mut paths: Vec<_> = all.iter().map(|c| format!("containers/{}", c.id())).collect();
     paths.push(format!("containers/{}", web.id()));
@@ -233,7 +236,8 @@ async fn run_returns_all_output_and_the_code() {
     assert_eq!(error.exit_code(), Some(6));
     // One that ends before anybody could attach has its output as well.
     for _ in 0..5 {
-        let output = Container::builder(BUSYBOX).with_command(["echo", "quick"]).run().await.unwrap();
+        let output =
+            Container::builder(BUSYBOX).with_command(["echo", "quick"]).run().await.unwrap();
         assert_eq!(output.stdout, b"quick\n");
     }
 }

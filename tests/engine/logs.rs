@@ -33,7 +33,8 @@ async fn frames_are_typed_and_complete() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn lines_are_whole_and_know_their_stream() {
-    let container = ended("echo one; sleep 0.1; echo two >&2; sleep 0.1; printf 'three\\n\\nfive'").await;
+    let container =
+        ended("echo one; sleep 0.1; echo two >&2; sleep 0.1; printf 'three\\n\\nfive'").await;
     let mut lines = container.logs().lines();
     let mut seen = Vec::new();
     while let Some(line) = lines.next().await {
@@ -76,7 +77,9 @@ async fn following_brings_lines_as_they_are_written_until_the_end() {
 #[ignore = "needs a container engine"]
 async fn timestamps_begin_each_line() {
     let container = ended("echo one; echo two").await;
-    for (line, text) in texts(container.logs().timestamps().lines()).await.iter().zip(["one", "two"]) {
+    for (line, text) in
+        texts(container.logs().timestamps().lines()).await.iter().zip(["one", "two"])
+    {
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest, text);
         assert!(time.starts_with("20") && time.as_bytes()[10] == b'T', "{line}");
@@ -92,10 +95,8 @@ async fn since_leaves_out_what_is_older() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let between = SystemTime::now();
     container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
-    eventually("the second line", async || {
-        container.logs().text().await.unwrap().contains("new")
-    })
-    .await;
+    eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
+        .await;
     assert_eq!(texts(container.logs().since(between).lines()).await, ["new"]);
     let long_ago = SystemTime::UNIX_EPOCH;
     assert_eq!(texts(container.logs().since(long_ago).lines()).await, ["old", "new"]);

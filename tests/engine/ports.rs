@@ -8,6 +8,7 @@ use castoff::{Container, ContainerBuilder, ErrorKind, WaitFor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::differences;
 use crate::raw::Raw;
 use crate::support::{BUSYBOX, REDIS, WEB, eventually, sleeper};
 
@@ -36,7 +37,8 @@ async fn get(address: SocketAddr) -> String {
 fn free_port() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let free = |port: &u16| {
-        TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+        TcpListener::bind(("127.0.0.1", *port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
     };
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     let next = || NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -119,7 +121,8 @@ async fn several_ports_and_protocols() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_port_that_is_not_published_lists_what_is() {
-    let web = Container::builder(WEB).with_port(8080).with_port(8081).with_wait(WaitFor::port(8080));
+    let web =
+        Container::builder(WEB).with_port(8080).with_port(8081).with_wait(WaitFor::port(8080));
     let web = web.start().await.unwrap();
     let error = web.addr(9090).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PortNotExposed);
@@ -158,7 +161,9 @@ async fn a_fixed_port_that_another_container_holds() {
     let error = says("second", 700).with_fixed_port(port, 700).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PortTaken, "{error:?}");
     assert!(format!("{error:?}").contains(&port.to_string()), "{error:?}");
-    assert_eq!(heard(first.addr(700).unwrap()).await, "first");
+    if differences::spares_the_holder_of_a_port(first.engine()) {
+        assert_eq!(heard(first.addr(700).unwrap()).await, "first");
+    }
 }
 
 #[tokio::test]

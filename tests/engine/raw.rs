@@ -52,6 +52,8 @@ impl Raw {
         match self.call("GET", &path, None) {
             (200, body) => Some(body),
             (404, _) => None,
+            // Podman, of one that goes while it looks.
+            (500, body) if body.to_string().contains("no such container") => None,
             other => panic!("inspect of {what}: {other:?}"),
         }
     }
@@ -59,7 +61,8 @@ impl Raw {
     /// The ids (of volumes: names) of what has a label.
     pub(crate) fn labelled(&self, kind: &str, label: &str) -> Vec<String> {
         let filters = encode(&json!({ "label": [label] }).to_string());
-        let (status, body) = self.call("GET", &format!("/{kind}{}filters={filters}", list(kind)), None);
+        let (status, body) =
+            self.call("GET", &format!("/{kind}{}filters={filters}", list(kind)), None);
         assert_eq!(status, 200, "{body}");
         let found = body.get("Volumes").unwrap_or(&body).as_array().cloned().unwrap_or_default();
         let name = |item: &Value| item["Id"].as_str().or(item["Name"].as_str()).map(str::to_owned);

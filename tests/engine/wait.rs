@@ -1,7 +1,7 @@
 //! Waits: when they come true, and what is told when they can't.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use castoff::spec::Healthcheck;
@@ -358,10 +358,22 @@ async fn what_never_comes_true_tells_what_was_seen_last() {
     let talking = || script("echo hello; exec sleep 3600").with_port(700);
     for (wait, condition, seen) in [
         (WaitFor::file("/never").timeout(limit), "file `/never` within 1s", "it does not exist"),
-        (WaitFor::port(700).timeout(limit), "port 700/tcp to accept connections within 1s", "127.0.0.1"),
+        (
+            WaitFor::port(700).timeout(limit),
+            "port 700/tcp to accept connections within 1s",
+            "127.0.0.1",
+        ),
         (WaitFor::http("/x").timeout(limit), "HTTP GET /x within 1s", "127.0.0.1"),
-        (WaitFor::exec(["false"]).timeout(limit), "command `false` with code 0 within 1s", "exit code 1"),
-        (WaitFor::log("x").times(3).timeout(limit), "log \"x\" 3 times within 1s", "0 of 3 matches in 6 bytes of log"),
+        (
+            WaitFor::exec(["false"]).timeout(limit),
+            "command `false` with code 0 within 1s",
+            "exit code 1",
+        ),
+        (
+            WaitFor::log("x").times(3).timeout(limit),
+            "log \"x\" 3 times within 1s",
+            "0 of 3 matches in 6 bytes of log",
+        ),
         (
             WaitFor::probe("a star", |_| async { Err(Error::other("no star")) }).timeout(limit),
             "a star within 1s",

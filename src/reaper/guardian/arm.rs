@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitOptions};
 use super::child::{self, Plan};
 use super::http::{Kind, list_request};
 use super::sys::{self, Arena, SignalsBlocked};
-use super::work::record;
+use super::work::{idle_record, record};
 
 /// A child that removes what carries a label once this value, and the process, are gone.
 ///
@@ -66,13 +66,22 @@ impl Guardian {
     /// The child remembers 4096 ids. If there are more, it removes nothing more of the kind that
     /// exceeded them.
     pub(crate) fn keep(&self, kind: Kind, id: &str) -> io::Result<()> {
-        let message = record(kind, id);
+        self.tell(&record(kind, id))
+    }
+
+    /// Tells the child whether there is anything to remove, so that it need not ask the engine
+    /// when this process ends. Without a word there is.
+    pub(crate) fn idle(&self, idle: bool) -> io::Result<()> {
+        self.tell(&idle_record(idle))
+    }
+
+    fn tell(&self, message: &[u8]) -> io::Result<()> {
         #[cfg(not(target_vendor = "apple"))]
         let flags = SendFlags::NOSIGNAL;
         // There, `stream_pair` has set the same as an option.
         #[cfg(target_vendor = "apple")]
         let flags = SendFlags::empty();
-        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.stream, &message, flags))?;
+        let sent = rustix::io::retry_on_intr(|| rustix::net::send(&self.stream, message, flags))?;
         if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 }

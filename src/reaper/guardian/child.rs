@@ -56,7 +56,7 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
 /// The guardian. Its exit code is nobody's.
 extern "C" fn guard(plan: &mut Plan) -> i32 {
     let stream = sys::stream();
-    if wait_for_end(plan, stream) {
+    if wait_for_end(plan, stream) && !plan.arena.work().idle {
         clean(plan);
     }
     0
@@ -71,13 +71,14 @@ fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
         match rustix::io::read(stream, &mut work.input) {
             Ok(0) | Err(Errno::CONNRESET) => return true,
             Ok(count) => {
-                for byte in work.input.get(..count).unwrap_or(&[]) {
+                for index in 0..count {
+                    let byte = work.input.get(index).unwrap_or(&0);
                     if let Some(place) = message.get_mut(filled) {
                         *place = *byte;
                     }
                     filled = filled.saturating_add(1);
                     if filled >= RECORD {
-                        work.kept.take(&message);
+                        work.take(&message);
                         filled = 0;
                     }
                 }

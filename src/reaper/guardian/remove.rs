@@ -77,7 +77,7 @@ fn clear(kind: Kind, work: &mut Work, engine: &SocketAddrUnix, give_up: u64) -> 
 
 /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
 fn list(kind: Kind, work: &mut Work, engine: &SocketAddrUnix) -> Option<()> {
-    let Work { requests, ids, kept, input } = work;
+    let Work { requests, ids, kept, input, .. } = work;
     ids.clear();
     let mut exchange = Exchange::start(engine, requests.get(kind as usize)?.get(), LIST_BOUND)?;
     let mut scan = Ids::new(kind);

@@ -11,8 +11,12 @@ const REQUEST_MAX: usize = 4096;
 const IDS: usize = 256;
 /// Ids that can be kept.
 const KEPT: usize = 4096;
-/// A message on the parent's stream: the kind's code, 7 zero bytes, the fingerprint.
+/// A message on the parent's stream: a code, 7 zero bytes, and for a kind's code the fingerprint
+/// of what is to be kept.
 pub(super) const RECORD: usize = 16;
+/// Codes beside those of kinds: the parent owns nothing, or something again.
+const IDLE: u8 = 0x10;
+const BUSY: u8 = 0x11;
 
 /// Bytes of a bounded length.
 #[repr(C)]
@@ -42,11 +46,22 @@ pub(super) struct Work {
     pub(super) requests: [Text<REQUEST_MAX>; 3],
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
+    /// The parent has said that it owns nothing.
+    pub(super) idle: bool,
     /// Whatever is being read.
     pub(super) input: [u8; 16 * 1024],
 }
 
 impl Work {
+    /// Takes a message from the parent.
+    pub(super) fn take(&mut self, message: &[u8]) {
+        match message.first() {
+            Some(&IDLE) => self.idle = true,
+            Some(&BUSY) => self.idle = false,
+            _ => self.kept.take(message),
+        }
+    }
+
     /// Keeps the request that lists `kind`; `false` if it is too long.
     pub(super) fn set_request(&mut self, kind: Kind, request: &[u8]) -> bool {
         self.requests.get_mut(kind as usize).is_some_and(|place| place.set(request))
@@ -114,7 +129,7 @@ impl KeepTable {
     }
 
     /// Takes a message written with [`record`].
-    pub(super) fn take(&mut self, message: &[u8]) {
+    fn take(&mut self, message: &[u8]) {
         let kind = message.first().and_then(|code| Kind::from_code(*code));
         let print = message.get(8..RECORD).and_then(|bytes| bytes.try_into().ok());
         if let (Some(kind), Some(print)) = (kind, print) {
@@ -134,6 +149,13 @@ pub(super) fn record(kind: Kind, id: &str) -> [u8; RECORD] {
     message
 }
 
+/// The message that tells whether the parent owns anything.
+pub(super) fn idle_record(idle: bool) -> [u8; RECORD] {
+    let mut message = [0; RECORD];
+    message[0] = if idle { IDLE } else { BUSY };
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sys::Arena;
@@ -149,6 +171,19 @@ mod tests {
         kept.take(&[9; RECORD]);
         kept.take(&[]);
         assert_eq!(kept.len, 1);
+    }
+
+    #[test]
+    fn the_last_word_on_being_idle_counts() {
+        let mut arena = Arena::map().unwrap();
+        let work = arena.work();
+        assert!(!work.idle);
+        for idle in [true, false, true] {
+            work.take(&idle_record(idle));
+            work.take(&record(Kind::Network, "abc"));
+            assert_eq!(work.idle, idle);
+        }
+        assert!(work.kept.holds(Kind::Network, b"abc"));
     }
 
     #[test]
