@@ -1,14 +1,20 @@
 //! The one dialer: every byte to and from an engine goes through a connection made here.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bollard::BollardRequest;
 use bollard::errors::Error as BollardError;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
-use hyper::{Response, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -72,6 +78,42 @@ impl Dialer {
                 tracing::debug!(%error, "connection to the engine ended");
             }
         });
+        self.address(&mut request);
+        Ok(sender.send_request(request).await?)
+    }
+
+    /// Sends one request without a body, and leaves it to the reader of the answer to drive the
+    /// connection.
+    ///
+    /// For answers of many small chunks, which is what an engine makes of a log: driven by a task
+    /// of its own, every chunk would cost two changes of task and a look at the poller.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send).
+    pub(super) async fn stream(&self, path: &str) -> Result<(StatusCode, Chunks), BollardError> {
+        let uri: Uri = path.parse().map_err(hyper::http::Error::from)?;
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.uri_mut() = uri;
+        self.address(&mut request);
+        let stream = self.dial().await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut connection: Connection = Box::pin(connection);
+        let answer = {
+            let asking = std::pin::pin!(sender.send_request(request));
+            match select(asking, &mut connection).await {
+                Either::Left((answer, _)) => answer?,
+                Either::Right((ended, asking)) => {
+                    ended?;
+                    asking.await?
+                }
+            }
+        };
+        let (head, body) = answer.into_parts();
+        Ok((head.status, Chunks { body, connection: Some(connection) }))
+    }
+
+    /// What a server wants to see: the path alone, and a host.
+    fn address<B>(&self, request: &mut Request<B>) {
         let host = match &self.endpoint {
             Endpoint::Unix(_) => HeaderValue::from_static("localhost"),
             Endpoint::Tcp { host, port } => HeaderValue::try_from(format!("{host}:{port}"))
@@ -81,6 +123,43 @@ impl Dialer {
         if let Some(path) = request.uri().path_and_query().cloned() {
             *request.uri_mut() = Uri::from(path);
         }
-        Ok(sender.send_request(request).await?)
+    }
+}
+
+type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+/// The body of an answer in the pieces that the engine sends.
+pub(super) struct Chunks {
+    body: Incoming,
+    /// Gone when it has ended.
+    connection: Option<Connection>,
+}
+
+impl futures_core::Stream for Chunks {
+    type Item = Result<Bytes, BollardError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            // It hands over one chunk at a time, and wakes this task when it may have another.
+            if let Some(connection) = &mut self.connection
+                && let Poll::Ready(ended) = connection.as_mut().poll(context)
+            {
+                self.connection = None;
+                if let Err(error) = ended {
+                    // The body tells as well.
+                    tracing::debug!(%error, "connection to the engine ended");
+                }
+            }
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(frame)) => {
+                    // Anything else is a trailer.
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     docker: Docker,
+    dialer: Dialer,
     endpoint: Endpoint,
     kind: EngineKind,
     version: String,
@@ -195,6 +196,11 @@ impl Engine {
         self.0.docker.clone().with_timeout(PATIENCE)
     }
 
+    /// For what bollard would do at too high a cost.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.0.dialer
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         self.0.reach
     }
@@ -206,8 +212,9 @@ impl Engine {
         config: Config,
     ) -> Result<Engine> {
         let dialer = Dialer::new(endpoint.clone());
+        let sender = dialer.clone();
         let transport = move |request: BollardRequest| {
-            let dialer = dialer.clone();
+            let dialer = sender.clone();
             async move { dialer.send(request).await }
         };
         // bollard wants an address to build URLs from; the dialer looks at the path only.
@@ -230,6 +237,7 @@ impl Engine {
         let reach = Reach::of(&endpoint, &config).await?;
         Ok(Engine(Arc::new(Inner {
             docker,
+            dialer,
             endpoint,
             kind: if podman { EngineKind::Podman } else { EngineKind::Docker },
             version: version.version.unwrap_or_default(),

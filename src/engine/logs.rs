@@ -1,17 +1,18 @@
 //! Log streams: typed frames, of this start only where that is asked for.
 
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bollard::container::LogOutput;
-use bollard::query_parameters::LogsOptionsBuilder;
-use bytes::Bytes;
+use bollard::errors::Error as BollardError;
+use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
-use futures_util::StreamExt;
-use hyper::Uri;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Engine;
-use super::failure::convert;
-use crate::error::{Error, Result};
+use super::dialer::Chunks;
+use super::failure::{convert, lift};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where output came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,41 +83,128 @@ impl LogRequest {
     }
 }
 
-impl Engine {
-    pub(crate) fn container_logs(&self, id: &str, request: &LogRequest) -> FrameStream {
-        let mut options = LogsOptionsBuilder::new()
-            .follow(request.follow)
-            .stdout(request.stdout)
-            .stderr(request.stderr)
-            .timestamps(request.timestamps);
-        if let Some(lines) = request.tail {
-            options = options.tail(&lines.to_string());
+impl LogRequest {
+    fn path(&self, id: &str) -> String {
+        let LogRequest { follow, stdout, stderr, timestamps, since, tail } = self;
+        let mut path = format!(
+            "/containers/{id}/logs?follow={follow}&stdout={stdout}&stderr={stderr}\
+             &timestamps={timestamps}"
+        );
+        if let Some((seconds, nanos)) = since {
+            // The fraction counts: a quick restart is within a second.
+            path.push_str(&format!("&since={seconds}.{nanos:09}"));
         }
-        let mut docker = self.patient();
-        if let Some((seconds, nanos)) = request.since {
-            docker = docker.with_request_modifier(move |mut call| {
-                if let Some(uri) = since(call.uri(), seconds, nanos) {
-                    *call.uri_mut() = uri;
-                }
-                call
-            });
+        if let Some(lines) = tail {
+            path.push_str(&format!("&tail={lines}"));
         }
-        let frames = docker.logs(id, Some(options.build()));
-        Box::pin(
-            frames.map(|frame| {
-                frame.map(LogFrame::read).map_err(|error| convert("read the log", error))
-            }),
-        )
+        path
     }
 }
 
-/// The engine takes fractions of a second, bollard's option only whole ones; they would bring
-/// back lines from before a quick restart.
-fn since(uri: &Uri, seconds: i64, nanos: u32) -> Option<Uri> {
-    let (base, query) = uri.path_and_query()?.as_str().split_once('?')?;
-    let rest = query.split('&').filter(|pair| !pair.starts_with("since="));
-    let query: Vec<_> = rest.map(str::to_owned).collect();
-    format!("{base}?{}&since={seconds}.{nanos:09}", query.join("&")).parse().ok()
+impl Engine {
+    pub(crate) fn container_logs(&self, id: &str, request: &LogRequest) -> FrameStream {
+        let (dialer, path) = (self.dialer().clone(), request.path(id));
+        let opened = async move {
+            let (status, mut chunks) = dialer.stream(&path).await.map_err(lift("read the log"))?;
+            if status.is_success() {
+                return Ok(Frames::new(chunks));
+            }
+            let mut text = Vec::new();
+            while let Some(Ok(chunk)) = chunks.next().await {
+                text.extend_from_slice(&chunk);
+            }
+            Err(refusal(status.as_u16(), &text))
+        };
+        Box::pin(stream::once(opened).try_flatten())
+    }
+}
+
+/// What the engine says instead of a log.
+fn refusal(status_code: u16, text: &[u8]) -> Error {
+    let told: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+    let message = told.as_ref().and_then(|told| told["message"].as_str()).map(str::to_owned);
+    let message = message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned());
+    convert("read the log", BollardError::DockerResponseServerError { status_code, message })
+}
+
+/// The length of what stands before every frame, unless there is a terminal.
+const HEAD: usize = 8;
+
+/// Takes the frames out of the chunks. Usually a chunk is a frame; nothing relies on it.
+struct Frames<S = Chunks> {
+    chunks: S,
+    /// What has come and was not handed over.
+    rest: Bytes,
+    /// The beginning of a frame whose end is still to come.
+    partial: BytesMut,
+    ended: bool,
+}
+
+impl<S> Frames<S> {
+    fn new(chunks: S) -> Self {
+        Frames { chunks, rest: Bytes::new(), partial: BytesMut::new(), ended: false }
+    }
+
+    /// A chunk has come: it goes behind what there is of an unfinished frame.
+    fn push(&mut self, chunk: Bytes) {
+        if self.partial.is_empty() {
+            self.rest = chunk;
+        } else {
+            self.partial.extend_from_slice(&chunk);
+            self.rest = std::mem::take(&mut self.partial).freeze();
+        }
+    }
+
+    /// The next whole frame; what is left then is kept until more comes.
+    fn next_frame(&mut self) -> Option<LogFrame> {
+        let stream = match self.rest.first()? {
+            0 | 1 => LogStream::Stdout,
+            2 => LogStream::Stderr,
+            // With a terminal the bytes come as they are.
+            _ => {
+                let bytes = std::mem::take(&mut self.rest);
+                return Some(LogFrame { stream: LogStream::Stdout, bytes });
+            }
+        };
+        if let Some(&[.., a, b, c, d]) = self.rest.first_chunk::<HEAD>() {
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            if self.rest.len() - HEAD >= length {
+                self.rest.advance(HEAD);
+                return Some(LogFrame { stream, bytes: self.rest.split_to(length) });
+            }
+        }
+        self.partial.extend_from_slice(&std::mem::take(&mut self.rest));
+        None
+    }
+}
+
+impl<S: Stream<Item = std::result::Result<Bytes, BollardError>> + Unpin> Stream for Frames<S> {
+    type Item = Result<LogFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(frame) = self.next_frame() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
+                Some(Ok(chunk)) => self.push(chunk),
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(convert("read the log", error))));
+                }
+                None => {
+                    self.ended = true;
+                    if !self.partial.is_empty() {
+                        let message = "failed to read the log: it ends within a frame";
+                        return Poll::Ready(Some(Err(Error::new(ErrorKind::Protocol, message))));
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,12 +212,56 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_keeps_its_fraction_and_the_other_options() {
-        let uri: Uri =
-            "http://engine/containers/x/logs?follow=true&since=0&tail=all".parse().unwrap();
+    fn the_request_has_what_was_asked_and_since_its_fraction() {
+        let follow = LogRequest::follow().path("x");
         assert_eq!(
-            since(&uri, 12, 345).unwrap().to_string(),
-            "/containers/x/logs?follow=true&tail=all&since=12.000000345"
+            follow,
+            "/containers/x/logs?follow=true&stdout=true&stderr=true&timestamps=false"
         );
+        let since = LogRequest { since: Some((12, 345)), tail: Some(7), ..LogRequest::follow() };
+        assert_eq!(since.path("x"), format!("{follow}&since=12.000000345&tail=7"));
+    }
+
+    #[test]
+    fn what_the_engine_refuses_is_told_in_its_words() {
+        let error = refusal(404, br#"{"message":"No such container: x"}"#);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("No such container: x"), "{error}");
+        assert!(refusal(500, b"oops").to_string().contains("oops"));
+    }
+
+    fn frames(log: &[u8], piece: usize) -> Vec<Result<LogFrame>> {
+        let chunks: Vec<_> =
+            log.chunks(piece).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let frames = Frames::new(stream::iter(chunks));
+        let mut frames = std::pin::pin!(frames.collect::<Vec<_>>());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match frames.as_mut().poll(&mut context) {
+            Poll::Ready(frames) => frames,
+            Poll::Pending => panic!("nothing to wait for"),
+        }
+    }
+
+    #[test]
+    fn frames_are_whole_however_the_log_is_cut() {
+        let log = b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x04oops\x01\0\0\0\0\0\0\0";
+        for piece in 1..=log.len() {
+            let found: Vec<_> = frames(log, piece).into_iter().map(Result::unwrap).collect();
+            let frame = |stream, bytes: &[u8]| test_frame(stream, bytes);
+            let expected = [
+                frame(LogStream::Stdout, b"out"),
+                frame(LogStream::Stderr, b"oops"),
+                frame(LogStream::Stdout, b""),
+            ];
+            assert_eq!(found, expected, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_terminals_bytes_come_as_they_are_and_a_cut_frame_is_an_error() {
+        assert_eq!(frames(b"login: ", 7)[0].as_ref().unwrap().bytes, "login: ");
+        let cut = frames(b"\x01\0\0\0\0\0\0\x03ou", 4);
+        assert_eq!(cut.len(), 1);
+        assert_eq!(cut[0].as_ref().unwrap_err().kind(), ErrorKind::Protocol);
     }
 }

@@ -12,7 +12,7 @@ use crate::support::*;
 const CREATE: &str = "POST /containers/create?name,platform";
 const START: &str = "POST /containers/{id}/start";
 const INSPECT: &str = "GET /containers/{id}/json";
-const LOGS: &str = "GET /containers/{id}/logs?follow,stdout,stderr,since,until,timestamps,tail";
+const LOGS: &str = "GET /containers/{id}/logs?follow,stdout,stderr,timestamps";
 const WAIT: &str = "POST /containers/{id}/wait?condition";
 const REMOVE: &str = "DELETE /containers/{id}?v,force,link";
 

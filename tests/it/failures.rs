@@ -185,7 +185,7 @@ async fn half_a_frame_at_the_end_of_the_log() {
     fake.only_container().log_raw(&frame(Stream::Stdout, "ready")[..10]);
     fake.only_container().exit(1, false);
     let error = starting.await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(1)), "{error:?}");
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Protocol, Some(1)), "{error:?}");
     assert_eq!(fake.leftovers(), [""; 0]);
 }
 
