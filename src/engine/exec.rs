@@ -97,6 +97,11 @@ pub(crate) struct ExecSession {
     pub(crate) input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
+fn is_reset(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ConnectionReset)
+}
+
 impl Engine {
     pub(crate) async fn exec(&self, container: &str, request: &ExecRequest) -> Result<ExecSession> {
         let config = ExecConfig {
@@ -125,8 +130,14 @@ impl Engine {
             .map_err(lift("start the command"))?;
         match started {
             StartExecResults::Attached { output, input } => {
-                let output = Box::pin(output.map(|frame| {
+                let stdin = request.stdin;
+                let frames = output.map(|frame| {
                     frame.map(LogFrame::read).map_err(|e| convert("read the command's output", e))
+                });
+                // A command that left input unread closes the connection with a reset, behind
+                // all of its output.
+                let output = Box::pin(frames.take_while(move |frame| {
+                    std::future::ready(!(stdin && frame.as_ref().is_err_and(is_reset)))
                 }));
                 Ok(ExecSession { id: created.id, output, input })
             }

@@ -57,7 +57,7 @@ async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
         };
         let error = match attempt {
             Ok(()) => return Ok(()),
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if is_gone(kind, &error) => return Ok(()),
             Err(error) => error,
         };
         match pauses.next() {
@@ -71,9 +71,12 @@ async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
 }
 
 /// Not there, or on its way out by somebody else's hand.
-fn is_gone(error: &Error) -> bool {
+///
+/// Podman says "no such container" with status 500, also of a container that was in the way of
+/// what is removed: then that is still there.
+fn is_gone(kind: Kind, error: &Error) -> bool {
     error.status() == Some(404)
-        || error.kind() == ErrorKind::NotFound
+        || (kind == Kind::Container && error.kind() == ErrorKind::NotFound)
         || error.to_string().contains("already in progress")
 }
 
@@ -106,9 +109,11 @@ mod tests {
     #[test]
     fn gone_is_gone_however_the_engine_says_it() {
         let answer = |status, text: &str| Error::new(ErrorKind::Conflict, text).with_status(status);
-        assert!(is_gone(&answer(404, "No such container: x")));
-        assert!(is_gone(&answer(409, "removal of container x is already in progress")));
-        assert!(!is_gone(&answer(409, "in use")));
+        assert!(is_gone(Kind::Network, &answer(404, "No such container: x")));
+        assert!(is_gone(Kind::Network, &answer(409, "removal of container x is already in progress")));
+        assert!(!is_gone(Kind::Network, &answer(409, "in use")));
+        let podman = Error::new(ErrorKind::NotFound, "no such container").with_status(500);
+        assert!(is_gone(Kind::Container, &podman) && !is_gone(Kind::Image, &podman));
         assert!(may_pass(&answer(403, "network x has active endpoints")));
         assert!(may_pass(&answer(500, "oops")));
         assert!(may_pass(&Error::new(ErrorKind::Connection, "cut")));

@@ -1,11 +1,12 @@
 //! [`PortWait`]: a TCP port accepts a connection and keeps it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 
 use super::backoff::Backoff;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
@@ -20,12 +21,16 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const KEPT_MIN: Duration = Duration::from_millis(10);
 const KEPT_MAX: Duration = Duration::from_millis(250);
 const KEPT_FACTOR: u32 = 4;
+/// The same where the container itself seems to refuse.
+const KEPT_AGAINST: Duration = Duration::from_secs(1);
 
 /// A published TCP port accepts a connection and keeps it; made by [`WaitFor::port`].
 ///
 /// Probed from the host, so the image needs no shell. A proxy in front of the container (Docker
 /// has one) accepts before the service listens and then closes again: such a connection does
-/// not count.
+/// not count. Where the container's own address can be reached, it is asked as well, which tells
+/// the two apart at once; elsewhere a connection has to live for 10 ms, or longer where the
+/// proxy was seen to be slow.
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct PortWait(std::result::Result<Port, String>);
@@ -61,18 +66,19 @@ impl WaitStrategy for PortWait {
         Box::pin(async move {
             self.check()?;
             let Ok(port) = &self.0 else { return Ok(()) };
-            accepts(target, target.addr(*port)?).await;
+            let address = target.addr(*port)?;
+            accepts(target, address, behind(target, *port).await).await;
             Ok(())
         })
     }
 }
 
 /// Comes back when a connection to the address is accepted and kept.
-async fn accepts(target: &WaitTarget, address: SocketAddr) {
+async fn accepts(target: &WaitTarget, address: SocketAddr, behind: Option<SocketAddr>) {
     let mut backoff = Backoff::new();
     let mut kept = KEPT_MIN;
     loop {
-        match attempt(address, kept).await {
+        match attempt(address, behind, kept).await {
             Ok(Outcome::Kept) => return,
             Ok(Outcome::Dropped(after)) => {
                 kept = (after * KEPT_FACTOR).clamp(kept, KEPT_MAX);
@@ -89,17 +95,71 @@ enum Outcome {
     Dropped(Duration),
 }
 
-async fn attempt(address: SocketAddr, kept: Duration) -> io::Result<Outcome> {
-    let mut stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address))
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))?;
+async fn attempt(
+    address: SocketAddr,
+    behind: Option<SocketAddr>,
+    kept: Duration,
+) -> io::Result<Outcome> {
+    let mut stream = connect(address).await?;
     let start = Instant::now();
     let mut byte = [0; 1];
-    match tokio::time::timeout(kept, stream.read(&mut byte)).await {
+    let mut reading = std::pin::pin!(stream.read(&mut byte));
+    let asking = std::pin::pin!(ask(behind));
+    // What is asked first wins: a verdict that came in time counts, however late we look.
+    let undecided = tokio::time::timeout(kept, &mut reading);
+    let read = match select(asking, std::pin::pin!(undecided)).await {
+        Either::Left((true, _)) => return Ok(Outcome::Kept),
+        // Unless that was somebody else with the same address, the proxy closes in a moment.
+        Either::Left((false, _)) => tokio::time::timeout(KEPT_AGAINST, reading).await,
+        Either::Right((read, _)) => read,
+    };
+    match read {
         // Silence: it is the service's guest. A byte: the service speaks first.
         Err(_) | Ok(Ok(1..)) => Ok(Outcome::Kept),
         Ok(Ok(0) | Err(_)) => Ok(Outcome::Dropped(start.elapsed())),
     }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address))
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+}
+
+/// Whether the container itself accepts. Never comes back where that can't be known.
+async fn ask(behind: Option<SocketAddr>) -> bool {
+    let Some(address) = behind else { return std::future::pending().await };
+    match TcpStream::connect(address).await {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => false,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The container's own address, if it is in a network that this machine is the gateway of: then
+/// what is sent there goes straight to it, and nowhere else.
+async fn behind(target: &WaitTarget, port: Port) -> Option<SocketAddr> {
+    if !target.engine().host().is_loopback() || target.engine().endpoint().socket().is_none() {
+        return None;
+    }
+    for network in target.details().networks.values() {
+        let (Some(ip @ IpAddr::V4(_)), Some(gateway)) = (network.ip, network.gateway) else {
+            continue;
+        };
+        let address = SocketAddr::new(ip, port.number());
+        if source_for(address).await.is_ok_and(|source| source == gateway) {
+            return Some(address);
+        }
+    }
+    None
+}
+
+/// The address of this machine that the kernel would send from. Connecting a UDP socket looks
+/// at the routes and sends nothing.
+async fn source_for(address: SocketAddr) -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).await?;
+    socket.connect(address).await?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -121,11 +181,41 @@ mod tests {
             (second, third)
         });
         let limit = Duration::from_secs(5);
-        assert!(matches!(attempt(address, limit).await.unwrap(), Outcome::Dropped(_)));
-        assert!(matches!(attempt(address, KEPT_MIN).await.unwrap(), Outcome::Kept));
-        assert!(matches!(attempt(address, limit).await.unwrap(), Outcome::Kept));
+        assert!(matches!(attempt(address, None, limit).await.unwrap(), Outcome::Dropped(_)));
+        assert!(matches!(attempt(address, None, KEPT_MIN).await.unwrap(), Outcome::Kept));
+        assert!(matches!(attempt(address, None, limit).await.unwrap(), Outcome::Kept));
         drop(served.await);
-        assert!(attempt(address, KEPT_MIN).await.is_err());
+        assert!(attempt(address, None, KEPT_MIN).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_stands_behind_has_the_first_word() {
+        let [proxy, service] = [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0")];
+        let (proxy, service) = (proxy.await.unwrap(), service.await.unwrap());
+        let [front, back] = [&proxy, &service].map(|it| it.local_addr().unwrap());
+        let long = Duration::from_secs(60);
+        // It listens: no need to see whether the connection is kept.
+        assert!(matches!(attempt(front, Some(back), long).await.unwrap(), Outcome::Kept));
+        // It does not: a proxy that is slow to close is waited for.
+        drop(service);
+        let slow = tokio::spawn(async move {
+            let (_first, _) = proxy.accept().await.unwrap();
+            let (second, _) = proxy.accept().await.unwrap();
+            tokio::time::sleep(KEPT_MIN * 5).await;
+            drop(second);
+            proxy
+        });
+        let outcome = attempt(front, Some(back), KEPT_MIN).await.unwrap();
+        assert!(matches!(outcome, Outcome::Dropped(_)));
+        // One that keeps it all the same knows better.
+        let _proxy = slow.await.unwrap();
+        assert!(matches!(attempt(front, Some(back), KEPT_MIN).await.unwrap(), Outcome::Kept));
+    }
+
+    #[tokio::test]
+    async fn routes_are_looked_up_without_sending() {
+        let loopback = source_for("127.0.0.1:9".parse().unwrap()).await.unwrap();
+        assert_eq!(loopback, IpAddr::from([127, 0, 0, 1]));
     }
 
     #[test]

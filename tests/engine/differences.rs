@@ -64,10 +64,16 @@ pub(crate) fn tells_of_oom(engine: &Engine) -> bool {
     !is_podman(engine)
 }
 
-/// Podman 4.3 runs no name server in internal networks: containers there find each other by
-/// address alone.
-pub(crate) fn internal_networks_resolve_names(engine: &Engine) -> bool {
+/// Podman 4.3 runs no name server in internal networks, and adds no firewall rule for them: on a
+/// machine where Docker has closed the forward chain, containers there don't reach each other.
+pub(crate) fn internal_networks_work_beside_docker(engine: &Engine) -> bool {
     !is_podman(engine)
+}
+
+/// Podman 4.3 has no firewall between its networks: a container in two of them answers on both
+/// of its addresses to either.
+pub(crate) fn routes_between_networks(engine: &Engine) -> bool {
+    is_podman(engine)
 }
 
 /// Podman's Docker API makes a bind source that is missing, as Docker does for `-v` alone.

@@ -57,7 +57,9 @@ async fn a_container_in_two_networks() {
     assert_eq!(fetched(&in_two, "web-two").await.as_deref(), Some("hello"));
     // Each alias in its own network only, and no way from one to the other.
     assert!(fetched(&in_one, "web-two").await.is_none());
-    assert!(fetched(&in_two, &web.ip(&one).unwrap().to_string()).await.is_none());
+    if !differences::routes_between_networks(web.engine()) {
+        assert!(fetched(&in_two, &web.ip(&one).unwrap().to_string()).await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -126,8 +128,9 @@ async fn an_internal_network_has_no_way_out() {
     let client = sleeper().with_network(&inside, ()).start();
     let (web, client) = tokio::try_join!(web, client).unwrap();
     let address = web.ip(&inside).unwrap().to_string();
-    assert_eq!(fetched(&client, &address).await.as_deref(), Some("hello"));
-    if differences::internal_networks_resolve_names(inside.engine()) {
+    let works = differences::internal_networks_work_beside_docker(inside.engine());
+    if works {
+        assert_eq!(fetched(&client, &address).await.as_deref(), Some("hello"));
         assert_eq!(fetched(&client, "web").await.as_deref(), Some("hello"));
     }
     let raw = Raw::of(inside.engine());
@@ -138,7 +141,7 @@ async fn an_internal_network_has_no_way_out() {
     let outside = Network::create().await.unwrap();
     let both = sleeper().with_network(&outside, ()).with_network(&inside, ()).start();
     let both = both.await.unwrap();
-    assert_eq!(fetched(&both, &address).await.as_deref(), Some("hello"));
+    assert_eq!(fetched(&both, &address).await.is_some(), works);
     if differences::internal_networks_have_no_route(inside.engine()) {
         assert_eq!(sh(&client, "ip route | grep -c default || true").await, "0");
     }

@@ -26,7 +26,7 @@ pub(super) fn networks(state: &mut State, request: &Request, parts: &[&str]) -> 
 pub(super) fn predefined(state: &mut State) {
     for name in ["bridge", "host", "none"] {
         let (id, created) = (state.new_id(), state.now());
-        let prefix = if name == "bridge" { "172.17.0" } else { "" }.to_owned();
+        let prefix = if name == "bridge" { "198.18.0" } else { "" }.to_owned();
         let spec = json!({ "Driver": if name == "none" { "null" } else { name } });
         let network =
             Network { id, name: name.into(), created, spec, prefix, ..Network::default() };
@@ -117,7 +117,7 @@ fn create_network(state: &mut State, request: &Request) -> Reply {
         return Err(fault(403, "Pool overlaps with other one on this address space"));
     }
     let taken = |p: &str| state.networks.iter().any(|n| n.prefix == p);
-    let free = (18..=255).map(|n| format!("172.{n}.0")).find(|p| !taken(p));
+    let free = (18..=255).map(|n| format!("198.18.{n}")).find(|p| !taken(p));
     let given = asked.rsplit_once('.').map(|(prefix, _)| prefix.to_owned());
     let prefix = given.or(free).unwrap_or_default();
     let subnet = if asked.is_empty() { format!("{prefix}.0/16") } else { asked };
