@@ -184,17 +184,8 @@ impl NetworkBuilder {
             None => Engine::connect().await?,
         };
         let create = || create_once(engine.clone(), self.spec.clone());
-        let worker = Worker::start()?;
-        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
-        let busy = worker.is_busy(engine.endpoint());
-        match worker.run(create()).await? {
-            // One of ours may be on its way out, and its name or subnet with it.
-            Err(error) if is_in_the_way(&error) && (busy || worker.is_busy(engine.endpoint())) => {
-                worker.settled(engine.endpoint()).await;
-                worker.run(create()).await?
-            }
-            outcome => outcome,
-        }
+        // One of ours may be on its way out, and its name or subnet with it.
+        Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await
     }
 }
 

@@ -149,19 +149,10 @@ impl VolumeBuilder {
             None => Engine::connect().await?,
         };
         let create = || create_once(engine.clone(), self.spec.clone());
-        let worker = Worker::start()?;
-        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
-        let busy = worker.is_busy(engine.endpoint());
-        match worker.run(create()).await? {
-            Err(error)
-                if error.kind() == ErrorKind::Conflict
-                    && (busy || worker.is_busy(engine.endpoint())) =>
-            {
-                worker.settled(engine.endpoint()).await;
-                worker.run(create()).await?
-            }
-            outcome => outcome,
-        }
+        // One of ours may be on its way out, and its name with it.
+        Worker::start()?
+            .create(engine.endpoint(), create, |error| error.kind() == ErrorKind::Conflict)
+            .await
     }
 }
 

@@ -229,7 +229,7 @@ impl ContainerBuilder {
     }
 
     /// The escape hatch: changes the body of the create call right before it is sent. The type
-    /// is bollard's, which castoff's semantic versioning does not cover.
+    /// is that of the API client behind [`Engine`], which castoff's own versioning does not cover.
     pub fn with_raw(mut self, edit: impl Fn(&mut CreateBody) + Send + Sync + 'static) -> Self {
         self.raw.push(Arc::new(edit));
         self

@@ -110,7 +110,10 @@ mod tests {
     fn gone_is_gone_however_the_engine_says_it() {
         let answer = |status, text: &str| Error::new(ErrorKind::Conflict, text).with_status(status);
         assert!(is_gone(Kind::Network, &answer(404, "No such container: x")));
-        assert!(is_gone(Kind::Network, &answer(409, "removal of container x is already in progress")));
+        assert!(is_gone(
+            Kind::Network,
+            &answer(409, "removal of container x is already in progress")
+        ));
         assert!(!is_gone(Kind::Network, &answer(409, "in use")));
         let podman = Error::new(ErrorKind::NotFound, "no such container").with_status(500);
         assert!(is_gone(Kind::Container, &podman) && !is_gone(Kind::Image, &podman));

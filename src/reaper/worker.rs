@@ -83,6 +83,28 @@ impl Worker {
         }
     }
 
+    /// Runs a creation, and once more when something of ours that was on its way out was in its
+    /// way: a name, a subnet.
+    pub(crate) async fn create<T: Send + 'static, F>(
+        &self,
+        engine: &Endpoint,
+        create: impl Fn() -> F,
+        is_in_the_way: impl Fn(&Error) -> bool,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        let busy = self.is_busy(engine);
+        match self.run(create()).await? {
+            Err(error) if is_in_the_way(&error) && (busy || self.is_busy(engine)) => {
+                self.settled(engine).await;
+                self.run(create()).await?
+            }
+            outcome => outcome,
+        }
+    }
+
     pub(crate) fn submit(&self, work: impl Future<Output = ()> + Send + 'static) {
         let span = tracing::Span::current();
         let work = tracing::Instrument::instrument(work, span);

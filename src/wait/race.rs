@@ -73,7 +73,13 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
         Either::Right((Ok(code), waiting)) => {
             // The end may be what was waited for, and its last words may be on their way.
             let last = tokio::time::timeout(LAST_WORDS, waiting).await;
-            last.unwrap_or_else(|_| Err(target.ended(Some(code))))
+            match last {
+                Ok(Err(error)) if error.is_engine_answer() => {
+                    Err(target.ended(Some(code)).with_source(error))
+                }
+                Ok(outcome) => outcome,
+                Err(_) => Err(target.ended(Some(code))),
+            }
         }
         // The watch failed, not the container: the waits and the clock go on.
         Either::Right((Err(error), waiting)) => {

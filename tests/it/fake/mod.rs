@@ -2,7 +2,7 @@
 //!
 //! It behaves like a small Docker 20.10, records every request, and fails on demand:
 //!
-//! ```ignore
+//! ```text
 //! let fake = FakeEngine::start();
 //! fake.add_image("redis:7");
 //! fake.on("POST", "/containers/*/start").times(1).fail(500, "no space left on device");
