@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::builder::{LogConsumer, RawEdit};
 use super::copy::{copy_in, split_target};
 use super::{Container, ContainerBuilder, CopySource};
-use crate::engine::{ContainerDetails, Engine, LogRequest, lower};
+use crate::engine::{ContainerDetails, Engine, EngineKind, LogRequest, lower};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Worker};
@@ -253,6 +253,11 @@ impl Plan {
         let span = tracing::debug_span!("start", container = guard.id());
         let worker = Worker::start()?;
         let busy = worker.is_busy(self.engine.endpoint());
+        if self.has_fixed_port() && self.engine.kind() == EngineKind::Podman {
+            // Podman does not refuse a port that a container on its way out still has, and takes
+            // both containers' rules for it away with that one.
+            worker.settled(self.engine.endpoint()).await;
+        }
         let outcome = timed(span, self.engine.start_container(guard.id())).await;
         let outcome = match outcome {
             Err(error)
@@ -266,6 +271,10 @@ impl Plan {
             outcome => outcome,
         };
         outcome.map_err(|error| error.at("start"))
+    }
+
+    fn has_fixed_port(&self) -> bool {
+        self.spec.ports.values().any(|binding| binding.port.is_some())
     }
 
     /// One inspect; more only while the engine runs the container and doesn't show its ports.

@@ -19,14 +19,13 @@ use futures_util::StreamExt;
 use super::failure::{convert, lift};
 use super::reach::Reach;
 use super::{ApiVersion, ContainerDetails, Engine};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{
     Attachment, ContainerSpec, HealthTest, Healthcheck, HostBinding, Mount, MountKind,
     RestartPolicy,
 };
 
-/// Pauses between looks at a container of Podman's that has ended and is not cleaned up yet: its
-/// state is then `stopped`, a word that the API doesn't have and bollard doesn't read.
+/// Pauses between looks at a container of Podman's that is about to end: see [`may_be_ending`].
 const STOPPED_PAUSES: [u64; 10] = [5, 10, 20, 50, 100, 200, 400, 800, 1_600, 3_200];
 
 /// The body of the engine's create call, bollard's type: what
@@ -242,6 +241,17 @@ fn seconds32(duration: Duration) -> i32 {
     i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
 }
 
+/// Podman looks at the process of a container that it takes for running, and fails when that ends
+/// meanwhile. Until it has cleaned up, the state is then `stopped`, a word that the API doesn't
+/// have and bollard doesn't read.
+fn may_be_ending(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Protocol => true,
+        ErrorKind::NotFound => false,
+        _ => error.status() == Some(500),
+    }
+}
+
 impl Engine {
     /// Creates a container and returns its id. Never pulls.
     pub(crate) async fn create_container(&self, creation: &Creation) -> Result<String> {
@@ -269,7 +279,7 @@ impl Engine {
                 Err(error) => error,
             };
             match pauses.next() {
-                Some(pause) if self.is_podman() && error.kind() == ErrorKind::Protocol => {
+                Some(pause) if self.is_podman() && may_be_ending(&error) => {
                     tokio::time::sleep(Duration::from_millis(*pause)).await;
                 }
                 _ => return Err(error),

@@ -16,7 +16,7 @@ const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long the engine may take to say that a container has ended after it refused a call for
 /// that reason.
-const ENDED_LIMIT: Duration = Duration::from_secs(1);
+const ENDED_LIMIT: Duration = Duration::from_secs(5);
 const TAIL_LINES: u64 = 20;
 const TAIL_WIDTH: usize = 500;
 

@@ -70,12 +70,6 @@ pub(crate) fn internal_networks_work_beside_docker(engine: &Engine) -> bool {
     !is_podman(engine)
 }
 
-/// Podman 4.3 has no firewall between its networks: a container in two of them answers on both
-/// of its addresses to either.
-pub(crate) fn routes_between_networks(engine: &Engine) -> bool {
-    is_podman(engine)
-}
-
 /// Podman's Docker API makes a bind source that is missing, as Docker does for `-v` alone.
 pub(crate) fn makes_missing_bind_sources(engine: &Engine) -> bool {
     is_podman(engine)

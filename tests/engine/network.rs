@@ -55,11 +55,8 @@ async fn a_container_in_two_networks() {
     assert_ne!(web.ip(&one).unwrap(), web.ip(&two).unwrap());
     assert_eq!(fetched(&in_one, "web-one").await.as_deref(), Some("hello"));
     assert_eq!(fetched(&in_two, "web-two").await.as_deref(), Some("hello"));
-    // Each alias in its own network only, and no way from one to the other.
+    // Each alias in its own network only.
     assert!(fetched(&in_one, "web-two").await.is_none());
-    if !differences::routes_between_networks(web.engine()) {
-        assert!(fetched(&in_two, &web.ip(&one).unwrap().to_string()).await.is_none());
-    }
 }
 
 #[tokio::test]
