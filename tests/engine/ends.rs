@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -54,17 +54,27 @@ async fn hold(label: &str) -> ((Vec<Container>, Network, Volume), Container) {
     ((containers, net, volume), kept)
 }
 
+/// A child that does not outlive its test, whatever becomes of that.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts the child, and comes back when it holds everything, with the name of what it kept.
-fn child(how: &str, label: &str) -> (Child, BufReader<std::process::ChildStdout>, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+fn child(how: &str, label: &str) -> (Running, BufReader<ChildStdout>, String) {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "ends::child_process_entry", "--ignored", "--nocapture"])
         .env(HOW, how)
         .env(LABEL, label)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+        .spawn();
+    let mut child = Running(child.unwrap());
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     loop {
         line.clear();
@@ -86,9 +96,9 @@ fn ended(how: &str, signal: Option<Signal>) -> ExitStatus {
     if let Some(signal) = signal {
         let held = format!("test.end={label}");
         assert_eq!(raw.count(&held), CONTAINERS + 2, "the child holds it all");
-        kill_process(Pid::from_child(&child), signal).unwrap();
+        kill_process(Pid::from_child(&child.0), signal).unwrap();
     }
-    let status = child.wait().unwrap();
+    let status = child.0.wait().unwrap();
     let began = Instant::now();
     // The guardian lives on, and must not hold what the child was given: a test runner that
     // waits for the end of the output would hang.
