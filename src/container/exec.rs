@@ -160,7 +160,7 @@ impl ExecStream {
     /// The exit code. Reads what is left of the output first.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] when the engine doesn't know the code of a command that ended.
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) when the engine doesn't know the code of a command that ended.
     ///
     /// # Cancel safety
     /// When the future is dropped, output may have been skipped.

@@ -32,27 +32,19 @@ impl ContainerBuilder {
     pub async fn run(mut self) -> Result<ExecOutput> {
         self.waits = None;
         let container = self.start().await?;
-        let engine = container.engine().clone();
-        let mut output = ExecOutput::default();
+        let (engine, id) = (container.engine().clone(), container.id());
         let told = |error: Error| container.told(error.at("run"));
-        // Podman ends a followed log when the container ends, whether all was read or not.
-        let (request, ended) = if engine.is_podman() {
-            (LogRequest::all(), Some(engine.wait_container(container.id()).await))
-        } else {
-            (LogRequest::follow(), None)
+        // The log is whole once the container counts as ended.
+        let code = match engine.wait_container(id).await {
+            Ok(code) => code,
+            Err(error) => return Err(diagnose(&engine, id, told(error)).await),
         };
-        let mut frames = engine.container_logs(container.id(), &request);
+        let mut output = ExecOutput::default();
+        let mut frames = engine.container_logs(id, &LogRequest::all());
         while let Some(frame) = frames.next().await {
             output.push(&frame.map_err(told)?);
         }
-        let ended = match ended {
-            Some(ended) => ended,
-            None => engine.wait_container(container.id()).await,
-        };
-        output.code = match ended {
-            Ok(code) => code,
-            Err(error) => return Err(diagnose(&engine, container.id(), told(error)).await),
-        };
+        output.code = code;
         Ok(output)
     }
 }

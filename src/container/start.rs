@@ -17,7 +17,9 @@ use crate::timed::timed;
 use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
 
 /// How long an engine may take to show the ports of a container that runs.
-const BINDINGS_LIMIT: Duration = Duration::from_secs(10);
+///
+/// An internal network never has any on Docker, so this is not for long.
+const BINDINGS_LIMIT: Duration = Duration::from_secs(3);
 
 impl ContainerBuilder {
     /// Creates and starts the container, and waits until it is ready.
@@ -167,10 +169,12 @@ impl Plan {
     pub(super) async fn create(&self, limit: Duration) -> Result<(Arc<Guard>, Vec<Attachment>)> {
         let told = |error: Error| error.at("create").with_image(&self.names.asked);
         let platform = self.spec.platform.as_ref().map(ToString::to_string);
-        let pull = || image::pull(&self.engine, &self.names, platform.as_deref());
+        let platform = platform.as_deref();
+        let pull = |seen| image::pull_after(&self.engine, &self.names, platform, seen);
         if self.pull == PullPolicy::Always {
-            pull().await.map_err(told)?;
+            pull(0).await.map_err(told)?;
         }
+        let seen = image::pulled(&self.engine, &self.names, platform);
         let create = || within(limit, "create", self.create_once());
         // Asked beforehand: what is in the way may be gone by the time the engine has refused.
         let busy = Worker::start()?.is_busy(self.engine.endpoint());
@@ -183,7 +187,7 @@ impl Plan {
                 let refused = image::not_there(&self.names, "the pull policy is `Never`");
                 return Err(told(refused.with_source(error)));
             }
-            pull().await.map_err(told)?;
+            pull(seen).await.map_err(told)?;
             create().await
         } else if error.kind() == ErrorKind::Conflict
             && (busy || Worker::start()?.is_busy(self.engine.endpoint()))

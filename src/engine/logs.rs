@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error as BollardError;
@@ -9,9 +10,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Engine;
 use super::dialer::Chunks;
 use super::failure::{convert, lift};
+use super::{ApiVersion, Engine, EngineKind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where output came from.
@@ -48,6 +49,9 @@ impl LogFrame {
 pub(crate) fn test_frame(stream: LogStream, bytes: &[u8]) -> LogFrame {
     LogFrame { stream, bytes: Bytes::copy_from_slice(bytes) }
 }
+
+/// How long a container may take to count as ended when its log has.
+const ENDED_LIMIT: Duration = Duration::from_secs(2);
 
 /// A stream of frames that ends with the output.
 pub(crate) type FrameStream = Pin<Box<dyn Stream<Item = Result<LogFrame, Error>> + Send>>;
@@ -102,7 +106,28 @@ impl LogRequest {
 }
 
 impl Engine {
+    /// What is asked for of a container's log. A followed one ends with the container, and is
+    /// whole then.
     pub(crate) fn container_logs(&self, id: &str, request: &LogRequest) -> FrameStream {
+        let log = self.log_as_it_is(id, request);
+        // What `tail` leaves out is not the same once there is more.
+        if !request.follow || request.tail.is_some() || !self.cuts_logs() {
+            return log;
+        }
+        let (engine, id) = (self.clone(), id.to_owned());
+        let again = LogRequest { follow: false, ..request.clone() };
+        Box::pin(stream::unfold(Stage::Following(log, 0), move |stage| {
+            stage.next(engine.clone(), id.clone(), again.clone())
+        }))
+    }
+
+    /// Docker before 23 may end a followed log before its end when the container ends, as its
+    /// own reader of the file is told of that too early. So may Podman.
+    fn cuts_logs(&self) -> bool {
+        self.kind() == EngineKind::Podman || self.api_version() < ApiVersion::new(1, 42)
+    }
+
+    fn log_as_it_is(&self, id: &str, request: &LogRequest) -> FrameStream {
         let (dialer, path) = (self.dialer().clone(), request.path(id));
         let opened = async move {
             let (status, mut chunks) = dialer.stream(&path).await.map_err(lift("read the log"))?;
@@ -116,6 +141,43 @@ impl Engine {
             Err(refusal(status.as_u16(), &text))
         };
         Box::pin(stream::once(opened).try_flatten())
+    }
+}
+
+/// How far a log has come that is followed, and then read again behind what was seen.
+enum Stage {
+    Following(FrameStream, usize),
+    Rest(FrameStream),
+    Ended,
+}
+
+impl Stage {
+    async fn next(
+        mut self,
+        engine: Engine,
+        id: String,
+        again: LogRequest,
+    ) -> Option<(Result<LogFrame>, Stage)> {
+        loop {
+            self = match self {
+                Stage::Following(mut log, seen) => match log.next().await {
+                    Some(Ok(frame)) => return Some((Ok(frame), Stage::Following(log, seen + 1))),
+                    Some(Err(error)) => return Some((Err(error), Stage::Ended)),
+                    None => {
+                        // Its log is whole when it counts as ended.
+                        let ended = engine.wait_container(&id);
+                        let _ = tokio::time::timeout(ENDED_LIMIT, ended).await;
+                        Stage::Rest(Box::pin(engine.log_as_it_is(&id, &again).skip(seen)))
+                    }
+                },
+                // It may have been removed by now, which ends it as well.
+                Stage::Rest(mut log) => {
+                    let frame = log.next().await?.ok()?;
+                    return Some((Ok(frame), Stage::Rest(log)));
+                }
+                Stage::Ended => return None,
+            }
+        }
     }
 }
 

@@ -13,4 +13,4 @@ pub use owned::Image;
 pub use pull::PullProgress;
 
 pub(crate) use names::{Names, resolve};
-pub(crate) use pull::{is_missing, not_there, pull};
+pub(crate) use pull::{is_missing, not_there, pull_after, pulled};

@@ -40,18 +40,62 @@ struct Failure {
     cause: Option<String>,
 }
 
-static UNDER_WAY: Mutex<Option<HashMap<Key, Shared>>> = Mutex::new(None);
+/// The pulls of this process.
+#[derive(Default)]
+struct Pulls {
+    under_way: HashMap<Key, Shared>,
+    /// How many have succeeded.
+    done: HashMap<Key, u64>,
+}
 
-fn under_way() -> MutexGuard<'static, Option<HashMap<Key, Shared>>> {
-    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+static PULLS: Mutex<Option<Pulls>> = Mutex::new(None);
+
+fn pulls() -> MutexGuard<'static, Option<Pulls>> {
+    PULLS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Key {
+    (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned))
+}
+
+/// How many pulls of an image have succeeded so far; for [`pull_after`].
+pub(crate) fn pulled(engine: &Engine, names: &Names, platform: Option<&str>) -> u64 {
+    let key = key(engine, &names.used, platform);
+    pulls().get_or_insert_default().done.get(&key).copied().unwrap_or_default()
+}
+
+/// Pulls an image, unless more than `seen` pulls of it have succeeded: whoever found it missing
+/// before that is late, and it is there.
+pub(crate) async fn pull_after(
+    engine: &Engine,
+    names: &Names,
+    platform: Option<&str>,
+    seen: u64,
+) -> Result<()> {
+    let joined = {
+        let mut pulls = pulls();
+        let pulls = pulls.get_or_insert_default();
+        let key = key(engine, &names.used, platform);
+        let late = pulls.done.get(&key).is_some_and(|done| *done > seen);
+        if late { None } else { Some(join(pulls, key, engine, &names.used, platform)?) }
+    };
+    match joined {
+        Some(shared) => wait_for(shared, names).await,
+        None => Ok(()),
+    }
 }
 
 /// Pulls an image, or joins the pull of it that is under way.
 ///
 /// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
+    let key = key(engine, &names.used, platform);
+    let shared = join(pulls().get_or_insert_default(), key, engine, &names.used, platform)?;
+    wait_for(shared, names).await
+}
+
+async fn wait_for(shared: Shared, names: &Names) -> Result<()> {
     let span = tracing::debug_span!("pull", image = %names.used);
-    let shared = join(engine, &names.used, platform)?;
     timed(span, finish(shared.outcome, names)).await
 }
 
@@ -61,7 +105,8 @@ pub(super) fn pull_with_progress(
     names: Names,
     platform: Option<&str>,
 ) -> Result<PullProgress> {
-    let shared = join(engine, &names.used, platform)?;
+    let key = key(engine, &names.used, platform);
+    let shared = join(pulls().get_or_insert_default(), key, engine, &names.used, platform)?;
     let events = shared.events.subscribe();
     let outcome = Box::pin(async move { finish(shared.outcome, &names).await });
     let events = futures_util::stream::unfold(events, |mut events| async move {
@@ -88,11 +133,15 @@ async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<
     }
 }
 
-fn join(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Result<Shared> {
+fn join(
+    table: &mut Pulls,
+    key: Key,
+    engine: &Engine,
+    image: &ImageRef,
+    platform: Option<&str>,
+) -> Result<Shared> {
     let worker = Worker::start()?;
-    let key: Key = (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned));
-    let mut table = under_way();
-    let table = table.get_or_insert_default();
+    let table = &mut table.under_way;
     if let Some(shared) = table.get(&key) {
         return Ok(shared.clone());
     }
@@ -105,7 +154,12 @@ fn join(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Result<Sha
     worker.submit(async move {
         let result = attempts(&engine, &image, platform.as_deref(), &events).await;
         // Out of the table first: whoever asks from now on is told anew.
-        under_way().get_or_insert_default().remove(&key);
+        let mut table = pulls();
+        let table = table.get_or_insert_default();
+        table.under_way.remove(&key);
+        if result.is_ok() {
+            *table.done.entry(key).or_default() += 1;
+        }
         let _ = done.send(Some(result.map_err(Failure::of)));
     });
     Ok(shared)

@@ -9,7 +9,7 @@ pub enum PullPolicy {
     /// When the engine does not have it, the default.
     #[default]
     Missing,
-    /// Every time, so that a moved tag is noticed.
+    /// Once in every process, so that a moved tag is noticed.
     Always,
     /// Never: an image that the engine does not have is an error.
     Never,

@@ -117,7 +117,7 @@ async fn without_ports_running_is_ready() {
 }
 
 #[tokio::test]
-async fn a_run_follows_the_log_and_asks_for_the_code() {
+async fn a_run_waits_for_the_code_and_reads_the_log() {
     let (fake, engine) = setup().await;
     fake.on_start(|container| {
         container.log(crate::fake::Stream::Stdout, "out\n");
@@ -129,7 +129,7 @@ async fn a_run_follows_the_log_and_asks_for_the_code() {
         (output.code, &output.stdout[..], &output.stderr[..]),
         (3, &b"out\n"[..], &b"err\n"[..])
     );
-    assert_eq!(requests(&fake), [CREATE, START, INSPECT, LOGS, WAIT, REMOVE]);
+    assert_eq!(requests(&fake), [CREATE, START, INSPECT, WAIT, LOGS, REMOVE]);
 }
 
 #[tokio::test]
