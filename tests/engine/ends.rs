@@ -66,7 +66,11 @@ impl Drop for Running {
 
 /// Starts the child, and comes back when it holds everything, with the name of what it kept.
 fn child(how: &str, label: &str) -> (Running, BufReader<ChildStdout>, String) {
-    let child = Command::new(std::env::current_exe().unwrap())
+    // A shell that runs the tests in the background lets them ignore SIGINT, and they their
+    // children; `env` makes it count again.
+    let child = Command::new("env")
+        .arg("--default-signal")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "ends::child_process_entry", "--ignored", "--nocapture"])
         .env(HOW, how)
         .env(LABEL, label)
