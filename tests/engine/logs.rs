@@ -1,6 +1,6 @@
 //! What a container wrote.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use castoff::engine::LogStream;
 use castoff::{Container, WaitFor};
@@ -91,8 +91,7 @@ async fn timestamps_begin_each_line() {
 async fn since_leaves_out_what_is_older() {
     let lines = "echo old; while ! test -f /tmp/go; do sleep 0.02; done; echo new; exec sleep 3600";
     let container = script(lines).with_wait(WaitFor::log("old")).start().await.unwrap();
-    // A moment that lies between the two lines, within the second.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The first line has been seen and the second waits: within one second, often.
     let between = SystemTime::now();
     container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
     eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
