@@ -1,6 +1,7 @@
 //! Finding an engine, or setting one up.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,12 @@ use crate::step::step;
 use crate::{Outcome, apt, podman};
 
 const DOCKERD: Daemon = Daemon { name: "engine", own_pid_file: Some("/var/run/docker.pid") };
+
+/// Where daemons note their pids, and what a process of theirs is called.
+const PID_FILES: [(&str, &str); 2] = [
+    ("/var/run/docker.pid", "dockerd"),
+    ("/var/run/docker/containerd/containerd.pid", "containerd"),
+];
 
 const HELP: &str = "\
 no container engine answers, and none can be set up without help. Either
@@ -159,5 +166,19 @@ fn start(docker: &Endpoint) -> Outcome {
         group.arg("-g");
         dockerd.args(["--group", output(group)?.trim()]);
     }
+    PID_FILES.into_iter().try_for_each(|(file, name)| forget(file, name))?;
     DOCKERD.start(&dockerd, docker)
+}
+
+/// Removes the pid file of a daemon that was killed. By now its pid may be another process's,
+/// which dockerd takes for itself, or for its containerd.
+fn forget(file: &str, name: &str) -> Outcome {
+    let Ok(pid) = fs::read_to_string(file) else { return Ok(()) };
+    let process = fs::read_to_string(format!("/proc/{}/comm", pid.trim()));
+    if process.is_ok_and(|process| process.trim() == name) {
+        return Ok(());
+    }
+    let mut remove = as_root("rm");
+    remove.args(["-f", file]);
+    output(remove).map(drop)
 }
