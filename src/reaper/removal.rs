@@ -35,15 +35,22 @@ pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Resu
     match target {
         Target::Known(id) => remove_known(engine, kind, id).await,
         Target::Unknown(resource) => {
+            let mut outcome = Ok(());
             for pause in LOOKS {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
-                for id in find(engine, kind, resource).await? {
-                    remove_known(engine, kind, &id).await?;
-                }
+                // What lost the answer may be down yet: only the last look's failure counts.
+                outcome = remove_found(engine, kind, resource).await;
             }
-            Ok(())
+            outcome
         }
     }
+}
+
+async fn remove_found(engine: &Engine, kind: Kind, resource: &str) -> Result<()> {
+    for id in find(engine, kind, resource).await? {
+        remove_known(engine, kind, &id).await?;
+    }
+    Ok(())
 }
 
 async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {

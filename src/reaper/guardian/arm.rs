@@ -143,6 +143,24 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_was_told_that_nothing_is_owned_asks_nothing() {
+        use rustix::event::{PollFd, PollFlags};
+        let socket = std::env::temp_dir().join(format!("castoff-idle-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let guardian = Guardian::arm(&socket, "a=b").unwrap();
+        guardian.idle(true).unwrap();
+        // The end of this process, as the child sees it; the other direction tells of its own.
+        rustix::net::shutdown(&guardian.stream, rustix::net::Shutdown::Write).unwrap();
+        let mut fds = [PollFd::new(&guardian.stream, PollFlags::IN)];
+        let ended = rustix::event::poll(&mut fds, Some(&child::timespec(10_000))).unwrap();
+        assert_eq!(ended, 1, "it has ended");
+        let asked = listener.accept().unwrap_err();
+        assert_eq!(asked.kind(), ErrorKind::WouldBlock, "and nobody was asked");
+        std::fs::remove_file(socket).unwrap();
+    }
+
+    #[test]
     fn letting_go_makes_the_child_remove_what_is_not_kept() {
         let socket = std::env::temp_dir().join(format!("castoff-arm-{}", std::process::id()));
         let listener = UnixListener::bind(&socket).unwrap();
