@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
 
 /// Settings from the environment and from `~/.testcontainers.properties`.
 ///
@@ -19,6 +22,12 @@ use std::path::{Path, PathBuf};
 /// | `image_prefix` | `CASTOFF_IMAGE_PREFIX`, `TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX`, property `hub.image.name.prefix` |
 /// | `image_substitutes` | `CASTOFF_IMAGE_SUBSTITUTES`: `from=to` pairs with commas between |
 /// | `reaper` | `CASTOFF_REAPER=off`, `TESTCONTAINERS_RYUK_DISABLED=true`, property `ryuk.disabled` |
+/// | `keep` | `CASTOFF_KEEP`: `never`, `on-failure` or `always` |
+/// | `linger` | `CASTOFF_LINGER`: `5s`, `500ms`, `2m`; a bare number is seconds |
+/// | `session` | `CASTOFF_SESSION` |
+/// | `state_dir` | `XDG_STATE_HOME` |
+///
+/// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -40,15 +49,63 @@ pub struct Config {
     pub image_substitutes: BTreeMap<String, String>,
     /// Whether leftovers are removed when the process is gone; on by default.
     pub reaper: bool,
+    /// What is left for a look instead of being removed. Default: nothing.
+    pub keep: Keep,
+    /// How long what is shared stays when nobody uses it any more. Default: 5 s.
+    pub linger: Option<Duration>,
+    /// The name of a session that several processes form, such as a CI job's: it is in the names
+    /// and labels of what they create, and they share with each other only. Default: each process
+    /// has one of its own, and shares with every other of the user's that has no name.
+    pub session: Option<String>,
+    /// Where the user's programs keep their state. castoff's locks lie there, in `castoff`; else
+    /// in `/var/tmp/castoff-UID`.
+    pub state_dir: Option<PathBuf>,
     /// The user's home directory.
     pub home: Option<PathBuf>,
     /// The user's runtime directory, `XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<PathBuf>,
     /// Whether docker's TLS settings are on (`DOCKER_TLS_VERIFY` set and not `0`).
     pub docker_tls: bool,
+    /// What is wrong with a variable.
+    pub(crate) problem: Option<(&'static str, String)>,
+}
+
+/// What is left for a look instead of being removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Keep {
+    /// Nothing.
+    #[default]
+    Never,
+    /// What is dropped by a panic, what is held when the process has had a panic, and what it
+    /// holds when it ends in another way than with success.
+    OnFailure,
+    /// Everything.
+    Always,
 }
 
 impl Config {
+    /// How long what is shared stays when nobody uses it any more.
+    pub(crate) fn linger(&self) -> Duration {
+        self.linger.unwrap_or(Duration::from_secs(5))
+    }
+
+    /// That every variable could be read, and the session has a name that labels and names take.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some((variable, problem)) = &self.problem {
+            return Err(Error::invalid(*variable, problem.clone()));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        match &self.session {
+            Some(name) if name.is_empty() || name.len() > 40 || !name.chars().all(plain) => {
+                let problem =
+                    format!("`{name}`: 1 to 40 letters, digits and any of `_.-` make a name");
+                Err(Error::invalid("CASTOFF_SESSION", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the process's environment and the user's properties file.
     ///
     /// A properties file that can't be read counts as absent.
@@ -71,6 +128,19 @@ impl Config {
         let truthy = |value: Option<String>| {
             value.is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes"))
         };
+        let mut problem = None;
+        let mut read = |name: &'static str, outcome: std::result::Result<(), String>| {
+            if let Err(error) = outcome {
+                problem.get_or_insert((name, error));
+            }
+        };
+        let (mut keep, mut linger) = (Keep::Never, None);
+        if let Some(text) = var("CASTOFF_KEEP") {
+            read("CASTOFF_KEEP", parse_keep(&text).map(|value| keep = value));
+        }
+        if let Some(text) = var("CASTOFF_LINGER") {
+            read("CASTOFF_LINGER", parse_duration(&text).map(|value| linger = Some(value)));
+        }
         Config {
             engine: var("CASTOFF_ENGINE"),
             docker_host: var("DOCKER_HOST")
@@ -91,11 +161,42 @@ impl Config {
             reaper: !(var("CASTOFF_REAPER").is_some_and(|v| v.eq_ignore_ascii_case("off"))
                 || truthy(var("TESTCONTAINERS_RYUK_DISABLED"))
                 || truthy(property("ryuk.disabled"))),
+            keep,
+            linger,
+            session: var("CASTOFF_SESSION"),
+            state_dir: var("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()),
+            problem,
             home,
             runtime_dir: var("XDG_RUNTIME_DIR").map(PathBuf::from),
             docker_tls: var("DOCKER_TLS_VERIFY").is_some_and(|v| v != "0"),
         }
     }
+}
+
+fn parse_keep(text: &str) -> std::result::Result<Keep, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" => Ok(Keep::Never),
+        "on-failure" => Ok(Keep::OnFailure),
+        "always" => Ok(Keep::Always),
+        _ => Err(format!("`{text}` is none of `never`, `on-failure`, `always`")),
+    }
+}
+
+/// `5s`, `500ms`, `2m`, `5`.
+fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: Option<u64> = number.parse().ok();
+    let duration = match (number, unit.trim()) {
+        (Some(n), "ms") => Some(Duration::from_millis(n)),
+        (Some(n), "" | "s") => Some(Duration::from_secs(n)),
+        (Some(n), "m") => n.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    };
+    // A day is as good as for ever, and milliseconds of it fit anywhere.
+    let duration = duration.filter(|duration| *duration <= Duration::from_secs(86_400));
+    duration
+        .ok_or_else(|| format!("`{text}` is no duration up to a day, as in `500ms`, `5s`, `2m`"))
 }
 
 /// `key=value` lines; `#` and `!` begin comments (the subset of Java's format that is in use).
@@ -149,6 +250,32 @@ mod tests {
         assert_eq!(config.docker_config, Some(PathBuf::from("/home/u/.docker")));
         assert_eq!(config.image_substitutes["postgres:17"], "my/pg");
         assert!(!config.docker_tls);
+    }
+
+    #[test]
+    fn what_is_kept_and_for_how_long() {
+        let read = |name: &str, value: &str| read(&[(name, value)], "");
+        assert_eq!(read("CASTOFF_KEEP", "On-Failure").keep, Keep::OnFailure);
+        assert_eq!(read("CASTOFF_KEEP", "always").keep, Keep::Always);
+        for (text, millis) in [("5s", 5_000), ("500ms", 500), ("2m", 120_000), ("0", 0)] {
+            let config = read("CASTOFF_LINGER", text);
+            assert_eq!(config.linger(), Duration::from_millis(millis));
+            config.check().unwrap();
+        }
+        assert_eq!(Config::default().linger(), Duration::from_secs(5));
+        for (name, value) in [
+            ("CASTOFF_KEEP", "yes"),
+            ("CASTOFF_LINGER", "5h"),
+            ("CASTOFF_LINGER", "-1"),
+            ("CASTOFF_LINGER", "2000m"),
+            ("CASTOFF_LINGER", "99999999999999999999"),
+            ("CASTOFF_SESSION", "a b"),
+            ("CASTOFF_SESSION", &"x".repeat(41)),
+        ] {
+            let error = read(name, value).check().unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+        read("CASTOFF_SESSION", "ci-1.2_3").check().unwrap();
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use image::Image;
 pub use network::{Network, NetworkBuilder};
+pub use reaper::{Reaper, Swept, sweep};
 pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::engine::{ApiVersion, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{Guard, Kind, Worker};
-use crate::spec::{NetworkSpec, Subnet};
+use crate::reaper::{Guard, Kind, Lease, Share, Worker};
+use crate::spec::{NetworkSpec, Subnet, spec_hash};
 
 /// A network, removed when this handle and all containers that joined it are gone.
 ///
@@ -183,10 +183,57 @@ impl NetworkBuilder {
             Some(engine) => engine,
             None => Engine::connect().await?,
         };
-        let create = || create_once(engine.clone(), self.spec.clone());
-        // One of ours may be on its way out, and its name or subnet with it.
-        Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await
+        create(&engine, &self.spec, None).await
     }
+
+    /// Creates the network, or joins the one that was created for exactly the same: see
+    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A container that is shared
+    /// should be in no networks but shared ones: others go with their process.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); [`ErrorKind::Io`] when the state directory can't be used.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the network is removed if it comes to be.
+    pub async fn shared(self) -> Result<Network> {
+        self.shared_as("").await
+    }
+
+    /// As [`shared`](Self::shared), with those only who name the same scope.
+    ///
+    /// # Errors
+    /// As for [`shared`](Self::shared).
+    ///
+    /// # Cancel safety
+    /// As for [`shared`](Self::shared).
+    pub async fn shared_as(self, scope: impl AsRef<str>) -> Result<Network> {
+        self.spec.validate()?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::connect().await?,
+        };
+        let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
+        let key = key.get(..32).unwrap_or(&key).to_owned();
+        loop {
+            match Guard::share(&engine, Kind::Network, key.clone()).await? {
+                Share::Joined(guard, made) if engine.has_network(&made.id).await? => {
+                    return Ok(Network { guard: Arc::new(guard), name: made.name });
+                }
+                Share::Joined(guard, _) => guard.renounce().await?,
+                Share::Vacant(lease) => {
+                    let network = create(&engine, &self.spec, Some(lease)).await?;
+                    network.guard.shared(&network.name, "-")?;
+                    return Ok(network);
+                }
+            }
+        }
+    }
+}
+
+/// One of ours may be on its way out, and its name or subnet with it.
+async fn create(engine: &Engine, spec: &NetworkSpec, lease: Option<Arc<Lease>>) -> Result<Network> {
+    let create = || create_once(engine.clone(), spec.clone(), lease.clone());
+    Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await
 }
 
 /// The engine refused for the sake of a name or a range of addresses that is in use.
@@ -197,8 +244,12 @@ fn is_in_the_way(error: &Error) -> bool {
         || (error.is_engine_answer() && words.iter().any(|words| text.contains(words)))
 }
 
-async fn create_once(engine: Engine, spec: NetworkSpec) -> Result<Network> {
-    let guard = Guard::arm(&engine, Kind::Network)?;
+async fn create_once(
+    engine: Engine,
+    spec: NetworkSpec,
+    lease: Option<Arc<Lease>>,
+) -> Result<Network> {
+    let guard = Guard::arm_for(&engine, Kind::Network, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
     match engine.create_network(&spec, &name, &guard.labels()).await {
         Ok(id) => guard.created(&id),

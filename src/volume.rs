@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{Guard, Kind, Worker};
-use crate::spec::VolumeSpec;
+use crate::reaper::{Guard, Kind, Lease, Share, Worker, set_up_once};
+use crate::spec::{VolumeSpec, spec_hash};
 
 /// A volume, removed when this handle and all containers that mount it are gone.
 ///
@@ -84,6 +84,22 @@ impl Volume {
         self.guard.remove().await
     }
 
+    /// Runs `work` once for this volume and key, however many threads and processes share it; says
+    /// whether it ran here. See [`Container::set_up_once`](crate::Container::set_up_once).
+    ///
+    /// # Errors
+    /// Those of `work`; [`ErrorKind::Io`] when the state directory can't be used.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, `work` counts as not done.
+    pub async fn set_up_once<E: From<Error>>(
+        &self,
+        key: impl AsRef<str>,
+        work: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
+        set_up_once(&self.guard, key.as_ref(), work).await
+    }
+
     pub(crate) fn guard(&self) -> &Arc<Guard> {
         &self.guard
     }
@@ -148,16 +164,67 @@ impl VolumeBuilder {
             Some(engine) => engine,
             None => Engine::connect().await?,
         };
-        let create = || create_once(engine.clone(), self.spec.clone());
-        // One of ours may be on its way out, and its name with it.
-        Worker::start()?
-            .create(engine.endpoint(), create, |error| error.kind() == ErrorKind::Conflict)
-            .await
+        create(&engine, &self.spec, None).await
+    }
+
+    /// Creates the volume, or joins the one that was created for exactly the same: see
+    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A container that is shared
+    /// should mount no volumes but shared ones: others go with their process.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); [`ErrorKind::Io`] when the state directory can't be used.
+    ///
+    /// # Cancel safety
+    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    pub async fn shared(self) -> Result<Volume> {
+        self.shared_as("").await
+    }
+
+    /// As [`shared`](Self::shared), with those only who name the same scope.
+    ///
+    /// # Errors
+    /// As for [`shared`](Self::shared).
+    ///
+    /// # Cancel safety
+    /// As for [`shared`](Self::shared).
+    pub async fn shared_as(self, scope: impl AsRef<str>) -> Result<Volume> {
+        self.spec.validate()?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::connect().await?,
+        };
+        let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
+        let key = key.get(..32).unwrap_or(&key).to_owned();
+        loop {
+            match Guard::share(&engine, Kind::Volume, key.clone()).await? {
+                Share::Joined(guard, made) if engine.has_volume(&made.id).await? => {
+                    return Ok(Volume { guard: Arc::new(guard), name: made.name });
+                }
+                Share::Joined(guard, _) => guard.renounce().await?,
+                Share::Vacant(lease) => {
+                    let volume = create(&engine, &self.spec, Some(lease)).await?;
+                    volume.guard.shared(&volume.name, "-")?;
+                    return Ok(volume);
+                }
+            }
+        }
     }
 }
 
-async fn create_once(engine: Engine, spec: VolumeSpec) -> Result<Volume> {
-    let guard = Guard::arm(&engine, Kind::Volume)?;
+/// One of ours may be on its way out, and its name with it.
+async fn create(engine: &Engine, spec: &VolumeSpec, lease: Option<Arc<Lease>>) -> Result<Volume> {
+    let create = || create_once(engine.clone(), spec.clone(), lease.clone());
+    Worker::start()?
+        .create(engine.endpoint(), create, |error| error.kind() == ErrorKind::Conflict)
+        .await
+}
+
+async fn create_once(
+    engine: Engine,
+    spec: VolumeSpec,
+    lease: Option<Arc<Lease>>,
+) -> Result<Volume> {
+    let guard = Guard::arm_for(&engine, Kind::Volume, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
     match engine.create_volume(&spec, &name, &guard.labels()).await {
         Ok(labels) if guard.owns(&labels) => {

@@ -252,13 +252,14 @@ impl Container {
     }
 
     /// Lets the container live on after this handle and this program, with the networks and
-    /// volumes of castoff's that it uses. Returns its name.
+    /// volumes of castoff's that it uses. Returns its name. [`Engine::prune_kept`] removes it.
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
     }
 
-    /// Kills and removes it now. A drop does the same and reports nothing.
+    /// Kills and removes it now. A drop does the same and reports nothing. A shared one goes if
+    /// nobody else uses it.
     ///
     /// # Errors
     /// When the engine could not remove it, after some attempts.

@@ -14,6 +14,7 @@ mod logs;
 mod options;
 mod pack;
 mod run;
+mod shared;
 mod start;
 mod unpack;
 

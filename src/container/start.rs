@@ -11,7 +11,7 @@ use super::{Container, ContainerBuilder, CopySource};
 use crate::engine::{ContainerDetails, Engine, EngineKind, LogRequest, lower};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
-use crate::reaper::{Guard, Kind, Worker};
+use crate::reaper::{Guard, Kind, Lease, Worker};
 use crate::spec::{Attachment, ContainerSpec, PullPolicy};
 use crate::timed::timed;
 use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
@@ -43,6 +43,11 @@ impl ContainerBuilder {
 
     async fn start_attempts(mut self) -> Result<Container> {
         let plan = self.plan().await?;
+        self.attempts_of(&plan).await
+    }
+
+    /// Tries as often as was asked for.
+    pub(super) async fn attempts_of(&mut self, plan: &Plan) -> Result<Container> {
         let limit = self.startup_timeout;
         let mut left = self.attempts.max(1);
         loop {
@@ -119,6 +124,7 @@ impl ContainerBuilder {
             raw: self.raw.clone(),
             log_consumers: self.log_consumers.clone(),
             uses: self.uses.clone(),
+            lease: None,
         })
     }
 }
@@ -136,7 +142,9 @@ pub(super) struct Plan {
     waits: Option<Vec<WaitFor>>,
     raw: Vec<RawEdit>,
     log_consumers: Vec<LogConsumer>,
-    uses: Vec<Arc<Guard>>,
+    pub(super) uses: Vec<Arc<Guard>>,
+    /// Under which it is to be shared.
+    pub(super) lease: Option<Arc<Lease>>,
 }
 
 impl Plan {
@@ -208,9 +216,10 @@ impl Plan {
     async fn create_once(&self) -> Result<(Arc<Guard>, Vec<Attachment>)> {
         let engine = self.engine.clone();
         let (spec, raw, uses) = (self.spec.clone(), self.raw.clone(), self.uses.clone());
+        let lease = self.lease.clone();
         let image = self.names.used.familiar();
         let creating = async move {
-            let guard = Guard::arm(&engine, Kind::Container)?;
+            let guard = Guard::arm_for(&engine, Kind::Container, lease.as_ref()).await?;
             for other in &uses {
                 guard.uses(other);
             }
@@ -288,11 +297,37 @@ impl Plan {
 
     fn handle(&self, guard: Arc<Guard>, details: ContainerDetails, limit: Duration) -> Container {
         let name = self.spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
+        self.joined(guard, name, details, limit)
+    }
+
+    pub(super) fn joined(
+        &self,
+        guard: Arc<Guard>,
+        name: String,
+        details: ContainerDetails,
+        limit: Duration,
+    ) -> Container {
         Container::new(guard, name, self.spec.clone(), details, self.waits.clone(), limit)
     }
 
+    pub(super) fn spec(&self) -> &ContainerSpec {
+        &self.spec
+    }
+
+    pub(super) fn image_used(&self) -> String {
+        self.names.used.familiar()
+    }
+
+    pub(super) fn edits(&self) -> &[RawEdit] {
+        &self.raw
+    }
+
+    pub(super) fn waits(&self) -> &Option<Vec<WaitFor>> {
+        &self.waits
+    }
+
     /// Attached right after the start and read from the log's beginning: nothing is lost.
-    fn feed_consumers(&self, id: &str) {
+    pub(super) fn feed_consumers(&self, id: &str) {
         if self.log_consumers.is_empty() {
             return;
         }

@@ -20,6 +20,7 @@ struct Candidate {
 }
 
 pub(super) async fn discover(config: Config) -> Result<Engine> {
+    config.check()?;
     if let Some(named) = named(&config).await? {
         let outcome = Engine::open(named.endpoint.clone(), NAMED_LIMIT, config).await;
         return outcome.map_err(|error| nobody_answered(vec![(named, error)]));

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use super::Engine;
 use super::auth::Login;
 use super::failure::{convert, lift};
+use super::list::Labelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
@@ -63,12 +64,12 @@ impl Engine {
         }
     }
 
-    /// Ids of the images with this label, as `key=value`.
-    pub(crate) async fn images_labelled(&self, label: &str) -> Result<Vec<String>> {
+    /// The images with this label, as `key` or `key=value`.
+    pub(crate) async fn images_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = self.docker().list_images(Some(options)).await.map_err(lift("list images"))?;
-        Ok(listed.into_iter().map(|image| image.id).collect())
+        Ok(listed.into_iter().map(|image| Labelled::new(image.id, image.labels)).collect())
     }
 
     /// Removes an image by id or name.

@@ -35,7 +35,26 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A resource of any kind as a list shows it: what it is removed by, and its labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labelled {
+    pub(crate) id: String,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl Labelled {
+    pub(super) fn new(id: String, labels: impl IntoIterator<Item = (String, String)>) -> Self {
+        Labelled { id, labels: labels.into_iter().collect() }
+    }
+}
+
 impl Engine {
+    /// Containers with this label, given as `key` or `key=value`, running or not.
+    pub(crate) async fn containers_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
+        let listed = self.containers().all().with_label(label).list().await?;
+        Ok(listed.into_iter().map(|found| Labelled::new(found.id, found.labels)).collect())
+    }
+
     /// The engine's containers, castoff's own and all others.
     pub fn containers(&self) -> Containers {
         Containers { engine: self.clone(), all: false, labels: Vec::new() }

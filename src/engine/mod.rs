@@ -30,6 +30,7 @@ pub use endpoint::Endpoint;
 pub use exec::ExecOutput;
 pub use handle::{ApiVersion, Engine, EngineKind};
 pub use image::PullEvent;
+pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
 

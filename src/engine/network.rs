@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+    Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest,
 };
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::Engine;
 use super::container::{endpoint_settings, some_list, some_map};
-use super::failure::lift;
+use super::failure::{convert, lift};
+use super::list::Labelled;
 use crate::error::Result;
 use crate::spec::{Attachment, NetworkSpec};
 
@@ -77,21 +79,32 @@ impl Engine {
 
     /// Ids of the networks of exactly this name; engines before API 1.44 allow several.
     pub(crate) async fn networks_named(&self, name: &str) -> Result<Vec<String>> {
-        let listed = self.networks_by("name", name).await?;
-        Ok(listed.into_iter().filter(|(_, found)| found == name).map(|(id, _)| id).collect())
+        let listed = self.networks_by("name", name).await?.into_iter();
+        let same = listed.filter(|network| network.name.as_deref() == Some(name));
+        Ok(same.filter_map(|network| network.id).collect())
     }
 
-    /// Ids of the networks with this label, as `key=value`.
-    pub(crate) async fn networks_labelled(&self, label: &str) -> Result<Vec<String>> {
-        let listed = self.networks_by("label", label).await?;
-        Ok(listed.into_iter().map(|(id, _)| id).collect())
+    /// The networks with this label, as `key` or `key=value`.
+    pub(crate) async fn networks_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
+        let read =
+            |network: Network| Some(Labelled::new(network.id?, network.labels.unwrap_or_default()));
+        Ok(self.networks_by("label", label).await?.into_iter().filter_map(read).collect())
     }
 
-    async fn networks_by(&self, filter: &str, value: &str) -> Result<Vec<(String, String)>> {
+    async fn networks_by(&self, filter: &str, value: &str) -> Result<Vec<Network>> {
         let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
-        let listed =
-            self.docker().list_networks(Some(options)).await.map_err(lift("list networks"))?;
-        Ok(listed.into_iter().filter_map(|network| Some((network.id?, network.name?))).collect())
+        self.docker().list_networks(Some(options)).await.map_err(lift("list networks"))
+    }
+
+    /// Whether the network is there.
+    pub(crate) async fn has_network(&self, id: &str) -> Result<bool> {
+        match self.docker().inspect_network(id, None).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let error = convert("look for the network", error);
+                if error.status() == Some(404) { Ok(false) } else { Err(error) }
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBu
 
 use super::Engine;
 use super::container::some_map;
-use super::failure::lift;
+use super::failure::{convert, lift};
+use super::list::Labelled;
 use crate::error::Result;
 use crate::spec::VolumeSpec;
 
@@ -37,12 +38,24 @@ impl Engine {
         self.docker().remove_volume(name, Some(options)).await.map_err(lift("remove the volume"))
     }
 
-    /// Names of the volumes with this label, as `key=value`.
-    pub(crate) async fn volumes_labelled(&self, label: &str) -> Result<Vec<String>> {
+    /// The volumes with this label, as `key` or `key=value`.
+    pub(crate) async fn volumes_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
         let listed =
             self.docker().list_volumes(Some(options)).await.map_err(lift("list volumes"))?;
-        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+        let volumes = listed.volumes.unwrap_or_default().into_iter();
+        Ok(volumes.map(|volume| Labelled::new(volume.name, volume.labels)).collect())
+    }
+
+    /// Whether the volume is there.
+    pub(crate) async fn has_volume(&self, id: &str) -> Result<bool> {
+        match self.docker().inspect_volume(id).await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let error = convert("look for the volume", error);
+                if error.status() == Some(404) { Ok(false) } else { Err(error) }
+            }
+        }
     }
 }

@@ -10,8 +10,7 @@ use crate::spec::ImageRef;
 
 /// An image that castoff made, removed when this handle is dropped.
 ///
-/// Give it to a builder by name: `Container::builder(&image)`. No guardian stands behind images
-/// yet, so a drop waits for the removal, at most 10 s.
+/// Give it to a builder by name: `Container::builder(&image)`.
 #[must_use = "the image is removed when its handle is dropped"]
 pub struct Image {
     guard: Arc<Guard>,
@@ -28,7 +27,7 @@ impl Image {
         }
         let (engine, container) = (engine.clone(), container.to_owned());
         let making = async move {
-            let guard = Guard::arm(&engine, Kind::Image)?;
+            let guard = Guard::arm(&engine, Kind::Image).await?;
             let familiar = name.familiar();
             let (repository, tag) = familiar.rsplit_once(':').unwrap_or((&familiar, "latest"));
             match engine.commit_container(&container, repository, tag, &guard.labels()).await {

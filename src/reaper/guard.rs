@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::lease::{Lease, Made, Seat};
 use super::removal::{self, Kind, Target};
 use super::session::Session;
-use super::watch_over;
 use super::worker::Worker;
+use super::{keeping, watch_over};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::label;
@@ -18,7 +19,7 @@ use crate::timed::timed;
 /// How long a drop waits for its removal where no guardian stands behind it.
 const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
 
-/// Owns one resource: armed before the create call, it removes when dropped.
+/// Owns one resource, or a share in it: armed before the create call, it removes when dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
     engine: Engine,
@@ -30,26 +31,99 @@ pub(crate) struct Guard {
     armed: AtomicBool,
     /// Whether a guardian would remove it if this process died.
     guarded: bool,
+    /// For what is shared.
+    lease: Option<Arc<Lease>>,
     /// What this one needs, and what therefore goes after it.
     uses: Mutex<Vec<Arc<Guard>>>,
 }
 
+/// What [`Guard::share`] comes back with.
+pub(crate) enum Share {
+    /// It is there and ready.
+    Joined(Guard, Made),
+    /// It is to be made under this lease.
+    Vacant(Arc<Lease>),
+}
+
 impl Guard {
     /// Arms a guard for something that is about to be created, and everything behind it: the
-    /// teardown thread and the guardian.
-    pub(crate) fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
+    /// teardown thread, the session's lock and the guardian.
+    pub(crate) async fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
         Worker::start()?;
-        // The guardian does not remove images.
-        let guarded = kind != Kind::Image && watch_over::arm(engine);
-        Ok(Guard {
+        let guarded = watch_over::arm(engine).await;
+        let resource = Session::current().next_name(engine.config());
+        Ok(Guard::new(engine, kind, resource, guarded, None))
+    }
+
+    /// As [`arm`](Self::arm), for something that is created to be shared under a lease.
+    pub(crate) async fn arm_for(
+        engine: &Engine,
+        kind: Kind,
+        lease: Option<&Arc<Lease>>,
+    ) -> Result<Guard> {
+        let Some(lease) = lease else { return Guard::arm(engine, kind).await };
+        Worker::start()?;
+        let guarded = watch_over::stand(engine).await;
+        let resource = Session::current().next_name(engine.config());
+        lease.creating();
+        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())))
+    }
+
+    /// A share in something, or the lease to make it under. Waits for another one that makes it.
+    ///
+    /// # Cancel safety
+    /// What comes of it is given back.
+    pub(crate) async fn share(engine: &Engine, kind: Kind, key: String) -> Result<Share> {
+        let engine = engine.clone();
+        // On the worker, so that a share can't get lost between the lease and the guard.
+        let sharing = async move {
+            let guarded = watch_over::stand(&engine).await;
+            Ok(match Lease::take(&engine, kind, &key).await? {
+                Seat::Vacant(lease) => Share::Vacant(lease),
+                Seat::Made(lease, made) => {
+                    let name = made.name.clone();
+                    let guard = Guard::new(&engine, kind, name, guarded, Some(lease));
+                    guard.created(&made.id);
+                    Share::Joined(guard, made)
+                }
+            })
+        };
+        Worker::start()?.run(sharing).await?
+    }
+
+    /// What was joined is not there, or of no use: the next one makes it anew.
+    pub(crate) async fn renounce(self) -> Result<()> {
+        self.disarm();
+        match &self.lease {
+            Some(lease) => lease.clone().renounce().await,
+            None => Ok(()),
+        }
+    }
+
+    /// It was made, and is there for everybody who shares it.
+    pub(crate) fn shared(&self, name: &str, waited: &str) -> Result<()> {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let made = Made { id: self.id().into(), name: name.into(), waited: waited.into() };
+        lease.ready(&made)
+    }
+
+    fn new(
+        engine: &Engine,
+        kind: Kind,
+        resource: String,
+        guarded: bool,
+        lease: Option<Arc<Lease>>,
+    ) -> Guard {
+        Guard {
             engine: engine.clone(),
             kind,
-            resource: Session::current().next_name(),
+            resource,
             id: OnceLock::new(),
             armed: AtomicBool::new(true),
             guarded,
+            lease,
             uses: Mutex::default(),
-        })
+        }
     }
 
     /// The unique name that was chosen for it.
@@ -59,7 +133,8 @@ impl Guard {
 
     /// The labels to send in the create call.
     pub(crate) fn labels(&self) -> Vec<(String, String)> {
-        Session::current().labels(&self.resource)
+        let shared = self.lease.as_ref().map(|lease| lease.value());
+        Session::current().labels(&self.engine, self.kind, &self.resource, shared)
     }
 
     /// It exists, under this id.
@@ -88,6 +163,10 @@ impl Guard {
         &self.engine
     }
 
+    pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
+    }
+
     /// Keeps another resource alive as long as this one exists.
     pub(crate) fn uses(&self, other: &Arc<Guard>) {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
@@ -96,8 +175,13 @@ impl Guard {
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
         if self.disarm() {
-            watch_over::keep(&self.engine, self.kind, self.id());
-            self.done();
+            match self.held() {
+                Some(lease) => lease.keep(),
+                None => {
+                    watch_over::keep(&self.engine, self.kind, self.id());
+                    self.done();
+                }
+            }
         }
         // What it uses can't be removed while it lives.
         for other in self.take_uses() {
@@ -105,7 +189,8 @@ impl Guard {
         }
     }
 
-    /// Removes it now and says how that went. The guard stays armed when it failed.
+    /// Removes it now and says how that went. The guard stays armed when it failed. What others
+    /// share with this process stays for them.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -114,11 +199,12 @@ impl Guard {
             return Ok(());
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
-        let outcome = worker.remove(self.engine.endpoint(), self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.removal(Duration::ZERO));
         let result = outcome
             .await
             .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
-        if result.is_err() {
+        // (A share was given back either way.)
+        if result.is_err() && self.held().is_none() {
             self.armed.store(true, Ordering::SeqCst);
         }
         result
@@ -127,7 +213,7 @@ impl Guard {
     /// What the drop does, within the removal of the last one that used it. Says how it went in
     /// the log alone.
     fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let removal = self.disarm().then(|| self.removal());
+        let removal = self.disarm().then(|| self.removal(self.linger()));
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -140,51 +226,92 @@ impl Guard {
         self.armed.swap(false, Ordering::SeqCst)
     }
 
+    /// The lease of something that is there to be shared.
+    fn held(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref().filter(|lease| lease.is_held())
+    }
+
+    /// How long it stays when it is let go of. Without a guardian, the end of this process must
+    /// not come before the removal.
+    fn linger(&self) -> Duration {
+        if self.guarded { self.engine.config().linger() } else { Duration::ZERO }
+    }
+
     /// There is nothing any more for the guardian to remove.
     fn done(&self) {
-        if self.guarded {
-            watch_over::done(&self.engine);
-        }
+        count_off(&self.engine, self.lease.as_ref());
     }
 
     fn take_uses(&self) -> Vec<Arc<Guard>> {
         std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn removal(&self) -> impl Future<Output = Result<()>> + Send + 'static {
-        let (engine, kind, guarded) = (self.engine.clone(), self.kind, self.guarded);
+    fn removal(&self, linger: Duration) -> Removal {
+        let uses = self.take_uses();
+        if let Some(lease) = self.held().cloned() {
+            return Box::pin(async move {
+                let result = lease.leave(linger).await;
+                if let Err(error) = &result {
+                    tracing::warn!(?error, "what was shared could not be removed");
+                }
+                release_all(uses).await;
+                result.map(drop)
+            });
+        }
+        let (engine, kind, lease) = (self.engine.clone(), self.kind, self.lease.clone());
         let target = match self.id.get() {
             Some(id) => Target::Known(id.clone()),
             None => Target::Unknown(self.resource.clone()),
         };
-        let uses = self.take_uses();
-        async move {
+        Box::pin(async move {
             let span = tracing::debug_span!("remove", ?kind, ?target);
             let result = timed(span, removal::remove(&engine, kind, &target)).await;
             // Only now may what it used go, and as part of this: whoever waits until this name,
             // port or subnet is free waits for all of it.
             if result.is_ok() {
-                if guarded {
-                    watch_over::done(&engine);
-                }
-                let released = uses.into_iter().filter_map(Arc::into_inner);
-                futures_util::future::join_all(released.map(Guard::release)).await;
+                count_off(&engine, lease.as_ref());
+                release_all(uses).await;
             }
             if let Err(error) = &result {
                 tracing::warn!(?kind, ?target, ?error, "could not be removed");
             }
             result
-        }
+        })
     }
+
+    /// Leaves it for a look, where that is what was asked for.
+    fn left_for_a_look(&self) -> bool {
+        let applies = self.id.get().is_some() && keeping::applies(&self.engine);
+        if applies {
+            keeping::tell(&self.engine, self.kind, &self.resource, self.id());
+            self.keep();
+        }
+        applies
+    }
+}
+
+type Removal = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// One resource of this process is no more.
+fn count_off(engine: &Engine, lease: Option<&Arc<Lease>>) {
+    match lease {
+        Some(lease) => lease.gone(),
+        None => watch_over::done(engine),
+    }
+}
+
+async fn release_all(uses: Vec<Arc<Guard>>) {
+    let released = uses.into_iter().filter_map(Arc::into_inner);
+    futures_util::future::join_all(released.map(Guard::release)).await;
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.disarm() {
+        if !self.armed.load(Ordering::SeqCst) || self.left_for_a_look() || !self.disarm() {
             return;
         }
         let Some(worker) = Worker::current() else { return };
-        let outcome = worker.remove(self.engine.endpoint(), self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.removal(self.linger()));
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -4,18 +4,32 @@
 //! * [`Guard`]: RAII over one resource, armed before the create call is sent.
 //! * [`Worker`]: the one teardown thread, with a runtime of its own. Creations run there too, so
 //!   that a caller's dropped future can't cut one in half.
-//! * `guardian`: a forked child that survives the process and removes what is left of it.
-//!
-//! The sweep of dead sessions and the leases of shared containers belong on this floor as well.
+//! * `watch_over`: what stands behind this process on each engine. That is `session_lock`, by
+//!   which others know that it lives, and `guardian`, a forked child that survives the process
+//!   and removes what is left of it.
+//! * `sweep`: at a session's start, what others left that were killed together with their guardian.
+//! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it.
+//! * `keeping`: what is left for a look instead.
+//! * `state_dir`: where all these locks lie.
 
 mod guard;
-#[cfg(unix)]
 mod guardian;
+mod keeping;
+mod lease;
+mod once;
 mod removal;
 mod session;
+mod session_lock;
+mod state_dir;
+mod sweep;
 mod watch_over;
 mod worker;
 
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Guard, Share};
+pub(crate) use lease::{Lease, Made};
+pub(crate) use once::set_up_once;
 pub(crate) use removal::Kind;
+use session::Session;
+pub use sweep::{Swept, sweep};
+pub use watch_over::Reaper;
 pub(crate) use worker::Worker;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::Engine;
+use super::session::key_on;
+use crate::engine::{Engine, Labelled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
@@ -13,6 +14,21 @@ pub(crate) enum Kind {
     Network,
     Volume,
     Image,
+}
+
+impl Kind {
+    /// In the order of removal: what uses others goes before them.
+    pub(super) const ALL: [Kind; 4] = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
+
+    /// One word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Kind::Container => "container",
+            Kind::Network => "network",
+            Kind::Volume => "volume",
+            Kind::Image => "image",
+        }
+    }
 }
 
 /// How a resource is found.
@@ -97,16 +113,26 @@ fn may_pass(error: &Error) -> bool {
 }
 
 async fn find(engine: &Engine, kind: Kind, resource: &str) -> Result<Vec<String>> {
-    let wanted = format!("{}={resource}", label::RESOURCE);
+    let wanted = format!("{}={resource}", key_on(kind, label::RESOURCE));
+    Ok(list(engine, kind, &wanted).await?.into_iter().map(|found| found.id).collect())
+}
+
+/// What has a label, given as `key` or `key=value`: one call.
+pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
     match kind {
-        Kind::Container => {
-            let found = engine.containers().all().with_label(wanted).list().await?;
-            Ok(found.into_iter().map(|container| container.id).collect())
-        }
-        Kind::Network => engine.networks_labelled(&wanted).await,
-        Kind::Volume => engine.volumes_labelled(&wanted).await,
-        Kind::Image => engine.images_labelled(&wanted).await,
+        Kind::Container => engine.containers_labelled(label).await,
+        Kind::Network => engine.networks_labelled(label).await,
+        Kind::Volume => engine.volumes_labelled(label).await,
+        Kind::Image => engine.images_labelled(label).await,
     }
+}
+
+/// Removes all that has a label.
+pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) -> Result<()> {
+    for found in list(engine, kind, label).await? {
+        remove_known(engine, kind, &found.id).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

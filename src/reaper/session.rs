@@ -1,19 +1,28 @@
 //! [`Session`]: under which name and labels this process owns what it creates.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sha2::{Digest, Sha256};
-
+use super::removal::Kind;
+use super::state_dir;
+use crate::config::{Config, Keep};
+use crate::engine::Engine;
 use crate::spec::label;
+
+/// The length of a token.
+pub(super) const TOKEN: usize = 10;
 
 /// This process on the engine.
 #[derive(Debug)]
 pub(crate) struct Session {
-    id: String,
-    owner: String,
+    /// What no other process has.
+    token: String,
+    start_time: String,
+    program: String,
     created: AtomicU64,
 }
 
@@ -26,48 +35,101 @@ impl Session {
     }
 
     fn begin() -> Session {
-        let mut hasher = RandomState::new().build_hasher();
-        hasher.write_u32(std::process::id());
-        hasher.write_u128(since_1970().as_nanos());
-        let id = format!("{:010x}", hasher.finish() & 0xff_ffff_ffff);
-        let owner = format!("{}.{}.{}.{id}", host_id(), std::process::id(), start_time());
-        Session { id, owner, created: AtomicU64::new(0) }
+        let program = std::env::current_exe().ok();
+        let program = program.as_deref().and_then(|path| path.file_name());
+        Session {
+            token: token(),
+            start_time: start_time(),
+            program: program.unwrap_or_default().to_string_lossy().into_owned(),
+            created: AtomicU64::new(0),
+        }
+    }
+
+    /// What no other process has.
+    pub(super) fn token(&self) -> &str {
+        &self.token
     }
 
     /// A name that no other resource has: `castoff-<session>-<n>`.
-    pub(crate) fn next_name(&self) -> String {
+    pub(super) fn next_name(&self, config: &Config) -> String {
         let n = self.created.fetch_add(1, Ordering::Relaxed) + 1;
-        format!("castoff-{}-{n}", self.id)
+        match &config.session {
+            // Several processes count in a session that has a name.
+            Some(session) => format!("castoff-{session}-{}-{n}", self.token),
+            None => format!("castoff-{}-{n}", self.token),
+        }
     }
 
-    /// The labels of a resource, to be sent in the call that creates it.
-    pub(crate) fn labels(&self, resource: &str) -> Vec<(String, String)> {
-        vec![
-            (label::SESSION.to_owned(), self.id.clone()),
-            (label::OWNER.to_owned(), self.owner.clone()),
-            (label::RESOURCE.to_owned(), resource.to_owned()),
-            (label::CREATED.to_owned(), since_1970().as_secs().to_string()),
-            (label::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ]
+    /// The labels of a resource, to be sent in the call that creates it. With `shared`, the value
+    /// of that label, nobody owns it.
+    pub(super) fn labels(
+        &self,
+        engine: &Engine,
+        kind: Kind,
+        resource: &str,
+        shared: Option<&str>,
+    ) -> Vec<(String, String)> {
+        let config = engine.config();
+        let whose = match (shared, config.keep) {
+            (Some(shared), _) => (label::SHARED, shared.to_owned()),
+            (None, Keep::Always) => (label::KEPT, self.owner(config)),
+            (None, _) => (label::OWNER, self.owner(config)),
+        };
+        let session = config.session.as_deref().unwrap_or(&self.token);
+        let labels = [
+            (label::SESSION, session.to_owned()),
+            whose,
+            (label::RESOURCE, resource.to_owned()),
+            (label::CREATED, since_1970().as_secs().to_string()),
+            (label::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+            (label::PROGRAM, self.program.clone()),
+        ];
+        labels.into_iter().map(|(key, value)| (key_on(kind, key), value)).collect()
+    }
+
+    /// Place, process id, start time and token: by this the guardian and sweeps find what is whose.
+    pub(super) fn owner(&self, config: &Config) -> String {
+        // Without a lock it must not look like a dead one of this place.
+        let place = if config.reaper { place(config) } else { self.token.clone() };
+        format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)
     }
 
     /// What the guardian looks for: everything of this very process, as `key=value`.
-    pub(crate) fn owner_label(&self) -> String {
-        format!("{}={}", label::OWNER, self.owner)
+    pub(super) fn owner_label(&self, config: &Config, kind: Kind) -> String {
+        format!("{}={}", key_on(kind, label::OWNER), self.owner(config))
     }
+}
+
+/// One of castoff's labels, as a kind of resource carries it.
+pub(super) fn key_on(kind: Kind, key: &str) -> String {
+    if kind == Kind::Image { label::on_image(key) } else { key.to_owned() }
+}
+
+/// The state directory's name; where there is none that can be used, one of nobody else's.
+pub(super) fn place(config: &Config) -> String {
+    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = places.entry(config.state_dir.clone());
+    place.or_insert_with(|| state_dir::place(config).unwrap_or_else(|_| token())).clone()
+}
+
+/// From now on, this process is in a place of its own.
+pub(super) fn unplace(config: &Config) {
+    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    places.insert(config.state_dir.clone(), token());
+}
+
+static PLACES: Mutex<BTreeMap<Option<PathBuf>, String>> = Mutex::new(BTreeMap::new());
+
+/// Random, in hexadecimal digits.
+pub(super) fn token() -> String {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.write_u128(since_1970().as_nanos());
+    format!("{:010x}", hasher.finish() & 0xff_ffff_ffff)
 }
 
 fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// This boot of this machine, hashed: ids of machines are nobody else's business.
-fn host_id() -> String {
-    let mut hash = Sha256::new();
-    for path in ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"] {
-        hash.update(std::fs::read(path).unwrap_or_default());
-    }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// When this process started, in the kernel's ticks since boot; pids come again, these don't.
@@ -84,21 +146,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_never_repeat_and_labels_tell_whose_they_are() {
+    fn names_never_repeat() {
         let session = Session::current();
-        let (one, two) = (session.next_name(), session.next_name());
+        let mut config = Config::default();
+        let (one, two) = (session.next_name(&config), session.next_name(&config));
         assert_ne!(one, two);
-        assert!(one.starts_with(&format!("castoff-{}-", session.id)));
-        let labels = session.labels(&one);
-        let value = |key: &str| labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
-        assert_eq!(value("castoff.session"), Some(session.id.as_str()));
-        assert_eq!(value("castoff.resource"), Some(one.as_str()));
-        assert!(value("castoff.owner").unwrap().contains(&format!(".{}.", std::process::id())));
-        assert!(session.owner_label().ends_with(value("castoff.owner").unwrap()));
+        assert!(one.starts_with(&format!("castoff-{}-", session.token)));
+        config.session = Some("ci-7".into());
+        let named = session.next_name(&config);
+        assert!(named.starts_with(&format!("castoff-ci-7-{}-", session.token)));
+    }
+
+    #[test]
+    fn owners_tell_whose_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let state_dir = Some(home.path().into());
+        let config = Config { reaper: true, state_dir, ..Config::default() };
+        let session = Session::current();
+        let owner = session.owner(&config);
+        assert!(owner.starts_with(&format!("{}.{}.", place(&config), std::process::id())));
+        assert!(owner.ends_with(&format!(".{}", session.token)));
+        let label = session.owner_label(&config, Kind::Image);
+        assert_eq!(label, format!("castoff.image.owner={owner}"));
     }
 
     #[test]
     fn two_sessions_differ() {
-        assert_ne!(Session::begin().id, Session::begin().id);
+        assert_ne!(Session::begin().token, Session::begin().token);
     }
 }

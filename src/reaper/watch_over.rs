@@ -1,98 +1,322 @@
-//! One guardian for each engine of this process, armed before the first resource there.
+//! What stands behind this process on each engine: the session's lock and the guardian.
 
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::guardian::{self, Address, Guardian, Word};
+use super::keeping;
 use super::removal::Kind;
-use crate::engine::Engine;
+use super::session::{self, Session};
+use super::session_lock::SessionLock;
+use super::sweep;
+use crate::config::Keep;
+use crate::engine::{Endpoint, Engine};
 
-#[cfg(unix)]
-use {
-    super::guardian,
-    super::session::Session,
-    std::collections::HashMap,
-    std::path::PathBuf,
-    std::sync::{Mutex, PoisonError},
-};
+static WATCHES: Mutex<Option<HashMap<Endpoint, Watch>>> = Mutex::new(None);
 
-#[cfg(unix)]
-static GUARDIANS: Mutex<Option<HashMap<PathBuf, Option<Watch>>>> = Mutex::new(None);
-
-/// A guardian, and how many resources it stands behind.
-#[cfg(unix)]
+/// One engine, and what this process has there.
 struct Watch {
-    guardian: guardian::Guardian,
+    engine: Engine,
+    address: Option<Address>,
+    guardian: Option<Guardian>,
+    lock: Option<SessionLock>,
     owned: usize,
+    /// For a guardian that has to be started once more.
+    kept: Vec<(Kind, String)>,
+    leases: BTreeMap<u32, Held>,
+    next: u32,
 }
 
-/// Arms the guardian for an engine, if there is none yet, and puts it behind one resource more.
-/// Returns whether it stands; then [`done`] has to follow when that resource is no more.
+/// A lease, as the guardian is told of it.
+struct Held {
+    kind: Kind,
+    value: String,
+    linger: u64,
+    file: Arc<OwnedFd>,
+}
+
+/// Arms the guardian for an engine, if there is none yet, after a sweep of what dead sessions left
+/// there. Returns whether it stands.
 ///
-/// It can't stand for an engine that a plain unix socket doesn't reach, nor where it is turned
-/// off. A fork that fails is not tried again; dropping then waits for removals instead.
-#[cfg(unix)]
-pub(super) fn arm(engine: &Engine) -> bool {
-    let Some(socket) = engine.endpoint().socket() else { return false };
+/// It can't stand where it is turned off. Where the fork fails, dropping waits for removals
+/// instead, and the next session's sweep finds what the session's lock tells of.
+pub(super) async fn stand(engine: &Engine) -> bool {
     if !engine.config().reaper {
         return false;
     }
-    let mut guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let guardians = guardians.get_or_insert_default();
-    if !guardians.contains_key(socket) {
-        let watch = match guardian::Guardian::arm(socket, &Session::current().owner_label()) {
-            Ok(guardian) => Some(Watch { guardian, owned: 0 }),
-            Err(error) => {
-                tracing::warn!(%error, "no guardian: leftovers of a killed process will stay");
-                None
-            }
-        };
-        guardians.insert(socket.to_owned(), watch);
+    sweep::at_start(engine).await;
+    if let Some(watch) = watches().get(engine.endpoint()) {
+        return watch.guardian.is_some();
     }
-    let Some(Some(watch)) = guardians.get_mut(socket) else { return false };
-    // Before the create call is sent: what the guardian was told last is never too little.
-    if watch.owned == 0 && watch.guardian.idle(false).is_err() {
-        return false;
-    }
-    watch.owned += 1;
-    true
+    let address = resolve(engine.endpoint()).await;
+    let mut watches = watches();
+    let watch = watches
+        .entry(engine.endpoint().clone())
+        .or_insert_with(|| Watch::begin(engine.clone(), address));
+    watch.guardian.is_some()
 }
 
-#[cfg(not(unix))]
-pub(super) fn arm(_engine: &Engine) -> bool {
-    false
+/// As [`stand`], and counts one resource more. Then [`done`] has to follow when it is no more.
+pub(super) async fn arm(engine: &Engine) -> bool {
+    stand(engine).await;
+    watches().get_mut(engine.endpoint()).is_some_and(Watch::owns_one_more)
 }
 
-/// A resource that [`arm`] put the guardian behind is no more, or never came to be.
-#[cfg(unix)]
+/// A resource that was counted is no more, or never came to be.
 pub(super) fn done(engine: &Engine) {
-    let mut guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let watch =
-        engine.endpoint().socket().and_then(|socket| guardians.as_mut()?.get_mut(socket)?.as_mut());
-    let Some(watch) = watch else { return };
-    watch.owned = watch.owned.saturating_sub(1);
-    if watch.owned == 0 {
-        // Not told, it asks the engine in vain, which is all.
-        let _ = watch.guardian.idle(true);
+    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+        watch.owns_one_less();
     }
 }
 
-#[cfg(not(unix))]
-pub(super) fn done(_engine: &Engine) {}
-
-/// Tells the guardian of an engine to leave a resource alone.
-#[cfg(unix)]
+/// Leaves a resource alone from now on.
 pub(super) fn keep(engine: &Engine, kind: Kind, id: &str) {
-    let kind = match kind {
-        Kind::Container => guardian::Kind::Container,
-        Kind::Network => guardian::Kind::Network,
-        Kind::Volume => guardian::Kind::Volume,
-        // The guardian never removes images.
-        Kind::Image => return,
-    };
-    let guardians = GUARDIANS.lock().unwrap_or_else(PoisonError::into_inner);
-    let watch =
-        engine.endpoint().socket().and_then(|socket| guardians.as_ref()?.get(socket)?.as_ref());
-    if let Some(Err(error)) = watch.map(|watch| watch.guardian.keep(kind, id)) {
-        tracing::warn!(%error, id, "the guardian could not be told to keep this");
+    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+        watch.keep(kind, id);
     }
 }
 
-#[cfg(not(unix))]
-pub(super) fn keep(_engine: &Engine, _kind: Kind, _id: &str) {}
+/// What this process has let go of and kept.
+pub(super) fn kept(engine: &Engine) -> Vec<(Kind, String)> {
+    watches().get(engine.endpoint()).map(|watch| watch.kept.clone()).unwrap_or_default()
+}
+
+/// Hands a lease's lock to the guardian as well. The number is for [`leave`].
+pub(super) fn hold(
+    engine: &Engine,
+    kind: Kind,
+    value: &str,
+    linger: Duration,
+    file: &Arc<OwnedFd>,
+) -> Option<u32> {
+    let mut watches = watches();
+    let watch = watches.get_mut(engine.endpoint())?;
+    let linger = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+    let held = Held { kind, value: value.to_owned(), linger, file: file.clone() };
+    watch.next += 1;
+    let number = watch.next;
+    watch.tell(held.word(number), Some(&held.file));
+    watch.leases.insert(number, held);
+    Some(number)
+}
+
+/// A lease is held no more.
+pub(super) fn leave(engine: &Engine, number: u32) {
+    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+        watch.leases.remove(&number);
+        watch.tell(Word::Left(number), None);
+    }
+}
+
+/// Who removes what a process leaves that ends without letting go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reaper {
+    /// The guardian, within a second.
+    Guardian,
+    /// No guardian could be started: the sweep of the next session on this host. Dropping a
+    /// handle waits for the removal, at most 10 s.
+    Sweep,
+    /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
+    /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
+    Nobody,
+}
+
+impl Engine {
+    /// Who removes what this process leaves here if it ends without letting go. Before its first
+    /// resource: who is going to.
+    #[must_use]
+    pub fn reaper(&self) -> Reaper {
+        let watches = watches();
+        let Some(watch) = watches.get(self.endpoint()) else {
+            return if self.config().reaper { Reaper::Guardian } else { Reaper::Nobody };
+        };
+        match (&watch.guardian, &watch.lock) {
+            (Some(_), _) => Reaper::Guardian,
+            (None, Some(_)) => Reaper::Sweep,
+            (None, None) => Reaper::Nobody,
+        }
+    }
+}
+
+/// The process ends, and all is well: nothing is kept for a look.
+pub(super) fn all_is_well() {
+    // At the end of the process another thread may hold it for ever.
+    let Ok(mut watches) = WATCHES.try_lock() else { return };
+    for watch in watches.iter_mut().flatten().map(|(_, watch)| watch) {
+        watch.tell(Word::Hold(false), None);
+    }
+}
+
+type Watches = HashMap<Endpoint, Watch>;
+
+fn watches() -> impl std::ops::DerefMut<Target = Watches> {
+    struct Locked(MutexGuard<'static, Option<Watches>>);
+    impl std::ops::Deref for Locked {
+        type Target = Watches;
+        fn deref(&self) -> &Watches {
+            self.0.as_ref().expect("filled in when locked")
+        }
+    }
+    impl std::ops::DerefMut for Locked {
+        fn deref_mut(&mut self) -> &mut Watches {
+            self.0.get_or_insert_default()
+        }
+    }
+    let mut locked = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    locked.get_or_insert_default();
+    Locked(locked)
+}
+
+/// Where the guardian finds the engine. A name is looked up now: the child can't.
+async fn resolve(endpoint: &Endpoint) -> Option<Address> {
+    let found = match endpoint {
+        Endpoint::Unix(socket) => Address::unix(socket),
+        Endpoint::Tcp { host, port } => {
+            // The address that answers, of those that the name has.
+            let connected = tokio::net::TcpStream::connect((host.as_str(), *port)).await;
+            connected.and_then(|stream| stream.peer_addr()).map(Address::Tcp)
+        }
+    };
+    found.map_err(|error| tracing::warn!(%error, "no guardian can reach the engine")).ok()
+}
+
+impl Held {
+    fn word(&self, number: u32) -> Word<'_> {
+        Word::Lease { number, kind: self.kind.guarded(), value: &self.value, linger: self.linger }
+    }
+}
+
+impl Watch {
+    fn begin(engine: Engine, address: Option<Address>) -> Watch {
+        let lock = SessionLock::take(engine.config(), engine.endpoint());
+        let lock = lock.map_err(|error| {
+            tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
+            // Nobody may take a process without a lock for a dead one.
+            session::unplace(engine.config());
+        });
+        let mut watch = Watch {
+            engine,
+            address,
+            guardian: None,
+            lock: lock.ok(),
+            owned: 0,
+            kept: Vec::new(),
+            leases: BTreeMap::new(),
+            next: 0,
+        };
+        if watch.holds() {
+            keeping::watch_the_end();
+        }
+        watch.start_guardian();
+        watch
+    }
+
+    /// Whether things are kept unless the process ends well.
+    fn holds(&self) -> bool {
+        self.engine.config().keep == Keep::OnFailure
+    }
+
+    fn start_guardian(&mut self) {
+        self.guardian = None;
+        let Some(address) = &self.address else { return };
+        let (session, config) = (Session::current(), self.engine.config());
+        let label = session.owner_label(config, Kind::Container);
+        let image_label = session.owner_label(config, Kind::Image);
+        let lock = self.lock.as_ref().map(SessionLock::file);
+        match Guardian::arm(address, &label, &image_label, lock) {
+            Ok(guardian) => self.guardian = Some(guardian),
+            Err(error) => {
+                tracing::warn!(%error, "no guardian: leftovers of a killed process stay until the next session's sweep");
+            }
+        }
+        if let Err(error) = self.tell_all() {
+            tracing::warn!(%error, "the guardian ended at once");
+            self.guardian = None;
+        }
+    }
+
+    /// Says everything that a new guardian has to know.
+    fn tell_all(&self) -> std::io::Result<()> {
+        let Some(guardian) = &self.guardian else { return Ok(()) };
+        guardian.tell(Word::Idle(self.owned == 0), None)?;
+        guardian.tell(Word::Hold(self.holds()), None)?;
+        for (kind, id) in &self.kept {
+            guardian.tell(Word::Keep(kind.guarded(), id), None)?;
+        }
+        for (number, held) in &self.leases {
+            guardian.tell(held.word(*number), Some(held.file.as_fd()))?;
+        }
+        Ok(())
+    }
+
+    /// Says one thing. A guardian that was killed is replaced by one that knows everything else.
+    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
+        for _ in 0..2 {
+            let Some(guardian) = &self.guardian else { return };
+            match guardian.tell(word, file.map(|file| file.as_fd())) {
+                Ok(()) => return,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    tracing::warn!(%error, ?word, "the guardian does not listen");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the guardian is gone, and another one takes its place");
+                    self.start_guardian();
+                }
+            }
+        }
+    }
+
+    /// Before the create call is sent: what the guardian was told last is never too little.
+    fn owns_one_more(&mut self) -> bool {
+        self.owned += 1;
+        if self.owned == 1 {
+            self.note_owning(true);
+            self.tell(Word::Idle(false), None);
+        }
+        self.guardian.is_some()
+    }
+
+    fn owns_one_less(&mut self) {
+        self.owned = self.owned.saturating_sub(1);
+        if self.owned == 0 {
+            // Not told, it asks the engine in vain, which is all.
+            self.tell(Word::Idle(true), None);
+            self.note_owning(false);
+        }
+    }
+
+    fn note_owning(&self, any: bool) {
+        let Some(lock) = &self.lock else { return };
+        let noted = lock.owns(any);
+        if let Err(error) = noted {
+            tracing::warn!(?error, "a sweep would not know of this process");
+        }
+        if any && self.holds() {
+            let _ = lock.hold();
+        }
+    }
+
+    fn keep(&mut self, kind: Kind, id: &str) {
+        self.tell(Word::Keep(kind.guarded(), id), None);
+        self.kept.push((kind, id.to_owned()));
+        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.keep(kind, id)) {
+            tracing::warn!(%error, id, "a sweep would not know that this is kept");
+        }
+    }
+}
+
+impl Kind {
+    /// The guardian's word for it.
+    fn guarded(self) -> guardian::Kind {
+        match self {
+            Kind::Container => guardian::Kind::Container,
+            Kind::Network => guardian::Kind::Network,
+            Kind::Volume => guardian::Kind::Volume,
+            Kind::Image => guardian::Kind::Image,
+        }
+    }
+}

@@ -16,8 +16,22 @@ pub const CREATED: &str = "castoff.created";
 pub const VERSION: &str = "castoff.version";
 /// What kind of resource it is.
 pub const RESOURCE: &str = "castoff.resource";
-/// The spec's hash, on shared containers.
+/// On what is shared, in place of an owner: a hash of what it is, and which one of these it is.
 pub const SHARED: &str = "castoff.shared";
+/// On what is kept from the start (`CASTOFF_KEEP=always`), in place of an owner: the same value.
+pub const KEPT: &str = "castoff.kept";
+/// The program that created it, for humans.
+pub const PROGRAM: &str = "castoff.program";
+/// What the labels of images start with. Containers inherit the labels of their image, also those
+/// that others start, and must not look like castoff's own for that.
+pub const IMAGE_PREFIX: &str = "castoff.image.";
+/// [`SESSION`], on images.
+pub const IMAGE_SESSION: &str = "castoff.image.session";
+
+/// The form of one of castoff's labels that images carry.
+pub(crate) fn on_image(label: &str) -> String {
+    format!("{IMAGE_PREFIX}{}", label.strip_prefix(PREFIX).unwrap_or(label))
+}
 
 /// Checks labels that a user set.
 ///
@@ -43,9 +57,11 @@ mod tests {
 
     #[test]
     fn own_labels_share_the_prefix() {
-        for label in [SESSION, OWNER, CREATED, VERSION, RESOURCE, SHARED] {
+        for label in [SESSION, OWNER, CREATED, VERSION, RESOURCE, SHARED, KEPT, PROGRAM] {
             assert!(label.starts_with(PREFIX));
+            assert!(on_image(label).starts_with(IMAGE_PREFIX));
         }
+        assert_eq!(on_image(SESSION), IMAGE_SESSION);
     }
 
     #[test]

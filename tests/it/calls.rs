@@ -47,6 +47,7 @@ async fn the_create_call_says_what_is_needed_and_no_more() {
     let labels = [
         "castoff.created",
         "castoff.owner",
+        "castoff.program",
         "castoff.resource",
         "castoff.session",
         "castoff.version",

@@ -5,13 +5,17 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::SocketAddrUnix;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::time::{ClockId, Timespec};
 
+use super::address::Address;
+use super::lease;
 use super::remove::{self, Outcome};
 use super::sys::{self, Arena};
 use super::work::RECORD;
@@ -23,14 +27,18 @@ const LIFETIME: u64 = 600_000;
 /// Requests to create something may still be in the engine when their sender dies. Once all is
 /// gone, the child looks again after each of these.
 const QUIET: [u64; 3] = [300, 1_000, 3_000];
+/// Messages read at once. Whole ones, so that a descriptor comes with the message it belongs to.
+const MESSAGES: usize = 100;
 const FIRST_PAUSE: u64 = 100;
 const LONGEST_PAUSE: u64 = 5_000;
 
 /// What the parent hands to the child.
 pub(super) struct Plan {
     pub(super) arena: Arena,
-    pub(super) engine: SocketAddrUnix,
+    pub(super) engine: Address,
     pub(super) stream: RawFd,
+    /// The session's locked file.
+    pub(super) lock: Option<RawFd>,
 }
 
 /// The first child. Returns its exit code: 0, or the number of the error that kept it from
@@ -41,12 +49,9 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
     let _ = rustix::process::chdir(c"/");
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"castoff-guard");
-    if let Err(error) = sys::keep_only(plan.stream) {
+    if let Err(error) = sys::keep_only(plan.stream, plan.lock) {
         return error;
     }
-    // Before the second fork, which then has no page tables to copy.
-    #[cfg(target_os = "linux")]
-    super::shed::shed(plan.arena.range(), &mut plan.arena.work().input);
     match sys::fork(guard, plan) {
         Ok(_) => 0,
         Err(error) => error.raw_os_error().unwrap_or(1),
@@ -56,19 +61,20 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
 /// The guardian. Its exit code is nobody's.
 extern "C" fn guard(plan: &mut Plan) -> i32 {
     let stream = sys::stream();
-    if wait_for_end(plan, stream) && !plan.arena.work().idle {
+    if wait_for_end(plan, stream) {
         clean(plan);
     }
     0
 }
 
-/// Blocks until the parent is gone, noting what it wants kept. `false` if that can't be known.
+/// Blocks until the parent is gone, noting what it says. `false` if that can't be known.
 fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
     let work = plan.arena.work();
     let mut message = [0_u8; RECORD];
-    let mut filled = 0_usize;
+    let (mut filled, mut file) = (0_usize, None);
     loop {
-        match rustix::io::read(stream, &mut work.input) {
+        let input = work.input.get_mut(..RECORD.saturating_mul(MESSAGES)).unwrap_or_default();
+        match receive(stream, input, &mut file) {
             Ok(0) | Err(Errno::CONNRESET) => return true,
             Ok(count) => {
                 for index in 0..count {
@@ -78,7 +84,7 @@ fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
                     }
                     filled = filled.saturating_add(1);
                     if filled >= RECORD {
-                        work.take(&message);
+                        work.take(&message, &mut file);
                         filled = 0;
                     }
                 }
@@ -89,17 +95,50 @@ fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Reads what is there, and the descriptor that came with the last message in it.
+fn receive(
+    stream: BorrowedFd<'_>,
+    input: &mut [u8],
+    file: &mut Option<OwnedFd>,
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received =
+        recvmsg(stream, &mut [IoSliceMut::new(input)], &mut control, RecvFlags::empty())?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(files) = message {
+            *file = files.last();
+        }
+    }
+    Ok(received.bytes)
+}
+
 /// Removes until nothing is left and nothing new appears, or patience ends.
 fn clean(plan: &mut Plan) {
-    let end = now().saturating_add(LIFETIME);
-    let mut give_up = now().saturating_add(PATIENCE);
+    let Plan { arena, engine, lock, .. } = plan;
+    let work = arena.work();
+    let began = now();
+    let end = began.saturating_add(LIFETIME);
+    let mut give_up = began.saturating_add(PATIENCE);
     let mut pause = FIRST_PAUSE;
     let mut quiet = QUIET.iter();
+    let mut owned = !work.idle && !work.hold;
     while now() < end {
-        match remove::pass(plan, give_up) {
-            Outcome::Nothing => match quiet.next() {
-                Some(time) => sleep(*time),
-                None => return,
+        let shared = lease::pass(work, engine, began, give_up);
+        let own = if owned { remove::pass(work, engine, give_up) } else { Outcome::Nothing };
+        match shared.max(own) {
+            Outcome::Nothing => match (quiet.next().filter(|_| owned), lease::next(work, began)) {
+                (Some(time), _) => sleep(*time),
+                (None, next) => {
+                    if owned && lock.is_some() {
+                        // Nothing for a sweep to look for.
+                        let _ = rustix::fs::ftruncate(sys::lock(), 0);
+                    }
+                    owned = false;
+                    let Some(next) = next else { return };
+                    sleep(next);
+                    give_up = now().saturating_add(PATIENCE);
+                }
             },
             Outcome::Removed => {
                 quiet = QUIET.iter();

@@ -5,16 +5,21 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
+/// How many kinds there are.
+pub(super) const KINDS: usize = 4;
+
 /// What the guardian can remove, in the order in which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Container,
     Network,
     Volume,
+    Image,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::Container, Kind::Network, Kind::Volume];
+    pub(super) const ALL: [Kind; KINDS] =
+        [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
 
     pub(super) fn from_code(code: u8) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| *kind as u8 == code)
@@ -25,6 +30,7 @@ impl Kind {
             Kind::Container => "/containers/json?all=1&filters=",
             Kind::Network => "/networks?filters=",
             Kind::Volume => "/volumes?filters=",
+            Kind::Image => "/images/json?all=1&filters=",
         }
     }
 
@@ -33,6 +39,7 @@ impl Kind {
             Kind::Container => ("DELETE /containers/", "?force=1&v=1"),
             Kind::Network => ("DELETE /networks/", ""),
             Kind::Volume => ("DELETE /volumes/", "?force=1"),
+            Kind::Image => ("DELETE /images/", "?force=1"),
         }
     }
 }
@@ -69,17 +76,36 @@ fn label_filter(label: &str) -> String {
     filter
 }
 
-/// Whether `id` can stand in a URL's path as it is. Anything else is no engine's id.
+/// Whether `id` can stand in a URL's path as it is. Anything else is no engine's id. The colon is
+/// that of `sha256:`.
 pub(super) fn is_plain(id: &[u8]) -> bool {
     id.first().is_some_and(u8::is_ascii_alphanumeric)
-        && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':'))
+}
+
+/// Writes the request that lists what is shared under `value` into `out`; `None` if it doesn't
+/// fit, or could not stand in a URL as it is.
+pub(super) fn shared_request<'a>(kind: Kind, value: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
+    /// `{"label":["castoff.shared=`, and the end of it.
+    const HEAD: &str = "%7B%22label%22%3A%5B%22castoff.shared%3D";
+    const END: &str = "%22%5D%7D";
+    if !is_plain(value) {
+        return None;
+    }
+    let path = kind.list_path().as_bytes();
+    let parts = [b"GET ", path, HEAD.as_bytes(), value, END.as_bytes(), TAIL.as_bytes()];
+    join(&parts, out)
 }
 
 /// Writes the request that deletes `id` into `out`; `None` if it doesn't fit.
 pub(super) fn delete_request<'a>(kind: Kind, id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
     let (head, query) = kind.delete_parts();
+    join(&[head.as_bytes(), id, query.as_bytes(), TAIL.as_bytes()], out)
+}
+
+fn join<'a>(parts: &[&[u8]], out: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut len = 0_usize;
-    for part in [head.as_bytes(), id, query.as_bytes(), TAIL.as_bytes()] {
+    for part in parts {
         let end = len.checked_add(part.len())?;
         out.get_mut(len..end)?.copy_from_slice(part);
         len = end;
@@ -251,8 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_asked_for_by_its_label() {
+        let mut out = [0; 256];
+        let request = shared_request(Kind::Network, b"0a-1b", &mut out).unwrap().to_vec();
+        assert_eq!(request, list_request(Kind::Network, "castoff.shared=0a-1b"));
+        assert!(shared_request(Kind::Network, b"a&b", &mut out).is_none());
+        assert!(shared_request(Kind::Network, &[b'x'; 256], &mut out).is_none());
+    }
+
+    #[test]
     fn only_plain_ids_reach_a_path() {
-        assert!(is_plain(b"0123abc") && is_plain(b"a_b.c-d"));
+        assert!(is_plain(b"0123abc") && is_plain(b"a_b.c-d") && is_plain(b"sha256:0a"));
         let bad: [&[u8]; 6] = [b"", b".", b"../x", b"a/b", b"a b", b"a\r\nb"];
         assert!(bad.iter().all(|id| !is_plain(id)));
     }

@@ -46,7 +46,7 @@ pub(super) struct Ids {
 impl Ids {
     pub(super) const fn new(kind: Kind) -> Self {
         let (target, key): (u32, &[u8]) = match kind {
-            Kind::Container | Kind::Network => (2, b"Id"),
+            Kind::Container | Kind::Network | Kind::Image => (2, b"Id"),
             Kind::Volume => (3, b"Name"),
         };
         Self {

@@ -2,7 +2,9 @@
 //!
 //! A process arms it at its first resource. The child blocks on a stream whose other end only the
 //! parent holds; when the parent is gone, for whatever reason, the kernel closes that end, and the
-//! child deletes whatever carries the parent's label, containers first, then networks and volumes.
+//! child deletes whatever carries the parent's label: containers first, then networks, volumes and images.
+//! It also holds the parent's leases of shared resources for a while, and removes those that nobody
+//! else has.
 //!
 //! Two forks make it nobody's child, and everything it inherited is closed before [`Guardian::arm`]
 //! returns: nothing that waits for the parent's pipes, terminals, or children ever sees it.
@@ -15,15 +17,23 @@
 //! container's or a unit's end), and a PID namespace whose first process ends. The sweep at the
 //! next session's start covers those.
 
+mod address;
 mod arm;
 mod child;
 mod http;
 mod json;
-mod remove;
+mod lease;
 #[cfg(target_os = "linux")]
-mod shed;
+mod maps;
+mod remove;
 mod sys;
+#[cfg(target_os = "linux")]
+mod wipe;
 mod work;
 
+pub(crate) use address::Address;
 pub(crate) use arm::Guardian;
 pub(crate) use http::Kind;
+pub(crate) use lease::state;
+pub(crate) use sys::at_exit;
+pub(crate) use work::Word;

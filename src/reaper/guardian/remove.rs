@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
+use rustix::net::SendFlags;
 
-use super::child::{Plan, now, sleep, timespec};
+use super::address::Address;
+use super::child::{now, sleep, timespec};
 use super::http::{Kind, Response, delete_request};
 use super::json::{ID_MAX, Ids};
-use super::work::{IdTable, Work};
+use super::work::{IdTable, KeepTable, Work};
 
 /// Deletions at the same time.
 const CONNECTIONS: usize = 16;
@@ -33,87 +34,99 @@ pub(super) enum Outcome {
 }
 
 /// Every kind gets its turn, whatever becomes of the one before it.
-pub(super) fn pass(plan: &mut Plan, give_up: u64) -> Outcome {
-    let Plan { arena, engine, .. } = plan;
-    let work = arena.work();
+pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
+    let Work { requests, ids, kept, input, .. } = work;
     let mut outcome = Outcome::Nothing;
-    for kind in Kind::ALL {
-        if !work.kept.is_sealed(kind) {
-            outcome = outcome.max(clear(kind, work, engine, give_up));
+    for (kind, request) in Kind::ALL.into_iter().zip(requests) {
+        if !kept.is_sealed(kind) {
+            let mut round = Round { kind, request: request.get(), ids, kept, input, engine };
+            outcome = outcome.max(round.clear(give_up));
         }
     }
     outcome
 }
 
-/// Lists and removes one kind until its list is empty.
-fn clear(kind: Kind, work: &mut Work, engine: &SocketAddrUnix, give_up: u64) -> Outcome {
-    let mut outcome = Outcome::Nothing;
-    let (mut stalls, mut pause) = (0_u64, 0_u64);
-    loop {
-        if list(kind, work, engine).is_none() {
-            return Outcome::Stuck;
-        }
-        if work.ids.is_empty() {
-            return outcome;
-        }
-        // An engine may list for a while what it says it has removed.
-        sleep(pause);
-        pause = pause.saturating_mul(2).clamp(10, 1_000);
-        if delete_all(kind, &work.ids, engine) {
-            outcome = Outcome::Removed;
-            stalls = 0;
-            if now() >= give_up {
-                return outcome;
-            }
-        } else {
-            stalls = stalls.saturating_add(1);
-            if stalls >= STALLS || now() >= give_up {
-                return Outcome::Stuck;
-            }
-            sleep(stalls.saturating_mul(STALL_PAUSE));
-        }
-    }
+/// One kind, and what lists it.
+pub(super) struct Round<'a> {
+    pub(super) kind: Kind,
+    pub(super) request: &'a [u8],
+    pub(super) ids: &'a mut IdTable,
+    pub(super) kept: &'a KeepTable,
+    pub(super) input: &'a mut [u8],
+    pub(super) engine: &'a Address,
 }
 
-/// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
-fn list(kind: Kind, work: &mut Work, engine: &SocketAddrUnix) -> Option<()> {
-    let Work { requests, ids, kept, input, .. } = work;
-    ids.clear();
-    let mut exchange = Exchange::start(engine, requests.get(kind as usize)?.get(), LIST_BOUND)?;
-    let mut scan = Ids::new(kind);
-    loop {
-        let remaining = exchange.remaining()?;
-        let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
-        let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
-        let count = match rustix::io::read(&exchange.socket, &mut *input) {
-            Ok(0) => return None,
-            Ok(count) => count,
-            Err(Errno::AGAIN | Errno::INTR) => continue,
-            Err(_) => return None,
-        };
-        for byte in input.get(..count).unwrap_or(&[]) {
-            let body = exchange.response.feed(*byte);
-            if exchange.response.status().is_some_and(|status| status != 200) {
-                return None;
+impl Round<'_> {
+    /// Lists and removes until the list is empty.
+    pub(super) fn clear(&mut self, give_up: u64) -> Outcome {
+        let mut outcome = Outcome::Nothing;
+        let (mut stalls, mut pause) = (0_u64, 0_u64);
+        loop {
+            if self.list().is_none() {
+                return Outcome::Stuck;
             }
-            if let Some(id) = body.and_then(|byte| scan.feed(byte)) {
-                // A full table is a round's worth: the next one lists the rest.
-                if !kept.holds(kind, id) && !ids.push(id) {
-                    return Some(());
+            if self.ids.is_empty() {
+                return outcome;
+            }
+            // An engine may list for a while what it says it has removed.
+            sleep(pause);
+            pause = pause.saturating_mul(2).clamp(10, 1_000);
+            if delete_all(self.kind, self.ids, self.engine) {
+                outcome = Outcome::Removed;
+                stalls = 0;
+                if now() >= give_up {
+                    return outcome;
+                }
+            } else {
+                stalls = stalls.saturating_add(1);
+                if stalls >= STALLS || now() >= give_up {
+                    return Outcome::Stuck;
+                }
+                sleep(stalls.saturating_mul(STALL_PAUSE));
+            }
+        }
+    }
+
+    /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
+    fn list(&mut self) -> Option<()> {
+        let Self { kind, request, ids, kept, input, engine } = self;
+        ids.clear();
+        let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
+        let mut scan = Ids::new(*kind);
+        loop {
+            let remaining = exchange.remaining()?;
+            let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
+            let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
+            let count = match rustix::io::read(&exchange.socket, &mut **input) {
+                Ok(0) => return None,
+                Ok(count) => count,
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(_) => return None,
+            };
+            for byte in input.get(..count).unwrap_or(&[]) {
+                let body = exchange.response.feed(*byte);
+                if exchange.response.status().is_some_and(|status| status != 200) {
+                    return None;
+                }
+                if let Some(id) = body.and_then(|byte| scan.feed(byte)) {
+                    // A full table is a round's worth: the next one lists the rest.
+                    if !kept.holds(*kind, id) && !ids.push(id) {
+                        return Some(());
+                    }
                 }
             }
-        }
-        if scan.complete() {
-            return Some(());
-        }
-        if exchange.response.ended() {
-            return None;
+            if scan.complete() {
+                return Some(());
+            }
+            if exchange.response.ended() {
+                return None;
+            }
         }
     }
 }
 
 /// Removes what the table holds, several at once. Whether the engine confirmed any.
-fn delete_all(kind: Kind, ids: &IdTable, engine: &SocketAddrUnix) -> bool {
+fn delete_all(kind: Kind, ids: &IdTable, engine: &Address) -> bool {
     let mut exchanges = [const { None }; CONNECTIONS];
     let (mut next, mut any) = (0_usize, false);
     loop {
@@ -172,10 +185,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn start(engine: &SocketAddrUnix, request: &[u8], bound: u64) -> Option<Self> {
-        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).ok()?;
-        rustix::io::ioctl_fionbio(&socket, true).ok()?;
-        rustix::net::connect(&socket, engine).ok()?;
+    fn start(engine: &Address, request: &[u8], bound: u64) -> Option<Self> {
+        let socket = engine.connect()?;
         // A fresh socket's buffer takes a request as a whole; one that doesn't has failed.
         let sent = rustix::net::send(socket.as_fd(), request, SendFlags::empty()).ok()?;
         let deadline = now().saturating_add(bound);

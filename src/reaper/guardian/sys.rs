@@ -6,8 +6,10 @@
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -17,6 +19,8 @@ use super::work::Work;
 
 /// The descriptor on which the child listens to its parent.
 const STREAM: RawFd = 3;
+/// The session's file, with its lock, where there is one.
+const LOCK: RawFd = 4;
 
 /// [`Work`] in pages of its own, so that the child can let go of the parent's heap.
 pub(super) struct Arena(NonNull<Work>);
@@ -109,16 +113,21 @@ unsafe fn raw_fork() -> libc::pid_t {
     unsafe { libc::fork() }
 }
 
-/// Moves `stream` to a fixed place, closes everything else, and puts /dev/null on stdio.
+/// Moves `stream` and `lock` to fixed places, closes everything else, and puts /dev/null on stdio.
 /// Fails with the error's number.
-pub(super) fn keep_only(stream: RawFd) -> Result<(), i32> {
+pub(super) fn keep_only(stream: RawFd, lock: Option<RawFd>) -> Result<(), i32> {
     // SAFETY: in the child; whatever else these descriptors were is never used here again.
     unsafe {
-        // No room needed: the place is given, and whatever was there goes.
-        if libc::dup2(stream, STREAM) < 0 {
+        // No room needed: the places are given, and whatever was there goes. The file's way leads
+        // over one that is neither of the two, since they may lie in each other's place.
+        let spare = (LOCK + 1..).find(|fd| *fd != stream && Some(*fd) != lock).unwrap_or(LOCK);
+        let moved = lock.is_none_or(|lock| libc::dup2(lock, spare) >= 0)
+            && libc::dup2(stream, STREAM) >= 0
+            && (lock.is_none() || libc::dup2(spare, LOCK) >= 0);
+        if !moved {
             return Err(rustix::io::Errno::BADF.raw_os_error());
         }
-        close_from(STREAM.saturating_add(1));
+        close_from(if lock.is_some() { LOCK + 1 } else { LOCK });
         for fd in 0..STREAM {
             libc::close(fd);
         }
@@ -138,6 +147,29 @@ pub(super) fn stream() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(STREAM) }
 }
 
+/// The session's file, once [`keep_only`] has put it into its place; used only where there is one.
+pub(super) fn lock() -> BorrowedFd<'static> {
+    // SAFETY: used after `keep_only` only, and nothing closes it.
+    unsafe { BorrowedFd::borrow_raw(LOCK) }
+}
+
+/// Keeps a descriptor that came over the stream as a number, which an all-zero table can hold.
+pub(super) fn into_number(file: OwnedFd) -> RawFd {
+    std::os::fd::IntoRawFd::into_raw_fd(file)
+}
+
+/// A descriptor that [`into_number`] gave.
+pub(super) fn numbered<'a>(file: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: the table of leases holds the number as long as it is open.
+    unsafe { BorrowedFd::borrow_raw(file) }
+}
+
+/// Closes a descriptor that [`into_number`] gave.
+pub(super) fn close(file: RawFd) {
+    // SAFETY: the table of leases forgets the number with this.
+    unsafe { libc::close(file) };
+}
+
 /// Closes every descriptor from `first` on.
 unsafe fn close_from(first: RawFd) {
     #[cfg(target_os = "linux")]
@@ -154,13 +186,89 @@ unsafe fn close_from(first: RawFd) {
     }
 }
 
-/// Gives back the memory in `range`, which reads as zero from now on.
+/// Whether a forked child is to get the memory in `range` empty. Says whether that was taken.
 #[cfg(target_os = "linux")]
-pub(super) fn discard(range: std::ops::Range<usize>) {
+pub(super) fn wipe_on_fork(range: &std::ops::Range<usize>, wipe: bool) -> bool {
+    use rustix::mm::Advice;
     let len = range.end.saturating_sub(range.start);
     let start = ptr::with_exposed_provenance_mut(range.start);
-    // SAFETY: `shed` passes only parts of the heap that the child copied and never looks at.
-    let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxDontNeed) };
+    let advice = if wipe { Advice::LinuxWipeOnFork } else { Advice::LinuxKeepOnFork };
+    // SAFETY: changes nothing for this process, and other forks are held off by `ForkPause`.
+    unsafe { rustix::mm::madvise(start, len, advice).is_ok() }
+}
+
+/// While it lives, a libc `fork` of another thread waits (pthread_atfork(3)).
+#[cfg(target_os = "linux")]
+pub(super) struct ForkPause(());
+
+#[cfg(target_os = "linux")]
+static PAUSED: AtomicBool = AtomicBool::new(false);
+#[cfg(target_os = "linux")]
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+#[cfg(target_os = "linux")]
+impl ForkPause {
+    /// Signals should be blocked: a handler that forks on this thread would wait for itself.
+    pub(super) fn begin() -> ForkPause {
+        static HOOKED: std::sync::Once = std::sync::Once::new();
+        HOOKED.call_once(|| {
+            // SAFETY: the handlers touch two atomics and yield, which is allowed anywhere. Where
+            // there is no memory for them, forks are not held off, for that one moment.
+            unsafe { libc::pthread_atfork(Some(pause), Some(unpause), Some(unpause)) };
+        });
+        pause();
+        ForkPause(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_waited_for() -> bool {
+        WAITING.load(Ordering::SeqCst) > 0
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for ForkPause {
+    fn drop(&mut self) {
+        unpause();
+    }
+}
+
+#[cfg(target_os = "linux")]
+extern "C" fn pause() {
+    let free = || PAUSED.compare_exchange(false, true, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    if free() {
+        return;
+    }
+    WAITING.fetch_add(1, Ordering::SeqCst);
+    while !free() {
+        // SAFETY: needs nothing.
+        unsafe { libc::sched_yield() };
+    }
+    WAITING.fetch_sub(1, Ordering::SeqCst);
+}
+
+#[cfg(target_os = "linux")]
+extern "C" fn unpause() {
+    PAUSED.store(false, Ordering::SeqCst);
+}
+
+/// What `check` says in a child of libc's `fork`.
+#[cfg(all(test, target_os = "linux"))]
+pub(super) fn forked(check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: `check` only reads memory.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = i32::from(!check());
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            let mut status = 0;
+            // SAFETY: a plain wait for that child.
+            unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            status == 0
+        }
+    }
 }
 
 /// An address in this thread's local storage.
@@ -168,4 +276,40 @@ pub(super) fn discard(range: std::ops::Range<usize>) {
 pub(super) fn thread_local_address() -> usize {
     // SAFETY: only asks where errno is.
     unsafe { libc::__errno_location() }.addr()
+}
+
+/// Calls `hook` when the process ends by itself, with whether it says that it succeeded. Where the
+/// C library doesn't tell (it is glibc's `on_exit` that does), every such end counts as one.
+pub(crate) fn at_exit(hook: fn(bool)) {
+    static HOOK: std::sync::OnceLock<fn(bool)> = std::sync::OnceLock::new();
+    if HOOK.set(hook).is_err() {
+        return;
+    }
+    fn run(success: bool) {
+        if let Some(hook) = HOOK.get() {
+            hook(success);
+        }
+    }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn on_exit(
+                hook: extern "C" fn(libc::c_int, *mut libc::c_void),
+                argument: *mut libc::c_void,
+            ) -> libc::c_int;
+        }
+        extern "C" fn ended(status: libc::c_int, _argument: *mut libc::c_void) {
+            run(status == 0);
+        }
+        // SAFETY: `on_exit` is as declared in glibc's stdlib.h, and `ended` needs no argument.
+        unsafe { on_exit(ended, ptr::null_mut()) };
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        extern "C" fn ended() {
+            run(true);
+        }
+        // SAFETY: `ended` may be called at any time.
+        unsafe { libc::atexit(ended) };
+    }
 }

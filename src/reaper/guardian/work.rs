@@ -2,8 +2,11 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use super::http::{Kind, fingerprint};
+use std::os::fd::{OwnedFd, RawFd};
+
+use super::http::{KINDS, Kind, fingerprint};
 use super::json::ID_MAX;
+use super::sys;
 
 /// Longest list request. Every byte of a label may take three.
 const REQUEST_MAX: usize = 4096;
@@ -11,12 +14,72 @@ const REQUEST_MAX: usize = 4096;
 const IDS: usize = 256;
 /// Ids that can be kept.
 const KEPT: usize = 4096;
-/// A message on the parent's stream: a code, 7 zero bytes, and for a kind's code the fingerprint
-/// of what is to be kept.
-pub(super) const RECORD: usize = 16;
-/// Codes beside those of kinds: the parent owns nothing, or something again.
-const IDLE: u8 = 0x10;
-const BUSY: u8 = 0x11;
+/// Leases that can be held. What is beyond is left to the sweep.
+const LEASES: usize = 256;
+/// The longest value of the label of what is shared.
+pub(super) const SHARED_MAX: usize = 64;
+/// A message on the parent's stream: a code, a kind, a length, a byte of nothing, a number of 4
+/// bytes, a value of 8, and text.
+pub(super) const RECORD: usize = 16 + SHARED_MAX;
+
+/// Codes of messages.
+mod code {
+    /// What has this fingerprint is to stay.
+    pub(super) const KEEP: u8 = 1;
+    /// The parent owns nothing, or something again.
+    pub(super) const IDLE: u8 = 2;
+    pub(super) const BUSY: u8 = 3;
+    /// Everything is to stay, unless the parent says that all is well after all.
+    pub(super) const HOLD: u8 = 4;
+    pub(super) const WELL: u8 = 5;
+    /// The descriptor that comes with it is a lease's, or that lease has ended.
+    pub(super) const LEASE: u8 = 6;
+    pub(super) const LEFT: u8 = 7;
+}
+
+/// What a parent says to its guardian.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word<'a> {
+    /// Leave a resource alone. The id is the one that the engine lists: the full id of a
+    /// container or network, the name of a volume.
+    Keep(Kind, &'a str),
+    /// Whether there is anything to remove, so that the engine need not be asked when this
+    /// process ends. Without a word there is.
+    Idle(bool),
+    /// Whether all is to be left, also if the process ends without another word.
+    Hold(bool),
+    /// A lease, whose file goes along: under which value of the label what is shared is found,
+    /// and for how many milliseconds it stays when this process is gone.
+    Lease { number: u32, kind: Kind, value: &'a str, linger: u64 },
+    /// That lease is held no more.
+    Left(u32),
+}
+
+impl Word<'_> {
+    /// The message. Text that is too long is cut, which fits no label.
+    pub(super) fn encode(self) -> [u8; RECORD] {
+        let (code, kind, number, value, text) = match self {
+            Word::Keep(kind, id) => (code::KEEP, kind, 0, fingerprint(kind, id.as_bytes()), ""),
+            Word::Idle(true) => (code::IDLE, Kind::Container, 0, 0, ""),
+            Word::Idle(false) => (code::BUSY, Kind::Container, 0, 0, ""),
+            Word::Hold(true) => (code::HOLD, Kind::Container, 0, 0, ""),
+            Word::Hold(false) => (code::WELL, Kind::Container, 0, 0, ""),
+            Word::Lease { number, kind, value, linger } => {
+                (code::LEASE, kind, number, linger, value)
+            }
+            Word::Left(number) => (code::LEFT, Kind::Container, number, 0, ""),
+        };
+        let length = u8::try_from(text.len().min(SHARED_MAX)).unwrap_or(0);
+        let head = [code, kind as u8, length, 0];
+        let numbers = number.to_ne_bytes().into_iter().chain(value.to_ne_bytes());
+        let mut message = [0; RECORD];
+        let bytes = head.into_iter().chain(numbers).chain(text.bytes());
+        for (place, byte) in message.iter_mut().zip(bytes) {
+            *place = byte;
+        }
+        message
+    }
+}
 
 /// Bytes of a bounded length.
 #[repr(C)]
@@ -43,28 +106,97 @@ impl<const N: usize> Text<N> {
 #[repr(C)]
 pub(super) struct Work {
     /// The list request of each kind.
-    pub(super) requests: [Text<REQUEST_MAX>; 3],
+    pub(super) requests: [Text<REQUEST_MAX>; KINDS],
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
+    pub(super) leases: LeaseTable,
     /// The parent has said that it owns nothing.
     pub(super) idle: bool,
+    /// The parent has said that everything is to stay.
+    pub(super) hold: bool,
     /// Whatever is being read.
     pub(super) input: [u8; 16 * 1024],
 }
 
 impl Work {
-    /// Takes a message from the parent.
-    pub(super) fn take(&mut self, message: &[u8]) {
-        match message.first() {
-            Some(&IDLE) => self.idle = true,
-            Some(&BUSY) => self.idle = false,
-            _ => self.kept.take(message),
+    /// Takes a message from the parent, and what came with it.
+    pub(super) fn take(&mut self, message: &[u8; RECORD], file: &mut Option<OwnedFd>) {
+        let [code, kind, length, _, ref rest @ ..] = *message;
+        let number = rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+        let value = rest.get(4..12).and_then(|bytes| bytes.try_into().ok());
+        let value = value.map_or(0, u64::from_ne_bytes);
+        let text = rest.get(12..usize::from(length).saturating_add(12)).unwrap_or(&[]);
+        match (code, Kind::from_code(kind)) {
+            (code::IDLE, _) => self.idle = true,
+            (code::BUSY, _) => self.idle = false,
+            (code::HOLD, _) => self.hold = true,
+            (code::WELL, _) => self.hold = false,
+            (code::KEEP, Some(kind)) => self.kept.insert(kind, value),
+            (code::LEASE, Some(kind)) => {
+                if let Some(file) = file.take() {
+                    self.leases.add(number, kind, text, value, file);
+                }
+            }
+            (code::LEFT, _) => self.leases.end(number),
+            _ => {}
         }
     }
 
     /// Keeps the request that lists `kind`; `false` if it is too long.
     pub(super) fn set_request(&mut self, kind: Kind, request: &[u8]) -> bool {
         self.requests.get_mut(kind as usize).is_some_and(|place| place.set(request))
+    }
+}
+
+/// A lease that the parent holds, through another descriptor of the same open file.
+#[repr(C)]
+pub(super) struct Lease {
+    /// 0 where there is none.
+    file: RawFd,
+    number: u32,
+    kind: u8,
+    /// Milliseconds for which it stays when the parent is gone.
+    pub(super) linger: u64,
+    pub(super) value: Text<SHARED_MAX>,
+}
+
+impl Lease {
+    pub(super) fn kind(&self) -> Option<Kind> {
+        Kind::from_code(self.kind).filter(|_| self.file > 0)
+    }
+
+    pub(super) fn file(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        (self.file > 0).then(|| sys::numbered(self.file))
+    }
+
+    /// Lets go of it, and with that of its lock.
+    pub(super) fn end(&mut self) {
+        if self.file > 0 {
+            sys::close(self.file);
+            self.file = 0;
+        }
+    }
+}
+
+#[repr(C)]
+pub(super) struct LeaseTable([Lease; LEASES]);
+
+impl LeaseTable {
+    fn add(&mut self, number: u32, kind: Kind, value: &[u8], linger: u64, file: OwnedFd) {
+        // Where there is no room, the file closes here.
+        let Some(place) = self.0.iter_mut().find(|lease| lease.file <= 0) else { return };
+        if place.value.set(value) {
+            (place.number, place.kind, place.linger) = (number, kind as u8, linger);
+            place.file = sys::into_number(file);
+        }
+    }
+
+    fn end(&mut self, number: u32) {
+        self.held().filter(|lease| lease.number == number).for_each(Lease::end);
+    }
+
+    pub(super) fn held(&mut self) -> impl Iterator<Item = &mut Lease> {
+        self.0.iter_mut().filter(|lease| lease.file > 0)
     }
 }
 
@@ -103,7 +235,7 @@ pub(super) struct KeepTable {
     prints: [u64; KEPT],
     /// Kinds with more kept ids than the table holds. Nothing of them is removed any more: what
     /// stays behind too long is a nuisance, what goes though it was to be kept is a loss.
-    sealed: [bool; 3],
+    sealed: [bool; KINDS],
 }
 
 impl KeepTable {
@@ -127,33 +259,6 @@ impl KeepTable {
             *sealed = true;
         }
     }
-
-    /// Takes a message written with [`record`].
-    fn take(&mut self, message: &[u8]) {
-        let kind = message.first().and_then(|code| Kind::from_code(*code));
-        let print = message.get(8..RECORD).and_then(|bytes| bytes.try_into().ok());
-        if let (Some(kind), Some(print)) = (kind, print) {
-            self.insert(kind, u64::from_ne_bytes(print));
-        }
-    }
-}
-
-/// The message that makes the child keep `id`.
-pub(super) fn record(kind: Kind, id: &str) -> [u8; RECORD] {
-    let print = fingerprint(kind, id.as_bytes()).to_ne_bytes();
-    let mut message = [0; RECORD];
-    message[0] = kind as u8;
-    for (place, byte) in message.iter_mut().skip(8).zip(print) {
-        *place = byte;
-    }
-    message
-}
-
-/// The message that tells whether the parent owns anything.
-pub(super) fn idle_record(idle: bool) -> [u8; RECORD] {
-    let mut message = [0; RECORD];
-    message[0] = if idle { IDLE } else { BUSY };
-    message
 }
 
 #[cfg(test)]
@@ -161,15 +266,20 @@ mod tests {
     use super::super::sys::Arena;
     use super::*;
 
+    fn say(work: &mut Work, word: Word<'_>) {
+        work.take(&word.encode(), &mut None);
+    }
+
     #[test]
     fn a_kept_id_is_held_and_no_other() {
         let mut arena = Arena::map().unwrap();
-        let kept = &mut arena.work().kept;
-        kept.take(&record(Kind::Network, "abc"));
+        let work = arena.work();
+        say(work, Word::Keep(Kind::Network, "abc"));
+        work.take(&[9; RECORD], &mut None);
+        work.take(&[0; RECORD], &mut None);
+        let kept = &work.kept;
         assert!(kept.holds(Kind::Network, b"abc"));
         assert!(!kept.holds(Kind::Volume, b"abc") && !kept.holds(Kind::Network, b"abd"));
-        kept.take(&[9; RECORD]);
-        kept.take(&[]);
         assert_eq!(kept.len, 1);
     }
 
@@ -177,26 +287,48 @@ mod tests {
     fn the_last_word_on_being_idle_counts() {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
-        assert!(!work.idle);
-        for idle in [true, false, true] {
-            work.take(&idle_record(idle));
-            work.take(&record(Kind::Network, "abc"));
-            assert_eq!(work.idle, idle);
+        assert!(!work.idle && !work.hold);
+        for now in [true, false, true] {
+            say(work, Word::Idle(now));
+            say(work, Word::Hold(!now));
+            say(work, Word::Keep(Kind::Network, "abc"));
+            assert_eq!((work.idle, work.hold), (now, !now));
         }
         assert!(work.kept.holds(Kind::Network, b"abc"));
     }
 
     #[test]
+    fn a_lease_comes_with_its_file_and_goes_by_its_number() {
+        let mut arena = Arena::map().unwrap();
+        let work = arena.work();
+        let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "0a-1b", linger: 7 };
+        say(work, lease(1));
+        assert_eq!(work.leases.held().count(), 0, "nothing without a file");
+        for number in [1, 2] {
+            let mut file = Some(OwnedFd::from(tempfile::tempfile().unwrap()));
+            work.take(&lease(number).encode(), &mut file);
+            assert!(file.is_none());
+        }
+        say(work, Word::Left(1));
+        assert_eq!(work.leases.held().count(), 1);
+        let held = work.leases.held().next().unwrap();
+        assert_eq!((held.number, held.linger), (2, 7));
+        assert_eq!((held.kind(), held.value.get()), (Some(Kind::Volume), b"0a-1b".as_slice()));
+        say(work, Word::Left(2));
+        assert_eq!(work.leases.held().count(), 0);
+    }
+
+    #[test]
     fn a_full_table_seals_the_kind_that_overflowed() {
         let mut arena = Arena::map().unwrap();
-        let kept = &mut arena.work().kept;
+        let work = arena.work();
         for n in 0..=KEPT {
-            assert!(!kept.is_sealed(Kind::Volume));
-            kept.take(&record(Kind::Volume, &format!("v{n}")));
-            kept.take(&record(Kind::Volume, "v0"));
+            assert!(!work.kept.is_sealed(Kind::Volume));
+            say(work, Word::Keep(Kind::Volume, &format!("v{n}")));
+            say(work, Word::Keep(Kind::Volume, "v0"));
         }
-        assert!(kept.holds(Kind::Volume, b"never kept"));
-        assert!(!kept.holds(Kind::Container, b"never kept"));
+        assert!(work.kept.holds(Kind::Volume, b"never kept"));
+        assert!(!work.kept.holds(Kind::Container, b"never kept"));
     }
 
     #[test]

@@ -1,7 +1,4 @@
-//! Letting go of the parent's memory.
-//!
-//! A fork shares the parent's pages until one side writes. A parent that goes on writing its heap
-//! would leave the old pages to the child: a gigabyte twice. The child needs none of them.
+//! What memory this process has (proc(5), `/proc/self/maps`), read without allocating.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -12,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::sys;
 
 /// Smaller pieces aren't worth a system call.
-const WORTH_IT: usize = 1 << 20;
+pub(super) const WORTH_IT: usize = 1 << 20;
 /// No page is larger where it matters.
 const BLOCK: usize = 1 << 16;
 /// What the child's stack and its thread's variables may extend to.
@@ -20,18 +17,21 @@ const NEAR: usize = 1 << 20;
 /// Long enough for the fields of a line that matter; a path's end doesn't.
 const LINE_MAX: usize = 128;
 
-/// Discards the inherited heap, but not the arena, this stack, or the thread's own variables:
-/// neighbouring mappings appear as one, so any of these may be inside what looks like heap.
-pub(super) fn shed(arena: Range<usize>, buffer: &mut [u8]) {
-    let Ok(maps) = rustix::fs::open(c"/proc/self/maps", OFlags::RDONLY, Mode::empty()) else {
-        return;
-    };
-    let here = buffer.len();
-    let needed = [
+/// What the child can't do without: the arena, this thread's stack and its variables. Neighbouring
+/// mappings appear as one, so any of these may be inside what looks like heap.
+pub(super) fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
+    let here = arena.end;
+    [
         around(arena.start, arena.end, BLOCK),
         around((&raw const here).addr(), (&raw const here).addr(), NEAR),
         around(sys::thread_local_address(), sys::thread_local_address(), NEAR),
-    ];
+    ]
+}
+
+/// Calls `each` for what looks like heap: private, writable, and of no file.
+pub(super) fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(maps) = rustix::fs::open(c"/proc/self/maps", flags, Mode::empty()) else { return };
     let (mut line, mut len) = ([0_u8; LINE_MAX], 0_usize);
     let mut file_end = 0;
     while let Ok(count @ 1..) = rustix::io::read(&maps, &mut *buffer) {
@@ -50,7 +50,7 @@ pub(super) fn shed(arena: Range<usize>, buffer: &mut [u8]) {
                 file_end = mapping.range.end;
             } else if mapping.heap_like && mapping.range.start != file_end {
                 // (What follows a file directly is its zero-initialised data.)
-                outside(mapping.range, &needed, sys::discard);
+                each(mapping.range);
             }
         }
     }
@@ -64,7 +64,11 @@ fn around(start: usize, end: usize, margin: usize) -> Range<usize> {
 }
 
 /// Calls `each` for the larger parts of `range` that are in none of `holes`.
-fn outside(range: Range<usize>, holes: &[Range<usize>], mut each: impl FnMut(Range<usize>)) {
+pub(super) fn outside(
+    range: Range<usize>,
+    holes: &[Range<usize>],
+    mut each: impl FnMut(Range<usize>),
+) {
     let mut start = range.start;
     while start < range.end {
         if let Some(hole) = holes.iter().find(|hole| hole.contains(&start)) {

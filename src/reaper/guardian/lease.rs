@@ -1,0 +1,91 @@
+//! What the child does about shared resources: it holds its parent's leases until nobody else may
+//! come back for them, and removes what it was the last to hold.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::FlockOperation;
+
+use super::address::Address;
+use super::child::now;
+use super::http::{Kind, shared_request};
+use super::remove::{Outcome, Round};
+use super::work::{Lease, Work};
+
+/// What a lease's file begins with. Written by the parent's side, and in one place here.
+pub(crate) mod state {
+    /// Somebody makes the resource and holds the exclusive lock.
+    pub(crate) const MAKING: u8 = b'm';
+    /// It is there, and whoever uses it holds a shared lock.
+    pub(crate) const READY: u8 = b'r';
+    /// It is there, and stays.
+    pub(crate) const KEPT: u8 = b'k';
+}
+
+/// Longest list request: a path, some braces, and a label's value.
+const REQUEST_MAX: usize = 512;
+
+/// Settles the leases whose time has come. `began` is when the parent ended.
+pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) -> Outcome {
+    let mut outcome = Outcome::Nothing;
+    let hold = work.hold;
+    let Work { leases, ids, kept, input, .. } = work;
+    for kind in Kind::ALL {
+        for lease in leases.held().filter(|lease| lease.kind() == Some(kind)) {
+            if due(lease, began) > now() {
+                continue;
+            }
+            let Some(file) = lease.file().filter(|file| is_ours(*file)) else {
+                lease.end();
+                continue;
+            };
+            if hold && read(file) == Some(state::READY) {
+                let _ = rustix::io::pwrite(file, &[state::KEPT], 0);
+                lease.end();
+                continue;
+            }
+            let mut buffer = [0; REQUEST_MAX];
+            let Some(request) = shared_request(kind, lease.value.get(), &mut buffer) else {
+                lease.end();
+                continue;
+            };
+            let cleared = Round { kind, request, ids, kept, input, engine }.clear(give_up);
+            if cleared != Outcome::Stuck {
+                // Whoever waits for the lock finds nothing, and makes it anew.
+                let _ = rustix::fs::ftruncate(file, 0);
+                lease.end();
+            }
+            outcome = outcome.max(cleared);
+        }
+    }
+    outcome
+}
+
+/// Milliseconds until the next lease's time comes; `None` if there is none left.
+pub(super) fn next(work: &mut Work, began: u64) -> Option<u64> {
+    work.leases.held().map(|lease| due(lease, began).saturating_sub(now())).min()
+}
+
+fn due(lease: &Lease, began: u64) -> u64 {
+    // What is half made is of no use to anybody.
+    let half = lease.file().and_then(read) == Some(state::MAKING);
+    if half { began } else { began.saturating_add(lease.linger) }
+}
+
+/// Whether what this lease is for is to be removed, and by this process. The shared lock becomes an
+/// exclusive one, and is lost where somebody else has one as well: they see to it then.
+fn is_ours(file: BorrowedFd<'_>) -> bool {
+    let exclusive = FlockOperation::NonBlockingLockExclusive;
+    if rustix::fs::flock(file, exclusive).is_err() {
+        return false;
+    }
+    // Now that nobody else can write it.
+    matches!(read(file), Some(state::MAKING | state::READY))
+}
+
+fn read(file: BorrowedFd<'_>) -> Option<u8> {
+    let mut first = [0];
+    let read = rustix::io::pread(file, &mut first, 0).ok()?;
+    first.first().copied().filter(|_| read == 1)
+}

@@ -1,0 +1,58 @@
+//! What is left for a look: whether something has failed, and what is said about what stays.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::guardian;
+use super::removal::Kind;
+use super::watch_over;
+use crate::config::Keep;
+use crate::engine::Engine;
+
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on, notes panics, and tells the guardian when the process ends with success.
+///
+/// Only under `CASTOFF_KEEP=on-failure`; the hook calls the one that was there before.
+pub(super) fn watch_the_end() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICKED.store(true, Ordering::SeqCst);
+            before(panic);
+        }));
+        guardian::at_exit(|success| {
+            if success && !PANICKED.load(Ordering::SeqCst) {
+                watch_over::all_is_well();
+            }
+        });
+    });
+}
+
+/// Whether a resource that is dropped now is left for a look.
+pub(super) fn applies(engine: &Engine) -> bool {
+    match engine.config().keep {
+        Keep::Never => false,
+        Keep::Always => true,
+        Keep::OnFailure => std::thread::panicking() || PANICKED.load(Ordering::SeqCst),
+    }
+}
+
+/// Says on stderr what stays, how to look at it and how to remove it.
+pub(super) fn tell(engine: &Engine, kind: Kind, name: &str, id: &str) {
+    let id = if kind == Kind::Volume { name } else { id.get(..12).unwrap_or(id) };
+    let program = if engine.is_podman() { "podman" } else { "docker" };
+    let kept = kind.word();
+    let (look, remove) = match kind {
+        Kind::Container => (
+            format!("{program} logs {id}; {program} exec -it {id} sh"),
+            format!("{program} rm -fv {id}"),
+        ),
+        _ => (format!("{program} {kept} inspect {id}"), format!("{program} {kept} rm {id}")),
+    };
+    eprintln!(
+        "castoff: {kept} `{name}` is kept. To look at it: {look}. To remove it: {remove}, or all \
+         that was kept: castoff::Engine::prune_kept"
+    );
+}

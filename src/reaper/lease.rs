@@ -1,0 +1,424 @@
+//! [`Lease`]: one resource for many threads and processes, and who is the last to use it.
+//!
+//! Each has a file in the state directory, and its lock is the kernel's (flock(2)). Whoever makes
+//! the resource holds it exclusively and is alone until it is ready; whoever uses it holds it
+//! shared, as its guardian does for it. Whoever lets go last gets it exclusively again, and only
+//! then removes. Nobody has to remember to let go: the kernel does, however a process ends.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+
+use super::guardian::state;
+use super::removal::{self, Kind};
+use super::session::token;
+use super::session_lock::engine_hash;
+use super::state_dir::StateDir;
+use super::watch_over;
+use crate::config::{Config, Keep};
+use crate::engine::{Endpoint, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::label;
+
+/// The part of the state where these files lie.
+const PART: &str = "leases";
+
+/// A resource that is there to be shared, as its file tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// A hash of the conditions that were waited for.
+    pub(crate) waited: String,
+}
+
+/// What [`Lease::take`] finds.
+#[derive(Debug)]
+pub(crate) enum Seat {
+    /// It is there and ready, and stays as long as the lease is held.
+    Made(Arc<Lease>, Made),
+    /// It is to be made, and everybody else waits meanwhile.
+    Vacant(Arc<Lease>),
+}
+
+/// A place among the users of something shared, or that of the one who makes it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    engine: Engine,
+    kind: Kind,
+    dir: StateDir,
+    name: String,
+    file: Arc<OwnedFd>,
+    /// The label's value: what it is, and which one of these.
+    value: String,
+    phase: AtomicU8,
+    /// Resources that were made for it and are not known to be gone.
+    made: AtomicUsize,
+    guardian: OnceLock<u32>,
+}
+
+const MAKING: u8 = 0;
+const HELD: u8 = 1;
+const LEFT: u8 = 2;
+
+impl Lease {
+    /// Comes back when it is there, or when it is this process's turn to make it. Waits for
+    /// another one that makes it, as long as that one lives.
+    ///
+    /// # Cancel safety
+    /// A lock that is waited for is let go of as soon as it comes.
+    pub(crate) async fn take(engine: &Engine, kind: Kind, key: &str) -> Result<Seat> {
+        let told = |error: Error| error.at("share");
+        watch_over::stand(engine).await;
+        let letter = kind.word().get(..1).unwrap_or_default();
+        let name = format!("{}-{letter}-{key}", engine_hash(engine.endpoint()));
+        let config = engine.config().clone();
+        loop {
+            let (config, file_name) = (config.clone(), name.clone());
+            let (dir, file, note) =
+                on_thread(move || look(&config, &file_name)).await.map_err(told)?;
+            let Some(file) = file else { continue };
+            let ready = matches!(note, Note::Ready(..));
+            if let Note::Making(value) = &note {
+                // Whoever made it is gone, and so is its guardian: nobody else has the lock.
+                let label = format!("{}={value}", label::SHARED);
+                removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
+            }
+            let (value, made) = match note {
+                Note::Ready(value, made) => (value, Some(made)),
+                Note::Making(_) | Note::Nothing => (format!("{key}-{}", token()), None),
+            };
+            let lease = Lease {
+                engine: engine.clone(),
+                kind,
+                dir,
+                name: name.clone(),
+                file: Arc::new(file),
+                value,
+                phase: AtomicU8::new(if ready { HELD } else { MAKING }),
+                made: AtomicUsize::new(0),
+                guardian: OnceLock::new(),
+            };
+            if !ready {
+                lease.write(&format!("making {}\n", lease.value)).map_err(told)?;
+            }
+            lease.tell_guardian();
+            let lease = Arc::new(lease);
+            return Ok(match made {
+                Some(made) => Seat::Made(lease, made),
+                None => Seat::Vacant(lease),
+            });
+        }
+    }
+
+    fn tell_guardian(&self) {
+        let linger = self.engine.config().linger();
+        let number = watch_over::hold(&self.engine, self.kind, &self.value, linger, &self.file);
+        if let Some(number) = number {
+            let _ = self.guardian.set(number);
+        }
+    }
+
+    /// The value of the label that what is shared carries.
+    pub(super) fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The file's name, which is also that of what is shared.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is there and used, and not still being made.
+    pub(super) fn is_held(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == HELD
+    }
+
+    /// A create call is about to be sent.
+    pub(super) fn creating(&self) {
+        self.made.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What came of it is gone, or nothing came of it.
+    pub(super) fn gone(&self) {
+        self.made.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// It is ready: everybody may use it, this process among them.
+    pub(crate) fn ready(&self, made: &Made) -> Result<()> {
+        let told = |error: Error| error.at("share");
+        let refused = |error| told(self.refused(error));
+        let word = if self.engine.config().keep == Keep::Always { "kept" } else { "ready" };
+        let Made { id, name, waited } = made;
+        self.write(&format!("{word} {} {id} {name} {waited}\n", self.value)).map_err(told)?;
+        // From here on others may see to it, so this process no longer may empty the file.
+        self.phase.store(LEFT, Ordering::SeqCst);
+        let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
+        shared.map_err(refused)?;
+        // Between the two locks somebody may have come in, on a kernel where that is two steps,
+        // and may even have removed it.
+        let still = matches!(Note::read(&self.file)?, Note::Ready(value, _) if value == self.value);
+        if !still {
+            return Err(told(Error::new(
+                ErrorKind::Conflict,
+                "it was removed while it was shared",
+            )));
+        }
+        self.phase.store(HELD, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// What it is for is not there any more, or doesn't run: the next one gets a new one, and who
+    /// still uses this one removes what is left of it at the end.
+    pub(crate) async fn renounce(self: Arc<Self>) -> Result<()> {
+        if rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let label = format!("{}={}", label::SHARED, self.value);
+            removal::remove_labelled(&self.engine, self.kind, &label).await?;
+            self.phase.store(LEFT, Ordering::SeqCst);
+            return self.write("");
+        }
+        // Lost in the attempt.
+        let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
+        self.phase.store(LEFT, Ordering::SeqCst);
+        if shared.is_err() {
+            return Ok(());
+        }
+        on_thread(move || self.dir.replace(&self.name, &self.file)).await
+    }
+
+    /// It stays, whoever uses it or not.
+    pub(super) fn keep(&self) {
+        let kept = rustix::io::pwrite(&*self.file, &[state::KEPT], 0);
+        if let Err(error) = kept {
+            tracing::warn!(%error, name = self.name, "what is shared could not be kept");
+        }
+    }
+
+    /// Lets go after a while; whether this was the last user, so that it is gone now.
+    pub(super) async fn leave(self: Arc<Self>, linger: Duration) -> Result<bool> {
+        tokio::time::sleep(linger).await;
+        self.phase.store(LEFT, Ordering::SeqCst);
+        let exclusive = FlockOperation::NonBlockingLockExclusive;
+        if rustix::fs::flock(&*self.file, exclusive).is_err() {
+            return Ok(false);
+        }
+        if !matches!(Note::read(&self.file)?, Note::Ready(value, _) if value == self.value)
+            || is_kept(&self.file)
+        {
+            return Ok(false);
+        }
+        let label = format!("{}={}", label::SHARED, self.value);
+        removal::remove_labelled(&self.engine, self.kind, &label).await?;
+        self.write("")?;
+        Ok(true)
+    }
+
+    /// Replaces what the file says. Its beginning tells the state, so that goes last and at once.
+    fn write(&self, text: &str) -> Result<()> {
+        let write = || -> rustix::io::Result<bool> {
+            rustix::fs::ftruncate(&*self.file, 0)?;
+            Ok(rustix::io::pwrite(&*self.file, text.as_bytes(), 0)? == text.len())
+        };
+        match write() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.refused(rustix::io::Errno::NOSPC)),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    fn refused(&self, error: rustix::io::Errno) -> Error {
+        self.dir.refused(&self.name, error)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Without a word of somebody who may have made something, there is nothing to look for.
+        let (phase, made) = (*self.phase.get_mut(), *self.made.get_mut());
+        if phase == MAKING && made == 0 {
+            let _ = self.write("");
+        }
+        // The guardian has the same lock.
+        let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);
+        if let Some(number) = self.guardian.get() {
+            watch_over::leave(&self.engine, *number);
+        }
+    }
+}
+
+/// What a file tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Note {
+    Nothing,
+    Making(String),
+    Ready(String, Made),
+}
+
+impl Note {
+    fn read(file: &OwnedFd) -> Result<Note> {
+        let mut buffer = [0; 1024];
+        let read = rustix::io::pread(file, &mut buffer, 0).map_err(|error| {
+            let error = std::io::Error::from(error);
+            Error::new(ErrorKind::Io, "a lease can't be read").with_source(error)
+        })?;
+        Ok(Note::parse(&String::from_utf8_lossy(buffer.get(..read).unwrap_or(&[]))))
+    }
+
+    /// The first letter of the first word counts: the guardian writes no more than that.
+    fn parse(text: &str) -> Note {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match (text.bytes().next(), words.as_slice()) {
+            (Some(state::READY | state::KEPT), [_, value, id, name, waited]) => {
+                let [id, name, waited] = [id, name, waited].map(|word| (*word).to_owned());
+                Note::Ready((*value).to_owned(), Made { id, name, waited })
+            }
+            (Some(state::MAKING), [_, value, ..]) => Note::Making((*value).to_owned()),
+            _ => Note::Nothing,
+        }
+    }
+}
+
+fn is_kept(file: &OwnedFd) -> bool {
+    let mut first = [0];
+    matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
+}
+
+/// Opens a lease's file: with a shared lock where it is ready, else with the exclusive one. Without
+/// a file when it was replaced meanwhile, and all has to be done again.
+fn look(config: &Config, name: &str) -> Result<(StateDir, Option<OwnedFd>, Note)> {
+    let dir = StateDir::open(config, PART)?;
+    let Some(file) = dir.flocked(name, FlockOperation::LockShared)? else {
+        return Ok((dir, None, Note::Nothing));
+    };
+    let note = Note::read(&file)?;
+    if matches!(note, Note::Ready(..)) {
+        return Ok((dir, Some(file), note));
+    }
+    let exclusive =
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive));
+    exclusive.map_err(|error| dir.refused(name, error))?;
+    // Another one may have been faster, and have made it.
+    if !dir.is_there(name, &file) || matches!(Note::read(&file)?, Note::Ready(..)) {
+        return Ok((dir, None, Note::Nothing));
+    }
+    let note = Note::read(&file)?;
+    Ok((dir, Some(file), note))
+}
+
+/// Runs something that may wait for a lock, on a thread that nobody waits for: neither a runtime
+/// that shuts down nor a process that ends.
+pub(super) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (done, output) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("castoff-lock".into());
+    let started = thread.spawn(move || {
+        // Dropped, with the lock in it, if nobody waits any more.
+        let _ = done.send(work());
+    });
+    started.map_err(|error| {
+        Error::new(ErrorKind::Io, "no thread to wait for a lock on").with_source(error)
+    })?;
+    output.await.unwrap_or_else(|_| Err(Error::other("a thread that waits for a lock was lost")))
+}
+
+/// A lease that nobody holds, and what it was for. Its lock is held until it is dealt with.
+#[derive(Debug)]
+pub(super) struct DeadLease {
+    pub(super) kind: Kind,
+    value: String,
+    dir: StateDir,
+    name: String,
+    file: OwnedFd,
+}
+
+impl DeadLease {
+    pub(super) fn label(&self) -> String {
+        format!("{}={}", label::SHARED, self.value)
+    }
+
+    /// There is nothing left that it is for.
+    pub(super) fn forget(self) {
+        self.dir.remove(&self.name);
+        drop(self.file);
+    }
+}
+
+/// The leases on an engine that nobody holds; those that were kept, or those that were not.
+pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec<DeadLease>> {
+    let dir = StateDir::open(config, PART)?;
+    let here = format!("{}-", engine_hash(engine));
+    let mut found = Vec::new();
+    for name in dir.names()? {
+        if let Some(lease) = super::once::lease_of(&name) {
+            if !dir.has(lease) {
+                dir.remove(&name);
+            }
+            continue;
+        }
+        let letter = name.strip_prefix(&here).and_then(|rest| rest.get(..1));
+        let kind = Kind::ALL.into_iter().find(|kind| kind.word().get(..1) == letter);
+        let Some(kind) = kind else { continue };
+        // What is strange about one file is no reason to leave all the others.
+        let Ok(Some(file)) = dir.lock(&name) else { continue };
+        let value = match Note::read(&file) {
+            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => value,
+            Ok(Note::Making(value)) if !kept => value,
+            Ok(Note::Nothing) => {
+                dir.remove(&name);
+                continue;
+            }
+            _ => continue,
+        };
+        let dir = StateDir::open(config, PART)?;
+        found.push(DeadLease { kind, value, dir, name, file });
+    }
+    Ok(found)
+}
+
+/// For [`super::once`]: the directory and a name next to a lease's file.
+pub(super) fn beside(config: &Config, name: &str) -> Result<Option<OwnedFd>> {
+    StateDir::open(config, PART)?.flocked(name, FlockOperation::LockExclusive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_read_as_written_and_as_the_guardian_leaves_them() {
+        let made = Made { id: "1f".into(), name: "n".into(), waited: "w".into() };
+        let ready = Note::Ready("k-g".into(), made);
+        for first in ["ready", "kept", "keady"] {
+            assert_eq!(Note::parse(&format!("{first} k-g 1f n w\n")), ready);
+        }
+        assert_eq!(Note::parse("making k-g\n"), Note::Making("k-g".into()));
+        for nothing in ["", "\n", "ready", "ready k-g 1f", "what"] {
+            assert_eq!(Note::parse(nothing), Note::Nothing, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_had_by_one_who_makes_or_many_who_use() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
+        let (dir, file, note) = look(&config, "a").unwrap();
+        let file = file.unwrap();
+        assert_eq!(note, Note::Nothing);
+        assert!(dir.flocked("a", FlockOperation::NonBlockingLockShared).unwrap().is_none());
+        let other = {
+            let config = config.clone();
+            std::thread::spawn(move || look(&config, "a").unwrap())
+        };
+        rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+        // It may have waited for the exclusive lock already, and then looks once more.
+        let (_, seen, note) = other.join().unwrap();
+        assert!(seen.is_none() || matches!(note, Note::Ready(..)));
+        let (_, again, note) = look(&config, "a").unwrap();
+        assert!(again.is_some() && matches!(note, Note::Ready(..)));
+    }
+}

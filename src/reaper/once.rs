@@ -1,0 +1,82 @@
+//! Set-up that happens once for a resource, whoever uses it.
+
+use std::os::fd::OwnedFd;
+
+use super::lease::{beside, on_thread};
+use super::{Guard, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::spec_hash;
+
+/// Between a lease's name and the rest.
+const MARK: &str = ".once-";
+const DONE: &[u8] = b"done\n";
+
+/// The lease beside which a file lies that [`Turn::take`] made.
+pub(super) fn lease_of(name: &str) -> Option<&str> {
+    name.split_once(MARK).map(|(lease, _)| lease)
+}
+
+/// The exclusive lock of one resource and key.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    file: OwnedFd,
+    done: bool,
+}
+
+impl Turn {
+    /// Waits for everybody who is at it.
+    ///
+    /// # Cancel safety
+    /// The lock is let go of as soon as it comes.
+    pub(crate) async fn take(guard: &Guard, key: &str) -> Result<Turn> {
+        let told = |error: Error| error.at("set-up");
+        let config = guard.engine().config().clone();
+        let owner = match guard.lease() {
+            Some(lease) => lease.name().to_owned(),
+            // Its file is of no use to others, and goes with the next sweep.
+            None => Session::current().token().to_owned(),
+        };
+        // The id tells one resource from the next one under the same lease.
+        let hash = spec_hash(&(guard.id(), key));
+        let name = format!("{owner}{MARK}{}", hash.get(..32).unwrap_or(&hash));
+        let file = on_thread(move || beside(&config, &name)).await.map_err(told)?;
+        let file =
+            file.ok_or_else(|| told(Error::other("a lock that was waited for is not had")))?;
+        let mut first = [0; DONE.len()];
+        let done = matches!(rustix::io::pread(&file, &mut first, 0), Ok(n) if n == DONE.len());
+        Ok(Turn { file, done })
+    }
+
+    /// Whether somebody has done it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// It is done, for everybody.
+    pub(crate) fn done(self) -> Result<()> {
+        match rustix::io::pwrite(&self.file, DONE, 0) {
+            Ok(written) if written == DONE.len() => Ok(()),
+            outcome => {
+                let error = outcome.err().unwrap_or(rustix::io::Errno::NOSPC);
+                let error = std::io::Error::from(error);
+                let message = "that it is done can't be noted";
+                Err(Error::new(ErrorKind::Io, message).with_source(error).at("set-up"))
+            }
+        }
+    }
+}
+
+/// Runs `work` unless somebody has; says whether it ran.
+pub(crate) async fn set_up_once<E: From<Error>>(
+    guard: &Guard,
+    key: &str,
+    work: impl AsyncFnOnce() -> Result<(), E>,
+) -> Result<bool, E> {
+    let turn = Turn::take(guard, key).await?;
+    if turn.is_done() {
+        return Ok(false);
+    }
+    work().await?;
+    turn.done()?;
+    Ok(true)
+}

@@ -1,0 +1,307 @@
+//! [`StateDir`]: where the processes of one user on one machine leave word for each other.
+//!
+//! `$XDG_STATE_HOME/castoff`, else `/var/tmp/castoff-<uid>`: a place that outlives a reboot, since
+//! what a machine that went down has left behind is found by what lies here. Locks are the
+//! kernel's (flock(2)), so they end with their holder however it ends.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often a lock file may vanish while it is taken: each time, a sweep has removed it.
+const ATTEMPTS: usize = 16;
+
+/// Locked by whoever replaces a file that others have locked as well.
+const REPLACING: &str = ".replacing";
+
+/// A directory that this user alone can look into.
+#[derive(Debug)]
+pub(super) struct StateDir {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl StateDir {
+    /// Opens one part of the state, made where it isn't there.
+    ///
+    /// # Errors
+    /// When it can't be made, or when what is there is not a directory of this user's alone: a
+    /// link, somebody else's, open to others. Nothing is read or written there then.
+    pub(super) fn open(config: &Config, part: &str) -> Result<StateDir> {
+        let path = root(config);
+        if let (Some(_), Some(parent)) = (&config.state_dir, path.parent()) {
+            std::fs::create_dir_all(parent).map_err(|error| refused(parent, error))?;
+        }
+        let root = private(rustix::fs::CWD, &path, &path)?;
+        let path = path.join(part);
+        Ok(StateDir { dir: private(&root, Path::new(part), &path)?, path })
+    }
+
+    /// Takes the exclusive lock of a file, made where it isn't there. `None` if somebody holds it.
+    pub(super) fn lock(&self, name: &str) -> Result<Option<OwnedFd>> {
+        self.flocked(name, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes a lock of a file, made where it isn't there. `None` if it would have to wait.
+    pub(super) fn flocked(&self, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
+        for _ in 0..ATTEMPTS {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            // (A fifo in its place must not make this wait for whoever writes to it.)
+            let flags = flags | OFlags::NONBLOCK;
+            let file = rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR);
+            let file = file.map_err(|error| self.refused(name, error))?;
+            self.check(name, &file)?;
+            match rustix::io::retry_on_intr(|| rustix::fs::flock(&file, how)) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(self.refused(name, error)),
+            }
+            // It may have been removed between the two calls: then the lock is one of nothing.
+            if self.is_there(name, &file) {
+                return Ok(Some(file));
+            }
+        }
+        Err(self.refused(name, Errno::AGAIN))
+    }
+
+    /// Whether the file is the one that lies under this name.
+    pub(super) fn is_there(&self, name: &str, file: &OwnedFd) -> bool {
+        let there = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        match (there, rustix::fs::fstat(file)) {
+            (Ok(there), Ok(own)) => (there.st_ino, there.st_dev) == (own.st_ino, own.st_dev),
+            _ => false,
+        }
+    }
+
+    /// Whether anything lies under this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes a file, if it is still this one, of which the caller holds a shared lock. Waits
+    /// for others who do the same.
+    pub(super) fn replace(&self, name: &str, file: &OwnedFd) -> Result<()> {
+        let _alone = self.flocked(REPLACING, FlockOperation::LockExclusive)?;
+        if self.is_there(name, file) {
+            self.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Opens a file to read it, whoever has locked it.
+    pub(super) fn read(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty());
+        let file = file.map_err(|error| self.refused(name, error))?;
+        self.check(name, &file)?;
+        Ok(file)
+    }
+
+    /// The names of what lies here.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let refused = |error| refused(&self.path, error);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(refused)? {
+            let entry = entry.map_err(refused)?;
+            // A name that is not text is not one of ours.
+            if let Ok(name) = entry.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes a file. Whoever does holds its lock.
+    pub(super) fn remove(&self, name: &str) {
+        if let Err(error) = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+            tracing::debug!(name, %error, "a lock file stays");
+        }
+    }
+
+    /// That a file is a plain one of this user's.
+    fn check(&self, name: &str, file: &OwnedFd) -> Result<()> {
+        let stat = rustix::fs::fstat(file).map_err(|error| self.refused(name, error))?;
+        let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !plain || stat.st_uid != user() {
+            return Err(strange(&self.path.join(name), "is not a plain file of this user's"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refused(&self, name: &str, error: Errno) -> Error {
+        refused(&self.path.join(name), error)
+    }
+}
+
+/// A name of this state directory, the same for every process that uses it: what is left by a
+/// process of another one, on another host or in another container, is not this one's to judge.
+pub(super) fn place(config: &Config) -> Result<String> {
+    let dir = StateDir::open(config, "place")?;
+    if let Some(name) = dir.names()?.into_iter().find(|name| is_place(name)) {
+        return Ok(name);
+    }
+    // The first one names it, under a lock; its file's name is all there is.
+    let _alone = dir.flocked(REPLACING, FlockOperation::LockExclusive)?;
+    if let Some(name) = dir.names()?.into_iter().find(|name| is_place(name)) {
+        return Ok(name);
+    }
+    let name = super::session::token();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(&dir.dir, &name, flags, Mode::RUSR | Mode::WUSR);
+    made.map_err(|error| dir.refused(&name, error))?;
+    Ok(name)
+}
+
+fn is_place(name: &str) -> bool {
+    name.len() == super::session::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Where the state lies.
+fn root(config: &Config) -> PathBuf {
+    let common = || PathBuf::from(format!("/var/tmp/castoff-{}", user()));
+    config.state_dir.as_ref().map_or_else(common, |dir| dir.join("castoff"))
+}
+
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Opens a directory, made where it isn't there, and checks that it is this user's alone.
+fn private(parent: impl std::os::fd::AsFd, name: &Path, path: &Path) -> Result<OwnedFd> {
+    match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(refused(path, error)),
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(&parent, name, flags, Mode::empty());
+    let dir = dir.map_err(|error| refused(path, error))?;
+    let stat = rustix::fs::fstat(&dir).map_err(|error| refused(path, error))?;
+    if stat.st_uid != user() {
+        return Err(strange(path, "belongs to another user"));
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        return Err(strange(path, "is open to other users"));
+    }
+    Ok(dir)
+}
+
+fn refused(path: &Path, error: impl Into<std::io::Error>) -> Error {
+    let message = format!("{} can't be used", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error.into()).with_hint(
+        "castoff keeps its locks there; set XDG_STATE_HOME to a directory of yours on a local disk",
+    )
+}
+
+fn strange(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("{} {why}", path.display()))
+        .with_hint("remove it if it is nobody's, or set XDG_STATE_HOME to a directory of yours")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    fn config(dir: &Path) -> Config {
+        Config { state_dir: Some(dir.to_owned()), ..Config::default() }
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_free_when_its_holder_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let config = config(&home.path().join("not/there/yet"));
+        let (one, two) =
+            (StateDir::open(&config, "s").unwrap(), StateDir::open(&config, "s").unwrap());
+        let held = one.lock("a").unwrap().unwrap();
+        assert!(two.lock("a").unwrap().is_none());
+        assert!(two.lock("b").unwrap().is_some());
+        drop(held);
+        let again = two.lock("a").unwrap().unwrap();
+        two.remove("a");
+        // Another file of that name, so another lock.
+        assert!(one.lock("a").unwrap().is_some());
+        drop(again);
+        let mode = std::fs::metadata(&one.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_others_may_have_put_there_is_refused_and_untouched() {
+        let home = tempfile::tempdir().unwrap();
+        let told = |config: &Config| {
+            let error = StateDir::open(config, "s").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io);
+            format!("{error:?}")
+        };
+        let elsewhere = home.path().join("elsewhere");
+        std::fs::DirBuilder::new().mode(0o700).create(&elsewhere).unwrap();
+        let linked = home.path().join("linked");
+        std::fs::create_dir(&linked).unwrap();
+        symlink(&elsewhere, linked.join("castoff")).unwrap();
+        assert!(told(&config(&linked)).contains("linked/castoff can't be used"));
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+
+        let open = home.path().join("open");
+        std::fs::create_dir_all(open.join("castoff")).unwrap();
+        let wide = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(open.join("castoff"), wide).unwrap();
+        assert!(told(&config(&open)).contains("is open to other users"));
+
+        let file = home.path().join("file");
+        std::fs::create_dir(&file).unwrap();
+        std::fs::write(file.join("castoff"), "").unwrap();
+        assert!(told(&config(&file)).contains("can't be used"));
+
+        // In a directory that is all right, a link in a file's place.
+        let dir = StateDir::open(&config(&elsewhere), "s").unwrap();
+        let victim = home.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        symlink(&victim, dir.path.join("a")).unwrap();
+        assert!(dir.lock("a").unwrap_err().to_string().contains("s/a can't be used"));
+        std::fs::create_dir(dir.path.join("b")).unwrap();
+        dir.lock("b").unwrap_err();
+        assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn everybody_calls_the_place_the_same() {
+        let home = tempfile::tempdir().unwrap();
+        let config = config(home.path());
+        let names: Vec<_> = std::thread::scope(|threads| {
+            let asked: Vec<_> = (0..8).map(|_| threads.spawn(|| place(&config).unwrap())).collect();
+            asked.into_iter().map(|name| name.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| *name == names[0] && is_place(name)), "{names:?}");
+        let other = tempfile::tempdir().unwrap();
+        let elsewhere = Config { state_dir: Some(other.path().into()), ..Config::default() };
+        assert_ne!(place(&elsewhere).unwrap(), names[0]);
+    }
+
+    #[test]
+    fn only_the_file_that_is_held_is_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(&config(home.path()), "s").unwrap();
+        let shared = || dir.flocked("a", FlockOperation::NonBlockingLockShared).unwrap().unwrap();
+        let old = shared();
+        dir.replace("a", &old).unwrap();
+        let new = shared();
+        assert!(dir.is_there("a", &new) && !dir.is_there("a", &old));
+        dir.replace("a", &old).unwrap();
+        assert!(dir.is_there("a", &new) && dir.has("a"));
+    }
+
+    #[test]
+    fn a_directory_that_vanishes_is_an_error_not_a_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(&config(home.path()), "s").unwrap();
+        std::fs::remove_dir_all(home.path().join("castoff")).unwrap();
+        dir.lock("a").unwrap_err();
+        assert_eq!(dir.names().unwrap().iter().filter(|name| !name.starts_with('.')).count(), 0);
+    }
+}

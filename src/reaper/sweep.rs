@@ -1,0 +1,309 @@
+//! The sweep: what sessions of this host left that were killed together with their guardian.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::lease::{self, DeadLease};
+use super::removal::{self, Kind, Target};
+use super::session::{Session, key_on, place};
+use super::session_lock::{self, Left, PART, read_name};
+use super::state_dir::StateDir;
+use super::watch_over;
+use super::worker::Worker;
+use crate::config::Config;
+use crate::engine::{Endpoint, Engine, Labelled};
+use crate::error::{Error, Result};
+use crate::spec::label;
+
+/// How many resources of each kind were removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Containers.
+    pub containers: usize,
+    /// Networks.
+    pub networks: usize,
+    /// Volumes.
+    pub volumes: usize,
+    /// Images.
+    pub images: usize,
+}
+
+impl Swept {
+    fn count(&mut self, kind: Kind) {
+        let place = match kind {
+            Kind::Container => &mut self.containers,
+            Kind::Network => &mut self.networks,
+            Kind::Volume => &mut self.volumes,
+            Kind::Image => &mut self.images,
+        };
+        *place += 1;
+    }
+
+    fn add(&mut self, other: Swept) {
+        self.containers += other.containers;
+        self.networks += other.networks;
+        self.volumes += other.volumes;
+        self.images += other.images;
+    }
+}
+
+/// Removes what dead sessions of this host left on the engine that [`Engine::connect`] gives: see
+/// [`Engine::sweep`].
+///
+/// # Errors
+/// As for [`Engine::connect`] and [`Engine::sweep`].
+///
+/// # Cancel safety
+/// What was begun goes on when the future is dropped.
+pub async fn sweep() -> Result<Swept> {
+    Engine::connect().await?.sweep().await
+}
+
+impl Engine {
+    /// Removes what dead sessions of this host left here. Every process does so by itself before
+    /// its first resource; a program that runs for long may want it now and then.
+    ///
+    /// A session is dead when neither its process nor its guardian holds its lock (flock(2)).
+    /// What another host, a living process, or a user of something shared has is not touched, nor
+    /// what was kept. Nothing is asked of the engine when no session left anything.
+    ///
+    /// # Errors
+    /// When the state directory can't be used, or the engine can't be asked or does not remove.
+    ///
+    /// # Cancel safety
+    /// What was begun goes on when the future is dropped.
+    pub async fn sweep(&self) -> Result<Swept> {
+        let engine = self.clone();
+        let sweeping = async move {
+            let found = Found::look(&engine).await?;
+            found.remove().await
+        };
+        Worker::start()?.run(sweeping).await?
+    }
+
+    /// Removes what was kept on this host: by `keep()`, and by `CASTOFF_KEEP`.
+    ///
+    /// That is everything with castoff's labels whose process is gone, what living processes of
+    /// this host say that they have kept, and shared resources that were kept and are in nobody's
+    /// use.
+    ///
+    /// # Errors
+    /// When the state directory can't be used, or the engine can't be asked or does not remove.
+    ///
+    /// # Cancel safety
+    /// What was begun goes on when the future is dropped.
+    pub async fn prune_kept(&self) -> Result<Swept> {
+        let engine = self.clone();
+        let pruning = async move {
+            let (sessions, leases) = blocking(&engine, kept_here).await?;
+            let own = watch_over::kept(&engine);
+            let here = format!("{}.", place(engine.config()));
+            let is_kept = |kind, found: &Labelled| {
+                let mut owners = [label::OWNER, label::KEPT]
+                    .into_iter()
+                    .filter_map(|key| owner(kind, key, found));
+                let Some(owner) = owners.next().filter(|owner| owner.starts_with(&here)) else {
+                    return false;
+                };
+                let session = sessions.iter().find(|(token, _)| owner.ends_with(token));
+                let noted = own.iter().any(|(k, id)| (*k, id) == (kind, &found.id));
+                noted || session.is_none_or(|(_, left)| left.keeps(kind, &found.id))
+            };
+            let everything = list_all(&engine).await?;
+            let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
+            let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
+            let mut swept = remove_all(&engine, wanted).await?;
+            for lease in leases {
+                swept.add(lease.remove(&engine).await?);
+            }
+            Ok(swept)
+        };
+        Worker::start()?.run(pruning).await?
+    }
+}
+
+/// What the dead have left.
+struct Found {
+    engine: Engine,
+    sessions: Vec<DeadSession>,
+    resources: Vec<(Kind, String)>,
+    leases: Vec<DeadLease>,
+}
+
+/// Its lock is held until it is dealt with, so that others leave it alone.
+struct DeadSession {
+    token: String,
+    name: String,
+    left: Left,
+    file: OwnedFd,
+}
+
+/// Before the first resource of this process on an engine. Waits until it is known what there is
+/// to remove; the removals then count as on their way, and a start that one of them is in the way
+/// of waits for it.
+pub(super) async fn at_start(engine: &Engine) {
+    type Started = HashMap<Endpoint, Arc<OnceCell<()>>>;
+    static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+    let started = {
+        let mut all = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_or_insert_default().entry(engine.endpoint().clone()).or_default().clone()
+    };
+    let sweep = async {
+        let found = match Found::look(engine).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(?error, "what dead sessions left is not swept");
+                return;
+            }
+        };
+        if let (false, Ok(worker)) = (found.is_empty(), Worker::start()) {
+            drop(worker.remove(engine.endpoint(), async move {
+                match found.remove().await {
+                    Ok(swept) => tracing::info!(?swept, "what dead sessions left is removed"),
+                    Err(error) => tracing::warn!(?error, "what dead sessions left stays"),
+                }
+                Ok(())
+            }));
+        }
+    };
+    started.get_or_init(|| sweep).await;
+}
+
+impl Found {
+    async fn look(engine: &Engine) -> Result<Found> {
+        let (sessions, leases) = blocking(engine, dead).await?;
+        let mut resources = Vec::new();
+        if !sessions.is_empty() {
+            let left = |kind, found: &Labelled| {
+                let owner = owner(kind, label::OWNER, found)?;
+                let session = sessions.iter().find(|session| owner.ends_with(&session.token))?;
+                let stays = session.left.hold || session.left.keeps(kind, &found.id);
+                (!stays).then(|| found.id.clone())
+            };
+            let everything = list_all(engine).await?;
+            resources.extend(everything.into_iter().filter_map(|(k, f)| Some((k, left(k, &f)?))));
+        }
+        Ok(Found { engine: engine.clone(), sessions, resources, leases })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.leases.is_empty()
+    }
+
+    async fn remove(self) -> Result<Swept> {
+        let mut swept = remove_all(&self.engine, self.resources).await?;
+        if let Ok(dir) = StateDir::open(self.engine.config(), PART) {
+            for session in self.sessions {
+                dir.remove(&session.name);
+                drop(session.file);
+            }
+        }
+        for lease in self.leases {
+            swept.add(lease.remove(&self.engine).await?);
+        }
+        Ok(swept)
+    }
+}
+
+/// On a thread where it may block.
+async fn blocking<T: Send + 'static>(
+    engine: &Engine,
+    look: fn(&Config, &Endpoint) -> Result<T>,
+) -> Result<T> {
+    let engine = engine.clone();
+    let looking = tokio::task::spawn_blocking(move || look(engine.config(), engine.endpoint()));
+    looking
+        .await
+        .map_err(|error| Error::other("a look at the state was lost").with_source(error))?
+}
+
+/// The sessions and leases that nobody holds any more, and that left something on this engine.
+/// Those that left nothing anywhere are forgotten on the way.
+fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<DeadLease>)> {
+    let dir = StateDir::open(config, PART)?;
+    let here = session_lock::engine_hash(engine);
+    let mut sessions = Vec::new();
+    for name in dir.names()? {
+        let Some((place, token)) = read_name(&name) else { continue };
+        // Its own, which this process may have locked under another descriptor.
+        if token == Session::current().token() {
+            continue;
+        }
+        // What is strange about one file is no reason to leave all the others.
+        let Ok(Some(file)) = dir.lock(&name) else { continue };
+        let Ok(left) = Left::read(&file) else { continue };
+        if !left.any || left.hold {
+            dir.remove(&name);
+        } else if place == here {
+            let token = format!(".{token}");
+            sessions.push(DeadSession { token, name, left, file });
+        }
+    }
+    Ok((sessions, lease::dead(config, engine, false)?))
+}
+
+/// The sessions of this host that live, with what they have noted, and the shared resources that
+/// were kept and that nobody uses.
+type KeptHere = (Vec<(String, Left)>, Vec<DeadLease>);
+
+fn kept_here(config: &Config, engine: &Endpoint) -> Result<KeptHere> {
+    let dir = StateDir::open(config, PART)?;
+    let mut sessions = Vec::new();
+    for name in dir.names()? {
+        let Some((_, token)) = read_name(&name) else { continue };
+        if dir.lock(&name)?.is_none() {
+            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            sessions.push((format!(".{token}"), left.unwrap_or_default()));
+        }
+    }
+    Ok((sessions, lease::dead(config, engine, true)?))
+}
+
+fn owner<'a>(kind: Kind, key: &str, found: &'a Labelled) -> Option<&'a str> {
+    found.labels.get(&key_on(kind, key)).map(String::as_str)
+}
+
+/// Everything of castoff's: one call for each kind, at the same time.
+async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
+    let list = |kind| async move {
+        let found = removal::list(engine, kind, &key_on(kind, label::SESSION)).await?;
+        Ok::<_, Error>(found.into_iter().map(move |found| (kind, found)))
+    };
+    let lists = futures_util::future::join_all(Kind::ALL.map(list)).await;
+    let lists: Vec<_> = lists.into_iter().collect::<Result<_>>()?;
+    Ok(lists.into_iter().flatten().collect())
+}
+
+/// Kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
+async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Result<Swept> {
+    let (mut swept, mut failed) = (Swept::default(), None);
+    for kind in Kind::ALL {
+        let targets = wanted.iter().filter(|(k, _)| *k == kind);
+        let removals = targets.map(|(_, id)| async {
+            removal::remove(engine, kind, &Target::Known(id.clone())).await
+        });
+        for outcome in futures_util::future::join_all(removals).await {
+            match outcome {
+                Ok(()) => swept.count(kind),
+                Err(error) => failed = Some(error),
+            }
+        }
+    }
+    failed.map_or(Ok(swept), Err)
+}
+
+impl DeadLease {
+    /// Removes what was shared, and then the lease.
+    async fn remove(self, engine: &Engine) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let found = removal::list(engine, self.kind, &self.label()).await?;
+        let wanted = found.into_iter().map(|found| (self.kind, found.id)).collect();
+        swept.add(remove_all(engine, wanted).await?);
+        self.forget();
+        Ok(swept)
+    }
+}
