@@ -52,7 +52,8 @@ impl ContainerBuilder {
     /// As for [`shared`](Self::shared).
     pub async fn shared_as(mut self, scope: impl Into<String>) -> Result<Container> {
         let mut plan = self.plan().await?;
-        let key = plan.key(&scope.into(), &self.copies).await?;
+        let copies = self.copies.iter().map(readable).collect::<Result<_>>()?;
+        let key = plan.key(&scope.into(), copies).await?;
         let limit = self.startup_timeout;
         loop {
             let engine = plan.engine.clone();
@@ -109,7 +110,7 @@ impl Container {
 
 impl Plan {
     /// What has to be the same for a container to be shared, hashed.
-    async fn key(&self, scope: &str, copies: &[(CopySource, String)]) -> Result<String> {
+    async fn key(&self, scope: &str, copies: Vec<(CopySource, String)>) -> Result<String> {
         let (engine, spec) = (&self.engine, self.spec());
         let image = self.image_used();
         let mut body =
@@ -119,8 +120,9 @@ impl Plan {
         }
         let mut copied = Vec::new();
         for (source, target) in copies {
-            let (directory, name) = split_target(source, target)?;
-            copied.push((content_hash(source).await?, source.mode, source.owner, directory, name));
+            let place = split_target(&source, &target)?;
+            let (mode, owner) = (source.mode, source.owner);
+            copied.push((content_hash(source).await?, mode, owner, place));
         }
         let session = &engine.config().session;
         let hash = spec_hash(&(spec.stable_hash(), body, copied, scope, session));
@@ -156,17 +158,22 @@ impl Plan {
     }
 }
 
-/// Of the bytes that are copied; of a path's, with names, modes and times.
-async fn content_hash(source: &CopySource) -> Result<String> {
+/// The same to copy, if it can be read more than once.
+fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, String)> {
     let again = source.again().ok_or_else(|| {
         let message = "a reader can be read only once, so nobody can tell whether it is the same";
         Error::invalid("copy source", message)
     })?;
+    Ok((again, target.clone()))
+}
+
+/// Of the bytes that are copied; of a path's, with names, modes and times.
+async fn content_hash(source: CopySource) -> Result<String> {
     let mut hash = Sha256::new();
-    if let Content::Bytes(bytes) = &again.content {
+    if let Content::Bytes(bytes) = &source.content {
         hash.update(bytes);
     } else {
-        let mut tar = pack::pack(again, &[], "shared").await?;
+        let mut tar = pack::pack(source, &[], "shared").await?;
         while let Some(piece) = tar.next().await {
             hash.update(&piece?);
         }

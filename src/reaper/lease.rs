@@ -60,6 +60,9 @@ pub(crate) struct Lease {
     guardian: OnceLock<u32>,
 }
 
+/// How often a look may find a lease that is neither ready nor to be had.
+const CROWDED: u64 = 100;
+
 const MAKING: u8 = 0;
 const HELD: u8 = 1;
 const LEFT: u8 = 2;
@@ -76,42 +79,38 @@ impl Lease {
         let letter = kind.word().get(..1).unwrap_or_default();
         let name = format!("{}-{letter}-{key}", engine_hash(engine.endpoint()));
         let config = engine.config().clone();
-        loop {
-            let (config, file_name) = (config.clone(), name.clone());
-            let (dir, file, note) =
-                on_thread(move || look(&config, &file_name)).await.map_err(told)?;
-            let Some(file) = file else { continue };
-            let ready = matches!(note, Note::Ready(..));
-            if let Note::Making(value) = &note {
-                // Whoever made it is gone, and so is its guardian: nobody else has the lock.
-                let label = format!("{}={value}", label::SHARED);
-                removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
-            }
-            let (value, made) = match note {
-                Note::Ready(value, made) => (value, Some(made)),
-                Note::Making(_) | Note::Nothing => (format!("{key}-{}", token()), None),
-            };
-            let lease = Lease {
-                engine: engine.clone(),
-                kind,
-                dir,
-                name: name.clone(),
-                file: Arc::new(file),
-                value,
-                phase: AtomicU8::new(if ready { HELD } else { MAKING }),
-                made: AtomicUsize::new(0),
-                guardian: OnceLock::new(),
-            };
-            if !ready {
-                lease.write(&format!("making {}\n", lease.value)).map_err(told)?;
-            }
-            lease.tell_guardian();
-            let lease = Arc::new(lease);
-            return Ok(match made {
-                Some(made) => Seat::Made(lease, made),
-                None => Seat::Vacant(lease),
-            });
+        let file_name = name.clone();
+        let (dir, file, note) = on_thread(move || look(&config, &file_name)).await.map_err(told)?;
+        let ready = matches!(note, Note::Ready(..));
+        if let Note::Making(value) = &note {
+            // Whoever made it is gone, and so is its guardian: nobody else has the lock.
+            let label = format!("{}={value}", label::SHARED);
+            removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
         }
+        let (value, made) = match note {
+            Note::Ready(value, made) => (value, Some(made)),
+            Note::Making(_) | Note::Nothing => (format!("{key}-{}", token()), None),
+        };
+        let lease = Lease {
+            engine: engine.clone(),
+            kind,
+            dir,
+            name,
+            file: Arc::new(file),
+            value,
+            phase: AtomicU8::new(if ready { HELD } else { MAKING }),
+            made: AtomicUsize::new(0),
+            guardian: OnceLock::new(),
+        };
+        if !ready {
+            lease.write(&format!("making {}\n", lease.value)).map_err(told)?;
+        }
+        lease.tell_guardian();
+        let lease = Arc::new(lease);
+        Ok(match made {
+            Some(made) => Seat::Made(lease, made),
+            None => Seat::Vacant(lease),
+        })
     }
 
     fn tell_guardian(&self) {
@@ -286,26 +285,36 @@ fn is_kept(file: &OwnedFd) -> bool {
     matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
 }
 
-/// Opens a lease's file: with a shared lock where it is ready, else with the exclusive one. Without
-/// a file when it was replaced meanwhile, and all has to be done again.
-fn look(config: &Config, name: &str) -> Result<(StateDir, Option<OwnedFd>, Note)> {
+/// Opens a lease's file: with a shared lock where it is ready, else with the exclusive one.
+///
+/// Nobody waits for the exclusive lock, which may not come as long as there are users: whoever
+/// does not get it waits for a shared one once more, which comes when the maker is done or gone.
+fn look(config: &Config, name: &str) -> Result<(StateDir, OwnedFd, Note)> {
     let dir = StateDir::open(config, PART)?;
-    let Some(file) = dir.flocked(name, FlockOperation::LockShared)? else {
-        return Ok((dir, None, Note::Nothing));
-    };
-    let note = Note::read(&file)?;
-    if matches!(note, Note::Ready(..)) {
-        return Ok((dir, Some(file), note));
+    let mut attempts = 0;
+    loop {
+        let waiting = Error::new(ErrorKind::Io, format!("{name} is locked and yet it is not"));
+        let file = dir.flocked(name, FlockOperation::LockShared)?.ok_or(waiting)?;
+        let note = Note::read(&file)?;
+        if matches!(note, Note::Ready(..)) {
+            return Ok((dir, file, note));
+        }
+        // Of several that try at once, the last one to let go of the shared lock gets it.
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let note = Note::read(&file)?;
+            if dir.is_there(name, &file) && !matches!(note, Note::Ready(..)) {
+                return Ok((dir, file, note));
+            }
+        } else if attempts > CROWDED {
+            // Users of something that its file does not tell of: somebody has tampered with it.
+            let shared = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+            if shared.is_ok() {
+                dir.replace(name, &file)?;
+            }
+        }
+        attempts += 1;
+        std::thread::sleep(Duration::from_millis(attempts.min(20)));
     }
-    let exclusive =
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive));
-    exclusive.map_err(|error| dir.refused(name, error))?;
-    // Another one may have been faster, and have made it.
-    if !dir.is_there(name, &file) || matches!(Note::read(&file)?, Note::Ready(..)) {
-        return Ok((dir, None, Note::Nothing));
-    }
-    let note = Note::read(&file)?;
-    Ok((dir, Some(file), note))
 }
 
 /// Runs something that may wait for a lock, on a thread that nobody waits for: neither a runtime
@@ -406,19 +415,41 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let (dir, file, note) = look(&config, "a").unwrap();
-        let file = file.unwrap();
         assert_eq!(note, Note::Nothing);
         assert!(dir.flocked("a", FlockOperation::NonBlockingLockShared).unwrap().is_none());
-        let other = {
-            let config = config.clone();
-            std::thread::spawn(move || look(&config, "a").unwrap())
-        };
-        rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
-        // It may have waited for the exclusive lock already, and then looks once more.
-        let (_, seen, note) = other.join().unwrap();
-        assert!(seen.is_none() || matches!(note, Note::Ready(..)));
-        let (_, again, note) = look(&config, "a").unwrap();
-        assert!(again.is_some() && matches!(note, Note::Ready(..)));
+        std::thread::scope(|threads| {
+            let others: Vec<_> =
+                (0..8).map(|_| threads.spawn(|| look(&config, "a").unwrap())).collect();
+            rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+            for other in others {
+                assert!(matches!(other.join().unwrap().2, Note::Ready(..)));
+            }
+        });
+        // All are gone but one, which nobody has told what it is for.
+        rustix::fs::ftruncate(&file, 0).unwrap();
+        let (_, anew, note) = look(&config, "a").unwrap();
+        assert_eq!(note, Note::Nothing);
+        assert!(dir.is_there("a", &anew) && !dir.is_there("a", &file));
+    }
+
+    #[test]
+    fn of_many_that_come_at_once_one_makes_it() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
+        let makers = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            for _ in 0..16 {
+                threads.spawn(|| {
+                    let (_, file, note) = look(&config, "a").unwrap();
+                    if note == Note::Nothing {
+                        makers.fetch_add(1, Ordering::SeqCst);
+                        rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
+                        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(makers.load(Ordering::SeqCst), 1);
     }
 }

@@ -1,15 +1,16 @@
 //! However a process ends, what it held is gone soon after. Each test starts this binary once
 //! more, with one entry as the only test, and ends it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use castoff::{Container, Network, Volume};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::children::Running;
 use crate::raw::{Foreign, Raw};
 use crate::support::{PATIENCE, engine, sleeper, unique};
 
@@ -35,6 +36,28 @@ fn child_process_entry() {
         "panic" => panic!("on purpose"),
         "exit" => std::process::exit(3),
         "abort" => std::process::abort(),
+        "stack" => {
+            // Not turned into a loop: each call needs its place.
+            fn deeper(n: u64) -> u64 {
+                if n == u64::MAX {
+                    return n;
+                }
+                let place = std::hint::black_box([n; 512]);
+                deeper(n + 1) + place[(n % 512) as usize]
+            }
+            println!("{}", deeper(0));
+        }
+        "fork" => {
+            // A child without `exec` has the stream to the guardian as well.
+            let program = std::process::Command::new("sleep").arg("1").spawn();
+            drop(program);
+            std::process::exit(3);
+        }
+        "exec" => {
+            use std::os::unix::process::CommandExt;
+            let error = std::process::Command::new("true").exec();
+            panic!("{error}");
+        }
         _ => loop {
             std::thread::park();
         },
@@ -54,39 +77,11 @@ async fn hold(label: &str) -> ((Vec<Container>, Network, Volume), Container) {
     ((containers, net, volume), kept)
 }
 
-/// A child that does not outlive its test, whatever becomes of that.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts the child, and comes back when it holds everything, with the name of what it kept.
-fn child(how: &str, label: &str) -> (Running, BufReader<ChildStdout>, String) {
-    // A shell that runs the tests in the background lets them ignore SIGINT, and they their
-    // children; `env` makes it count again.
-    let child = Command::new("env")
-        .arg("--default-signal")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "ends::child_process_entry", "--ignored", "--nocapture"])
-        .env(HOW, how)
-        .env(LABEL, label)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut child = Running(child.unwrap());
-    let mut output = BufReader::new(child.0.stdout.take().unwrap());
-    let mut line = String::new();
-    loop {
-        line.clear();
-        assert_ne!(output.read_line(&mut line).unwrap(), 0, "the child ended early");
-        if let Some(kept) = line.trim().strip_prefix(&format!("{READY}: ")) {
-            return (child, output, kept.to_owned());
-        }
-    }
+fn child(how: &str, label: &str) -> (Running, String) {
+    let mut child = Running::start("ends::child_process_entry", &[(HOW, how), (LABEL, label)]);
+    let kept = child.says(&format!("{READY}: "));
+    (child, kept)
 }
 
 /// Ends a child and returns how it ended. Everything is gone by then, but what is not its own.
@@ -95,18 +90,18 @@ fn ended(how: &str, signal: Option<Signal>) -> ExitStatus {
     let raw = Raw::of(&runtime.block_on(engine()));
     let label = unique(how);
     let foreign = raw.foreign_container(&unique("foreign"));
-    let (mut child, mut output, kept) = child(how, &label);
+    let (mut child, kept) = child(how, &label);
     let kept = Foreign::adopt(&raw, format!("containers/{kept}"));
     if let Some(signal) = signal {
         let held = format!("test.end={label}");
         assert_eq!(raw.count(&held), CONTAINERS + 2, "the child holds it all");
-        kill_process(Pid::from_child(&child.0), signal).unwrap();
+        child.signal(signal);
     }
-    let status = child.0.wait().unwrap();
+    let status = child.wait();
     let began = Instant::now();
     // The guardian lives on, and must not hold what the child was given: a test runner that
     // waits for the end of the output would hang.
-    output.read_to_end(&mut Vec::new()).unwrap();
+    child.output.read_to_end(&mut Vec::new()).unwrap();
     let closed = began.elapsed();
     raw.until_none(&format!("test.end={label}"), PATIENCE);
     let gone = began.elapsed();
@@ -157,4 +152,22 @@ fn sigterm() {
 #[ignore = "needs a container engine"]
 fn sigint() {
     assert_eq!(ended("int", Some(Signal::INT)).signal(), Some(2));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn stack_overflow() {
+    assert_eq!(ended("stack", None).signal(), Some(6));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn a_program_of_its_own_lives_on() {
+    assert_eq!(ended("fork", None).code(), Some(3));
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn another_program_takes_its_place() {
+    assert!(ended("exec", None).success());
 }

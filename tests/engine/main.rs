@@ -7,17 +7,21 @@
 // The helpers are test code as well: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+mod children;
 mod copy;
 mod differences;
 mod drop;
 mod ends;
 mod exec;
+mod keep;
 mod lifecycle;
 mod logs;
 mod network;
 mod options;
 mod ports;
 mod raw;
+mod shared;
 mod support;
+mod sweep;
 mod volume;
 mod wait;

@@ -1,0 +1,338 @@
+//! One container for everybody who wants the same, in threads and in processes.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use castoff::config::Config;
+use castoff::{Container, ContainerBuilder, Engine, Error, Network, Volume, WaitFor};
+use futures_util::future::join_all;
+
+use crate::children::{Running, told};
+use crate::raw::{Foreign, Raw};
+use crate::support::{BUSYBOX, PATIENCE, engine, eventually, sleeper, unique};
+
+const LABEL: &str = "CASTOFF_TEST_LABEL";
+const READY: &str = "CASTOFF_TEST_READY";
+const ENTRY: &str = "shared::child_process_entry";
+/// Long enough to see that it stays, short enough to wait for.
+const LINGER: Duration = Duration::from_millis(700);
+
+/// An engine on which what is shared goes soon.
+async fn hasty() -> Engine {
+    let mut config = Config::from_env();
+    config.linger = Some(LINGER);
+    Engine::connect_with(config).await.unwrap()
+}
+
+fn labelled(label: &str) -> ContainerBuilder {
+    sleeper().with_label("test.shared", label)
+}
+
+/// Joins, says under which id, and waits to be told to end.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_process_entry() {
+    let Ok(label) = std::env::var(LABEL) else { return };
+    let mut builder = labelled(&label).on(&hasty().await);
+    if let Ok(ready) = std::env::var(READY) {
+        builder = builder.with_wait(WaitFor::file(ready));
+    }
+    println!("\nsharing");
+    let container = builder.shared().await.unwrap();
+    println!("\nid: {}", container.id());
+    std::io::stdout().flush().unwrap();
+    if container.set_up_once("child", async || Ok::<_, Error>(())).await.unwrap() {
+        println!("\nsets up");
+        std::io::stdout().flush().unwrap();
+    }
+    told();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a container engine"]
+async fn threads_get_the_same_one_and_it_goes_a_while_after_the_last() {
+    let engine = hasty().await;
+    let (raw, label) = (Raw::of(&engine), unique("threads"));
+    let start = || tokio::spawn(labelled(&label).on(&engine).shared());
+    let all = join_all((0..8).map(|_| start())).await;
+    let mut all: Vec<Container> = all.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    let shared = format!("test.shared={label}");
+    let found = raw.labelled("containers", &shared);
+    assert_eq!(found.len(), 1, "one for all");
+    assert!(all.iter().all(|one| one.id() == found[0]));
+    let labels = raw.inspect(&format!("containers/{}", found[0])).unwrap();
+    let labels = &labels["Config"]["Labels"];
+    assert!(labels["castoff.shared"].is_string() && labels["castoff.owner"].is_null(), "{labels}");
+
+    let last = all.pop().unwrap();
+    drop(all);
+    let again = labelled(&label).on(&engine).shared().await.unwrap();
+    assert_eq!(again.id(), last.id());
+    drop((last, again));
+    // Still there for the next one, which joins while it lingers.
+    let next = labelled(&label).on(&engine).shared().await.unwrap();
+    assert_eq!(next.id(), found[0]);
+    drop(next);
+    let took = raw.until_none(&shared, PATIENCE);
+    assert!(took >= LINGER / 2, "gone after {took:?} already");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_differs_in_anything_is_another_one() {
+    let engine = hasty().await;
+    let label = unique("differs");
+    let one = || labelled(&label).on(&engine);
+    let named = || {
+        let mut config = engine.config().clone();
+        config.session = Some("other-session".into());
+        Engine::connect_with(config)
+    };
+    let variants = [
+        one().shared().await,
+        one().with_env("A", "1").shared().await,
+        one().with_env("A", "2").shared().await,
+        one().with_copy(b"1", "/copied").shared().await,
+        one().with_copy(b"2", "/copied").shared().await,
+        one().with_copy(castoff::CopySource::bytes("2").with_mode(0o600), "/copied").shared().await,
+        one().with_raw(|body| body.domainname = Some("raw".into())).shared().await,
+        one().shared_as("scope").await,
+        one().on(&named().await.unwrap()).shared().await,
+    ];
+    let mut ids: Vec<_> = variants.iter().map(|one| one.as_ref().unwrap().id()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), variants.len());
+    let again = one().with_copy(b"2", "/copied").with_wait(WaitFor::file("/bin/sh")).shared().await;
+    assert_eq!(again.unwrap().id(), variants[4].as_ref().unwrap().id(), "waits are no difference");
+    let once = castoff::CopySource::reader(&b"x"[..], 1);
+    let error = one().with_copy(once, "/copied").shared().await.unwrap_err();
+    assert_eq!(error.kind(), castoff::ErrorKind::InvalidInput);
+    drop(variants);
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn processes_get_the_same_one_and_it_goes_when_all_are_killed() {
+    let label = unique("processes");
+    let raw = Raw::of(&engine().await);
+    let start = |_| Running::start(ENTRY, &[(LABEL, &label)]);
+    let mut children: Vec<Running> = (0..4).map(start).collect();
+    let ids: Vec<String> = children.iter_mut().map(|child| child.says("id: ")).collect();
+    let shared = format!("test.shared={label}");
+    assert_eq!(raw.labelled("containers", &shared), ids[..1]);
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let last = children.pop().unwrap();
+    children.into_iter().for_each(Running::kill);
+    // The guardians of the killed let go; the last user has it still, well after the linger.
+    let still = std::time::Instant::now();
+    eventually("the linger is over", async || still.elapsed() > 2 * LINGER).await;
+    assert_eq!(raw.labelled("containers", &shared), ids[..1]);
+    last.kill();
+    let took = raw.until_none(&shared, PATIENCE);
+    assert!(took >= LINGER / 2 && took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_maker_that_is_killed_leaves_nothing_half_made() {
+    let label = unique("half");
+    let engine = hasty().await;
+    let raw = Raw::of(&engine);
+    let mut maker = Running::start(ENTRY, &[(LABEL, &label), (READY, "/never")]);
+    maker.says("sharing");
+    let shared = format!("test.shared={label}");
+    let first = std::cell::RefCell::new(String::new());
+    eventually("the first one is created", async || {
+        raw.labelled("containers", &shared).pop().map(|id| *first.borrow_mut() = id).is_some()
+    })
+    .await;
+    let mut waiting = Box::pin(labelled(&label).on(&engine).shared());
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut waiting).await;
+    assert!(early.is_err(), "nobody joins what is not ready");
+    maker.kill();
+    let made = waiting.await.unwrap();
+    assert_ne!(made.id(), *first.borrow());
+    assert_eq!(raw.labelled("containers", &shared), [made.id()]);
+    made.remove().await.unwrap();
+    assert_eq!(raw.count(&shared), 0, "the last user removes at once");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_that_is_gone_or_has_ended_is_made_anew() {
+    let label = unique("anew");
+    let engine = hasty().await;
+    let raw = Raw::of(&engine);
+    let start = || labelled(&label).on(&engine).shared();
+    let first = start().await.unwrap();
+    assert!(raw.remove(&format!("containers/{}", first.id())));
+    let second = start().await.unwrap();
+    assert_ne!(first.id(), second.id());
+    let kill = format!("/containers/{}/kill", second.id());
+    assert_eq!(raw.call("POST", &kill, None).0, 204);
+    let exited = async || !second.state().await.unwrap().running;
+    eventually("it has ended", exited).await;
+    let third = start().await.unwrap();
+    assert_ne!(third.id(), second.id());
+    assert_eq!(start().await.unwrap().id(), third.id());
+    drop((first, second, third));
+    raw.until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn removing_one_handle_leaves_it_to_the_others_and_keeping_it_to_everybody() {
+    let label = unique("others");
+    // A place of its own, since pruning is for all that were kept in one.
+    let state = tempfile::tempdir().unwrap();
+    let mut config = Config::from_env();
+    (config.linger, config.state_dir) = (Some(LINGER), Some(state.path().into()));
+    let engine = Engine::connect_with(config).await.unwrap();
+    let raw = Raw::of(&engine);
+    let start = || labelled(&label).on(&engine).shared();
+    let (one, two) = (start().await.unwrap(), start().await.unwrap());
+    let id = two.id().to_owned();
+    one.remove().await.unwrap();
+    assert_eq!(start().await.unwrap().id(), id);
+    let kept = Foreign::adopt(&raw, format!("containers/{}", two.keep()));
+    let began = std::time::Instant::now();
+    eventually("the linger is over", async || began.elapsed() > 2 * LINGER).await;
+    assert!(kept.exists());
+    let joined = start().await.unwrap();
+    assert_eq!(joined.id(), id, "and it is shared still");
+    drop(joined);
+    engine.prune_kept().await.unwrap();
+    eventually("it is pruned when nobody uses it", async || {
+        engine.prune_kept().await.unwrap();
+        !kept.exists()
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn letting_go_while_another_makes_it_is_safe() {
+    let label = unique("cancel");
+    let engine = hasty().await;
+    let raw = Raw::of(&engine);
+    let never = || labelled(&label).on(&engine).with_wait(WaitFor::file("/never"));
+    let mut making = Box::pin(never().shared());
+    let created = async {
+        eventually("it is created", async || raw.count(&format!("test.shared={label}")) == 1).await;
+    };
+    tokio::select! {
+        _ = &mut making => panic!("it is never ready"),
+        () = created => {}
+    }
+    let waiting = tokio::time::timeout(Duration::from_millis(300), never().shared()).await;
+    assert!(waiting.is_err());
+    drop(making);
+    // Its place is free, and the one that let go does not stand in the way.
+    let made = labelled(&label).on(&engine).shared().await.unwrap();
+    drop(made);
+    raw.until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
+    let label = unique("together");
+    let engine = hasty().await;
+    let raw = Raw::of(&engine);
+    let net = || Network::builder().on(&engine).with_label("test.shared", &label).shared();
+    let volume = || Volume::builder().on(&engine).with_label("test.shared", &label).shared();
+    let (one, two) = (net().await.unwrap(), net().await.unwrap());
+    assert_eq!((one.id(), one.name()), (two.id(), two.name()));
+    let other = Network::builder().on(&engine).with_label("test.shared", &label);
+    assert_ne!(other.shared_as("other").await.unwrap().id(), one.id());
+    let data = volume().await.unwrap();
+    assert_eq!(volume().await.unwrap().name(), data.name());
+    let inside = |net: &Network| {
+        labelled(&label).on(&engine).with_network(net, "web").with_volume(&data, "/data").shared()
+    };
+    let (first, second) = (inside(&one).await.unwrap(), inside(&two).await.unwrap());
+    assert_eq!(first.id(), second.id());
+    let runs = AtomicUsize::new(0);
+    for _ in 0..2 {
+        let set_up = async || {
+            runs.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Error>(())
+        };
+        data.set_up_once("seed", set_up).await.unwrap();
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    // A network that was taken away by hand is no trap for those who come next.
+    drop((first, second, one, two, data));
+    raw.until_none(&format!("test.shared={label}"), PATIENCE);
+    let gone = net().await.unwrap();
+    assert!(raw.remove(&format!("networks/{}", gone.id())));
+    let anew = net().await.unwrap();
+    assert_ne!(anew.id(), gone.id());
+    drop((gone, anew));
+    raw.until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a container engine"]
+async fn set_up_happens_once_and_again_after_a_failure() {
+    let label = unique("once");
+    let engine = hasty().await;
+    let container = labelled(&label).on(&engine).shared().await.unwrap();
+    let runs = AtomicUsize::new(0);
+    let failing = async || {
+        runs.fetch_add(1, Ordering::SeqCst);
+        Err::<(), _>(castoff::Error::other("on purpose"))
+    };
+    container.set_up_once("schema", failing).await.unwrap_err();
+    let (gate, open) = tokio::sync::watch::channel(false);
+    let succeeding = async || {
+        runs.fetch_add(1, Ordering::SeqCst);
+        open.clone().wait_for(|open| *open).await.unwrap();
+        Ok::<_, castoff::Error>(())
+    };
+    let all = join_all((0..6).map(|_| container.set_up_once("schema", succeeding)));
+    let opening = async {
+        eventually("one of them is at it", async || runs.load(Ordering::SeqCst) == 2).await;
+        gate.send(true).unwrap();
+    };
+    let (ran, ()) = tokio::join!(all, opening);
+    let ran: Vec<bool> = ran.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ran.iter().filter(|ran| **ran).count(), 1, "{ran:?}");
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert!(container.set_up_once("another", async || Ok::<_, Error>(())).await.unwrap());
+
+    // Who lets go has done nothing.
+    let never = container.set_up_once("never", async || {
+        std::future::pending::<()>().await;
+        Ok::<_, castoff::Error>(())
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(200), never).await.is_err());
+    assert!(container.set_up_once("never", async || Ok::<_, Error>(())).await.unwrap());
+
+    // In other processes it is done as well, until the container is another one.
+    let mut first = Running::start(ENTRY, &[(LABEL, &label)]);
+    assert_eq!(first.says("id: "), container.id());
+    first.says("sets up");
+    let mut second = Running::start(ENTRY, &[(LABEL, &label)]);
+    assert_eq!(second.says("id: "), container.id());
+    assert!(!container.set_up_once("child", async || Ok::<_, Error>(())).await.unwrap());
+    second.tell();
+    first.tell();
+    assert!(second.wait().success() && first.wait().success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut second.output, &mut said).unwrap();
+    assert!(!said.contains("sets up"), "{said}");
+    container.remove().await.unwrap();
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+    let anew = labelled(&label).on(&engine).shared().await.unwrap();
+    assert!(anew.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    // One that is nobody else's as well.
+    let own = Container::builder(BUSYBOX).with_command(["sleep", "3600"]).start().await.unwrap();
+    assert!(own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(!own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    drop(anew);
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+}

@@ -1,0 +1,112 @@
+//! What a program and its guardian leave when both are killed, the next one removes.
+
+use std::io::Write;
+
+use castoff::{Container, Network, Reaper, Volume};
+
+use crate::children::{Running, token_of, told};
+use crate::raw::{Foreign, Raw};
+use crate::support::{PATIENCE, engine, sleeper, unique};
+
+const LABEL: &str = "CASTOFF_TEST_LABEL";
+const ENTRY: &str = "sweep::child_process_entry";
+
+/// Holds one of each kind and keeps a container; or, without a label, only looks at what is there.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_process_entry() {
+    let Ok(label) = std::env::var(LABEL) else { return };
+    let engine = engine().await;
+    let label = ("test.sweep", label.as_str());
+    let net = Network::builder().with_label(label.0, label.1).create().await.unwrap();
+    let volume = Volume::builder().with_label(label.0, label.1).create().await.unwrap();
+    let start = || sleeper().with_label(label.0, label.1);
+    let held = start().with_network(&net, "a").with_volume(&volume, "/v").start().await.unwrap();
+    let shared = start().shared_as(label.1).await.unwrap();
+    let image = shared.commit(format!("castoff.test/{}:1", label.1)).await.unwrap();
+    let kept = sleeper().with_label("test.kept", label.1).start().await.unwrap().keep();
+    assert_eq!(engine.reaper(), Reaper::Guardian);
+    println!("\nholds: {} {kept} {}", held.name(), image.id());
+    std::io::stdout().flush().unwrap();
+    told();
+    drop((held, shared, image));
+}
+
+struct Left {
+    child: Running,
+    name: String,
+    kept: Foreign,
+    image: String,
+}
+
+fn holder(raw: &Raw, label: &str) -> Left {
+    let mut child = Running::start(ENTRY, &[(LABEL, label)]);
+    let said = child.says("holds: ");
+    let words: Vec<&str> = said.split(' ').collect();
+    let [name, kept, image] = words.as_slice() else { panic!("{said}") };
+    let kept = Foreign::adopt(raw, format!("containers/{kept}"));
+    Left { child, name: (*name).to_owned(), kept, image: format!("images/{image}") }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn leftovers_of_the_dead_go_and_nothing_else_does() {
+    let engine = engine().await;
+    let raw = Raw::of(&engine);
+    let (dead, living) = (unique("dead"), unique("living"));
+    let foreign = raw.foreign_container(&unique("foreign"));
+    let Left { child, name, kept, image } = holder(&raw, &dead);
+    let mut sibling = holder(&raw, &living);
+    let [dead, living] = [dead, living].map(|label| format!("test.sweep={label}"));
+    child.kill_with_guardian(token_of(&name));
+    assert_eq!(raw.count(&dead), 4, "nobody is left to remove it");
+    assert!(raw.inspect(&image).is_some());
+
+    // Several begin at the same time, as under nextest.
+    let label = unique("next");
+    let mut next: Vec<_> = (0..3).map(|_| holder(&raw, &label)).collect();
+    raw.until_none(&dead, PATIENCE);
+    raw.until_gone(&image);
+    assert!(kept.exists() && sibling.kept.exists() && foreign.exists());
+    assert_eq!(raw.count(&living), 4, "the living are left alone");
+    assert!(raw.inspect(&sibling.image).is_some());
+    for left in next.iter_mut().chain([&mut sibling]) {
+        left.child.tell();
+        assert!(left.child.wait().success());
+    }
+    raw.until_none(&living, PATIENCE);
+    raw.until_none(&format!("test.sweep={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_guardian_that_is_killed_is_replaced() {
+    let raw = Raw::of(&engine().await);
+    let label = unique("replaced");
+    let mut child = Running::start("sweep::child_without_a_guardian", &[(LABEL, &label)]);
+    let token = child.says("token: ");
+    let guardian = crate::children::guardian_of(&token).unwrap();
+    rustix::process::kill_process(guardian, rustix::process::Signal::KILL).unwrap();
+    child.tell();
+    child.says("holds");
+    let kept = Foreign::adopt(&raw, format!("containers/{}", child.says("kept: ")));
+    child.kill();
+    raw.until_none(&format!("test.sweep={label}"), PATIENCE);
+    assert!(kept.exists(), "the new one knows what is to be kept");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_without_a_guardian() {
+    let Ok(label) = std::env::var(LABEL) else { return };
+    let start = || sleeper().with_label("test.sweep", &label).start();
+    let kept = sleeper().start().await.unwrap();
+    println!("\ntoken: {}", token_of(kept.name()));
+    let kept = kept.keep();
+    told();
+    let held: Vec<Container> = vec![start().await.unwrap(), start().await.unwrap()];
+    println!("\nholds\nkept: {kept}");
+    std::io::stdout().flush().unwrap();
+    told();
+    drop(held);
+}
