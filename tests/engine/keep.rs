@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
-use castoff::Container;
+use castoff::config::Config;
+use castoff::{Container, Engine};
 use rustix::process::Signal;
 
 use crate::children::{Running, told};
 use crate::raw::{Foreign, Raw};
-use crate::support::{PATIENCE, engine, sleeper, unique};
+use crate::support::{PATIENCE, sleeper, unique};
 
 const HOW: &str = "CASTOFF_TEST_END";
 const LABEL: &str = "CASTOFF_TEST_LABEL";
@@ -32,12 +33,14 @@ fn child_process_entry() {
             panic!("on purpose");
         }
         "exit" => {
-            drop(dropped);
+            runtime.block_on(dropped.remove()).unwrap();
             std::process::exit(3);
         }
         "return" => drop(dropped),
         _ => {
             drop(dropped);
+            println!("\nwaits");
+            std::io::stdout().flush().unwrap();
             told();
         }
     }
@@ -47,26 +50,31 @@ fn child_process_entry() {
 /// said about it.
 fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let engine = runtime.block_on(engine());
+    // A place of its own, since pruning is for all that were kept in one.
+    let state = tempfile::tempdir().unwrap();
+    let mut config = Config::from_env();
+    config.state_dir = Some(state.path().into());
+    let engine = runtime.block_on(Engine::connect_with(config)).unwrap();
     let raw = Raw::of(&engine);
     let label = unique(how);
-    let variables = [(HOW, how), (LABEL, &label), ("CASTOFF_KEEP", mode)];
+    let home = state.path().to_str().unwrap();
+    let variables = [(HOW, how), (LABEL, &label), ("CASTOFF_KEEP", mode), ("XDG_STATE_HOME", home)];
     let mut child = Running::start("keep::child_process_entry", &variables);
     let names = child.says("names: ");
     let names: Vec<_> = names.split(' ').collect();
     let both: Vec<_> =
         names.iter().map(|name| Foreign::adopt(&raw, format!("containers/{name}"))).collect();
     if how == "kill" {
+        child.says("waits");
+        if mode != "always" {
+            raw.until_gone(&format!("containers/{}", names[1]));
+        }
         child.signal(Signal::KILL);
     }
     let status = child.wait();
     let errors = child.errors();
     // The guardian has done what it does when its lock is free.
-    let state =
-        std::env::var("XDG_STATE_HOME").map_or("/var/tmp/castoff-0".into(), |dir| dir + "/castoff");
-    let token = crate::children::token_of(names[0]);
-    let sessions = std::fs::read_dir(format!("{state}/sessions")).unwrap().flatten();
-    for file in sessions.filter(|file| file.file_name().to_string_lossy().contains(token)) {
+    for file in std::fs::read_dir(state.path().join("castoff/sessions")).unwrap().flatten() {
         let file = std::fs::File::open(file.path()).unwrap();
         rustix::fs::flock(file, rustix::fs::FlockOperation::LockExclusive).unwrap();
     }

@@ -32,6 +32,8 @@ cargo xtask <task>
                             every check and test tier, on a real engine; fails without one
   demo                      set up an engine and run the quickstart example on it
   bench [args…]             castoff against the raw Engine API
+  chaos [--rounds N] [--seed S]
+                            end programs at random instants in every way and look what is left
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
                             the same for Podman, next to Docker
@@ -62,6 +64,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["test", rest @ ..] => test::test(rest),
         ["demo"] => run::demo(),
         ["bench", rest @ ..] => run::bench(rest),
+        ["chaos", rest @ ..] => run::chaos_alone(rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

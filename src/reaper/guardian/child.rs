@@ -26,7 +26,7 @@ const PATIENCE: u64 = 60_000;
 const LIFETIME: u64 = 600_000;
 /// Requests to create something may still be in the engine when their sender dies. Once all is
 /// gone, the child looks again after each of these.
-const QUIET: [u64; 3] = [300, 1_000, 3_000];
+const QUIET: [u64; 9] = [50, 100, 100, 200, 300, 500, 700, 1_000, 1_500];
 /// Messages read at once. Whole ones, so that a descriptor comes with the message it belongs to.
 const MESSAGES: usize = 100;
 const FIRST_PAUSE: u64 = 100;
