@@ -18,6 +18,7 @@ mod podman;
 mod recipe;
 mod run;
 mod step;
+mod suite;
 mod test;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ cargo xtask <task>
   bench [args…]             castoff against the raw Engine API
   chaos [--rounds N] [--seed S]
                             end programs at random instants in every way and look what is left
+  suite                     forty tests that share one container, under nextest and libtest
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
                             the same for Podman, next to Docker
@@ -64,6 +66,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["test", rest @ ..] => test::test(rest),
         ["demo"] => run::demo(),
         ["bench", rest @ ..] => run::bench(rest),
+        ["suite"] => suite::alone(),
         ["chaos", rest @ ..] => run::chaos_alone(rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -55,7 +55,8 @@ impl Engine {
         Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
     }
 
-    /// What has a label, as `kind id`.
+    /// What has a label, as `kind id`. Kinds are asked for in the order in which they go, and not
+    /// beyond one that is there: this should not be the load that is measured.
     pub(crate) fn labelled(&self, label: &str) -> Outcome<Vec<String>> {
         let mut found = Vec::new();
         for (kind, path) in [
@@ -73,6 +74,9 @@ impl Engine {
             for item in items.unwrap_or_default() {
                 let id = item["Id"].as_str().or(item["Name"].as_str()).unwrap_or_default();
                 found.push(format!("{kind} {id}"));
+            }
+            if !found.is_empty() {
+                break;
             }
         }
         Ok(found)

@@ -19,7 +19,7 @@ const LEAKED: Duration = Duration::from_secs(15);
 /// How long a look goes on at what seems clean: what was being created when its sender died may
 /// come late.
 const QUIET: Duration = Duration::from_millis(1_000);
-const LOOK: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_millis(40);
 
 /// A child that does not outlive this program.
 struct Running {
@@ -186,7 +186,7 @@ impl Sibling {
             }
         }
         let all = engine.labelled(&format!("{LABEL}={}", self.name))?;
-        if all.len() == 3 { Ok(()) } else { Err(format!("of 3, a living program has {all:?}")) }
+        if all.len() == 2 { Ok(()) } else { Err(format!("of 2, a living program has {all:?}")) }
     }
 
     /// Ends it in peace, and waits until what it shared is gone as well.

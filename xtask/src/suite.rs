@@ -1,0 +1,148 @@
+//! `cargo xtask suite`: forty tests that share one container, and what the engine saw of it.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, thread};
+
+use crate::command::run;
+use crate::endpoint::{Endpoint, strings};
+use crate::run::cargo;
+use crate::step::Steps;
+use crate::{Outcome, engine, images, leftovers, paths};
+
+/// Label of what the suite's tests create, encoded for a query.
+const LABEL: &str = "castoff-suite%3Dyes";
+/// How long what is shared stays: longer than any pause between two tests.
+const LINGER: Duration = Duration::from_secs(5);
+/// What goes on for a moment after that.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// One way to run the tests.
+struct Case {
+    name: &'static str,
+    args: &'static [&'static str],
+    variables: &'static [(&'static str, &'static str)],
+    /// Containers that are created in all.
+    created: std::ops::RangeInclusive<usize>,
+}
+
+const NEXTEST: &[&str] =
+    &["nextest", "run", "-p", "castoff-suite", "--run-ignored", "ignored-only"];
+/// The killed test is run again, and that is no failure.
+const RETRIED: &[&str] =
+    &["nextest", "run", "-p", "castoff-suite", "--run-ignored", "ignored-only", "--retries", "1"];
+const LIBTEST: &[&str] = &["test", "-p", "castoff-suite", "--test", "forty", "--", "--ignored"];
+
+const CASES: [Case; 5] = [
+    Case { name: "nextest", args: NEXTEST, variables: &[], created: 1..=1 },
+    Case { name: "libtest", args: LIBTEST, variables: &[], created: 1..=1 },
+    Case {
+        name: "maker killed while creating",
+        args: RETRIED,
+        variables: &[("CASTOFF_SUITE_KILL", "creating")],
+        created: 1..=2,
+    },
+    Case {
+        name: "maker killed while waiting",
+        args: RETRIED,
+        variables: &[("CASTOFF_SUITE_KILL", "waiting")],
+        created: 2..=2,
+    },
+    Case {
+        name: "maker killed right after",
+        args: RETRIED,
+        variables: &[("CASTOFF_SUITE_KILL", "after")],
+        created: 1..=1,
+    },
+];
+
+/// With all that it needs.
+pub(crate) fn alone() -> Outcome {
+    let engine = engine::up()?;
+    images::provide(&engine, false)?;
+    let mut steps = Steps::default();
+    suite(&engine, &mut steps);
+    steps.run("leftovers", || leftovers::check(&engine));
+    steps.finish()
+}
+
+/// Runs every case.
+pub(crate) fn suite(engine: &Endpoint, steps: &mut Steps) {
+    for case in CASES {
+        steps.run(&format!("suite, {}", case.name), || case.run(engine));
+    }
+    steps.run("suite, two runs at once", || two_at_once(engine));
+}
+
+impl Case {
+    fn run(&self, engine: &Endpoint) -> Outcome {
+        let before = since_1970();
+        let mark = paths::scratch("suite.mark")?;
+        // Absent unless a run was cut short.
+        drop(fs::remove_file(&mark));
+        let mut tests = cargo(engine, self.args);
+        tests.envs(self.variables.iter().copied()).env("CASTOFF_SUITE_MARK", &mark);
+        run(tests)?;
+        let ended = Instant::now();
+        let here = left(engine)?;
+        gone(engine, ended)?;
+        let created = created(engine, before)?;
+        if !self.created.contains(&created) {
+            return Err(format!("{created} containers were created, and not {:?}", self.created));
+        }
+        if self.name == "nextest" && here == 0 {
+            return Err("it was removed at once, and the next process would make it anew".into());
+        }
+        println!(
+            "{created} created for 40 tests; gone {:.1} s after the last test",
+            ended.elapsed().as_secs_f64()
+        );
+        Ok(())
+    }
+}
+
+/// Two test runs of one user share as well.
+fn two_at_once(engine: &Endpoint) -> Outcome {
+    let before = since_1970();
+    let runs = [NEXTEST, LIBTEST].map(|args| cargo(engine, args).spawn());
+    for run in runs {
+        let status = run.and_then(|mut run| run.wait()).map_err(|error| error.to_string())?;
+        if !status.success() {
+            return Err(format!("one of two runs ended with {status}"));
+        }
+    }
+    gone(engine, Instant::now())?;
+    match created(engine, before)? {
+        1 => Ok(()),
+        created => Err(format!("{created} containers were created for two runs, and not one")),
+    }
+}
+
+/// Waits until what was shared is gone.
+fn gone(engine: &Endpoint, ended: Instant) -> Outcome {
+    while left(engine)? > 0 {
+        if ended.elapsed() > LINGER + SLACK {
+            return Err("what was shared is still there".into());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn left(engine: &Endpoint) -> Outcome<usize> {
+    let filters = format!("filters=%7B%22label%22%3A%5B%22{LABEL}%22%5D%7D");
+    Ok(strings(&engine.get(&format!("/containers/json?all=1&{filters}"))?, "Id").len())
+}
+
+/// Containers of the suite that the engine has created since then, as its events tell.
+fn created(engine: &Endpoint, since: u64) -> Outcome<usize> {
+    let filters = format!(
+        "filters=%7B%22label%22%3A%5B%22{LABEL}%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D"
+    );
+    let until = since_1970() + 1;
+    let events = engine.get(&format!("/events?since={since}&until={until}&{filters}"))?;
+    Ok(events.matches("\"Action\":\"create\"").count())
+}
+
+fn since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
