@@ -18,6 +18,7 @@ use super::session::token;
 use super::session_lock::engine_hash;
 use super::state_dir::StateDir;
 use super::watch_over;
+use super::worker::Worker;
 use crate::config::{Config, Keep};
 use crate::engine::{Endpoint, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -86,6 +87,13 @@ impl Lease {
             // Whoever made it is gone, and so is its guardian: nobody else has the lock.
             let label = format!("{}={value}", label::SHARED);
             removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
+            // The engine may be at it still.
+            let engine = engine.clone();
+            Worker::start()?.submit(async move {
+                if let Err(error) = removal::remove_late(&engine, kind, &label).await {
+                    tracing::warn!(%error, label, "what comes of a dead process's call may stay");
+                }
+            });
         }
         let (value, made) = match note {
             Note::Ready(value, made) => (value, Some(made)),

@@ -51,22 +51,21 @@ pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Resu
     match target {
         Target::Known(id) => remove_known(engine, kind, id).await,
         Target::Unknown(resource) => {
-            let mut outcome = Ok(());
-            for pause in LOOKS {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                // What lost the answer may be down yet: only the last look's failure counts.
-                outcome = remove_found(engine, kind, resource).await;
-            }
-            outcome
+            let label = format!("{}={resource}", key_on(kind, label::RESOURCE));
+            remove_late(engine, kind, &label).await
         }
     }
 }
 
-async fn remove_found(engine: &Engine, kind: Kind, resource: &str) -> Result<()> {
-    for id in find(engine, kind, resource).await? {
-        remove_known(engine, kind, &id).await?;
+/// Removes what has a label, given as `key=value`, and what gets to have it in a moment.
+pub(super) async fn remove_late(engine: &Engine, kind: Kind, label: &str) -> Result<()> {
+    let mut outcome = Ok(());
+    for pause in LOOKS {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        // What lost the answer may be down yet: only the last look's failure counts.
+        outcome = remove_labelled(engine, kind, label).await;
     }
-    Ok(())
+    outcome
 }
 
 async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
@@ -110,11 +109,6 @@ fn may_pass(error: &Error) -> bool {
         Some(403 | 409) => true,
         Some(status) => status >= 500,
     }
-}
-
-async fn find(engine: &Engine, kind: Kind, resource: &str) -> Result<Vec<String>> {
-    let wanted = format!("{}={resource}", key_on(kind, label::RESOURCE));
-    Ok(list(engine, kind, &wanted).await?.into_iter().map(|found| found.id).collect())
 }
 
 /// What has a label, given as `key` or `key=value`: one call.

@@ -127,15 +127,16 @@ fn clean(plan: &mut Plan) {
         let shared = lease::pass(work, engine, began, give_up);
         let own = if owned { remove::pass(work, engine, give_up) } else { Outcome::Nothing };
         match shared.max(own) {
-            Outcome::Nothing => match (quiet.next().filter(|_| owned), lease::next(work, began)) {
-                (Some(time), _) => sleep(*time),
-                (None, next) => {
+            Outcome::Nothing => match quiet.next().filter(|_| owned || lease::any_late(work)) {
+                Some(time) => sleep(*time),
+                None => {
+                    lease::end_late(work);
                     if owned && lock.is_some() {
                         // Nothing for a sweep to look for.
                         let _ = rustix::fs::ftruncate(sys::lock(), 0);
                     }
                     owned = false;
-                    let Some(next) = next else { return };
+                    let Some(next) = lease::next(work, began) else { return };
                     sleep(next);
                     give_up = now().saturating_add(PATIENCE);
                 }

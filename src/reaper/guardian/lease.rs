@@ -33,16 +33,7 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
     let Work { leases, ids, kept, input, .. } = work;
     for kind in Kind::ALL {
         for lease in leases.held().filter(|lease| lease.kind() == Some(kind)) {
-            if due(lease, began) > now() {
-                continue;
-            }
-            let Some(file) = lease.file().filter(|file| is_ours(*file)) else {
-                lease.end();
-                continue;
-            };
-            if hold && read(file) == Some(state::READY) {
-                let _ = rustix::io::pwrite(file, &[state::KEPT], 0);
-                lease.end();
+            if due(lease, began) > now() || !is_ours(lease, hold) {
                 continue;
             }
             let mut buffer = [0; REQUEST_MAX];
@@ -51,10 +42,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
                 continue;
             };
             let cleared = Round { kind, request, ids, kept, input, engine }.clear(give_up);
-            if cleared != Outcome::Stuck {
-                // Whoever waits for the lock finds nothing, and makes it anew.
-                let _ = rustix::fs::ftruncate(file, 0);
-                lease.end();
+            if cleared != Outcome::Stuck && !lease.is_late() {
+                settle(lease);
             }
             outcome = outcome.max(cleared);
         }
@@ -62,26 +51,56 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
     outcome
 }
 
+/// Whoever waits for the lock finds nothing, and makes it anew.
+fn settle(lease: &mut Lease) {
+    let Some(file) = lease.file() else { return };
+    let half = read(file) == Some(state::MAKING);
+    let _ = rustix::fs::ftruncate(file, 0);
+    if half { lease.end_for_now() } else { lease.end() }
+}
+
+/// Whether something is to be looked for that may come to be yet.
+pub(super) fn any_late(work: &mut Work) -> bool {
+    work.leases.held().any(|lease| lease.is_late())
+}
+
+/// It has been looked for often enough.
+pub(super) fn end_late(work: &mut Work) {
+    work.leases.held().filter(|lease| lease.is_late()).for_each(Lease::end);
+}
+
 /// Milliseconds until the next lease's time comes; `None` if there is none left.
 pub(super) fn next(work: &mut Work, began: u64) -> Option<u64> {
-    work.leases.held().map(|lease| due(lease, began).saturating_sub(now())).min()
+    let held = work.leases.held().filter(|lease| !lease.is_late());
+    held.map(|lease| due(lease, began).saturating_sub(now())).min()
 }
 
 fn due(lease: &Lease, began: u64) -> u64 {
     // What is half made is of no use to anybody.
     let half = lease.file().and_then(read) == Some(state::MAKING);
-    if half { began } else { began.saturating_add(lease.linger) }
+    if half || lease.is_late() { began } else { began.saturating_add(lease.linger) }
 }
 
-/// Whether what this lease is for is to be removed, and by this process. The shared lock becomes an
-/// exclusive one, and is lost where somebody else has one as well: they see to it then.
-fn is_ours(file: BorrowedFd<'_>) -> bool {
-    let exclusive = FlockOperation::NonBlockingLockExclusive;
-    if rustix::fs::flock(file, exclusive).is_err() {
-        return false;
+/// Whether what this lease is for is to be removed, and by this process; else it is let go of.
+///
+/// The shared lock becomes an exclusive one, and is lost where somebody else has one as well: they
+/// see to it then.
+fn is_ours(lease: &mut Lease, hold: bool) -> bool {
+    let Some(file) = lease.file() else { return true };
+    let exclusive = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    // Only now that nobody else can write it.
+    let state = read(file).filter(|_| exclusive);
+    let ours = match state {
+        Some(state::READY) if hold => {
+            let _ = rustix::io::pwrite(file, &[state::KEPT], 0);
+            false
+        }
+        state => matches!(state, Some(state::MAKING | state::READY)),
+    };
+    if !ours {
+        lease.end();
     }
-    // Now that nobody else can write it.
-    matches!(read(file), Some(state::MAKING | state::READY))
+    ours
 }
 
 fn read(file: BorrowedFd<'_>) -> Option<u8> {

@@ -151,7 +151,7 @@ impl Work {
 /// A lease that the parent holds, through another descriptor of the same open file.
 #[repr(C)]
 pub(super) struct Lease {
-    /// 0 where there is none.
+    /// 0 where there is no lease, and [`LATE`] where its file is closed.
     file: RawFd,
     number: u32,
     kind: u8,
@@ -160,9 +160,23 @@ pub(super) struct Lease {
     pub(super) value: Text<SHARED_MAX>,
 }
 
+/// What was being made for it when the parent ended may come to be yet.
+const LATE: RawFd = -1;
+
 impl Lease {
     pub(super) fn kind(&self) -> Option<Kind> {
-        Kind::from_code(self.kind).filter(|_| self.file > 0)
+        Kind::from_code(self.kind).filter(|_| self.file != 0)
+    }
+
+    /// Whether only a look now and then is left to do.
+    pub(super) fn is_late(&self) -> bool {
+        self.file == LATE
+    }
+
+    /// Lets go of it, but remembers what to look for.
+    pub(super) fn end_for_now(&mut self) {
+        self.end();
+        self.file = LATE;
     }
 
     pub(super) fn file(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
@@ -173,8 +187,8 @@ impl Lease {
     pub(super) fn end(&mut self) {
         if self.file > 0 {
             sys::close(self.file);
-            self.file = 0;
         }
+        self.file = 0;
     }
 }
 
@@ -184,7 +198,7 @@ pub(super) struct LeaseTable([Lease; LEASES]);
 impl LeaseTable {
     fn add(&mut self, number: u32, kind: Kind, value: &[u8], linger: u64, file: OwnedFd) {
         // Where there is no room, the file closes here.
-        let Some(place) = self.0.iter_mut().find(|lease| lease.file <= 0) else { return };
+        let Some(place) = self.0.iter_mut().find(|lease| lease.file == 0) else { return };
         if place.value.set(value) {
             (place.number, place.kind, place.linger) = (number, kind as u8, linger);
             place.file = sys::into_number(file);
@@ -196,7 +210,7 @@ impl LeaseTable {
     }
 
     pub(super) fn held(&mut self) -> impl Iterator<Item = &mut Lease> {
-        self.0.iter_mut().filter(|lease| lease.file > 0)
+        self.0.iter_mut().filter(|lease| lease.file != 0)
     }
 }
 
