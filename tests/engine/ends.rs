@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use castoff::{Container, Network, Volume};
+use castoff::{Container, Engine, Network, Volume};
 use rustix::process::Signal;
 
 use crate::children::Running;
@@ -78,8 +78,9 @@ async fn hold(label: &str) -> ((Vec<Container>, Network, Volume), Container) {
 }
 
 /// Starts the child, and comes back when it holds everything, with the name of what it kept.
-fn child(how: &str, label: &str) -> (Running, String) {
-    let mut child = Running::start("ends::child_process_entry", &[(HOW, how), (LABEL, label)]);
+fn child(how: &str, label: &str, engine: &str) -> (Running, String) {
+    let variables = [(HOW, how), (LABEL, label), ("CASTOFF_ENGINE", engine)];
+    let mut child = Running::start("ends::child_process_entry", &variables);
     let kept = child.says(&format!("{READY}: "));
     (child, kept)
 }
@@ -87,10 +88,16 @@ fn child(how: &str, label: &str) -> (Running, String) {
 /// Ends a child and returns how it ended. Everything is gone by then, but what is not its own.
 fn ended(how: &str, signal: Option<Signal>) -> ExitStatus {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let raw = Raw::of(&runtime.block_on(engine()));
+    let engine = runtime.block_on(engine());
+    ended_on(&engine, &engine.endpoint().to_string(), how, signal)
+}
+
+/// As [`ended`], with the address under which the child finds the engine.
+fn ended_on(engine: &Engine, address: &str, how: &str, signal: Option<Signal>) -> ExitStatus {
+    let raw = Raw::of(engine);
     let label = unique(how);
     let foreign = raw.foreign_container(&unique("foreign"));
-    let (mut child, kept) = child(how, &label);
+    let (mut child, kept) = child(how, &label, address);
     let kept = Foreign::adopt(&raw, format!("containers/{kept}"));
     if let Some(signal) = signal {
         let held = format!("test.end={label}");
@@ -170,4 +177,23 @@ fn a_program_of_its_own_lives_on() {
 #[ignore = "needs a container engine"]
 fn another_program_takes_its_place() {
     assert!(ended("exec", None).success());
+}
+
+/// The engine's socket, reached over TCP on loopback.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a container engine"]
+async fn sigkill_with_an_engine_on_tcp() {
+    let engine = engine().await;
+    let socket = engine.endpoint().socket().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = tokio::net::UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    let ending = move || ended_on(&engine, &address, "kill-tcp", Some(Signal::KILL));
+    let status = tokio::task::spawn_blocking(ending).await.unwrap();
+    assert_eq!(status.signal(), Some(9));
 }

@@ -20,6 +20,7 @@ mod network;
 mod options;
 mod ports;
 mod raw;
+mod restart;
 mod shared;
 mod support;
 mod sweep;

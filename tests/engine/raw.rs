@@ -23,6 +23,10 @@ impl Raw {
         Raw { socket: socket.to_owned() }
     }
 
+    pub(crate) fn at(socket: PathBuf) -> Raw {
+        Raw { socket }
+    }
+
     /// Status and body of one request; a body that is no JSON comes as a string.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
