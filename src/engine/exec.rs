@@ -178,12 +178,19 @@ impl Engine {
     }
 
     async fn exec_code_now(&self, exec: &str) -> Result<Option<i64>> {
-        let answer = self
-            .docker()
-            .inspect_exec(exec)
-            .await
-            .map_err(lift("ask for the command's exit code"))?;
+        let answer = self.docker().inspect_exec(exec).await;
+        let answer = answer.map_err(lift("ask for the command's exit code")).map_err(forgotten)?;
         let running = answer.running.unwrap_or_default();
         Ok(answer.exit_code.filter(|_| !running))
     }
+}
+
+/// An engine remembers a command for minutes after its end, but not beyond its own.
+fn forgotten(error: Error) -> Error {
+    if error.status() != Some(404) {
+        return error;
+    }
+    let message = "the connection to the command was cut: the engine, which no longer knows it, \
+                   was restarted, or the container was removed, while it ran";
+    Error::new(ErrorKind::Connection, message).with_status(404).with_source(error)
 }
