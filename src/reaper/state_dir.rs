@@ -258,6 +258,16 @@ mod tests {
         std::fs::write(file.join("castoff"), "").unwrap();
         assert!(told(&config(&file)).contains("can't be used"));
 
+        // Root's is another user's to everybody but root, who can make one that is.
+        let root = user() == 0;
+        let other = if root { home.path().join("other") } else { "/usr".into() };
+        if root {
+            std::fs::DirBuilder::new().mode(0o700).create(&other).unwrap();
+            std::os::unix::fs::chown(&other, Some(65_534), None).unwrap();
+        }
+        let error = private(rustix::fs::CWD, &other, &other).unwrap_err();
+        assert!(error.to_string().contains("belongs to another user"), "{error}");
+
         // In a directory that is all right, a link in a file's place.
         let dir = StateDir::open(&config(&elsewhere), "s").unwrap();
         let victim = home.path().join("victim");

@@ -16,9 +16,22 @@ impl Running {
     pub(crate) fn start(test: &str, variables: &[(&str, &str)]) -> Running {
         // A shell that runs the tests in the background lets them ignore SIGINT, and they their
         // children; `env` makes it count again.
-        let child = Command::new("env")
-            .arg("--default-signal")
-            .arg(std::env::current_exe().unwrap())
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(std::env::current_exe().unwrap());
+        Running::spawn(command, test, variables)
+    }
+
+    /// The same after a shell command, in a mount namespace where that may mount what it likes.
+    pub(crate) fn start_after(before: &str, test: &str, variables: &[(&str, &str)]) -> Running {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-ec"]);
+        command.arg(format!("{before}; exec \"$0\" \"$@\""));
+        command.arg(std::env::current_exe().unwrap());
+        Running::spawn(command, test, variables)
+    }
+
+    fn spawn(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Running {
+        let child = command
             .args(["--exact", test, "--ignored", "--nocapture"])
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())

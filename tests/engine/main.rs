@@ -22,6 +22,7 @@ mod ports;
 mod raw;
 mod restart;
 mod shared;
+mod state;
 mod support;
 mod sweep;
 mod volume;
