@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::raw::Raw;
 use crate::stats::{Judged, Row};
-use crate::{Bench, Outcome, Side, copy, ends, logs};
+use crate::{Bench, Outcome, Side, copy, ends, guardian, logs, sharing};
 
 /// What a child is to do, as JSON.
 const ROLE: &str = "CASTOFF_BENCH_ROLE";
@@ -25,6 +25,8 @@ pub(crate) async fn act(role: &Value) -> Outcome<()> {
         Some("copy") => copy::child(side, &raw, role).await,
         Some("log") => logs::child(side, &raw, role).await,
         Some("end") => ends::child(role).await,
+        Some("guardian") => guardian::child(role).await,
+        Some("join") => sharing::child(&raw).await,
         case => Err(format!("no case {case:?}").into()),
     }
 }
@@ -38,7 +40,7 @@ pub(crate) fn command(bench: &Bench, mut role: Value) -> Outcome<Command> {
 }
 
 /// Runs a child that [`report`]s.
-fn run(bench: &Bench, side: Side, mut role: Value) -> Outcome<Value> {
+pub(crate) fn run(bench: &Bench, side: Side, mut role: Value) -> Outcome<Value> {
     role["side"] = json!(if side == Side::Raw { "raw" } else { "castoff" });
     let output = command(bench, role)?.spawn()?.wait_with_output()?;
     if !output.status.success() {

@@ -18,9 +18,11 @@ mod child;
 mod copy;
 mod ends;
 mod exec;
+mod guardian;
 mod logs;
 mod raw;
 mod removal;
+mod sharing;
 mod start;
 mod stats;
 
@@ -118,6 +120,15 @@ impl Bench {
         }
         if self.wants("ends") {
             rows.extend(ends::ends(self).await?);
+        }
+        if self.wants("guardian") {
+            rows.extend(guardian::guardians(self)?);
+        }
+        if self.wants("join") {
+            rows.extend(sharing::joins(self).await?);
+        }
+        if self.wants("suite") {
+            rows.extend(sharing::suites(self)?);
         }
         Ok(rows)
     }

@@ -23,6 +23,10 @@ pub(crate) enum Judged {
     Most(f64),
     /// Castoff's 99th percentile.
     P99(f64),
+    /// Castoff's median.
+    Median(f64),
+    /// The median of what castoff takes more.
+    Excess(f64),
     /// Nothing: for information.
     No,
 }
@@ -43,6 +47,8 @@ impl Row {
             Judged::Ratio(most) => self.ratio().map(|ratio| ratio <= most),
             Judged::Most(most) => Some(percentile(&self.castoff, 1.0) <= most),
             Judged::P99(most) => Some(percentile(&self.castoff, 0.99) <= most),
+            Judged::Median(most) => Some(percentile(&self.castoff, 0.5) <= most),
+            Judged::Excess(most) => self.excess().map(|excess| excess <= most),
             Judged::No => None,
         }
     }
@@ -113,6 +119,8 @@ fn target(judged: Judged) -> String {
         Judged::Ratio(most) => format!("ratio <= {most:.2}"),
         Judged::Most(most) => format!("most < {most}"),
         Judged::P99(most) => format!("p99 < {most}"),
+        Judged::Median(most) => format!("median < {most}"),
+        Judged::Excess(most) => format!("excess < {most}"),
         Judged::No => String::new(),
     }
 }
