@@ -1,5 +1,7 @@
 //! What it costs to be guarded: the time until the guardian stands, and its memory.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use castoff::Volume;
@@ -18,20 +20,57 @@ pub(crate) fn guardians(bench: &Bench) -> Outcome<Vec<Row>> {
         // With more threads than processors, everything waits its turn.
         let judged = if threads == 0 { Judged::Median(2.0) } else { Judged::No };
         let mut time = Row::new(format!("guardian armed: {name}"), "ms", judged);
+        let mut first = Row::new("first volume, more than the next ones", "ms", Judged::No);
         let mut memory = Row::new("guardian's own memory", "MiB", Judged::Most(2.0));
         let runs = if heap == 0 { 15 } else { 5 };
         for _ in 0..bench.runs(runs) {
             let role = json!({ "case": "guardian", "heap": heap, "threads": threads });
             let report = child::run(bench, Side::Castoff, role)?;
-            time.add(
-                None,
-                report["first"].as_f64().zip(report["next"].as_f64()).map(|(a, b)| a - b),
-            );
+            time.add(None, report["armed"].as_f64());
+            let (begin, next) = (report["first"].as_f64(), report["next"].as_f64());
+            first.add(None, begin.zip(next).map(|(begin, next)| begin - next));
             memory.add(None, report["memory"].as_f64());
         }
-        rows.extend([time, memory]);
+        rows.extend([time, first, memory]);
     }
     Ok(rows)
+}
+
+/// Listens for what castoff says of the guardian in its log.
+struct Listener(Arc<AtomicU64>);
+
+impl tracing::Subscriber for Listener {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("castoff::reaper")
+    }
+
+    fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut Micros(&self.0));
+    }
+
+    fn enter(&self, _span: &tracing::span::Id) {}
+
+    fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+struct Micros<'a>(&'a AtomicU64);
+
+impl tracing::field::Visit for Micros<'_> {
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        if field.name() == "micros" {
+            self.0.store(value, Ordering::SeqCst);
+        }
+    }
+
+    fn record_debug(&mut self, _field: &tracing::field::Field, _value: &dyn std::fmt::Debug) {}
 }
 
 /// The first volume takes as long as the next ones and the arming of all that stands behind it:
@@ -46,6 +85,8 @@ pub(crate) async fn child(role: &Value) -> Outcome<()> {
             }
         });
     }
+    let armed = Arc::new(AtomicU64::new(0));
+    tracing::subscriber::set_global_default(Listener(armed.clone()))?;
     castoff::Engine::connect().await?;
     let began = Instant::now();
     let volume = Volume::create().await?;
@@ -60,7 +101,8 @@ pub(crate) async fn child(role: &Value) -> Outcome<()> {
     next.sort_by(f64::total_cmp);
     let token = volume.name().rsplit('-').nth(1).ok_or("no session in a name")?;
     let memory = memory_of_guardian(token)?;
-    println!("{}", json!({ "first": first, "next": next[2], "memory": memory }));
+    let armed = armed.load(Ordering::SeqCst) as f64 / 1e3;
+    println!("{}", json!({ "armed": armed, "first": first, "next": next[2], "memory": memory }));
     volume.remove().await?;
     drop(heap);
     Ok(())

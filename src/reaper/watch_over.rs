@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::guardian::{self, Address, Guardian, Word};
 use super::keeping;
@@ -226,8 +226,13 @@ impl Watch {
         let label = session.owner_label(config, Kind::Container);
         let image_label = session.owner_label(config, Kind::Image);
         let lock = self.lock.as_ref().map(SessionLock::file);
+        let began = Instant::now();
         match Guardian::arm(address, &label, &image_label, lock) {
-            Ok(guardian) => self.guardian = Some(guardian),
+            Ok(guardian) => {
+                self.guardian = Some(guardian);
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                tracing::debug!(micros, "the guardian stands");
+            }
             Err(error) => {
                 tracing::warn!(%error, "no guardian: leftovers of a killed process stay until the next session's sweep");
             }
