@@ -44,11 +44,15 @@
 //! removals run side by side: containers first, then the networks and volumes that they used.
 //! Behind it stands a guardian, a tiny process forked at the first resource, that removes what is
 //! left when the program ends by `return` with statics alive, [`std::process::exit`], a panic, an
-//! abort or a signal, `SIGKILL` included. It stands for engines on a unix socket; without it (plain
-//! TCP, `CASTOFF_REAPER=off`) a drop waits for its removal, at most 10 s.
+//! abort or a signal, `SIGKILL` included. Without it (`CASTOFF_REAPER=off`) a drop waits for its
+//! removal, at most 10 s. Behind both stands a [`sweep`]: what a session left whose guardian was
+//! killed as well goes before the next session's first container.
+//!
+//! [`ContainerBuilder::shared`] gives the same container to all threads and processes that ask
+//! for the same, and removes it when the last of them is gone.
 //!
 //! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
-//! removing.
+//! removing. [`config::Keep`] does so for everything, always or when something failed.
 //!
 //! # Runtimes
 //!

@@ -1,6 +1,7 @@
 //! [`SessionLock`]: by which the others know that this process lives, and what it leaves if not.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
 use super::session::Session;
@@ -52,6 +53,16 @@ impl SessionLock {
     }
 }
 
+/// A month.
+const LONG: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long ago it was written; nothing for what is to come.
+fn age(file: &OwnedFd) -> std::io::Result<Duration> {
+    let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
+    let written = UNIX_EPOCH + Duration::from_secs(written);
+    Ok(SystemTime::now().duration_since(written).unwrap_or_default())
+}
+
 /// At the end, wherever that is by now: the guardian truncates as well.
 fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     let end = rustix::fs::fstat(file)?.st_size;
@@ -70,6 +81,9 @@ pub(super) struct Left {
     pub(super) any: bool,
     /// Whether it may have failed, and what it owned is to stay for that.
     pub(super) hold: bool,
+    /// Whether it was long ago. An engine that is not used any more is never swept, and what is
+    /// noted of it should not stay for ever.
+    pub(super) is_old: bool,
     kept: Vec<String>,
 }
 
@@ -79,7 +93,9 @@ impl Left {
         loop {
             let read = rustix::io::pread(file, &mut buffer, text.len() as u64)?;
             if read == 0 {
-                return Ok(Left::parse(&String::from_utf8_lossy(&text)));
+                let mut left = Left::parse(&String::from_utf8_lossy(&text));
+                left.is_old = age(file)? > LONG;
+                return Ok(left);
             }
             text.extend(buffer.iter().take(read));
         }
@@ -88,7 +104,7 @@ impl Left {
     fn parse(text: &str) -> Left {
         let kept = text.lines().filter_map(|line| line.strip_prefix("keep "));
         let hold = text.lines().any(|line| line == "hold");
-        Left { any: !text.is_empty(), hold, kept: kept.map(str::to_owned).collect() }
+        Left { any: !text.is_empty(), hold, is_old: false, kept: kept.map(str::to_owned).collect() }
     }
 
     pub(super) fn keeps(&self, kind: Kind, id: &str) -> bool {

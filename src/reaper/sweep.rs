@@ -236,7 +236,7 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<Dea
         // What is strange about one file is no reason to leave all the others.
         let Ok(Some(file)) = dir.lock(&name) else { continue };
         let Ok(left) = Left::read(&file) else { continue };
-        if !left.any || left.hold {
+        if !left.any || left.hold || (place != here && left.is_old) {
             dir.remove(&name);
         } else if place == here {
             let token = format!(".{token}");

@@ -11,4 +11,5 @@ mod inputs;
 mod ownership;
 mod pulls;
 mod support;
+mod sweep;
 mod waits;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::endpoint::{Endpoint, strings};
 
-/// `{"label":["castoff.session"]}`, encoded for a query.
+/// `{"label":["castoff.session"]}`, encoded for a query; images have their own.
 const FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.session%22%5D%7D";
+const IMAGE_FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.image.session%22%5D%7D";
 /// The name of the process that removes what a killed test leaves behind.
 const GUARDIAN: &str = "castoff-guard";
 /// Removal goes on for a moment after the tests' processes end.
@@ -43,9 +44,13 @@ fn resources(engine: &Endpoint) -> Outcome<Vec<String>> {
     ];
     let mut left = Vec::new();
     for (kind, path, key) in kinds {
-        let body = engine.get(&format!("{path}{FILTER}"))?;
+        let (filter, label) = match kind {
+            "image" => (IMAGE_FILTER, "castoff.image.session"),
+            _ => (FILTER, "castoff.session"),
+        };
+        let body = engine.get(&format!("{path}{filter}"))?;
         let names = strings(&body, "Name");
-        let sessions = strings(&body, "castoff.session");
+        let sessions = strings(&body, label);
         for (index, id) in strings(&body, key).iter().enumerate() {
             let name = names.get(index).filter(|name| *name != id && !name.is_empty());
             let name = name.map(|name| format!(" ({name})")).unwrap_or_default();

@@ -6,6 +6,7 @@
 mod apt;
 mod base;
 mod busybox;
+mod chaos;
 mod client;
 mod command;
 mod daemon;
@@ -67,7 +68,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["demo"] => run::demo(),
         ["bench", rest @ ..] => run::bench(rest),
         ["suite"] => suite::alone(),
-        ["chaos", rest @ ..] => run::chaos_alone(rest),
+        ["chaos", rest @ ..] => chaos::alone(rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -36,18 +36,3 @@ pub(crate) fn bench(args: &[&str]) -> Outcome {
     run(bench)?;
     leftovers::check(&engine)
 }
-
-/// Ends programs at random and looks what they leave.
-pub(crate) fn chaos(engine: &Endpoint, args: &[&str]) -> Outcome {
-    let mut chaos = cargo(engine, &["run", "--quiet", "-p", "castoff-chaos", "--"]);
-    chaos.args(args);
-    run(chaos)
-}
-
-/// As [`chaos`], with all that it needs.
-pub(crate) fn chaos_alone(args: &[&str]) -> Outcome {
-    let engine = engine::up()?;
-    images::provide(&engine, false)?;
-    chaos(&engine, args)?;
-    leftovers::check(&engine)
-}

@@ -6,7 +6,7 @@ use crate::command::{find, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
 use crate::step::Steps;
-use crate::{Outcome, engine, images, leftovers};
+use crate::{Outcome, chaos, engine, images, leftovers, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
 const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
@@ -67,6 +67,11 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     }
     if plan.uses("libtest") {
         libtest(&engine, &plan, &mut steps);
+    }
+    if plan.complete() {
+        suite::suite(&engine, &mut steps);
+        let rounds = ["--rounds", "12"];
+        steps.run("chaos", || chaos::chaos(&engine, &rounds));
     }
     steps.run("leftovers", || leftovers::check(&engine));
     steps.finish()

@@ -62,7 +62,7 @@ pub(crate) struct FakeEngine {
     shared: Arc<Shared>,
     server: Mutex<Option<Server>>,
     socket: PathBuf,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl FakeEngine {
@@ -72,7 +72,12 @@ impl FakeEngine {
         let shared = Arc::new(Shared::default());
         shared.update(nets::predefined);
         let server = Mutex::new(Some(Server::start(shared.clone(), &socket)));
-        Self { shared, server, socket, _dir: dir }
+        Self { shared, server, socket, dir }
+    }
+
+    /// For the locks of those who use it, gone with it.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     /// `unix:///…`

@@ -1,0 +1,150 @@
+//! What a sweep asks, and whom it leaves alone.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use castoff::{Network, Volume};
+use serde_json::json;
+
+use crate::fake::FakeEngine;
+use crate::support::{app, foreign_container, guarded, running, setup};
+
+/// The token of a session that is not there any more.
+const DEAD: &str = "dead00dead";
+
+/// This state directory's name, and the file of a dead session there.
+fn dead_session(fake: &FakeEngine) -> (String, PathBuf) {
+    let state = fake.state_dir().join("castoff");
+    let only = |part: &str| {
+        let mut names = std::fs::read_dir(state.join(part)).unwrap().flatten();
+        let mut names = names.by_ref().map(|entry| entry.file_name().into_string().unwrap());
+        names.find(|name| !name.starts_with('.')).unwrap()
+    };
+    let (place, own) = (only("place"), only("sessions"));
+    let (engine, _) = own.split_once('-').unwrap();
+    (place, state.join("sessions").join(format!("{engine}-{DEAD}.lock")))
+}
+
+#[tokio::test]
+async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (place, file) = dead_session(&fake);
+    fake.clear_requests();
+    engine.sweep().await.unwrap();
+    assert!(fake.calls().is_empty(), "{:?}", fake.calls());
+
+    // Clean: its process said so before it died.
+    std::fs::write(&file, "").unwrap();
+    engine.sweep().await.unwrap();
+    assert!(fake.calls().is_empty() && !file.exists());
+
+    // Of an engine that nobody has used for long; of one that somebody may use yet.
+    let [old, new] = ["00000000000000aa", "00000000000000bb"].map(|engine| {
+        let other = file.with_file_name(format!("{engine}-{DEAD}.lock"));
+        std::fs::write(&other, "owned\n").unwrap();
+        other
+    });
+    let months_ago = std::time::SystemTime::now() - Duration::from_secs(60 * 24 * 60 * 60);
+    std::fs::File::options().write(true).open(&old).unwrap().set_modified(months_ago).unwrap();
+    engine.sweep().await.unwrap();
+    assert!(fake.calls().is_empty() && !old.exists() && new.exists());
+
+    let labels = |owner: &str| json!({ "castoff.session": "s", "castoff.owner": owner });
+    let dead = format!("{place}.1.2.{DEAD}");
+    let left = foreign_container(&fake, "left", &labels(&dead));
+    let kept = foreign_container(&fake, "kept", &labels(&dead));
+    let theirs = foreign_container(&fake, "theirs", &labels("elsewhere.1.2.0123456789"));
+    let shared = foreign_container(
+        &fake,
+        "shared",
+        &json!({ "castoff.session": "s", "castoff.shared": "k-g" }),
+    );
+    std::fs::write(&file, format!("owned\nkeep container {kept}\n")).unwrap();
+    fake.clear_requests();
+    let swept = engine.sweep().await.unwrap();
+    assert_eq!((swept.containers, swept.networks, swept.volumes, swept.images), (1, 0, 0, 0));
+    let mut calls = fake.calls();
+    calls.sort();
+    let mut wanted = vec![
+        "DELETE /containers/{id}".to_owned(),
+        "GET /containers/json".into(),
+        "GET /images/json".into(),
+        "GET /networks".into(),
+        "GET /volumes".into(),
+    ];
+    wanted.sort();
+    assert_eq!(calls, wanted);
+    assert!(!file.exists());
+    let names: Vec<_> = fake.containers().into_iter().map(|container| container.id).collect();
+    assert!(!names.contains(&left));
+    assert!([kept, theirs, shared].iter().all(|id| names.contains(id)));
+}
+
+#[tokio::test]
+async fn what_can_not_be_removed_is_for_the_next_one() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (place, file) = dead_session(&fake);
+    let dead = format!("{place}.1.2.{DEAD}");
+    let labels = json!({ "castoff.session": "s", "castoff.owner": dead });
+    let left = foreign_container(&fake, "left", &labels);
+    std::fs::write(&file, "owned\n").unwrap();
+    fake.on("DELETE", &format!("/containers/{left}")).fail(400, "not today");
+    engine.sweep().await.unwrap_err();
+    assert!(file.exists());
+    fake.clear_rules();
+    assert_eq!(engine.sweep().await.unwrap().containers, 1);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_is_a_session_that_lives() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (place, file) = dead_session(&fake);
+    let labels = json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{DEAD}") });
+    foreign_container(&fake, "theirs", &labels);
+    std::fs::write(&file, "owned\n").unwrap();
+    let held = std::fs::File::open(&file).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    fake.clear_requests();
+    engine.sweep().await.unwrap();
+    assert!(fake.calls().is_empty());
+    // Pruning goes by labels, and leaves what is somebody's all the same.
+    assert_eq!(engine.prune_kept().await.unwrap().containers, 0);
+    drop(held);
+    assert_eq!(engine.sweep().await.unwrap().containers, 1);
+}
+
+#[tokio::test]
+async fn what_was_kept_here_is_pruned_and_nothing_else() {
+    let (fake, engine) = guarded().await;
+    let living = running(&engine).await;
+    let kept = running(&engine).await.keep();
+    let net = Network::builder().on(&engine).create().await.unwrap().keep();
+    let volume = Volume::builder().on(&engine).create().await.unwrap();
+    let elsewhere = json!({ "castoff.session": "s", "castoff.owner": "elsewhere.1.2.0123456789" });
+    foreign_container(&fake, "theirs", &elsewhere);
+    let pruned = engine.prune_kept().await.unwrap();
+    assert_eq!((pruned.containers, pruned.networks, pruned.volumes), (1, 1, 0));
+    let names: Vec<_> = fake.containers().into_iter().map(|container| container.name).collect();
+    assert!(names.contains(&living.name().to_owned()) && names.contains(&"theirs".to_owned()));
+    assert!(!names.contains(&kept));
+    assert!(fake.networks().iter().all(|network| network.name != net));
+    assert!(fake.volumes().iter().any(|one| one.name == volume.name()));
+}
+
+#[tokio::test]
+async fn a_session_of_a_name_is_in_names_and_labels() {
+    let (fake, engine) = setup().await;
+    let mut config = engine.config().clone();
+    config.session = Some("ci-7".into());
+    let engine = castoff::Engine::connect_with(config.clone()).await.unwrap();
+    let container = app(&engine).start().await.unwrap();
+    assert!(container.name().starts_with("castoff-ci-7-"), "{}", container.name());
+    assert_eq!(fake.containers()[0].labels["castoff.session"], "ci-7");
+    config.session = Some("not a name".into());
+    let error = castoff::Engine::connect_with(config).await.unwrap_err();
+    assert_eq!(error.kind(), castoff::ErrorKind::InvalidInput);
+}
