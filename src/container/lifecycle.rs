@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Container;
-use super::start::learn;
+use super::learn::learn;
 use crate::error::Result;
 use crate::wait::diagnose;
 

@@ -8,6 +8,7 @@ mod builder;
 mod copy;
 mod exec;
 mod handle;
+mod learn;
 mod lifecycle;
 mod lines;
 mod logs;

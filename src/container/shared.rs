@@ -7,7 +7,8 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::copy::{Content, split_target};
-use super::start::{Plan, learn};
+use super::learn::learn;
+use super::start::Plan;
 use super::{Container, ContainerBuilder, CopySource, pack};
 use crate::engine::lower;
 use crate::error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 
 use super::builder::{LogConsumer, RawEdit};
 use super::copy::{copy_in, split_target};
+use super::learn::learn;
 use super::{Container, ContainerBuilder, CopySource};
 use crate::engine::{ContainerDetails, Engine, EngineKind, LogRequest, lower};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,11 +16,6 @@ use crate::reaper::{Guard, Kind, Lease, Worker};
 use crate::spec::{Attachment, ContainerSpec, PullPolicy};
 use crate::timed::timed;
 use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
-
-/// How long an engine may take to show the ports of a container that runs.
-///
-/// An internal network never has any on Docker, so this is not for long.
-const BINDINGS_LIMIT: Duration = Duration::from_secs(3);
 
 impl ContainerBuilder {
     /// Creates and starts the container, and waits until it is ready.
@@ -353,25 +349,6 @@ impl Plan {
             ErrorKind::InvalidInput | ErrorKind::Connection => error,
             _ => diagnose(&self.engine, guard.id(), error).await,
         }
-    }
-}
-
-/// Inspects until published ports are shown, or there is nothing to wait for.
-pub(super) async fn learn(
-    engine: &Engine,
-    id: &str,
-    spec: &ContainerSpec,
-) -> Result<ContainerDetails> {
-    let began = Instant::now();
-    let mut pause = Duration::from_millis(2);
-    loop {
-        let details = engine.inspect_container(id).await?;
-        let bound = spec.ports.keys().all(|port| details.ports.contains_key(port));
-        if bound || !details.state.running || began.elapsed() > BINDINGS_LIMIT {
-            return Ok(details);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
 

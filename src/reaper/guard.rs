@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::lease::{Lease, Made, Seat};
+use super::lease::{Lease, Seat};
+use super::lease_file::Made;
 use super::removal::{self, Kind, Target};
 use super::session::Session;
 use super::worker::Worker;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 
 use super::guardian::state;
+use super::lease_file::{Made, Note, is_kept};
 use super::removal::{self, Kind};
 use super::session::token;
 use super::session_lock::engine_hash;
@@ -20,21 +21,12 @@ use super::state_dir::StateDir;
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::{Config, Keep};
-use crate::engine::{Endpoint, Engine};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
 /// The part of the state where these files lie.
-const PART: &str = "leases";
-
-/// A resource that is there to be shared, as its file tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Made {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    /// A hash of the conditions that were waited for.
-    pub(crate) waited: String,
-}
+pub(super) const PART: &str = "leases";
 
 /// What [`Lease::take`] finds.
 #[derive(Debug)]
@@ -256,43 +248,6 @@ impl Drop for Lease {
     }
 }
 
-/// What a file tells.
-#[derive(Debug, PartialEq, Eq)]
-enum Note {
-    Nothing,
-    Making(String),
-    Ready(String, Made),
-}
-
-impl Note {
-    fn read(file: &OwnedFd) -> Result<Note> {
-        let mut buffer = [0; 1024];
-        let read = rustix::io::pread(file, &mut buffer, 0).map_err(|error| {
-            let error = std::io::Error::from(error);
-            Error::new(ErrorKind::Io, "a lease can't be read").with_source(error)
-        })?;
-        Ok(Note::parse(&String::from_utf8_lossy(buffer.get(..read).unwrap_or(&[]))))
-    }
-
-    /// The first letter of the first word counts: the guardian writes no more than that.
-    fn parse(text: &str) -> Note {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        match (text.bytes().next(), words.as_slice()) {
-            (Some(state::READY | state::KEPT), [_, value, id, name, waited]) => {
-                let [id, name, waited] = [id, name, waited].map(|word| (*word).to_owned());
-                Note::Ready((*value).to_owned(), Made { id, name, waited })
-            }
-            (Some(state::MAKING), [_, value, ..]) => Note::Making((*value).to_owned()),
-            _ => Note::Nothing,
-        }
-    }
-}
-
-fn is_kept(file: &OwnedFd) -> bool {
-    let mut first = [0];
-    matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
-}
-
 /// Opens a lease's file: with a shared lock where it is ready, else with the exclusive one.
 ///
 /// Nobody waits for the exclusive lock, which may not come as long as there are users: whoever
@@ -342,60 +297,6 @@ pub(super) async fn on_thread<T: Send + 'static>(
     output.await.unwrap_or_else(|_| Err(Error::other("a thread that waits for a lock was lost")))
 }
 
-/// A lease that nobody holds, and what it was for. Its lock is held until it is dealt with.
-#[derive(Debug)]
-pub(super) struct DeadLease {
-    pub(super) kind: Kind,
-    value: String,
-    dir: StateDir,
-    name: String,
-    file: OwnedFd,
-}
-
-impl DeadLease {
-    pub(super) fn label(&self) -> String {
-        format!("{}={}", label::SHARED, self.value)
-    }
-
-    /// There is nothing left that it is for.
-    pub(super) fn forget(self) {
-        self.dir.remove(&self.name);
-        drop(self.file);
-    }
-}
-
-/// The leases on an engine that nobody holds; those that were kept, or those that were not.
-pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec<DeadLease>> {
-    let dir = StateDir::open(config, PART)?;
-    let here = format!("{}-", engine_hash(engine));
-    let mut found = Vec::new();
-    for name in dir.names()? {
-        if let Some(lease) = super::once::lease_of(&name) {
-            if !dir.has(lease) {
-                dir.remove(&name);
-            }
-            continue;
-        }
-        let letter = name.strip_prefix(&here).and_then(|rest| rest.get(..1));
-        let kind = Kind::ALL.into_iter().find(|kind| kind.word().get(..1) == letter);
-        let Some(kind) = kind else { continue };
-        // What is strange about one file is no reason to leave all the others.
-        let Ok(Some(file)) = dir.lock(&name) else { continue };
-        let value = match Note::read(&file) {
-            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => value,
-            Ok(Note::Making(value)) if !kept => value,
-            Ok(Note::Nothing) => {
-                dir.remove(&name);
-                continue;
-            }
-            _ => continue,
-        };
-        let dir = StateDir::open(config, PART)?;
-        found.push(DeadLease { kind, value, dir, name, file });
-    }
-    Ok(found)
-}
-
 /// For [`super::once`]: the directory and a name next to a lease's file.
 pub(super) fn beside(config: &Config, name: &str) -> Result<Option<OwnedFd>> {
     StateDir::open(config, PART)?.flocked(name, FlockOperation::LockExclusive)
@@ -404,19 +305,6 @@ pub(super) fn beside(config: &Config, name: &str) -> Result<Option<OwnedFd>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn notes_are_read_as_written_and_as_the_guardian_leaves_them() {
-        let made = Made { id: "1f".into(), name: "n".into(), waited: "w".into() };
-        let ready = Note::Ready("k-g".into(), made);
-        for first in ["ready", "kept", "keady"] {
-            assert_eq!(Note::parse(&format!("{first} k-g 1f n w\n")), ready);
-        }
-        assert_eq!(Note::parse("making k-g\n"), Note::Making("k-g".into()));
-        for nothing in ["", "\n", "ready", "ready k-g 1f", "what"] {
-            assert_eq!(Note::parse(nothing), Note::Nothing, "{nothing}");
-        }
-    }
 
     #[test]
     fn a_file_is_had_by_one_who_makes_or_many_who_use() {

@@ -16,6 +16,7 @@ mod guard;
 mod guardian;
 mod keeping;
 mod lease;
+mod lease_file;
 mod once;
 mod removal;
 mod session;
@@ -26,7 +27,8 @@ mod watch_over;
 mod worker;
 
 pub(crate) use guard::{Guard, Share};
-pub(crate) use lease::{Lease, Made};
+pub(crate) use lease::Lease;
+pub(crate) use lease_file::Made;
 pub(crate) use once::set_up_once;
 pub(crate) use removal::Kind;
 use session::Session;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::lease::{self, DeadLease};
+use super::lease_file::{self, DeadLease};
 use super::removal::{self, Kind, Target};
 use super::session::{Session, key_on, place};
 use super::session_lock::{self, Left, PART, read_name};
@@ -243,7 +243,7 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<Dea
             sessions.push(DeadSession { token, name, left, file });
         }
     }
-    Ok((sessions, lease::dead(config, engine, false)?))
+    Ok((sessions, lease_file::dead(config, engine, false)?))
 }
 
 /// The sessions of this host that live, with what they have noted, and the shared resources that
@@ -260,7 +260,7 @@ fn kept_here(config: &Config, engine: &Endpoint) -> Result<KeptHere> {
             sessions.push((format!(".{token}"), left.unwrap_or_default()));
         }
     }
-    Ok((sessions, lease::dead(config, engine, true)?))
+    Ok((sessions, lease_file::dead(config, engine, true)?))
 }
 
 fn owner<'a>(kind: Kind, key: &str, found: &'a Labelled) -> Option<&'a str> {
