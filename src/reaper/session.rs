@@ -1,14 +1,12 @@
 //! [`Session`]: under which name and labels this process owns what it creates.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
-use super::state_dir;
+use super::watch_over;
 use crate::config::{Config, Keep};
 use crate::engine::Engine;
 use crate::spec::label;
@@ -72,8 +70,8 @@ impl Session {
         let config = engine.config();
         let whose = match (shared, config.keep) {
             (Some(shared), _) => (label::SHARED, shared.to_owned()),
-            (None, Keep::Always) => (label::KEPT, self.owner(config)),
-            (None, _) => (label::OWNER, self.owner(config)),
+            (None, Keep::Always) => (label::KEPT, watch_over::owner(engine)),
+            (None, _) => (label::OWNER, watch_over::owner(engine)),
         };
         let session = config.session.as_deref().unwrap_or(&self.token);
         let labels = [
@@ -88,15 +86,10 @@ impl Session {
     }
 
     /// Place, process id, start time and token: by this the guardian and sweeps find what is whose.
-    pub(super) fn owner(&self, config: &Config) -> String {
-        // Without a lock it must not look like a dead one of this place.
-        let place = if config.reaper { place(config) } else { self.token.clone() };
+    /// Without a place, it is in none that anybody else could be in.
+    pub(super) fn owner(&self, place: Option<&str>) -> String {
+        let place = place.unwrap_or(&self.token);
         format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)
-    }
-
-    /// What the guardian looks for: everything of this very process, as `key=value`.
-    pub(super) fn owner_label(&self, config: &Config, kind: Kind) -> String {
-        format!("{}={}", key_on(kind, label::OWNER), self.owner(config))
     }
 }
 
@@ -104,21 +97,6 @@ impl Session {
 pub(super) fn key_on(kind: Kind, key: &str) -> String {
     if kind == Kind::Image { label::on_image(key) } else { key.to_owned() }
 }
-
-/// The state directory's name; where there is none that can be used, one of nobody else's.
-pub(super) fn place(config: &Config) -> String {
-    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = places.entry(config.state_dir.clone());
-    place.or_insert_with(|| state_dir::place(config).unwrap_or_else(|_| token())).clone()
-}
-
-/// From now on, this process is in a place of its own.
-pub(super) fn unplace(config: &Config) {
-    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    places.insert(config.state_dir.clone(), token());
-}
-
-static PLACES: Mutex<BTreeMap<Option<PathBuf>, String>> = Mutex::new(BTreeMap::new());
 
 /// Random, in hexadecimal digits.
 pub(super) fn token() -> String {
@@ -159,15 +137,12 @@ mod tests {
 
     #[test]
     fn owners_tell_whose_it_is() {
-        let home = tempfile::tempdir().unwrap();
-        let state_dir = Some(home.path().into());
-        let config = Config { reaper: true, state_dir, ..Config::default() };
         let session = Session::current();
-        let owner = session.owner(&config);
-        assert!(owner.starts_with(&format!("{}.{}.", place(&config), std::process::id())));
+        let owner = session.owner(Some("here"));
+        assert!(owner.starts_with(&format!("here.{}.", std::process::id())));
         assert!(owner.ends_with(&format!(".{}", session.token)));
-        let label = session.owner_label(&config, Kind::Image);
-        assert_eq!(label, format!("castoff.image.owner={owner}"));
+        assert!(session.owner(None).starts_with(&format!("{}.", session.token)));
+        assert_eq!(key_on(Kind::Image, label::OWNER), "castoff.image.owner");
     }
 
     #[test]

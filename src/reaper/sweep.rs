@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
 use super::lease_file::{self, DeadLease};
 use super::removal::{self, Kind, Target};
-use super::session::{Session, key_on, place};
+use super::session::{Session, key_on};
 use super::session_lock::{self, Left, PART, read_name};
-use super::state_dir::StateDir;
+use super::state_dir::{self, StateDir};
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::Config;
@@ -101,7 +102,7 @@ impl Engine {
         let pruning = async move {
             let (sessions, leases) = blocking(&engine, kept_here).await?;
             let own = watch_over::kept(&engine);
-            let here = format!("{}.", place(engine.config()));
+            let here = format!("{}.", state_dir::place(engine.config())?);
             let is_kept = |kind, found: &Labelled| {
                 let mut owners = [label::OWNER, label::KEPT]
                     .into_iter()
@@ -146,11 +147,11 @@ struct DeadSession {
 /// to remove; the removals then count as on their way, and a start that one of them is in the way
 /// of waits for it.
 pub(super) async fn at_start(engine: &Engine) {
-    type Started = HashMap<Endpoint, Arc<OnceCell<()>>>;
+    type Started = HashMap<(String, Option<PathBuf>), Arc<OnceCell<()>>>;
     static STARTED: Mutex<Option<Started>> = Mutex::new(None);
     let started = {
         let mut all = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get_or_insert_default().entry(engine.endpoint().clone()).or_default().clone()
+        all.get_or_insert_default().entry(watch_over::place_of(engine)).or_default().clone()
     };
     let sweep = async {
         let found = match Found::look(engine).await {

@@ -2,23 +2,37 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::guardian::{self, Address, Guardian, Word};
 use super::keeping;
 use super::removal::Kind;
-use super::session::{self, Session};
-use super::session_lock::SessionLock;
+use super::session::{Session, key_on};
+use super::session_lock::{SessionLock, engine_hash};
+use super::state_dir;
 use super::sweep;
 use crate::config::Keep;
 use crate::engine::{Endpoint, Engine};
+use crate::spec::label;
 
-static WATCHES: Mutex<Option<HashMap<Endpoint, Watch>>> = Mutex::new(None);
+static WATCHES: Mutex<Option<Watches>> = Mutex::new(None);
+
+type Watches = HashMap<Place, Watch>;
+
+/// An engine, by whatever path it is reached, and a state directory.
+type Place = (String, Option<PathBuf>);
+
+pub(super) fn place_of(engine: &Engine) -> Place {
+    (engine_hash(engine.endpoint()), engine.config().state_dir.clone())
+}
 
 /// One engine, and what this process has there.
 struct Watch {
     engine: Engine,
+    /// The value of the label by which the guardian and sweeps find what is this process's.
+    owner: String,
     address: Option<Address>,
     guardian: Option<Guardian>,
     lock: Option<SessionLock>,
@@ -47,40 +61,45 @@ pub(super) async fn stand(engine: &Engine) -> bool {
         return false;
     }
     sweep::at_start(engine).await;
-    if let Some(watch) = watches().get(engine.endpoint()) {
+    if let Some(watch) = watches().get(&place_of(engine)) {
         return watch.guardian.is_some();
     }
     let address = resolve(engine.endpoint()).await;
     let mut watches = watches();
-    let watch = watches
-        .entry(engine.endpoint().clone())
-        .or_insert_with(|| Watch::begin(engine.clone(), address));
+    let watch =
+        watches.entry(place_of(engine)).or_insert_with(|| Watch::begin(engine.clone(), address));
     watch.guardian.is_some()
 }
 
 /// As [`stand`], and counts one resource more. Then [`done`] has to follow when it is no more.
 pub(super) async fn arm(engine: &Engine) -> bool {
     stand(engine).await;
-    watches().get_mut(engine.endpoint()).is_some_and(Watch::owns_one_more)
+    watches().get_mut(&place_of(engine)).is_some_and(Watch::owns_one_more)
+}
+
+/// Whose it is what this process creates there: the value of a label.
+pub(super) fn owner(engine: &Engine) -> String {
+    let watched = watches().get(&place_of(engine)).map(|watch| watch.owner.clone());
+    watched.unwrap_or_else(|| Session::current().owner(None))
 }
 
 /// A resource that was counted is no more, or never came to be.
 pub(super) fn done(engine: &Engine) {
-    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+    if let Some(watch) = watches().get_mut(&place_of(engine)) {
         watch.owns_one_less();
     }
 }
 
 /// Leaves a resource alone from now on.
 pub(super) fn keep(engine: &Engine, kind: Kind, id: &str) {
-    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+    if let Some(watch) = watches().get_mut(&place_of(engine)) {
         watch.keep(kind, id);
     }
 }
 
 /// What this process has let go of and kept.
 pub(super) fn kept(engine: &Engine) -> Vec<(Kind, String)> {
-    watches().get(engine.endpoint()).map(|watch| watch.kept.clone()).unwrap_or_default()
+    watches().get(&place_of(engine)).map(|watch| watch.kept.clone()).unwrap_or_default()
 }
 
 /// Hands a lease's lock to the guardian as well. The number is for [`leave`].
@@ -92,7 +111,7 @@ pub(super) fn hold(
     file: &Arc<OwnedFd>,
 ) -> Option<u32> {
     let mut watches = watches();
-    let watch = watches.get_mut(engine.endpoint())?;
+    let watch = watches.get_mut(&place_of(engine))?;
     let linger = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
     let held = Held { kind, value: value.to_owned(), linger, file: file.clone() };
     watch.next += 1;
@@ -104,7 +123,7 @@ pub(super) fn hold(
 
 /// A lease is held no more.
 pub(super) fn leave(engine: &Engine, number: u32) {
-    if let Some(watch) = watches().get_mut(engine.endpoint()) {
+    if let Some(watch) = watches().get_mut(&place_of(engine)) {
         watch.leases.remove(&number);
         watch.tell(Word::Left(number), None);
     }
@@ -130,7 +149,7 @@ impl Engine {
     #[must_use]
     pub fn reaper(&self) -> Reaper {
         let watches = watches();
-        let Some(watch) = watches.get(self.endpoint()) else {
+        let Some(watch) = watches.get(&place_of(self)) else {
             return if self.config().reaper { Reaper::Guardian } else { Reaper::Nobody };
         };
         match (&watch.guardian, &watch.lock) {
@@ -149,8 +168,6 @@ pub(super) fn all_is_well() {
         watch.tell(Word::Hold(false), None);
     }
 }
-
-type Watches = HashMap<Endpoint, Watch>;
 
 fn watches() -> impl std::ops::DerefMut<Target = Watches> {
     struct Locked(MutexGuard<'static, Option<Watches>>);
@@ -194,10 +211,11 @@ impl Watch {
         let lock = SessionLock::take(engine.config(), engine.endpoint());
         let lock = lock.map_err(|error| {
             tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
-            // Nobody may take a process without a lock for a dead one.
-            session::unplace(engine.config());
         });
+        // Nobody may take a process without a lock for a dead one of this place.
+        let place = lock.is_ok().then(|| state_dir::place(engine.config()).ok()).flatten();
         let mut watch = Watch {
+            owner: Session::current().owner(place.as_deref()),
             engine,
             address,
             guardian: None,
@@ -222,9 +240,8 @@ impl Watch {
     fn start_guardian(&mut self) {
         self.guardian = None;
         let Some(address) = &self.address else { return };
-        let (session, config) = (Session::current(), self.engine.config());
-        let label = session.owner_label(config, Kind::Container);
-        let image_label = session.owner_label(config, Kind::Image);
+        let [label, image_label] = [Kind::Container, Kind::Image]
+            .map(|kind| format!("{}={}", key_on(kind, label::OWNER), self.owner));
         let lock = self.lock.as_ref().map(SessionLock::file);
         let began = Instant::now();
         match Guardian::arm(address, &label, &image_label, lock) {

@@ -110,3 +110,35 @@ async fn child_without_a_guardian() {
     told();
     drop(held);
 }
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_engine_by_two_paths_is_guarded_by_both() {
+    let engine = engine().await;
+    let (raw, label) = (Raw::of(&engine), unique("paths"));
+    let home = tempfile::tempdir().unwrap();
+    let link = home.path().join("link.sock");
+    std::os::unix::fs::symlink(engine.endpoint().socket().unwrap(), &link).unwrap();
+    let variables = [(LABEL, label.as_str()), ("CASTOFF_TEST_LINK", link.to_str().unwrap())];
+    let mut child = Running::start("sweep::child_by_two_paths", &variables);
+    child.says("holds");
+    let label = format!("test.sweep={label}");
+    assert_eq!(raw.count(&label), 2);
+    child.kill();
+    raw.until_none(&label, PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_by_two_paths() {
+    let (Ok(label), Ok(link)) = (std::env::var(LABEL), std::env::var("CASTOFF_TEST_LINK")) else {
+        return;
+    };
+    let link = castoff::Engine::connect_to(&link).await.unwrap();
+    let start = || sleeper().with_label("test.sweep", &label);
+    let held = (start().start().await.unwrap(), start().on(&link).start().await.unwrap());
+    println!("\nholds");
+    std::io::stdout().flush().unwrap();
+    told();
+    drop(held);
+}
