@@ -128,7 +128,10 @@ pub(crate) fn round(
     let mut good = true;
     for ((way, role), outcome) in roles.iter().zip(outcomes) {
         match outcome?? {
-            Ok(took) => report.add(&way.name(), took),
+            Ok(took) => {
+                report.add(&way.name(), took);
+                report.add(&format!("({} at once)", roles.len()), took);
+            }
             Err(left) => {
                 good = false;
                 report.leak(format!(
