@@ -363,19 +363,31 @@ impl Engine {
         tag: &str,
         labels: &[(String, String)],
     ) -> Result<String> {
-        let options = CommitContainerOptionsBuilder::new()
+        let mut options = CommitContainerOptionsBuilder::new()
             .container(id)
             .repo(repository)
             .tag(tag)
-            .pause(true)
-            .build();
+            .pause(true);
+        let changes = label_changes(labels);
+        if self.is_podman() {
+            // It takes labels in this way only.
+            options = options.changes(&changes);
+        }
         let config = ContainerConfig {
             labels: some_map(labels.iter().cloned()),
             ..ContainerConfig::default()
         };
-        let answer = self.patient().commit_container(options, config).await;
+        let answer = self.patient().commit_container(options.build(), config).await;
         answer.map(|made| made.id).map_err(lift("commit the container"))
     }
+}
+
+/// Labels as lines of a Dockerfile.
+fn label_changes(labels: &[(String, String)]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let lines =
+        labels.iter().map(|(key, value)| format!("LABEL {}={}", quoted(key), quoted(value)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -71,6 +71,14 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
     }
 }
 
+/// What the engine says instead of an answer.
+pub(super) fn refusal(step: &'static str, status_code: u16, text: &[u8]) -> Error {
+    let told: Option<serde_json::Value> = serde_json::from_slice(text).ok();
+    let message = told.as_ref().and_then(|told| told["message"].as_str()).map(str::to_owned);
+    let message = message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned());
+    convert(step, bollard::errors::Error::DockerResponseServerError { status_code, message })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,15 @@
 //! [`Engine::containers`]: what runs there, ours or not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use futures_util::StreamExt;
+use serde_json::Value;
 
 use super::Engine;
-use super::failure::lift;
-use crate::error::Result;
+use super::failure::{lift, refusal};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The containers of an engine; made by [`Engine::containers`].
 #[derive(Clone, Debug)]
@@ -82,16 +83,40 @@ impl Containers {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn list(self) -> Result<Vec<ContainerSummary>> {
-        let filters = HashMap::from([("label".to_owned(), self.labels)]);
-        let options = ListContainersOptionsBuilder::new().all(self.all).filters(&filters).build();
-        let listed = self
-            .engine
-            .docker()
-            .list_containers(Some(options))
-            .await
-            .map_err(lift("list containers"))?;
-        Ok(listed.into_iter().map(ContainerSummary::read).collect())
+        let filters = serde_json::json!({ "label": self.labels }).to_string();
+        let path = format!("/containers/json?all={}&filters={}", self.all, encode(&filters));
+        let answer = self.engine.get_json(&path, "list containers").await?;
+        let listed = answer.as_array().into_iter().flatten();
+        Ok(listed.map(ContainerSummary::read).collect())
     }
+}
+
+impl Engine {
+    /// For answers that an API model would refuse: Podman has states of its own, and one container
+    /// in such a state must not hide all the others.
+    async fn get_json(&self, path: &str, step: &'static str) -> Result<Value> {
+        let (status, mut chunks) = self.dialer().stream(path).await.map_err(lift(step))?;
+        let mut text = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            text.extend_from_slice(&chunk.map_err(lift(step))?);
+        }
+        if !status.is_success() {
+            return Err(refusal(step, status.as_u16(), &text));
+        }
+        serde_json::from_slice(&text).map_err(|error| {
+            let message = format!("failed to {step}: the engine's answer makes no sense");
+            Error::new(ErrorKind::Protocol, message).with_source(error)
+        })
+    }
+}
+
+fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let encoded = text.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    encoded.collect()
 }
 
 impl IntoFuture for Containers {
@@ -104,14 +129,15 @@ impl IntoFuture for Containers {
 }
 
 impl ContainerSummary {
-    fn read(answer: bollard::models::ContainerSummary) -> Self {
-        let name = answer.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+    fn read(answer: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let labels = answer["Labels"].as_object().into_iter().flatten();
         ContainerSummary {
-            id: answer.id.unwrap_or_default(),
-            name: name.trim_start_matches('/').to_owned(),
-            image: answer.image.unwrap_or_default(),
-            state: answer.state.map(|state| state.to_string()).unwrap_or_default(),
-            labels: answer.labels.unwrap_or_default().into_iter().collect(),
+            id: text(&answer["Id"]),
+            name: text(&answer["Names"][0]).trim_start_matches('/').to_owned(),
+            image: text(&answer["Image"]),
+            state: text(&answer["State"]),
+            labels: labels.map(|(key, value)| (key.clone(), text(value))).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::dialer::Chunks;
-use super::failure::{convert, lift};
+use super::failure::{convert, lift, refusal};
 use super::{ApiVersion, Engine, EngineKind};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -138,7 +138,7 @@ impl Engine {
             while let Some(Ok(chunk)) = chunks.next().await {
                 text.extend_from_slice(&chunk);
             }
-            Err(refusal(status.as_u16(), &text))
+            Err(refusal("read the log", status.as_u16(), &text))
         };
         Box::pin(stream::once(opened).try_flatten())
     }
@@ -179,14 +179,6 @@ impl Stage {
             }
         }
     }
-}
-
-/// What the engine says instead of a log.
-fn refusal(status_code: u16, text: &[u8]) -> Error {
-    let told: Option<serde_json::Value> = serde_json::from_slice(text).ok();
-    let message = told.as_ref().and_then(|told| told["message"].as_str()).map(str::to_owned);
-    let message = message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned());
-    convert("read the log", BollardError::DockerResponseServerError { status_code, message })
 }
 
 /// The length of what stands before every frame, unless there is a terminal.
@@ -286,10 +278,10 @@ mod tests {
 
     #[test]
     fn what_the_engine_refuses_is_told_in_its_words() {
-        let error = refusal(404, br#"{"message":"No such container: x"}"#);
+        let error = refusal("read the log", 404, br#"{"message":"No such container: x"}"#);
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("No such container: x"), "{error}");
-        assert!(refusal(500, b"oops").to_string().contains("oops"));
+        assert!(refusal("read the log", 500, b"oops").to_string().contains("oops"));
     }
 
     fn frames(log: &[u8], piece: usize) -> Vec<Result<LogFrame>> {

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
-use super::removal::{self, Kind, Target};
+use super::removal::{self, Kind, Removed, Target};
 use super::session::Session;
 use super::worker::Worker;
 use super::{keeping, watch_over};
+use futures_util::FutureExt;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::label;
@@ -32,8 +34,11 @@ pub(crate) struct Guard {
     armed: AtomicBool,
     /// Whether a guardian would remove it if this process died.
     guarded: bool,
-    /// For what is shared.
+    /// For what is shared, or is to be.
     lease: Option<Arc<Lease>>,
+    /// Whether it is shared, and this is a share in it; another one under the same lease may be
+    /// what is left of an attempt that failed.
+    shares: AtomicBool,
     /// What this one needs, and what therefore goes after it.
     uses: Mutex<Vec<Arc<Guard>>>,
 }
@@ -85,6 +90,7 @@ impl Guard {
                     let name = made.name.clone();
                     let guard = Guard::new(&engine, kind, name, guarded, Some(lease));
                     guard.created(&made.id);
+                    guard.shares.store(true, Ordering::SeqCst);
                     Share::Joined(guard, made)
                 }
             })
@@ -105,7 +111,9 @@ impl Guard {
     pub(crate) fn shared(&self, name: &str, waited: &str) -> Result<()> {
         let Some(lease) = &self.lease else { return Ok(()) };
         let made = Made { id: self.id().into(), name: name.into(), waited: waited.into() };
-        lease.ready(&made)
+        lease.ready(&made)?;
+        self.shares.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     fn new(
@@ -123,6 +131,7 @@ impl Guard {
             armed: AtomicBool::new(true),
             guarded,
             lease,
+            shares: AtomicBool::new(false),
             uses: Mutex::default(),
         }
     }
@@ -176,9 +185,13 @@ impl Guard {
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
         if self.disarm() {
-            match self.held() {
-                Some(lease) => lease.keep(),
-                None => {
+            match (self.held(), &self.lease) {
+                (Some(lease), _) => lease.keep(),
+                (None, Some(lease)) => {
+                    lease.keep_half_made(self.id(), &self.resource);
+                    self.done();
+                }
+                (None, None) => {
                     watch_over::keep(&self.engine, self.kind, self.id());
                     self.done();
                 }
@@ -214,7 +227,11 @@ impl Guard {
     /// What the drop does, within the removal of the last one that used it. Says how it went in
     /// the log alone.
     fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let removal = self.disarm().then(|| self.removal(self.linger()));
+        if self.held().is_some() && self.guarded {
+            // Its drop lets it linger, which nobody is to wait for.
+            return Box::pin(std::future::ready(()));
+        }
+        let removal = self.disarm().then(|| self.removal(Duration::ZERO));
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -229,7 +246,7 @@ impl Guard {
 
     /// The lease of something that is there to be shared.
     fn held(&self) -> Option<&Arc<Lease>> {
-        self.lease.as_ref().filter(|lease| lease.is_held())
+        self.lease.as_ref().filter(|_| self.shares.load(Ordering::SeqCst))
     }
 
     /// How long it stays when it is let go of. Without a guardian, the end of this process must
@@ -267,10 +284,15 @@ impl Guard {
         Box::pin(async move {
             let span = tracing::debug_span!("remove", ?kind, ?target);
             let result = timed(span, removal::remove(&engine, kind, &target)).await;
+            // The engine may be at it still: the guardian, and a sweep, have to look once more.
+            let sure = !matches!((&target, &result), (Target::Unknown(_), Ok(Removed::Nothing)));
+            let result = result.map(drop);
             // Only now may what it used go, and as part of this: whoever waits until this name,
             // port or subnet is free waits for all of it.
             if result.is_ok() {
-                count_off(&engine, lease.as_ref());
+                if sure {
+                    count_off(&engine, lease.as_ref());
+                }
                 release_all(uses).await;
             }
             if let Err(error) = &result {
@@ -312,7 +334,12 @@ impl Drop for Guard {
             return;
         }
         let Some(worker) = Worker::current() else { return };
-        let outcome = worker.remove(self.engine.endpoint(), self.removal(self.linger()));
+        if self.held().is_some() && self.guarded {
+            // What lingers is not on its way out yet, and nobody is to wait for it.
+            worker.submit(self.removal(self.linger()).map(drop));
+            return;
+        }
+        let outcome = worker.remove(self.engine.endpoint(), self.removal(Duration::ZERO));
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -16,7 +16,7 @@ use super::guardian::state;
 use super::lease_file::{Made, Note, is_kept};
 use super::removal::{self, Kind};
 use super::session::token;
-use super::session_lock::engine_hash;
+use super::session_lock::{engine_hash, replace};
 use super::state_dir::StateDir;
 use super::watch_over;
 use super::worker::Worker;
@@ -59,6 +59,7 @@ const CROWDED: u64 = 100;
 const MAKING: u8 = 0;
 const HELD: u8 = 1;
 const LEFT: u8 = 2;
+const FAILED: u8 = 3;
 
 impl Lease {
     /// Comes back when it is there, or when it is this process's turn to make it. Waits for
@@ -131,11 +132,6 @@ impl Lease {
         &self.name
     }
 
-    /// Whether it is there and used, and not still being made.
-    pub(super) fn is_held(&self) -> bool {
-        self.phase.load(Ordering::SeqCst) == HELD
-    }
-
     /// A create call is about to be sent.
     pub(super) fn creating(&self) {
         self.made.fetch_add(1, Ordering::SeqCst);
@@ -196,6 +192,20 @@ impl Lease {
         }
     }
 
+    /// What was made, but not until it was ready, stays for a look. Nobody is to join it, so a file
+    /// of its own tells of it.
+    pub(super) fn keep_half_made(&self, id: &str, name: &str) {
+        let file = format!("{}.kept-{}", self.name, token());
+        let text = format!("kept {} {id} {name} -\n", self.value);
+        let kept = self.dir.lock(&file).and_then(|file| match file {
+            Some(file) => Ok(replace(&file, text.as_bytes())?),
+            None => Err(Error::other("a new file is locked")),
+        });
+        if let Err(error) = kept {
+            tracing::warn!(?error, name, "what is kept can't be pruned");
+        }
+    }
+
     /// Lets go after a while; whether this was the last user, so that it is gone now.
     pub(super) async fn leave(self: Arc<Self>, linger: Duration) -> Result<bool> {
         tokio::time::sleep(linger).await;
@@ -210,22 +220,23 @@ impl Lease {
             return Ok(false);
         }
         let label = format!("{}={}", label::SHARED, self.value);
-        removal::remove_labelled(&self.engine, self.kind, &label).await?;
+        let removed = removal::remove_labelled(&self.engine, self.kind, &label).await;
+        if let Err(error) = removed {
+            // The guardian, which has the same lock, tries once more when this process ends.
+            self.phase.store(FAILED, Ordering::SeqCst);
+            return Err(error);
+        }
         self.write("")?;
         Ok(true)
     }
 
-    /// Replaces what the file says. Its beginning tells the state, so that goes last and at once.
+    /// Replaces what the file says.
     fn write(&self, text: &str) -> Result<()> {
-        let write = || -> rustix::io::Result<bool> {
-            rustix::fs::ftruncate(&*self.file, 0)?;
-            Ok(rustix::io::pwrite(&*self.file, text.as_bytes(), 0)? == text.len())
-        };
-        match write() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self.refused(rustix::io::Errno::NOSPC)),
-            Err(error) => Err(self.refused(error)),
-        }
+        replace(&self.file, text.as_bytes()).map_err(|error| {
+            let full = error.kind() == std::io::ErrorKind::WriteZero;
+            let errno = rustix::io::Errno::from_io_error(&error).filter(|_| !full);
+            self.refused(errno.unwrap_or(rustix::io::Errno::NOSPC))
+        })
     }
 
     fn refused(&self, error: rustix::io::Errno) -> Error {
@@ -239,6 +250,9 @@ impl Drop for Lease {
         let (phase, made) = (*self.phase.get_mut(), *self.made.get_mut());
         if phase == MAKING && made == 0 {
             let _ = self.write("");
+        }
+        if phase == FAILED {
+            return;
         }
         // The guardian has the same lock.
         let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);

@@ -4,8 +4,9 @@ use std::os::fd::OwnedFd;
 
 use super::guardian::state;
 use super::lease::PART;
+use super::once::{Whose, whose};
 use super::removal::Kind;
-use super::session_lock::engine_hash;
+use super::session_lock::{PART as SESSIONS, engine_hash};
 use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::Endpoint;
@@ -84,10 +85,15 @@ impl DeadLease {
 pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec<DeadLease>> {
     let dir = StateDir::open(config, PART)?;
     let here = format!("{}-", engine_hash(engine));
+    let living = StateDir::open(config, SESSIONS)?.names()?;
     let mut found = Vec::new();
     for name in dir.names()? {
-        if let Some(lease) = super::once::lease_of(&name) {
-            if !dir.has(lease) {
+        if let Some(whose) = whose(&name) {
+            let lives = match whose {
+                Whose::Lease(lease) => dir.has(lease),
+                Whose::Session(token) => living.iter().any(|file| file.contains(token)),
+            };
+            if !lives {
                 dir.remove(&name);
             }
             continue;

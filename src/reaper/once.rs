@@ -11,9 +11,19 @@ use crate::spec::spec_hash;
 const MARK: &str = ".once-";
 const DONE: &[u8] = b"done\n";
 
-/// The lease beside which a file lies that [`Turn::take`] made.
-pub(super) fn lease_of(name: &str) -> Option<&str> {
-    name.split_once(MARK).map(|(lease, _)| lease)
+/// What stands for a session in place of a lease.
+const SESSION: &str = "session-";
+
+/// Whose a file is that [`Turn::take`] made.
+pub(super) enum Whose<'a> {
+    Lease(&'a str),
+    /// The session of this token.
+    Session(&'a str),
+}
+
+pub(super) fn whose(name: &str) -> Option<Whose<'_>> {
+    let (owner, _) = name.split_once(MARK)?;
+    Some(owner.strip_prefix(SESSION).map_or(Whose::Lease(owner), Whose::Session))
 }
 
 /// The exclusive lock of one resource and key.
@@ -33,8 +43,8 @@ impl Turn {
         let config = guard.engine().config().clone();
         let owner = match guard.lease() {
             Some(lease) => lease.name().to_owned(),
-            // Its file is of no use to others, and goes with the next sweep.
-            None => Session::current().token().to_owned(),
+            // Its file is of no use to others, and goes with a sweep when this process is gone.
+            None => format!("{SESSION}{}", Session::current().token()),
         };
         // The id tells one resource from the next one under the same lease.
         let hash = spec_hash(&(guard.id(), key));

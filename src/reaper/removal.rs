@@ -47,9 +47,16 @@ const PAUSES: [u64; 12] = [10, 20, 50, 100, 200, 400, 800, 1_000, 2_000, 2_000, 
 /// Pauses between looks for something that may appear yet.
 const LOOKS: [u64; 4] = [0, 100, 500, 2_000];
 
-pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Result<()> {
+/// Whether there was anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    Something,
+    Nothing,
+}
+
+pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Result<Removed> {
     match target {
-        Target::Known(id) => remove_known(engine, kind, id).await,
+        Target::Known(id) => remove_known(engine, kind, id).await.map(|()| Removed::Something),
         Target::Unknown(resource) => {
             let label = format!("{}={resource}", key_on(kind, label::RESOURCE));
             remove_late(engine, kind, &label).await
@@ -58,14 +65,17 @@ pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Resu
 }
 
 /// Removes what has a label, given as `key=value`, and what gets to have it in a moment.
-pub(super) async fn remove_late(engine: &Engine, kind: Kind, label: &str) -> Result<()> {
-    let mut outcome = Ok(());
+pub(super) async fn remove_late(engine: &Engine, kind: Kind, label: &str) -> Result<Removed> {
+    let (mut last, mut any) = (Ok(Removed::Nothing), Removed::Nothing);
     for pause in LOOKS {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         // What lost the answer may be down yet: only the last look's failure counts.
-        outcome = remove_labelled(engine, kind, label).await;
+        last = remove_labelled(engine, kind, label).await;
+        if let Ok(Removed::Something) = last {
+            any = Removed::Something;
+        }
     }
-    outcome
+    last.map(|_| any)
 }
 
 async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
@@ -121,12 +131,30 @@ pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec
     }
 }
 
-/// Removes all that has a label.
-pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) -> Result<()> {
-    for found in list(engine, kind, label).await? {
+/// Removes all that has a label. An engine that is away for a moment is asked again.
+pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) -> Result<Removed> {
+    let mut removed = Removed::Nothing;
+    for found in list_patiently(engine, kind, label).await? {
         remove_known(engine, kind, &found.id).await?;
+        removed = Removed::Something;
     }
-    Ok(())
+    Ok(removed)
+}
+
+async fn list_patiently(engine: &Engine, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let error = match list(engine, kind, label).await {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause) if may_pass(&error) => {
+                tokio::time::sleep(Duration::from_millis(*pause)).await;
+            }
+            _ => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

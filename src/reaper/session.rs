@@ -82,7 +82,15 @@ impl Session {
             (label::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
             (label::PROGRAM, self.program.clone()),
         ];
-        labels.into_iter().map(|(key, value)| (key_on(kind, key), value)).collect()
+        let mut labels: Vec<_> =
+            labels.into_iter().map(|(key, value)| (key_on(kind, key), value)).collect();
+        if kind == Kind::Image {
+            // An image takes over its container's labels, and gives them to every container that
+            // anybody makes of it: those are nobody's of castoff's.
+            let whose = [label::OWNER, label::SHARED, label::KEPT, label::RESOURCE];
+            labels.extend(whose.map(|key| (key.to_owned(), String::new())));
+        }
+        labels
     }
 
     /// Place, process id, start time and token: by this the guardian and sweeps find what is whose.

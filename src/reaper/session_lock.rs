@@ -1,6 +1,8 @@
 //! [`SessionLock`]: by which the others know that this process lives, and what it leaves if not.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
@@ -16,7 +18,7 @@ pub(super) const PART: &str = "sessions";
 /// An exclusively locked file, one for each engine of a process. The guardian holds the same lock,
 /// so that it is free when neither lives.
 ///
-/// An empty file says that nothing is left behind; one that isn't names what is to be kept.
+/// A line in it says that something is owned, and others name what is to be kept.
 #[derive(Debug)]
 pub(super) struct SessionLock(OwnedFd);
 
@@ -30,22 +32,26 @@ impl SessionLock {
         Ok(SessionLock(taken(dir.lock(&name)?)?))
     }
 
-    /// Says whether this process owns anything there.
-    pub(super) fn owns(&self, any: bool) -> Result<()> {
-        let noted = if any { write(&self.0, b"owned\n") } else { truncate(&self.0) };
+    /// Says whether this process owns anything there, whether all of it is to stay unless the
+    /// guardian says that there is nothing, and what is to stay in any case.
+    pub(super) fn note(&self, owns: bool, hold: bool, kept: &[(Kind, String)]) -> Result<()> {
+        let mut text = String::new();
+        if owns {
+            text.push_str(OWNED);
+        }
+        if owns && hold {
+            text.push_str(HOLD);
+        }
+        text.extend(kept.iter().map(|(kind, id)| keep_line(*kind, id)));
+        let noted = replace(&self.0, text.as_bytes());
         noted.map_err(|error| {
             Error::new(ErrorKind::Io, "the session's file can't be written").with_source(error)
         })
     }
 
-    /// Notes that all of it is to stay, unless the guardian says that there is nothing.
-    pub(super) fn hold(&self) -> std::io::Result<()> {
-        write(&self.0, b"hold\n")
-    }
-
     /// Notes that a resource is to stay.
     pub(super) fn keep(&self, kind: Kind, id: &str) -> std::io::Result<()> {
-        write(&self.0, format!("keep {} {id}\n", kind.word()).as_bytes())
+        write(&self.0, keep_line(kind, id).as_bytes())
     }
 
     pub(super) fn file(&self) -> BorrowedFd<'_> {
@@ -70,8 +76,19 @@ fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     if written == text.len() { Ok(()) } else { Err(std::io::ErrorKind::WriteZero.into()) }
 }
 
-fn truncate(file: &OwnedFd) -> std::io::Result<()> {
-    Ok(rustix::fs::ftruncate(file, 0)?)
+/// What was there goes only when what is to be there is written: the disk may be full.
+pub(super) fn replace(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
+    if rustix::io::pwrite(file, text, 0)? != text.len() {
+        return Err(std::io::ErrorKind::WriteZero.into());
+    }
+    Ok(rustix::fs::ftruncate(file, text.len() as u64)?)
+}
+
+const OWNED: &str = "owned\n";
+const HOLD: &str = "hold\n";
+
+fn keep_line(kind: Kind, id: &str) -> String {
+    format!("keep {} {id}\n", kind.word())
 }
 
 /// What a session that is gone has left.
@@ -103,8 +120,13 @@ impl Left {
 
     fn parse(text: &str) -> Left {
         let kept = text.lines().filter_map(|line| line.strip_prefix("keep "));
-        let hold = text.lines().any(|line| line == "hold");
-        Left { any: !text.is_empty(), hold, is_old: false, kept: kept.map(str::to_owned).collect() }
+        let says = |word: &str| text.lines().any(|line| line == word.trim_end());
+        Left {
+            any: says(OWNED),
+            hold: says(HOLD),
+            is_old: false,
+            kept: kept.map(str::to_owned).collect(),
+        }
     }
 
     pub(super) fn keeps(&self, kind: Kind, id: &str) -> bool {
@@ -122,11 +144,17 @@ pub(super) fn read_name(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(".lock")?.split_once('-')
 }
 
+/// One engine by whatever path: `/var/run` is often a link to `/run`. Once found out, it stays so
+/// for this process, also while the engine's socket is away.
 pub(super) fn engine_hash(engine: &Endpoint) -> String {
-    // One engine by whatever path: /var/run is often a link to /run.
-    let real = engine.socket().and_then(|path| std::fs::canonicalize(path).ok());
-    let engine = real.map_or_else(|| engine.clone(), Endpoint::Unix);
-    crate::spec::spec_hash(&engine.to_string()).chars().take(16).collect()
+    static HASHES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut hashes = HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    let hash = hashes.entry(engine.to_string()).or_insert_with(|| {
+        let real = engine.socket().and_then(|path| std::fs::canonicalize(path).ok());
+        let engine = real.map_or_else(|| engine.clone(), Endpoint::Unix);
+        crate::spec::spec_hash(&engine.to_string()).chars().take(16).collect()
+    });
+    hash.clone()
 }
 
 #[cfg(test)]
@@ -150,15 +178,20 @@ mod tests {
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
         assert_eq!(Left::read(&lock.0).unwrap(), Left::default());
-        lock.owns(true).unwrap();
+        lock.note(true, false, &[]).unwrap();
         lock.keep(Kind::Container, "abc").unwrap();
         let left = Left::read(&lock.0).unwrap();
         assert!(left.any && left.keeps(Kind::Container, "abc"));
         assert!(!left.keeps(Kind::Network, "abc") && !left.keeps(Kind::Container, "ab"));
         assert!(!left.hold);
-        lock.hold().unwrap();
-        assert!(Left::read(&lock.0).unwrap().hold);
-        lock.owns(false).unwrap();
+        let kept = [(Kind::Volume, "v".to_owned())];
+        lock.note(true, true, &kept).unwrap();
+        let left = Left::read(&lock.0).unwrap();
+        assert!(left.any && left.hold && left.keeps(Kind::Volume, "v"));
+        lock.note(false, true, &kept).unwrap();
+        let left = Left::read(&lock.0).unwrap();
+        assert!(!left.any && !left.hold && left.keeps(Kind::Volume, "v"));
+        lock.note(false, false, &[]).unwrap();
         assert_eq!(Left::read(&lock.0).unwrap(), Left::default());
         SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap_err();
         SessionLock::take(&config, &Endpoint::Unix("/y".into())).unwrap();

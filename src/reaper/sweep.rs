@@ -100,6 +100,8 @@ impl Engine {
     pub async fn prune_kept(&self) -> Result<Swept> {
         let engine = self.clone();
         let pruning = async move {
+            // Listed first: whoever has something by then has a lock, and is seen to live.
+            let everything = list_all(&engine).await?;
             let (sessions, leases) = blocking(&engine, kept_here).await?;
             let own = watch_over::kept(&engine);
             let here = format!("{}.", state_dir::place(engine.config())?);
@@ -114,7 +116,6 @@ impl Engine {
                 let noted = own.iter().any(|(k, id)| (*k, id) == (kind, &found.id));
                 noted || session.is_none_or(|(_, left)| left.keeps(kind, &found.id))
             };
-            let everything = list_all(&engine).await?;
             let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
             let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
             let mut swept = remove_all(&engine, wanted).await?;
@@ -289,7 +290,7 @@ async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Result<Swep
         });
         for outcome in futures_util::future::join_all(removals).await {
             match outcome {
-                Ok(()) => swept.count(kind),
+                Ok(_) => swept.count(kind),
                 Err(error) => failed = Some(error),
             }
         }

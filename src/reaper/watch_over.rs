@@ -254,39 +254,45 @@ impl Watch {
                 tracing::warn!(%error, "no guardian: leftovers of a killed process stay until the next session's sweep");
             }
         }
-        if let Err(error) = self.tell_all() {
-            tracing::warn!(%error, "the guardian ended at once");
-            self.guardian = None;
+        match self.tell_all() {
+            Err(error) if is_gone(&error) => {
+                tracing::warn!(%error, "the guardian ended at once");
+                self.guardian = None;
+            }
+            Err(error) => tracing::warn!(%error, "the guardian does not know everything"),
+            Ok(()) => {}
         }
     }
 
     /// Says everything that a new guardian has to know.
     fn tell_all(&self) -> std::io::Result<()> {
         let Some(guardian) = &self.guardian else { return Ok(()) };
-        guardian.tell(Word::Idle(self.owned == 0), None)?;
-        guardian.tell(Word::Hold(self.holds()), None)?;
+        // What is to stay comes first: it is the only thing that can't be made good.
         for (kind, id) in &self.kept {
             guardian.tell(Word::Keep(kind.guarded(), id), None)?;
         }
+        guardian.tell(Word::Hold(self.holds()), None)?;
+        guardian.tell(Word::Idle(self.owned == 0), None)?;
         for (number, held) in &self.leases {
             guardian.tell(held.word(*number), Some(held.file.as_fd()))?;
         }
         Ok(())
     }
 
-    /// Says one thing. A guardian that was killed is replaced by one that knows everything else.
+    /// Says one thing. A guardian that was killed is replaced by one that knows everything else;
+    /// one that lives is never let go of, since it would act at once.
     fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
         for _ in 0..2 {
             let Some(guardian) = &self.guardian else { return };
             match guardian.tell(word, file.map(|file| file.as_fd())) {
                 Ok(()) => return,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    tracing::warn!(%error, ?word, "the guardian does not listen");
-                    return;
-                }
-                Err(error) => {
+                Err(error) if is_gone(&error) => {
                     tracing::warn!(%error, "the guardian is gone, and another one takes its place");
                     self.start_guardian();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, ?word, "the guardian does not listen");
+                    return;
                 }
             }
         }
@@ -313,12 +319,8 @@ impl Watch {
 
     fn note_owning(&self, any: bool) {
         let Some(lock) = &self.lock else { return };
-        let noted = lock.owns(any);
-        if let Err(error) = noted {
+        if let Err(error) = lock.note(any, self.holds(), &self.kept) {
             tracing::warn!(?error, "a sweep would not know of this process");
-        }
-        if any && self.holds() {
-            let _ = lock.hold();
         }
     }
 
@@ -329,6 +331,12 @@ impl Watch {
             tracing::warn!(%error, id, "a sweep would not know that this is kept");
         }
     }
+}
+
+/// Whether nobody is at the other end any more.
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }
 
 impl Kind {

@@ -107,7 +107,13 @@ impl Raw {
 
     /// A container that castoff knows nothing of, gone with the handle.
     pub(crate) fn foreign_container(&self, name: &str) -> Foreign {
-        let body = json!({ "Image": super::support::BUSYBOX, "Cmd": ["sleep", "3600"] });
+        self.foreign_container_of(super::support::BUSYBOX, name)
+    }
+
+    /// The same of another image.
+    pub(crate) fn foreign_container_of(&self, image: &str, name: &str) -> Foreign {
+        let image = image.trim_start_matches("images/");
+        let body = json!({ "Image": image, "Cmd": ["sleep", "3600"] });
         let path = format!("/containers/create?name={name}");
         let (status, answer) = self.call("POST", &path, Some(&body));
         assert_eq!(status, 201, "{answer}");

@@ -57,6 +57,10 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
     let foreign = raw.foreign_container(&unique("foreign"));
     let Left { child, name, kept, image } = holder(&raw, &dead);
     let mut sibling = holder(&raw, &living);
+    // Others may make a container of an image that castoff made of one of its own.
+    let inherits = raw.foreign_container_of(&sibling.image, &unique("inherits"));
+    let owner = || raw.inspect(&format!("containers/{name}")).unwrap();
+    let owner = owner()["Config"]["Labels"]["castoff.owner"].as_str().unwrap().to_owned();
     let [dead, living] = [dead, living].map(|label| format!("test.sweep={label}"));
     child.kill_with_guardian(token_of(&name));
     assert_eq!(raw.count(&dead), 4, "nobody is left to remove it");
@@ -67,6 +71,12 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
     let mut next: Vec<_> = (0..3).map(|_| holder(&raw, &label)).collect();
     raw.until_none(&dead, PATIENCE);
     raw.until_gone(&image);
+    assert!(
+        raw.labelled("containers", &format!("castoff.owner={owner}")).len() == 1,
+        "the kept one"
+    );
+    assert!(inherits.exists());
+    drop(inherits);
     assert!(kept.exists() && sibling.kept.exists() && foreign.exists());
     assert_eq!(raw.count(&living), 4, "the living are left alone");
     assert!(raw.inspect(&sibling.image).is_some());

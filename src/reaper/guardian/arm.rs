@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
@@ -14,6 +15,9 @@ use super::child::{self, Plan};
 use super::http::{Kind, list_request};
 use super::sys::{self, Arena, SignalsBlocked};
 use super::work::Word;
+
+/// How long to wait for a child that is behind, in milliseconds.
+const FULL_FOR: u64 = 1_000;
 
 /// A child that removes what carries a label once this value, and the process, are gone.
 ///
@@ -68,8 +72,8 @@ impl Guardian {
 
     /// Tells the child something. With a lease goes its file.
     ///
-    /// Never blocks: in the unheard-of case that the child is thousands of messages behind, the
-    /// error is `WouldBlock`. The child remembers 4096 kept ids; if there are more, it removes
+    /// In the unheard-of case that the child is hundreds of messages behind, it waits a second for
+    /// room, after which the error is `WouldBlock`. The child remembers 4096 kept ids; if there are more, it removes
     /// nothing more of the kind that exceeded them.
     pub(crate) fn tell(&self, word: Word<'_>, file: Option<BorrowedFd<'_>>) -> io::Result<()> {
         #[cfg(not(target_vendor = "apple"))]
@@ -79,14 +83,21 @@ impl Guardian {
         let flags = SendFlags::empty();
         let message = word.encode();
         let files = file.map(|file| [file]);
-        let sent = rustix::io::retry_on_intr(|| {
+        let send = || {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             if let Some(files) = &files {
                 control.push(SendAncillaryMessage::ScmRights(files));
             }
             rustix::net::sendmsg(&self.stream, &[IoSlice::new(&message)], &mut control, flags)
-        })?;
+        };
+        let mut outcome = rustix::io::retry_on_intr(send);
+        if outcome == Err(rustix::io::Errno::AGAIN) {
+            let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
+            let _ = rustix::event::poll(&mut fds, Some(&child::timespec(FULL_FOR)));
+            outcome = rustix::io::retry_on_intr(send);
+        }
+        let sent = outcome?;
         if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 }
@@ -190,7 +201,6 @@ mod tests {
 
     /// Ends this process as the child sees it, and waits for the child's own end.
     fn ended(guardian: &Guardian) {
-        use rustix::event::{PollFd, PollFlags};
         rustix::net::shutdown(&guardian.stream, rustix::net::Shutdown::Write).unwrap();
         let mut fds = [PollFd::new(&guardian.stream, PollFlags::IN)];
         let ended = rustix::event::poll(&mut fds, Some(&child::timespec(10_000))).unwrap();

@@ -118,7 +118,7 @@ fn clean(plan: &mut Plan) {
     let Plan { arena, engine, lock, .. } = plan;
     let work = arena.work();
     let began = now();
-    let end = began.saturating_add(LIFETIME);
+    let mut end = began.saturating_add(LIFETIME);
     let mut give_up = began.saturating_add(PATIENCE);
     let mut pause = FIRST_PAUSE;
     let mut quiet = QUIET.iter();
@@ -138,6 +138,7 @@ fn clean(plan: &mut Plan) {
                     owned = false;
                     let Some(next) = lease::next(work, began) else { return };
                     sleep(next);
+                    end = now().saturating_add(LIFETIME);
                     give_up = now().saturating_add(PATIENCE);
                 }
             },
@@ -148,7 +149,15 @@ fn clean(plan: &mut Plan) {
             }
             Outcome::Stuck => {
                 if now() >= give_up {
-                    return;
+                    // What is left here is for a sweep; what is shared may go yet, later.
+                    let Some(next) = lease::next(work, began).filter(|next| *next > 0) else {
+                        return;
+                    };
+                    owned = false;
+                    lease::end_late(work);
+                    sleep(next);
+                    end = now().saturating_add(LIFETIME);
+                    give_up = now().saturating_add(PATIENCE);
                 }
                 quiet = QUIET.iter();
                 sleep(pause);
