@@ -152,3 +152,22 @@ async fn child_by_two_paths() {
     told();
     drop(held);
 }
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_was_kept_when_nothing_else_was_held_is_kept_by_a_sweep() {
+    let engine = engine().await;
+    let raw = Raw::of(&engine);
+    let label = unique("kept-first");
+    let mut child = Running::start("sweep::child_without_a_guardian", &[(LABEL, &label)]);
+    let token = child.says("token: ");
+    child.tell();
+    child.says("holds");
+    let kept = Foreign::adopt(&raw, format!("containers/{}", child.says("kept: ")));
+    child.kill_with_guardian(&token);
+    let label = format!("test.sweep={label}");
+    assert_eq!(raw.count(&label), 2);
+    engine.sweep().await.unwrap();
+    raw.until_none(&label, PATIENCE);
+    assert!(kept.exists());
+}

@@ -148,3 +148,64 @@ async fn a_session_of_a_name_is_in_names_and_labels() {
     let error = castoff::Engine::connect_with(config).await.unwrap_err();
     assert_eq!(error.kind(), castoff::ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn a_late_attempt_does_not_take_the_share_of_the_one_that_came_after_it() {
+    let (fake, engine) = guarded().await;
+    let mut config = engine.config().clone();
+    config.linger = Some(Duration::ZERO);
+    let engine = castoff::Engine::connect_with(config).await.unwrap();
+    let late = fake.on("POST", "/containers/create").times(1).gate();
+    let limit = Duration::from_millis(300);
+    let one = app(&engine).with_startup_timeout(limit).with_startup_attempts(2).shared();
+    let container = one.await.unwrap();
+    fake.clear_requests();
+    late.release();
+    let gone = |state: &crate::fake::State| {
+        state.requests.iter().any(|request| request.method == "DELETE")
+            && state.containers.len() == 1
+    };
+    fake.wait_until(gone, crate::support::LONG);
+    assert_eq!(fake.containers()[0].id, container.id());
+    assert_eq!(app(&engine).shared().await.unwrap().id(), container.id());
+}
+
+#[tokio::test]
+async fn what_is_shared_and_lingers_is_in_nobodys_way() {
+    let (fake, engine) = guarded().await;
+    let mut config = engine.config().clone();
+    config.linger = Some(Duration::from_secs(60));
+    let engine = castoff::Engine::connect_with(config).await.unwrap();
+    drop(app(&engine).shared().await.unwrap());
+    foreign_container(&fake, "taken", &json!({}));
+    let named = app(&engine).with_name("taken").start();
+    // It does not wait for the linger to tell of a name that is somebody else's.
+    let error = tokio::time::timeout(crate::support::LONG, named).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), castoff::ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn what_is_half_made_and_kept_can_be_pruned() {
+    let (fake, engine) = guarded().await;
+    let mut config = engine.config().clone();
+    config.keep = castoff::config::Keep::Always;
+    let engine = castoff::Engine::connect_with(config).await.unwrap();
+    fake.exit_on_start(3);
+    app(&engine).shared().await.unwrap_err();
+    assert_eq!(fake.containers().len(), 1, "it stays for a look");
+    assert_eq!(engine.prune_kept().await.unwrap().containers, 1);
+    assert!(fake.containers().is_empty());
+}
+
+#[tokio::test]
+async fn labels_of_a_container_do_not_make_those_of_its_image_look_like_it() {
+    let (fake, engine) = guarded().await;
+    let container = running(&engine).await;
+    let image = container.commit("app:seeded").await.unwrap();
+    let body = &crate::support::bodies(&fake, "POST", "/commit")[0];
+    for key in ["castoff.owner", "castoff.shared", "castoff.kept", "castoff.resource"] {
+        assert_eq!(body["Labels"][key], "", "{key}");
+    }
+    assert!(body["Labels"]["castoff.image.owner"].as_str().unwrap().contains('.'));
+    drop(image);
+}
