@@ -58,6 +58,8 @@ impl Raw {
             (404, _) => None,
             // Podman, of one that goes while it looks.
             (500, body) if body.to_string().contains("no such container") => None,
+            // Podman, of an image's id that it does not know.
+            (500, body) if body.to_string().contains("64-byte hexadecimal") => None,
             other => panic!("inspect of {what}: {other:?}"),
         }
     }
