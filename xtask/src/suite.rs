@@ -75,6 +75,8 @@ pub(crate) fn suite(engine: &Endpoint, steps: &mut Steps) {
 
 impl Case {
     fn run(&self, engine: &Endpoint) -> Outcome {
+        // One of an earlier run may linger, and would be joined.
+        gone(engine, Instant::now())?;
         let before = since_1970();
         let mark = paths::scratch("suite.mark")?;
         // Absent unless a run was cut short.
