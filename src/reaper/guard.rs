@@ -12,8 +12,6 @@ use super::removal::{self, Kind, Removed, Target};
 use super::session::Session;
 use super::worker::Worker;
 use super::{keeping, watch_over};
-use futures_util::FutureExt;
-
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::label;
@@ -213,7 +211,7 @@ impl Guard {
             return Ok(());
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
-        let outcome = worker.remove(self.engine.endpoint(), self.removal(Duration::ZERO));
+        let outcome = worker.remove(self.engine.endpoint(), self.removal());
         let result = outcome
             .await
             .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
@@ -231,7 +229,7 @@ impl Guard {
             // Its drop lets it linger, which nobody is to wait for.
             return Box::pin(std::future::ready(()));
         }
-        let removal = self.disarm().then(|| self.removal(Duration::ZERO));
+        let removal = self.disarm().then(|| self.removal());
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -249,12 +247,6 @@ impl Guard {
         self.lease.as_ref().filter(|_| self.shares.load(Ordering::SeqCst))
     }
 
-    /// How long it stays when it is let go of. Without a guardian, the end of this process must
-    /// not come before the removal.
-    fn linger(&self) -> Duration {
-        if self.guarded { self.engine.config().linger() } else { Duration::ZERO }
-    }
-
     /// There is nothing any more for the guardian to remove.
     fn done(&self) {
         count_off(&self.engine, self.lease.as_ref());
@@ -264,11 +256,11 @@ impl Guard {
         std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn removal(&self, linger: Duration) -> Removal {
+    fn removal(&self) -> Removal {
         let uses = self.take_uses();
         if let Some(lease) = self.held().cloned() {
             return Box::pin(async move {
-                let result = lease.leave(linger).await;
+                let result = lease.leave().await;
                 if let Err(error) = &result {
                     tracing::warn!(?error, "what was shared could not be removed");
                 }
@@ -336,10 +328,15 @@ impl Drop for Guard {
         let Some(worker) = Worker::current() else { return };
         if self.held().is_some() && self.guarded {
             // What lingers is not on its way out yet, and nobody is to wait for it.
-            worker.submit(self.removal(self.linger()).map(drop));
+            let (linger, removal) = (self.engine.config().linger(), self.removal());
+            let endpoint = self.engine.endpoint().clone();
+            worker.submit(async move {
+                tokio::time::sleep(linger).await;
+                let _ = worker.remove(&endpoint, removal).await;
+            });
             return;
         }
-        let outcome = worker.remove(self.engine.endpoint(), self.removal(Duration::ZERO));
+        let outcome = worker.remove(self.engine.endpoint(), self.removal());
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -206,9 +206,8 @@ impl Lease {
         }
     }
 
-    /// Lets go after a while; whether this was the last user, so that it is gone now.
-    pub(super) async fn leave(self: Arc<Self>, linger: Duration) -> Result<bool> {
-        tokio::time::sleep(linger).await;
+    /// Lets go; whether this was the last user, so that it is gone now.
+    pub(super) async fn leave(self: Arc<Self>) -> Result<bool> {
         self.phase.store(LEFT, Ordering::SeqCst);
         let exclusive = FlockOperation::NonBlockingLockExclusive;
         if rustix::fs::flock(&*self.file, exclusive).is_err() {
@@ -222,8 +221,12 @@ impl Lease {
         let label = format!("{}={}", label::SHARED, self.value);
         let removed = removal::remove_labelled(&self.engine, self.kind, &label).await;
         if let Err(error) = removed {
-            // The guardian, which has the same lock, tries once more when this process ends.
-            self.phase.store(FAILED, Ordering::SeqCst);
+            // It may be there still, and others may use it. The guardian, which has the same lock,
+            // tries once more when this process ends.
+            let shared = FlockOperation::NonBlockingLockShared;
+            if rustix::fs::flock(&*self.file, shared).is_ok() {
+                self.phase.store(FAILED, Ordering::SeqCst);
+            }
             return Err(error);
         }
         self.write("")?;
