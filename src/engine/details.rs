@@ -40,6 +40,8 @@ pub struct ContainerDetails {
     pub tty: bool,
     pub(crate) healthcheck_test: Vec<String>,
     pub(crate) host_network: bool,
+    /// Whether its memory is limited to less than the machine's.
+    pub(crate) memory_limited: bool,
     /// When this run began, and when the one before it ended, by the engine's clock.
     pub(crate) started: Option<(i64, u32)>,
     pub(crate) finished: Option<(i64, u32)>,
@@ -140,7 +142,7 @@ impl ContainerDetails {
         let state = answer.state.unwrap_or_default();
         let started = state.started_at.as_deref().and_then(unix_time);
         let finished = state.finished_at.as_deref().and_then(unix_time);
-        let mode = answer.host_config.and_then(|host| host.network_mode);
+        let host = answer.host_config.unwrap_or_default();
         let test = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
         ContainerDetails {
             id: answer.id.unwrap_or_default(),
@@ -160,7 +162,8 @@ impl ContainerDetails {
             has_healthcheck: !test.is_empty() && test.first().is_some_and(|kind| kind != "NONE"),
             tty: config.tty.unwrap_or_default(),
             healthcheck_test: test,
-            host_network: mode.as_deref() == Some("host"),
+            host_network: host.network_mode.as_deref() == Some("host"),
+            memory_limited: host.memory.is_some_and(|limit| limit > 0),
             started,
             finished,
         }

@@ -26,10 +26,30 @@ impl Engine {
         id: &str,
         since: (i64, u32),
     ) -> Pin<Box<dyn Stream<Item = Result<HealthEvent>> + Send>> {
+        let events = self.container_events(id, since, &["health_status", "die"]);
+        Box::pin(events.filter_map(|action| {
+            std::future::ready(action.map(|action| read(&action)).transpose())
+        }))
+    }
+
+    /// Comes back when the engine tells that a container ran out of memory, after `since`. Docker
+    /// may note that later than the container's end, and its state then never shows it.
+    pub(crate) async fn out_of_memory(&self, id: &str, since: (i64, u32)) -> Result<bool> {
+        let first = self.container_events(id, since, &["oom"]).next().await;
+        first.transpose().map(|action| action.is_some())
+    }
+
+    /// The actions of these kinds on one container, from `since` on.
+    fn container_events(
+        &self,
+        id: &str,
+        since: (i64, u32),
+        kinds: &[&str],
+    ) -> Pin<Box<dyn Stream<Item = Result<String>> + Send>> {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("container".to_owned(), vec![id.to_owned()]),
-            ("event".to_owned(), vec!["health_status".to_owned(), "die".to_owned()]),
+            ("event".to_owned(), kinds.iter().map(|&kind| kind.to_owned()).collect()),
         ]);
         let options = EventsOptionsBuilder::new()
             .since(&format!("{}.{:09}", since.0, since.1))
@@ -38,7 +58,7 @@ impl Engine {
         let events = self.patient().events(Some(options));
         Box::pin(events.filter_map(|event| {
             let event = match event {
-                Ok(event) => event.action.as_deref().and_then(read).map(Ok),
+                Ok(event) => event.action.map(Ok),
                 Err(error) => Some(Err(convert("follow the engine's events", error))),
             };
             std::future::ready(event)

@@ -7,9 +7,13 @@ use futures_util::future::{Either, select};
 
 use super::combined::{all, describe_all};
 use super::{WaitFor, WaitTarget};
-use crate::engine::{Engine, LogRequest};
+use crate::engine::{ContainerDetails, Engine, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 
+/// What a shell shows for a process that was ended by SIGKILL.
+const KILLED: i64 = 128 + 9;
+/// How long after a container's end an engine may still be busy noting that it ran out of memory.
+const OOM_LIMIT: Duration = Duration::from_millis(500);
 /// How long the engine is asked for more of the story when something failed.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
 /// How long waits may go on when the container has ended.
@@ -92,7 +96,13 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
 /// Adds what the engine knows of a container to an error about it: its exit code, whether it
 /// ran out of memory, and its last log lines.
 pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
-    let state = async { engine.inspect_container(id).await.ok().map(|details| details.state) };
+    let state = async {
+        let mut details = engine.inspect_container(id).await.ok()?;
+        if !details.state.oom_killed && was_out_of_memory(engine, &details).await {
+            details.state.oom_killed = true;
+        }
+        Some(details.state)
+    };
     let asking = futures_util::future::join(state, log_tail(engine, id));
     let Ok((state, tail)) = tokio::time::timeout(DIAGNOSIS_LIMIT, asking).await else {
         return error;
@@ -103,6 +113,16 @@ pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
         error = error.with_exit(state.exit_code, state.oom_killed);
     }
     error
+}
+
+/// Whether a container whose state doesn't say so was killed for want of memory nevertheless.
+async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool {
+    if !details.memory_limited || details.state.exit_code != KILLED || details.state.running {
+        return false;
+    }
+    let since = details.started.unwrap_or_default();
+    let told = engine.out_of_memory(&details.id, since);
+    matches!(tokio::time::timeout(OOM_LIMIT, told).await, Ok(Ok(true)))
 }
 
 async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {

@@ -174,6 +174,24 @@ async fn a_container_that_ends_tells_how() {
 }
 
 #[tokio::test]
+async fn want_of_memory_is_told_also_when_the_engine_notes_it_late() {
+    let (fake, engine) = setup().await;
+    fake.on_start(|container| container.exit(137, false));
+    let limited = app(&engine).with_memory(16 << 20).with_wait(WaitFor::log("never"));
+    let starting = tokio::spawn(limited.start());
+    fake.until(|s| s.requests.iter().any(|r| r.path.ends_with("/events"))).await;
+    fake.only_container().out_of_memory_after_all();
+    let error = starting.await.unwrap().unwrap_err();
+    assert!(error.oom_killed(), "{error:?}");
+
+    // Without a limit nobody waits for it.
+    let events = fake.requests().iter().filter(|r| r.path.ends_with("/events")).count();
+    let error = app(&engine).with_wait(WaitFor::log("never")).start().await.unwrap_err();
+    assert!(!error.oom_killed(), "{error:?}");
+    assert_eq!(fake.requests().iter().filter(|r| r.path.ends_with("/events")).count(), events);
+}
+
+#[tokio::test]
 async fn a_container_that_ends_while_it_is_waited_for() {
     let waits: [WaitFor; 9] = [
         WaitFor::log("never").into(),

@@ -59,6 +59,11 @@ impl FakeContainer {
         self.shared.update(|s| s.exit(&self.id, code, oom));
     }
 
+    /// The engine notes that it ran out of memory, later than it noted its end.
+    pub(crate) fn out_of_memory_after_all(&self) {
+        self.shared.update(|s| s.emit_container(&self.id, "oom", &[]));
+    }
+
     /// `starting`, `healthy` or `unhealthy`; goes out as an event and shows in inspect.
     pub(crate) fn health(&self, status: &str) {
         self.health_with(status, "");
