@@ -29,6 +29,8 @@
 //! * [`Container`] and [`ContainerBuilder`]: what a container is to be, and one that runs.
 //! * [`WaitFor`] and [`wait`]: when it is ready.
 //! * [`Network`], [`Volume`], [`Image`]: the same make, removed when dropped.
+//! * [`Module`]: a service as a typed recipe, with a typed handle. Ready-made ones are in the crate
+//!   `castoff-modules`.
 //! * [`Engine`]: which engine is used, and what else it has. Found by itself unless told.
 //! * [`Error`]: a kind to match on, and in `Debug` the whole story.
 //! * [`config`]: the environment variables that are looked at.
@@ -64,6 +66,7 @@ pub mod container;
 pub mod engine;
 pub mod error;
 pub mod image;
+mod module;
 mod network;
 mod reaper;
 pub mod spec;
@@ -75,6 +78,7 @@ pub use container::{Container, ContainerBuilder, CopySource, IntoAliases};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use image::Image;
+pub use module::Module;
 pub use network::{Network, NetworkBuilder};
 pub use reaper::{Reaper, Swept, sweep};
 pub use volume::{Volume, VolumeBuilder};

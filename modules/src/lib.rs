@@ -40,19 +40,124 @@
 //! [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
 //! [`WaitFor::probe`](castoff::WaitFor::probe), and a struct around the container that comes out.
 
+#[cfg(any(feature = "cassandra", feature = "scylla"))]
+pub mod cassandra;
+#[cfg(feature = "clickhouse")]
+pub mod clickhouse;
+#[cfg(any(feature = "elasticsearch", feature = "opensearch"))]
+pub mod elasticsearch;
+#[cfg(feature = "etcd")]
+pub mod etcd;
+#[cfg(any(feature = "kafka", feature = "redpanda"))]
+pub mod kafka;
+#[cfg(feature = "keycloak")]
+pub mod keycloak;
+#[cfg(feature = "localstack")]
+pub mod localstack;
+#[cfg(feature = "memcached")]
+pub mod memcached;
+#[cfg(feature = "minio")]
+pub mod minio;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
+#[cfg(feature = "mosquitto")]
+pub mod mosquitto;
+#[cfg(feature = "mssql")]
+pub mod mssql;
+#[cfg(any(feature = "mariadb", feature = "mysql"))]
+pub mod mysql;
+#[cfg(feature = "nats")]
+pub mod nats;
+#[cfg(feature = "neo4j")]
+pub mod neo4j;
+#[cfg(feature = "nginx")]
+pub mod nginx;
+#[cfg(feature = "openldap")]
+pub mod openldap;
+#[cfg(feature = "openssh")]
+pub mod openssh;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(feature = "redis")]
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+#[cfg(any(feature = "redis", feature = "valkey"))]
 pub mod redis;
+#[cfg(feature = "registry")]
+pub mod registry;
+#[cfg(feature = "vault")]
+pub mod vault;
+#[cfg(feature = "webdriver")]
+pub mod webdriver;
+#[cfg(feature = "zookeeper")]
+pub mod zookeeper;
 
-#[cfg(any(feature = "postgres", feature = "redis"))]
+mod http;
 mod probe;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+mod shape;
+#[cfg(feature = "tls")]
+pub mod tls;
+mod unique;
 mod url;
 
 pub use castoff;
 
+#[cfg(feature = "cassandra")]
+pub use cassandra::{Cassandra, CassandraServer};
+#[cfg(feature = "scylla")]
+pub use cassandra::{Scylla, ScyllaServer};
+#[cfg(feature = "clickhouse")]
+pub use clickhouse::{ClickHouse, ClickHouseServer};
+#[cfg(feature = "elasticsearch")]
+pub use elasticsearch::{Elasticsearch, ElasticsearchServer};
+#[cfg(feature = "opensearch")]
+pub use elasticsearch::{OpenSearch, OpenSearchServer};
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, EtcdServer};
+#[cfg(feature = "kafka")]
+pub use kafka::{Kafka, KafkaServer};
+#[cfg(feature = "redpanda")]
+pub use kafka::{Redpanda, RedpandaServer};
+#[cfg(feature = "keycloak")]
+pub use keycloak::{Keycloak, KeycloakServer};
+#[cfg(feature = "localstack")]
+pub use localstack::{LocalStack, LocalStackServer};
+#[cfg(feature = "memcached")]
+pub use memcached::{Memcached, MemcachedServer};
+#[cfg(feature = "minio")]
+pub use minio::{Minio, MinioServer};
+#[cfg(feature = "mongodb")]
+pub use mongodb::{MongoDb, MongoDbServer};
+#[cfg(feature = "mosquitto")]
+pub use mosquitto::{Mosquitto, MosquittoServer};
+#[cfg(feature = "mssql")]
+pub use mssql::{MsSql, MsSqlServer};
+#[cfg(feature = "mariadb")]
+pub use mysql::{MariaDb, MariaDbServer};
+#[cfg(feature = "mysql")]
+pub use mysql::{MySql, MySqlServer};
+#[cfg(feature = "nats")]
+pub use nats::{Nats, NatsServer};
+#[cfg(feature = "neo4j")]
+pub use neo4j::{Neo4j, Neo4jServer};
+#[cfg(feature = "nginx")]
+pub use nginx::{Nginx, NginxServer};
+#[cfg(feature = "openldap")]
+pub use openldap::{OpenLdap, OpenLdapServer};
+#[cfg(feature = "openssh")]
+pub use openssh::{OpenSsh, OpenSshServer};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresServer};
+#[cfg(feature = "rabbitmq")]
+pub use rabbitmq::{RabbitMq, RabbitMqServer};
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisServer};
+#[cfg(feature = "valkey")]
+pub use redis::{Valkey, ValkeyServer};
+#[cfg(feature = "registry")]
+pub use registry::{Registry, RegistryServer};
+#[cfg(feature = "vault")]
+pub use vault::{Vault, VaultServer};
+#[cfg(feature = "webdriver")]
+pub use webdriver::{WebDriver, WebDriverServer};
+#[cfg(feature = "zookeeper")]
+pub use zookeeper::{ZooKeeper, ZooKeeperServer};

@@ -22,6 +22,8 @@ pub struct CopySource {
     pub(super) content: Content,
     pub(super) mode: Option<u32>,
     pub(super) owner: (u64, u64),
+    /// What counts for sharing in place of the content.
+    pub(super) identity: Option<String>,
 }
 
 pub(super) enum Content {
@@ -42,7 +44,7 @@ impl fmt::Debug for Content {
 
 impl CopySource {
     fn new(content: Content) -> Self {
-        CopySource { content, mode: None, owner: (0, 0) }
+        CopySource { content, mode: None, owner: (0, 0), identity: None }
     }
 
     /// A file with these bytes.
@@ -72,6 +74,15 @@ impl CopySource {
         self
     }
 
+    /// What counts, in place of the content, when it is asked whether two containers are the same
+    /// ([`shared`](super::ContainerBuilder::shared)). For what is made anew by every process and
+    /// may be anybody's, such as a certificate: whoever joins reads the first one's from the
+    /// container.
+    pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
     /// The same source once more, where it can be read again.
     pub(super) fn again(&self) -> Option<CopySource> {
         let content = match &self.content {
@@ -79,7 +90,8 @@ impl CopySource {
             Content::Path(path) => Content::Path(path.clone()),
             Content::Reader { .. } => return None,
         };
-        Some(CopySource { content, mode: self.mode, owner: self.owner })
+        let identity = self.identity.clone();
+        Some(CopySource { content, mode: self.mode, owner: self.owner, identity })
     }
 
     /// The name it has by itself.

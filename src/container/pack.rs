@@ -25,7 +25,7 @@ const UNDER_WAY: usize = 4;
 
 /// Packs a source under `name`, below directories that are made for it.
 pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Result<TarStream> {
-    let CopySource { content, mode, owner } = source;
+    let CopySource { content, mode, owner, identity: _ } = source;
     let mut head = Builder::new(Vec::new());
     let mut path = String::new();
     for dir in dirs {

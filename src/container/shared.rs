@@ -161,16 +161,25 @@ impl Plan {
 
 /// The same to copy, if it can be read more than once.
 fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, String)> {
-    let again = source.again().ok_or_else(|| {
+    let same = source.again().or_else(|| {
+        // Its content is not looked at.
+        let mut same = CopySource::bytes([]).with_identity(source.identity.as_ref()?);
+        (same.mode, same.owner) = (source.mode, source.owner);
+        Some(same)
+    });
+    let same = same.ok_or_else(|| {
         let message = "a reader can be read only once, so nobody can tell whether it is the same";
         Error::invalid("copy source", message)
     })?;
-    Ok((again, target.clone()))
+    Ok((same, target.clone()))
 }
 
 /// Of the bytes that are copied; of a path's, with names, modes and times.
 async fn content_hash(source: CopySource) -> Result<String> {
     let mut hash = Sha256::new();
+    if let Some(identity) = &source.identity {
+        return Ok(format!("identity {identity}"));
+    }
     if let Content::Bytes(bytes) = &source.content {
         hash.update(bytes);
     } else {

@@ -4,18 +4,42 @@ use std::process::Command;
 
 use crate::command::{command, run};
 use crate::endpoint::Endpoint;
+use crate::recipe::PREFIX;
 use crate::{Outcome, engine, images, leftovers, paths};
 
 /// Points the modules' default images at the test images.
-pub(crate) const SUBSTITUTES: &str =
-    "postgres:17=castoff.test/postgres,redis:7=castoff.test/redis,busybox:1=castoff.test/busybox";
+const SUBSTITUTES: [(&str, &str); 17] = [
+    ("postgres:17", "postgres"),
+    ("mariadb:11", "mariadb"),
+    ("mysql:8.4", "mysql"),
+    ("redis:7", "redis"),
+    ("valkey/valkey:8", "valkey"),
+    ("memcached:1.6", "memcached"),
+    ("rabbitmq:4", "rabbitmq"),
+    ("nats:2", "nats"),
+    ("eclipse-mosquitto:2", "mosquitto"),
+    ("quay.io/coreos/etcd:v3.5.21", "etcd"),
+    ("zookeeper:3.9", "zookeeper"),
+    ("nginx:1", "nginx"),
+    ("registry:2", "registry"),
+    ("osixia/openldap:1.5.0", "openldap"),
+    ("lscr.io/linuxserver/openssh-server:latest", "openssh"),
+    ("selenium/standalone-chromium:latest", "webdriver"),
+    ("busybox:1", "busybox"),
+];
+
+/// As castoff reads them.
+pub(crate) fn substitutes() -> String {
+    let pairs = SUBSTITUTES.map(|(default, image)| format!("{default}={PREFIX}{image}"));
+    pairs.join(",")
+}
 
 /// A cargo command in the workspace, against the engine.
 pub(crate) fn cargo(engine: &Endpoint, args: &[&str]) -> Command {
     let mut cargo = command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     cargo.args(args).current_dir(paths::root());
     cargo.env("CASTOFF_ENGINE", engine.address());
-    cargo.env("CASTOFF_IMAGE_SUBSTITUTES", SUBSTITUTES);
+    cargo.env("CASTOFF_IMAGE_SUBSTITUTES", substitutes());
     cargo
 }
 

@@ -1,10 +1,9 @@
 //! [`Redis`]: what a server is to be.
 
-use std::fmt;
-
-use castoff::{Container, ContainerBuilder, Engine, Result};
+use castoff::{Container, ContainerBuilder, Module, Result};
 
 use super::{PORT, RedisServer, ready};
+use crate::shape::recipe;
 
 /// Where the data lies.
 const DATA: &str = "/data";
@@ -27,17 +26,6 @@ impl Redis {
         Redis { container, password: None, config: Vec::new() }
     }
 
-    /// Another tag of the official image, such as `7.2-alpine`.
-    pub fn with_tag(self, tag: impl fmt::Display) -> Self {
-        self.with_image(format!("redis:{tag}"))
-    }
-
-    /// Another image that is used as the official one is, such as `redis/redis-stack-server`.
-    pub fn with_image(mut self, image: impl Into<String>) -> Self {
-        self.container = self.container.with_image(image);
-        self
-    }
-
     /// The password of the default user. Default: none.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
@@ -49,48 +37,33 @@ impl Redis {
         self.config.push((key.into(), value.into()));
         self
     }
+}
 
-    /// Anything else about the container: networks, limits, labels, more waits.
-    ///
-    /// What is mounted at `/data` takes the place of the data in memory, and a command takes the
-    /// place of the module's, which sets the password.
-    pub fn customize(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
-        self.container = change(self.container);
-        self
+recipe!(Redis => RedisServer, "redis");
+
+impl Module for Redis {
+    type Server = RedisServer;
+
+    fn container_mut(&mut self) -> &mut ContainerBuilder {
+        &mut self.container
     }
 
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(self, engine: &Engine) -> Self {
-        self.customize(|container| container.on(engine))
-    }
-
-    /// Starts the server and waits until it is ready.
-    ///
-    /// # Errors
-    /// As for [`ContainerBuilder::start`].
-    ///
-    /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed.
-    pub async fn start(self) -> Result<RedisServer> {
-        let password = self.password.clone();
-        let container = self.lower().start().await?;
-        RedisServer::new(container, password)
-    }
-
-    /// What the container has to be for all that.
-    fn lower(self) -> ContainerBuilder {
-        let spec = self.container.spec();
+    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+        let spec = container.spec();
         let mounted = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
         let has_command = spec.command.is_some();
         let password = self.password.as_deref();
-        let mut container = self.container;
         if !mounted {
             container = container.with_tmpfs(DATA);
         }
         if !has_command {
             container = container.with_command(command(password, &self.config));
         }
-        container.with_wait(ready::wait(password))
+        Ok(container.with_wait(ready::wait(password)))
+    }
+
+    async fn attach(self, container: Container) -> Result<RedisServer> {
+        RedisServer::new(container, self.password)
     }
 }
 
@@ -105,28 +78,19 @@ fn command(password: Option<&str>, config: &[(String, String)]) -> Vec<String> {
     command
 }
 
-impl Default for Redis {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Redis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Settings may hold passwords, too.
-        let image = &self.container.spec().image;
-        f.debug_struct("Redis").field("image", image).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use castoff::spec::Mount;
+    use castoff::spec::{ContainerSpec, Mount};
+
+    fn spec(mut server: Redis) -> ContainerSpec {
+        let container = std::mem::replace(&mut server.container, Container::builder(""));
+        server.lower(container).unwrap().spec().clone()
+    }
 
     #[test]
     fn by_default_data_is_in_memory_and_no_snapshot_is_taken() {
-        let spec = Redis::new().lower().spec().clone();
+        let spec = spec(Redis::new());
         assert_eq!(spec.image, "redis:7");
         assert_eq!(spec.mounts, [Mount::tmpfs(DATA)]);
         assert_eq!(spec.command.unwrap_or_default(), ["redis-server", "--save", ""]);
@@ -135,7 +99,7 @@ mod tests {
     #[test]
     fn password_and_settings_are_arguments() {
         let server = Redis::new().with_tag("7.2").with_password("a b").with_config("hz", "50");
-        let spec = server.lower().spec().clone();
+        let spec = spec(server);
         assert_eq!(spec.image, "redis:7.2");
         let command = spec.command.unwrap_or_default();
         assert_eq!(command[3..], ["--requirepass", "a b", "--hz", "50"]);
@@ -144,7 +108,7 @@ mod tests {
     #[test]
     fn a_mount_of_the_users_takes_the_place_of_ours() {
         let server = Redis::new().customize(|container| container.with_bind("/srv/redis", "/data"));
-        assert_eq!(server.lower().spec().mounts, [Mount::bind("/srv/redis", "/data")]);
+        assert_eq!(spec(server).mounts, [Mount::bind("/srv/redis", "/data")]);
     }
 
     #[test]

@@ -1,25 +1,25 @@
 //! [`RedisServer`]: one that runs.
 
-use std::fmt;
-use std::net::SocketAddr;
+use std::fmt::Display;
 
 use castoff::{Container, Result};
 
 use super::PORT;
+use crate::shape::{Service, server};
 use crate::url::encode;
 
 /// A Redis server, removed with its data when this handle is dropped.
 #[must_use = "the server is removed when its handle is dropped"]
 pub struct RedisServer {
-    container: Container,
-    addr: SocketAddr,
+    service: Service,
     password: Option<String>,
 }
 
+server!(RedisServer);
+
 impl RedisServer {
     pub(super) fn new(container: Container, password: Option<String>) -> Result<Self> {
-        let addr = container.addr(PORT)?;
-        Ok(RedisServer { container, addr, password })
+        Ok(RedisServer { service: Service::new(container, PORT)?, password })
     }
 
     /// The URL for a client on this machine: `redis://127.0.0.1:49153`, or
@@ -29,10 +29,10 @@ impl RedisServer {
         url(self.password(), self.addr())
     }
 
-    /// Where it is reached from here. Another after a restart; while it is stopped, the last one.
+    /// The URL for a client in a network that the server is in.
     #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.container.addr(PORT).unwrap_or(self.addr)
+    pub fn network_url(&self) -> String {
+        url(self.password(), self.network_addr())
     }
 
     /// The password of the default user, if it has one.
@@ -40,31 +40,12 @@ impl RedisServer {
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
     }
-
-    /// The container: exec, logs, stop and start.
-    pub fn container(&self) -> &Container {
-        &self.container
-    }
-
-    /// The container alone, to [`keep`](Container::keep) or [`remove`](Container::remove).
-    pub fn into_container(self) -> Container {
-        self.container
-    }
 }
 
-fn url(password: Option<&str>, addr: SocketAddr) -> String {
+fn url(password: Option<&str>, addr: impl Display) -> String {
     match password {
         Some(password) => format!("redis://:{}@{addr}", encode(password)),
         None => format!("redis://{addr}"),
-    }
-}
-
-impl fmt::Debug for RedisServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisServer")
-            .field("container", &self.container)
-            .field("addr", &self.addr())
-            .finish_non_exhaustive()
     }
 }
 
@@ -74,8 +55,7 @@ mod tests {
 
     #[test]
     fn a_url_has_the_password_encoded_if_there_is_one() {
-        let addr: SocketAddr = ([127, 0, 0, 1], 6379).into();
-        assert_eq!(url(None, addr), "redis://127.0.0.1:6379");
-        assert_eq!(url(Some("p@ss/1"), addr), "redis://:p%40ss%2F1@127.0.0.1:6379");
+        assert_eq!(url(None, "127.0.0.1:6379"), "redis://127.0.0.1:6379");
+        assert_eq!(url(Some("p@ss/1"), "cache:6379"), "redis://:p%40ss%2F1@cache:6379");
     }
 }

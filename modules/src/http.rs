@@ -1,0 +1,164 @@
+//! One HTTP/1.1 request and its answer, for the admin interfaces of servers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use castoff::{Error, ErrorKind, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest answer that is read.
+const LONGEST: u64 = 8 << 20;
+
+/// What to ask a server.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+/// What it answered.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Request {
+    pub(crate) fn new(method: &'static str, path: impl Into<String>) -> Self {
+        Request { method, path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// RFC 7617.
+    pub(crate) fn with_basic_auth(self, user: &str, password: &str) -> Self {
+        let credentials = base64(format!("{user}:{password}").as_bytes());
+        self.with_header("Authorization", format!("Basic {credentials}"))
+    }
+
+    pub(crate) fn with_json(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.with_header("Content-Type", "application/json")
+    }
+
+    /// Sends it, and reads the answer to its end.
+    pub(crate) async fn send(&self, addr: SocketAddr) -> Result<Response> {
+        let asking = async { self.ask(&mut TcpStream::connect(addr).await?).await };
+        let answer = timeout(PATIENCE, asking).await;
+        answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+            let what = format!("{} {} at {addr}", self.method, self.path);
+            Error::new(ErrorKind::Io, what).with_source(error)
+        })
+    }
+
+    /// As [`send`](Self::send); any status but 2xx is an error that holds the body.
+    pub(crate) async fn send_ok(&self, addr: SocketAddr) -> Result<Response> {
+        let answer = self.send(addr).await?;
+        if !(200..300).contains(&answer.status) {
+            let (method, path, status) = (self.method, &self.path, answer.status);
+            return Err(Error::other(format!("{method} {path}: {status}: {}", answer.body)));
+        }
+        Ok(answer)
+    }
+
+    async fn ask(&self, stream: &mut TcpStream) -> io::Result<Response> {
+        stream.write_all(&self.wire()).await?;
+        let mut bytes = Vec::new();
+        stream.take(LONGEST).read_to_end(&mut bytes).await?;
+        read(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer"))
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        let mut wire = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        wire.push_str("Host: localhost\r\nConnection: close\r\nAccept: */*\r\n");
+        for (name, value) in &self.headers {
+            wire.push_str(&format!("{name}: {value}\r\n"));
+        }
+        wire.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
+        [wire.as_bytes(), &self.body].concat()
+    }
+}
+
+/// The answer in what a server sent before it closed the connection.
+fn read(bytes: &[u8]) -> Option<Response> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).ok()?;
+    let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+    let body = &bytes[end + 4..];
+    let chunked = head.lines().any(|line| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("transfer-encoding:") && line.contains("chunked")
+    });
+    let body = if chunked { dechunk(body) } else { body.to_vec() };
+    Some(Response { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// RFC 9112, section 7.1; what is broken ends it.
+fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
+        let size = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let Ok(size) = usize::from_str_radix(size, 16) else { break };
+        let Some(chunk) = rest.get(end + 2..end + 2 + size).filter(|_| size > 0) else { break };
+        body.extend_from_slice(chunk);
+        rest = rest.get(end + size + 4..).unwrap_or_default();
+    }
+    body
+}
+
+/// RFC 4648, section 4.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let group = (0..3).fold(0, |n, at| n << 8 | u32::from(*three.get(at).unwrap_or(&0)));
+        for at in 0..4 {
+            let digit = DIGITS[(group >> (18 - 6 * at)) as usize & 63];
+            text.push(if at <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_its_headers_and_its_length() {
+        let request = Request::new("PUT", "/a").with_basic_auth("u", "p").with_json("{}");
+        let wire = String::from_utf8(request.wire()).unwrap();
+        assert!(wire.starts_with("PUT /a HTTP/1.1\r\nHost: localhost\r\n"), "{wire}");
+        assert!(wire.contains("\r\nAuthorization: Basic dTpw\r\n"), "{wire}");
+        assert!(wire.ends_with("\r\nContent-Length: 2\r\n\r\n{}"), "{wire}");
+    }
+
+    #[test]
+    fn answers_may_be_in_chunks_or_not() {
+        let plain = read(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone").unwrap();
+        assert_eq!((plain.status, plain.body.as_str()), (404, "gone"));
+        let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
+        assert_eq!(read(wire).unwrap().body, "abcde");
+        assert!(read(b"SSH-2.0\r\n\r\n").is_none());
+        assert_eq!(dechunk(b"ffffffff\r\nabc"), b"");
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        assert_eq!(
+            ["", "f", "fo", "foo", "foob"].map(|t| base64(t.as_bytes())),
+            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+        );
+    }
+}

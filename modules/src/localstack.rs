@@ -1,0 +1,1 @@
+//! LocalStack, AWS on this machine.

@@ -1,0 +1,1 @@
+//! A MinIO object store.

@@ -1,0 +1,181 @@
+//! What every module has alike: the recipe's methods, the handle's, and the part in between.
+
+use std::net::SocketAddr;
+
+use castoff::{Container, Result};
+
+/// A server of one port, in its container.
+pub(crate) struct Service {
+    pub(crate) container: Container,
+    port: u16,
+    addr: SocketAddr,
+}
+
+impl Service {
+    pub(crate) fn new(container: Container, port: u16) -> Result<Self> {
+        let addr = container.addr(port)?;
+        Ok(Service { container, port, addr })
+    }
+
+    /// Where the port is reached from this program; while it is stopped, where it was.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.container.addr(self.port).unwrap_or(self.addr)
+    }
+
+    /// Where the port is reached in a network that the container is in.
+    pub(crate) fn network_addr(&self) -> String {
+        format!("{}:{}", self.container.name(), self.port)
+    }
+}
+
+/// The inherent methods of a recipe: a struct with a field `container`, a `ContainerBuilder`, that
+/// has `new()` and implements [`castoff::Module`].
+///
+/// `Debug` shows the image and the fields that are named, so none that may hold a secret.
+macro_rules! recipe {
+    ($recipe:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
+        impl $recipe {
+            #[doc = concat!("Another tag of `", $image, "`.")]
+            #[must_use]
+            pub fn with_tag(self, tag: impl std::fmt::Display) -> Self {
+                self.with_image(format!(concat!($image, ":{}"), tag))
+            }
+
+            #[doc = concat!("Another image that is used as `", $image, "` is.")]
+            #[must_use]
+            pub fn with_image(mut self, image: impl Into<String>) -> Self {
+                self.container = self.container.with_image(image);
+                self
+            }
+
+            /// An environment variable of the container. Those that the module sets by its other
+            /// methods win.
+            #[must_use]
+            pub fn with_env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+                self.container = self.container.with_env(key, value);
+                self
+            }
+
+            /// Anything else about the container: networks, limits, labels, volumes, more waits.
+            /// A command that is set here takes the place of the module's.
+            #[must_use]
+            pub fn customize(
+                self,
+                change: impl FnOnce(castoff::ContainerBuilder) -> castoff::ContainerBuilder,
+            ) -> Self {
+                castoff::Module::customize(self, change)
+            }
+
+            /// The engine to use. Default: the process-wide one of
+            /// [`Engine::connect`](castoff::Engine::connect).
+            #[must_use]
+            pub fn on(self, engine: &castoff::Engine) -> Self {
+                castoff::Module::on(self, engine)
+            }
+
+            /// Starts the server and waits until it is ready.
+            ///
+            /// # Errors
+            /// As for [`ContainerBuilder::start`](castoff::ContainerBuilder::start);
+            /// [`ErrorKind::InvalidInput`](castoff::ErrorKind::InvalidInput) for an option that
+            /// can't be used.
+            ///
+            /// # Cancel safety
+            /// Whenever the future is dropped, what it had created is removed.
+            pub async fn start(self) -> castoff::Result<$server> {
+                castoff::Module::start(self).await
+            }
+
+            /// Starts the server, or joins the one that was started for exactly the same, in this
+            /// process or another. It is removed when nobody has used it for a while; see
+            /// [`ContainerBuilder::shared`](castoff::ContainerBuilder::shared).
+            ///
+            /// # Errors
+            /// As for [`start`](Self::start), and for
+            /// [`ContainerBuilder::shared`](castoff::ContainerBuilder::shared).
+            ///
+            /// # Cancel safety
+            /// Whenever the future is dropped, what it had created is removed, and another one who
+            /// waits for it creates it anew.
+            pub async fn shared(self) -> castoff::Result<$server> {
+                castoff::Module::shared(self).await
+            }
+
+            /// As [`shared`](Self::shared), with those only who name the same scope.
+            ///
+            /// # Errors
+            /// As for [`shared`](Self::shared).
+            ///
+            /// # Cancel safety
+            /// As for [`shared`](Self::shared).
+            pub async fn shared_as(self, scope: impl Into<String>) -> castoff::Result<$server> {
+                castoff::Module::shared_as(self, scope).await
+            }
+        }
+
+        impl Default for $recipe {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl std::fmt::Debug for $recipe {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($recipe))
+                    .field("image", &self.container.spec().image)
+                    $(.field(stringify!($shown), &self.$shown))*
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// The inherent methods of a handle: a struct with a field `service`, a [`Service`].
+macro_rules! server {
+    ($server:ident $(, $shown:ident)*) => {
+        impl $server {
+            /// Where it is reached from this program. Another after a restart; while it is
+            /// stopped, the last one.
+            #[must_use]
+            pub fn addr(&self) -> std::net::SocketAddr {
+                self.service.addr()
+            }
+
+            /// Where it is reached by containers in a network that it is in: its container's name,
+            /// and its port there.
+            #[must_use]
+            pub fn network_addr(&self) -> String {
+                self.service.network_addr()
+            }
+
+            /// The container: exec, logs, stop and start.
+            pub fn container(&self) -> &castoff::Container {
+                &self.service.container
+            }
+
+            /// The container alone, to [`keep`](castoff::Container::keep) or
+            /// [`remove`](castoff::Container::remove).
+            pub fn into_container(self) -> castoff::Container {
+                self.service.container
+            }
+        }
+
+        impl AsRef<castoff::Container> for $server {
+            fn as_ref(&self) -> &castoff::Container {
+                &self.service.container
+            }
+        }
+
+        impl std::fmt::Debug for $server {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($server))
+                    .field("container", &self.service.container)
+                    .field("addr", &self.service.addr())
+                    $(.field(stringify!($shown), &self.$shown))*
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use {recipe, server};

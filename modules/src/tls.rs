@@ -1,0 +1,73 @@
+//! Certificates for servers that speak TLS: an authority and what it signed, made for one server.
+
+use castoff::{Container, ContainerBuilder, CopySource, Error, Result};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+/// Where they lie in a container.
+pub(crate) const DIRECTORY: &str = "/castoff/tls";
+
+/// An authority's certificate, and a server's certificate and key, in PEM.
+pub(crate) struct Certificates {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+impl Certificates {
+    /// New ones, for `localhost`, the loopback addresses, and these names besides.
+    pub(crate) fn generate(names: &[String]) -> Result<Self> {
+        generate(names).map_err(|error| {
+            Error::other("the server's certificate can't be made").with_source(error)
+        })
+    }
+
+    /// Puts `ca.crt`, `server.crt` and `server.key` into [`DIRECTORY`], owned by this user of
+    /// the container, the key readable to nobody else.
+    ///
+    /// They don't count when it is asked whether two containers are the same, but `names` does.
+    pub(crate) fn copy_into(
+        self,
+        mut container: ContainerBuilder,
+        names: &[String],
+        (user, group): (u32, u32),
+    ) -> ContainerBuilder {
+        let files = [
+            ("ca.crt", self.authority, 0o644),
+            ("server.crt", self.certificate, 0o644),
+            ("server.key", self.key, 0o600),
+        ];
+        for (name, text, mode) in files {
+            let source = CopySource::bytes(text)
+                .with_mode(mode)
+                .with_owner(user, group)
+                .with_identity(format!("certificates for {names:?}"));
+            container = container.with_copy(source, format!("{DIRECTORY}/{name}"));
+        }
+        container
+    }
+}
+
+/// The authority's certificate that a container came with, whoever made it.
+pub(crate) async fn authority(container: &Container) -> Result<String> {
+    let bytes = container.read_file(format!("{DIRECTORY}/ca.crt")).await?;
+    String::from_utf8(bytes).map_err(|error| Error::other("no PEM").with_source(error))
+}
+
+fn generate(names: &[String]) -> std::result::Result<Certificates, rcgen::Error> {
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name.push(DnType::CommonName, "castoff test authority");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority = ca.self_signed(&ca_key)?.pem();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let own = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let all: Vec<String> = own.into_iter().chain(names.iter().cloned()).collect();
+    let mut params = CertificateParams::new(all)?;
+    params.distinguished_name.push(DnType::CommonName, "castoff test server");
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, &issuer)?.pem();
+    Ok(Certificates { authority, certificate, key: key.serialize_pem() })
+}

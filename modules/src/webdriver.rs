@@ -1,0 +1,1 @@
+//! A Chromium browser behind WebDriver.

@@ -1,0 +1,1 @@
+//! An Eclipse Mosquitto MQTT broker.

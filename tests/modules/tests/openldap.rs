@@ -1,0 +1,1 @@
+//! An OpenLDAP directory server.

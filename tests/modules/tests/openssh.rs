@@ -1,0 +1,1 @@
+//! An OpenSSH server, for SFTP too.

@@ -1,0 +1,1 @@
+//! A PostgreSQL server, with a database for every test.

@@ -1,0 +1,1 @@
+//! A CNCF Distribution image registry.
