@@ -8,6 +8,7 @@ mod exec;
 mod failures;
 mod fake;
 mod inputs;
+mod module;
 mod ownership;
 mod pulls;
 mod support;
