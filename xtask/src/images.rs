@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use crate::client::Client;
@@ -13,6 +15,8 @@ use crate::{Outcome, apt, base, busybox, paths};
 
 /// The label that holds the hash of what an image was made of.
 const LABEL: &str = "castoff.test.hash";
+/// How many images are built at once.
+const BUILDERS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Makes every test image present and current.
@@ -30,16 +34,39 @@ pub(crate) fn provide(engine: &Endpoint, force: bool) -> Outcome {
             transfer(&source, &client, &wanted)
         });
     }
-    let mut replaced = Vec::new();
-    for recipe in wanted {
-        replaced.extend(client.image_id(&recipe.reference()));
-        step(&format!("build {}", recipe.reference()), || build(&client, recipe))?;
-    }
+    let replaced: Vec<String> =
+        wanted.iter().filter_map(|recipe| client.image_id(&recipe.reference())).collect();
+    build_all(&client, wanted)?;
     // An image goes after those that build on it. One that is still in use stays.
     for id in replaced.iter().rev() {
         if recipes.iter().all(|recipe| client.image_id(&recipe.reference()).as_ref() != Some(id)) {
             drop(client.output(&["image", "rm", id]));
         }
+    }
+    Ok(())
+}
+
+/// Builds them, several at once: they wait for mirrors and disks more than they compute.
+fn build_all(client: &Client, mut wanted: Vec<&Recipe>) -> Outcome {
+    while !wanted.is_empty() {
+        let blocked =
+            |recipe: &Recipe| wanted.iter().any(|other| recipe.parents.contains(&other.name));
+        let (later, now): (Vec<&Recipe>, Vec<&Recipe>) =
+            wanted.iter().partition(|recipe| blocked(recipe));
+        let next = Mutex::new(now.into_iter());
+        let work = || -> Outcome {
+            while let Some(recipe) = next.lock().ok().and_then(|mut next| next.next()) {
+                step(&format!("build {}", recipe.reference()), || build(client, recipe))?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..BUILDERS).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| {
+                worker.join().unwrap_or_else(|_| Err("a build panicked".into()))
+            })
+        })?;
+        wanted = later;
     }
     Ok(())
 }

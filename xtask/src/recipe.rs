@@ -16,6 +16,8 @@ pub(crate) struct Recipe {
     pub(crate) name: String,
     /// The folder with its Dockerfile; none for the Debian base.
     pub(crate) folder: Option<PathBuf>,
+    /// The test images that it builds on.
+    pub(crate) parents: Vec<String>,
     /// A hash of the folder and of the images it builds on.
     pub(crate) hash: String,
 }
@@ -57,6 +59,7 @@ fn visit(
     }
     let mut hash = Fnv::new();
     let folder = folders.get(image).cloned();
+    let mut built_on = Vec::new();
     match &folder {
         None if image == base::NAME => hash.add(base::VERSION.as_bytes()),
         None => return Err(format!("tests/images/{image} does not exist, and is built on")),
@@ -65,13 +68,15 @@ fn visit(
             let dockerfile = folder.join("Dockerfile");
             let text = fs::read_to_string(&dockerfile)
                 .map_err(|e| format!("cannot read {}: {e}", dockerfile.display()))?;
-            for parent in parents(&text) {
-                hash.add(visit(&parent, folders, done, depth + 1)?.as_bytes());
+            built_on = parents(&text);
+            for parent in &built_on {
+                hash.add(visit(parent, folders, done, depth + 1)?.as_bytes());
             }
         }
     }
     let hash = hash.finish();
-    done.push(Recipe { name: image.to_owned(), folder, hash: hash.clone() });
+    let (name, parents) = (image.to_owned(), built_on);
+    done.push(Recipe { name, folder, parents, hash: hash.clone() });
     Ok(hash)
 }
 
@@ -148,6 +153,7 @@ mod tests {
         let at = |name: &str| all.iter().position(|recipe| recipe.name == name).unwrap();
         assert!(at("debian") < at("redis"));
         assert!(at("busybox") < at("web"));
+        assert_eq!(all[at("redis")].parents, ["debian"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<
     let started = Instant::now();
     let outcome = work();
     let verdict = if outcome.is_ok() { "done" } else { "FAILED" };
-    println!("  {verdict} in {}", seconds(started.elapsed()));
+    println!("  {what}: {verdict} in {}", seconds(started.elapsed()));
     outcome
 }
 
