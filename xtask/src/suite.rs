@@ -9,8 +9,9 @@ use crate::run::cargo;
 use crate::step::Steps;
 use crate::{Outcome, engine, images, leftovers, paths};
 
-/// Label of what the suite's tests create, encoded for a query.
-const LABEL: &str = "castoff-suite%3Dyes";
+/// Labels of what the suites' tests create, encoded for a query.
+const FORTY: &str = "castoff-suite%3Dyes";
+const DATABASES: &str = "castoff-suite%3Ddatabases";
 /// How long what is shared stays: longer than any pause between two tests.
 const LINGER: Duration = Duration::from_secs(5);
 /// What goes on for a moment after that.
@@ -19,6 +20,7 @@ const SLACK: Duration = Duration::from_secs(10);
 /// One way to run the tests.
 struct Case {
     name: &'static str,
+    label: &'static str,
     args: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
     /// Containers that are created in all.
@@ -26,31 +28,61 @@ struct Case {
 }
 
 const NEXTEST: &[&str] =
-    &["nextest", "run", "-p", "castoff-suite", "--run-ignored", "ignored-only"];
+    &["nextest", "run", "-p", "castoff-suite", "--test", "forty", "--run-ignored", "ignored-only"];
 /// The killed test is run again, and that is no failure.
-const RETRIED: &[&str] =
-    &["nextest", "run", "-p", "castoff-suite", "--run-ignored", "ignored-only", "--retries", "1"];
+const RETRIED: &[&str] = &[
+    "nextest",
+    "run",
+    "-p",
+    "castoff-suite",
+    "--test",
+    "forty",
+    "--run-ignored",
+    "ignored-only",
+    "--retries",
+    "1",
+];
+const TWO_HUNDRED: &[&str] = &[
+    "nextest",
+    "run",
+    "-p",
+    "castoff-suite",
+    "--test",
+    "two_hundred",
+    "--run-ignored",
+    "ignored-only",
+];
 const LIBTEST: &[&str] = &["test", "-p", "castoff-suite", "--test", "forty", "--", "--ignored"];
 
-const CASES: [Case; 5] = [
-    Case { name: "nextest", args: NEXTEST, variables: &[], created: 1..=1 },
-    Case { name: "libtest", args: LIBTEST, variables: &[], created: 1..=1 },
+const CASES: [Case; 6] = [
+    Case { name: "nextest", label: FORTY, args: NEXTEST, variables: &[], created: 1..=1 },
+    Case { name: "libtest", label: FORTY, args: LIBTEST, variables: &[], created: 1..=1 },
     Case {
         name: "maker killed while creating",
+        label: FORTY,
         args: RETRIED,
         variables: &[("CASTOFF_SUITE_KILL", "creating")],
         created: 1..=2,
     },
     Case {
         name: "maker killed while waiting",
+        label: FORTY,
         args: RETRIED,
         variables: &[("CASTOFF_SUITE_KILL", "waiting")],
         created: 2..=2,
     },
     Case {
         name: "maker killed right after",
+        label: FORTY,
         args: RETRIED,
         variables: &[("CASTOFF_SUITE_KILL", "after")],
+        created: 1..=1,
+    },
+    Case {
+        name: "200 databases",
+        label: DATABASES,
+        args: TWO_HUNDRED,
+        variables: &[],
         created: 1..=1,
     },
 ];
@@ -76,7 +108,7 @@ pub(crate) fn suite(engine: &Endpoint, steps: &mut Steps) {
 impl Case {
     fn run(&self, engine: &Endpoint) -> Outcome {
         // One of an earlier run may linger, and would be joined.
-        gone(engine, Instant::now())?;
+        gone(engine, self.label, Instant::now())?;
         let before = since_1970();
         let mark = paths::scratch("suite.mark")?;
         // Absent unless a run was cut short.
@@ -85,9 +117,9 @@ impl Case {
         tests.envs(self.variables.iter().copied()).env("CASTOFF_SUITE_MARK", &mark);
         run(tests)?;
         let ended = Instant::now();
-        let here = left(engine)?;
-        gone(engine, ended)?;
-        let created = created(engine, before)?;
+        let here = left(engine, self.label)?;
+        gone(engine, self.label, ended)?;
+        let created = created(engine, self.label, before)?;
         if !self.created.contains(&created) {
             return Err(format!("{created} containers were created, and not {:?}", self.created));
         }
@@ -95,7 +127,7 @@ impl Case {
             return Err("it was removed at once, and the next process would make it anew".into());
         }
         println!(
-            "{created} created for 40 tests; gone {:.1} s after the last test",
+            "{created} created for all tests; gone {:.1} s after the last test",
             ended.elapsed().as_secs_f64()
         );
         Ok(())
@@ -112,16 +144,16 @@ fn two_at_once(engine: &Endpoint) -> Outcome {
             return Err(format!("one of two runs ended with {status}"));
         }
     }
-    gone(engine, Instant::now())?;
-    match created(engine, before)? {
+    gone(engine, FORTY, Instant::now())?;
+    match created(engine, FORTY, before)? {
         1 => Ok(()),
         created => Err(format!("{created} containers were created for two runs, and not one")),
     }
 }
 
 /// Waits until what was shared is gone.
-fn gone(engine: &Endpoint, ended: Instant) -> Outcome {
-    while left(engine)? > 0 {
+fn gone(engine: &Endpoint, label: &str, ended: Instant) -> Outcome {
+    while left(engine, label)? > 0 {
         if ended.elapsed() > LINGER + SLACK {
             return Err("what was shared is still there".into());
         }
@@ -130,15 +162,15 @@ fn gone(engine: &Endpoint, ended: Instant) -> Outcome {
     Ok(())
 }
 
-fn left(engine: &Endpoint) -> Outcome<usize> {
-    let filters = format!("filters=%7B%22label%22%3A%5B%22{LABEL}%22%5D%7D");
+fn left(engine: &Endpoint, label: &str) -> Outcome<usize> {
+    let filters = format!("filters=%7B%22label%22%3A%5B%22{label}%22%5D%7D");
     Ok(strings(&engine.get(&format!("/containers/json?all=1&{filters}"))?, "Id").len())
 }
 
 /// Containers of the suite that the engine has created since then, as its events tell.
-fn created(engine: &Endpoint, since: u64) -> Outcome<usize> {
+fn created(engine: &Endpoint, label: &str, since: u64) -> Outcome<usize> {
     let filters = format!(
-        "filters=%7B%22label%22%3A%5B%22{LABEL}%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D"
+        "filters=%7B%22label%22%3A%5B%22{label}%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D"
     );
     let until = since_1970() + 1;
     let events = engine.get(&format!("/events?since={since}&until={until}&{filters}"))?;

@@ -14,6 +14,11 @@ const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
 /// Tests wait on the engine more than they compute: more of them than there are processors.
 const THREADS: &str = "--test-threads=4";
 
+/// The suite of the modules. It is the same for each of them, and its checks start dozens of
+/// servers, so all of it runs under nextest; in threads, the modules with most to share do.
+const MODULES: &str = "castoff-conformance";
+const IN_THREADS: [&str; 2] = ["postgres", "redis"];
+
 /// What to run.
 #[derive(Debug, Default, PartialEq)]
 struct Plan<'a> {
@@ -39,6 +44,11 @@ impl<'a> Plan<'a> {
     /// Everything, the static checks included, unless something was picked.
     fn complete(&self) -> bool {
         self.runner.is_none() && self.filter.is_empty()
+    }
+
+    /// What the tiers of a whole run leave to a step of its own.
+    fn left_out(&self) -> &'static [&'static str] {
+        if self.complete() { &["--exclude", "castoff-suite"] } else { &[] }
     }
 
     fn uses(&self, runner: &str) -> bool {
@@ -100,6 +110,7 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
         args.extend(ignored.into_iter().flat_map(|which| ["--run-ignored", which]));
         if ignored.is_some() {
             args.push(THREADS);
+            args.extend(plan.left_out());
         }
         if !plan.filter.is_empty() {
             args.push("--no-tests=pass");
@@ -115,6 +126,10 @@ fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
         let mut args = vec!["test", "--workspace", "--no-fail-fast"];
         if ignored {
             args.extend(TARGETS);
+            args.extend(plan.left_out());
+            if plan.complete() {
+                args.extend(["--exclude", MODULES]);
+            }
         }
         args.push("--");
         args.extend(&plan.filter);
@@ -122,6 +137,12 @@ fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
             args.extend(["--ignored", THREADS]);
         }
         steps.run(name, || run(tests(engine, plan, &args)));
+    }
+    if plan.complete() {
+        let mut args = vec!["test", "-p", MODULES, "--no-fail-fast"];
+        args.extend(IN_THREADS.iter().flat_map(|name| ["--test", name]));
+        args.extend(["--", "--ignored", THREADS]);
+        steps.run("libtest, modules", || run(tests(engine, plan, &args)));
     }
 }
 
