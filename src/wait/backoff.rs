@@ -1,17 +1,36 @@
-//! Pauses between probes: from 1 ms, growing by half, to 100 ms.
+//! Pauses between probes: a part of the time that has passed, from 1 ms to 100 ms.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A wait that takes a second notices its end 20 ms late on average, half of this part of it.
+const PART: u32 = 25;
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+pub(super) struct Backoff(Instant);
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Backoff(Duration::from_millis(1))
+        Backoff(Instant::now())
     }
 
     pub(super) async fn pause(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 3 / 2).min(Duration::from_millis(100));
+        tokio::time::sleep(after(self.0.elapsed())).await;
+    }
+}
+
+fn after(passed: Duration) -> Duration {
+    (passed / PART).clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_what_has_passed() {
+        let millis = |n| Duration::from_millis(n);
+        assert_eq!([0, 50, 1000, 60_000].map(|n| after(millis(n))), [1, 2, 40, 100].map(millis));
     }
 }
