@@ -22,13 +22,15 @@ use crate::{IntoAliases, Network};
 /// errors reported, [`keep`](Self::keep) lets the container live on.
 ///
 /// Hold the handle as long as the container is needed: in `let _ = builder.start().await?` it is
-/// dropped at once, in `let _guard = ..` at the end of the scope.
+/// dropped at once, in `let _guard = ..` at the end of the scope. A clone is another handle to the
+/// same container, which is removed when the last of them is dropped.
+#[derive(Clone)]
 #[must_use = "the container is removed when its handle is dropped"]
 pub struct Container {
     guard: Arc<Guard>,
     name: String,
     spec: Arc<ContainerSpec>,
-    details: RwLock<ContainerDetails>,
+    details: Arc<RwLock<ContainerDetails>>,
     waits: Option<Vec<WaitFor>>,
     startup_timeout: Duration,
 }
@@ -47,7 +49,14 @@ impl Container {
         waits: Option<Vec<WaitFor>>,
         startup_timeout: Duration,
     ) -> Self {
-        Container { guard, name, spec, details: RwLock::new(details), waits, startup_timeout }
+        Container {
+            guard,
+            name,
+            spec,
+            details: Arc::new(RwLock::new(details)),
+            waits,
+            startup_timeout,
+        }
     }
 
     /// The id, 64 hexadecimal digits.

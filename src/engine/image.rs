@@ -1,6 +1,6 @@
 //! Images: pulling and looking.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 
 use bollard::models::CreateImageInfo;
@@ -29,6 +29,20 @@ pub struct PullEvent {
     pub current: Option<u64>,
     /// Bytes of this step in all.
     pub total: Option<u64>,
+}
+
+/// An image that an engine has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageSummary {
+    /// The id, `sha256:` and 64 hexadecimal digits.
+    pub id: String,
+    /// Its names with tags, such as `redis:7`; none for a dangling one.
+    pub names: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Bytes of all its layers.
+    pub size: u64,
 }
 
 impl Engine {
@@ -62,6 +76,35 @@ impl Engine {
                 if error.status() == Some(404) { Ok(false) } else { Err(error) }
             }
         }
+    }
+
+    /// What the engine has under a name or id.
+    pub(crate) async fn inspect_image(&self, name: &str) -> Result<ImageSummary> {
+        let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
+        let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
+        Ok(ImageSummary {
+            id: image.id.unwrap_or_default(),
+            names: image.repo_tags.unwrap_or_default(),
+            labels: labels.into_iter().collect(),
+            size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        })
+    }
+
+    /// The images whose names match a pattern, or all with a name or that something builds on.
+    pub(crate) async fn list_images(&self, reference: Option<&str>) -> Result<Vec<ImageSummary>> {
+        let filters: HashMap<String, Vec<String>> = reference
+            .map(|pattern| ("reference".to_owned(), vec![pattern.to_owned()]))
+            .into_iter()
+            .collect();
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let listed = self.docker().list_images(Some(options)).await.map_err(lift("list images"))?;
+        let summary = |image: bollard::models::ImageSummary| ImageSummary {
+            id: image.id,
+            names: image.repo_tags.into_iter().filter(|name| name != "<none>:<none>").collect(),
+            labels: image.labels.into_iter().collect(),
+            size: u64::try_from(image.size).unwrap_or_default(),
+        };
+        Ok(listed.into_iter().map(summary).collect())
     }
 
     /// The images with this label, as `key` or `key=value`.

@@ -29,7 +29,7 @@ pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
 pub use endpoint::Endpoint;
 pub use exec::ExecOutput;
 pub use handle::{ApiVersion, Engine, EngineKind};
-pub use image::PullEvent;
+pub use image::{ImageSummary, PullEvent};
 pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use super::pull::{pull, pull_with_progress};
 use super::{Names, PullProgress, resolve};
-use crate::engine::Engine;
+use crate::engine::{Engine, ImageSummary};
 use crate::error::Result;
 use crate::spec::Platform;
 
@@ -52,6 +52,45 @@ impl Images {
         let asked = image.as_ref();
         let names = resolve(self.engine.config(), asked, asked.parse()?)?;
         self.engine.has_image(&names.used.familiar()).await
+    }
+
+    /// What the engine has under a name, the one that would be used for it, or an id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it has none; as for
+    /// [`exists`](Self::exists) otherwise.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn inspect(&self, image: impl AsRef<str>) -> Result<ImageSummary> {
+        let asked = image.as_ref();
+        let names = resolve(self.engine.config(), asked, asked.parse()?)?;
+        self.engine.inspect_image(&names.used.familiar()).await
+    }
+
+    /// The images whose names match a pattern such as `team/app` (with any tag) or `team/*:1.*`;
+    /// for an empty one, all.
+    ///
+    /// # Errors
+    /// When the engine can't be asked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn list(&self, pattern: impl AsRef<str>) -> Result<Vec<ImageSummary>> {
+        self.engine.list_images(Some(pattern.as_ref()).filter(|pattern| !pattern.is_empty())).await
+    }
+
+    /// Removes an image by its name or id, as it is given: prefix and substitutes don't count.
+    /// Under an id it goes with all its names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none;
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while a container of it runs.
+    ///
+    /// # Cancel safety
+    /// The removal may go on when the future is dropped.
+    pub async fn remove(&self, image: impl AsRef<str>) -> Result<()> {
+        self.engine.remove_image(image.as_ref()).await
     }
 }
 

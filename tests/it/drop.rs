@@ -404,3 +404,22 @@ async fn handles_live_in_any_collection() {
     drop(all);
     nothing_left(&fake).await;
 }
+
+#[tokio::test]
+async fn the_last_of_several_handles_removes() {
+    let (fake, engine) = setup().await;
+    let one = running(&engine).await;
+    let two = one.clone();
+    drop(one);
+    assert_eq!(fake.containers().len(), 1);
+    two.stop().await.unwrap();
+    two.start().await.unwrap();
+    drop(two);
+    assert!(fake.containers().is_empty());
+
+    let one = running(&engine).await;
+    let two = one.clone();
+    one.remove().await.unwrap();
+    assert!(fake.containers().is_empty(), "removing does not wait for the others");
+    drop(two);
+}
