@@ -57,6 +57,15 @@ pub trait Module: Sized + Send {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder>;
 
+    /// What has to be done before there can be a container, such as making an image. By default
+    /// nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the container from being made.
+    fn prepare(&mut self) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Makes the handle, once the container is ready: for each handle of a shared one, too.
     ///
     /// What has to be done once for all of them belongs into
@@ -89,8 +98,11 @@ pub trait Module: Sized + Send {
     /// # Cancel safety
     /// Whenever the future is dropped, what it had created is removed.
     fn start(mut self) -> impl Future<Output = Result<Self::Server>> + Send {
-        let lowered = self.lowered();
-        async { self.attach(lowered?.start().await?).await }
+        async {
+            self.prepare().await?;
+            let container = self.lowered()?.start().await?;
+            self.attach(container).await
+        }
     }
 
     /// Starts the service, or joins the one that was started for exactly the same; see
@@ -118,8 +130,12 @@ pub trait Module: Sized + Send {
         mut self,
         scope: impl Into<String>,
     ) -> impl Future<Output = Result<Self::Server>> + Send {
-        let (lowered, scope) = (self.lowered(), scope.into());
-        async { self.attach(lowered?.shared_as(scope).await?).await }
+        let scope = scope.into();
+        async {
+            self.prepare().await?;
+            let container = self.lowered()?.shared_as(scope).await?;
+            self.attach(container).await
+        }
     }
 
     /// The whole container: what the user described, lowered. Leaves an empty one behind.

@@ -20,6 +20,7 @@ mod ends;
 mod exec;
 mod guardian;
 mod logs;
+mod modules;
 mod raw;
 mod removal;
 mod sharing;
@@ -29,6 +30,7 @@ mod stats;
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const REDIS: &str = "castoff.test/redis";
+const POSTGRES: &str = "castoff.test/postgres";
 const BUSYBOX: &str = "castoff.test/busybox";
 const READY: &str = "Ready to accept connections";
 
@@ -129,6 +131,15 @@ impl Bench {
         }
         if self.wants("suite") {
             rows.extend(sharing::suites(self)?);
+        }
+        if self.wants("postgres") {
+            rows.extend(modules::servers(self).await?);
+        }
+        if self.wants("database") {
+            rows.extend(modules::databases(self).await?);
+        }
+        if self.wants("databases") {
+            rows.extend(sharing::databases(self).await?);
         }
         Ok(rows)
     }

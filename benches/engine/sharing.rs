@@ -1,6 +1,7 @@
 //! Sharing a container: what it costs to join, and what it saves.
 
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use castoff::{Container, ContainerBuilder};
 use serde_json::json;
@@ -8,6 +9,9 @@ use serde_json::json;
 use crate::raw::Raw;
 use crate::stats::{Judged, Row, millis};
 use crate::{BUSYBOX, Bench, Outcome, Side, child};
+
+/// Label of what the two hundred create, encoded for a query.
+const DATABASES: &str = "castoff-suite%3Ddatabases";
 
 fn builder() -> ContainerBuilder {
     let builder = Container::builder(BUSYBOX).with_label("castoff-bench", "shared").with_port(80);
@@ -45,25 +49,11 @@ pub(crate) async fn child(raw: &Raw) -> Outcome<()> {
 
 /// Seconds that forty tests take under nextest, with a container each and with one for all.
 pub(crate) fn suites(bench: &Bench) -> Outcome<Vec<Row>> {
-    let nextest = |more: &[&str]| -> Outcome<std::process::Command> {
-        let mut tests = std::process::Command::new("cargo");
-        tests.args(["nextest", "run", "-p", "castoff-suite", "--run-ignored", "ignored-only"]);
-        tests.args(more).env("CASTOFF_ENGINE", bench.engine.endpoint().to_string());
-        tests.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        Ok(tests)
-    };
-    let good = |mut tests: std::process::Command| -> Outcome<f64> {
-        let began = Instant::now();
-        if !tests.status()?.success() {
-            return Err("the suite failed: `cargo xtask suite` says how".into());
-        }
-        Ok(began.elapsed().as_secs_f64())
-    };
-    good(nextest(&["--no-run"])?)?;
+    good(nextest(bench, "forty", &["--no-run"]))?;
     let mut row = Row::new("40 tests: a container each | one for all", "s", Judged::No);
     for number in 0..bench.runs(3) {
         for side in Side::turn(number) {
-            let mut tests = nextest(&[])?;
+            let mut tests = nextest(bench, "forty", &[]);
             if side == Side::Raw {
                 tests.env("CASTOFF_SUITE_OWN", "1");
             }
@@ -72,4 +62,62 @@ pub(crate) fn suites(bench: &Bench) -> Outcome<Vec<Row>> {
         }
     }
     Ok(vec![row])
+}
+
+/// Seconds that two hundred tests with a database each take under nextest, and how many containers
+/// are created for them.
+pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
+    good(nextest(bench, "two_hundred", &["--no-run"]))?;
+    let mut took = Row::new("200 tests with a database each", "s", Judged::No);
+    let mut containers = Row::new("containers for them", "", Judged::Most(1.0));
+    for _ in 0..bench.runs(3) {
+        gone(bench, DATABASES).await?;
+        let since = now()?;
+        took.add(None, Some(good(nextest(bench, "two_hundred", &[]))?));
+        containers.add(None, Some(created(bench, DATABASES, since, now()?).await?));
+    }
+    Ok(vec![took, containers])
+}
+
+/// The suite of this name, by a process for each test.
+fn nextest(bench: &Bench, suite: &str, more: &[&str]) -> Command {
+    let mut tests = Command::new("cargo");
+    tests.args(["nextest", "run", "-p", "castoff-suite", "--test", suite]);
+    tests.args(["--run-ignored", "ignored-only"]);
+    tests.args(more).env("CASTOFF_ENGINE", bench.engine.endpoint().to_string());
+    tests.stdout(Stdio::null()).stderr(Stdio::null());
+    tests
+}
+
+/// How long it takes, in seconds.
+fn good(mut tests: Command) -> Outcome<f64> {
+    let began = Instant::now();
+    if !tests.status()?.success() {
+        return Err("the suite failed: `cargo xtask suite` says how".into());
+    }
+    Ok(began.elapsed().as_secs_f64())
+}
+
+fn now() -> Outcome<f64> {
+    Ok(SystemTime::UNIX_EPOCH.elapsed()?.as_secs_f64())
+}
+
+/// One that lingers would be joined.
+async fn gone(bench: &Bench, label: &str) -> Outcome<()> {
+    let path = format!("/containers/json?all=1&filters=%7B%22label%22%3A%5B%22{label}%22%5D%7D");
+    while bench.raw.json("GET", &path, "").await?.as_array().is_some_and(|left| !left.is_empty()) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// How many containers with this label were created in that time.
+async fn created(bench: &Bench, label: &str, since: f64, until: f64) -> Outcome<f64> {
+    let filters = format!(
+        "%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22create%22%5D%2C\
+         %22label%22%3A%5B%22{label}%22%5D%7D"
+    );
+    let path = format!("/events?since={since:.9}&until={until:.9}&filters={filters}");
+    let events = bench.raw.call("GET", &path, "").await?;
+    Ok(events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as f64)
 }

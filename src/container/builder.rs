@@ -72,6 +72,12 @@ impl ContainerBuilder {
         self
     }
 
+    /// The engine that was set, if one was.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
     /// Another image than the builder was made with, for what builds on a builder it is given.
     pub fn with_image(mut self, image: impl Into<String>) -> Self {
         self.spec.image = image.into();

@@ -111,6 +111,15 @@ async fn commit_makes_an_image_that_goes_with_its_handle() {
     let path = format!("images/{name}");
     assert!(raw.inspect(&path).is_some());
     assert_eq!(printed(Container::builder(&image), "cat /seed").await, "seeded");
+    let images = container.engine().images();
+    let listed = images.list(name.replace(":seeded", "")).await.unwrap();
+    assert_eq!(listed.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), [image.id()]);
+    assert_eq!(listed[0].names, [name.as_str()]);
+    let found = images.inspect(&name).await.unwrap();
+    assert_eq!((found.id.as_str(), found.size > 0), (image.id(), true));
+    assert_eq!(images.inspect("castoff.test/none").await.unwrap_err().kind(), ErrorKind::NotFound);
+    let error = images.remove("castoff.test/none").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     drop(container);
     drop(image);
     raw.until_gone(&path);

@@ -1,13 +1,15 @@
 //! [`Postgres`]: what a server is to be.
 
-use std::fmt;
+use std::path::PathBuf;
 
-use castoff::{Container, ContainerBuilder, CopySource, Engine, Result};
+use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result};
 
-use super::{PORT, PostgresServer, ready};
+use super::server::Parts;
+use super::{PORT, PostgresServer, prepared, ready};
+use crate::shape::recipe;
 
 /// Where the data lies. Said aloud, since images from version 18 on have another default.
-const DATA: &str = "/var/lib/postgresql/data";
+pub(super) const DATA: &str = "/var/lib/postgresql/data";
 
 /// Whatever a crash would need: a test's data doesn't survive its server anyway.
 const FAST: [(&str, &str); 3] =
@@ -18,15 +20,28 @@ const FAST: [(&str, &str); 3] =
 /// By default: image `postgres:17`; user, password and database `postgres`; data in memory, with
 /// `fsync`, `synchronous_commit` and `full_page_writes` off. It is ready when it takes
 /// connections by TCP, after all init scripts.
+///
+/// User, password and database are set by this type's own methods, whatever the environment says.
+/// What is mounted at `/var/lib/postgresql/data` takes the place of the data in memory.
 #[must_use = "nothing is started before `start()`"]
 pub struct Postgres {
-    container: ContainerBuilder,
-    user: String,
-    password: String,
-    database: String,
-    config: Vec<(String, String)>,
-    scripts: usize,
-    durable: bool,
+    pub(super) container: ContainerBuilder,
+    pub(super) user: String,
+    pub(super) password: String,
+    pub(super) database: String,
+    pub(super) config: Vec<(String, String)>,
+    pub(super) scripts: Vec<(String, Script)>,
+    pub(super) durable: bool,
+    pub(super) prepared: Option<prepared::Use>,
+    #[cfg(feature = "tls")]
+    pub(super) ssl: Option<Vec<String>>,
+}
+
+/// Something to run on a fresh data directory.
+#[derive(Clone)]
+pub(super) enum Script {
+    Bytes(Vec<u8>),
+    Path(PathBuf),
 }
 
 impl Postgres {
@@ -38,20 +53,12 @@ impl Postgres {
             password: "postgres".into(),
             database: "postgres".into(),
             config: Vec::new(),
-            scripts: 0,
+            scripts: Vec::new(),
             durable: false,
+            prepared: None,
+            #[cfg(feature = "tls")]
+            ssl: None,
         }
-    }
-
-    /// Another tag of the official image, such as `16-alpine`.
-    pub fn with_tag(self, tag: impl fmt::Display) -> Self {
-        self.with_image(format!("postgres:{tag}"))
-    }
-
-    /// Another image that is used as the official one is, such as `postgis/postgis:17-3.5`.
-    pub fn with_image(mut self, image: impl Into<String>) -> Self {
-        self.container = self.container.with_image(image);
-        self
     }
 
     /// The superuser's name.
@@ -60,7 +67,7 @@ impl Postgres {
         self
     }
 
-    /// The superuser's password. The image refuses an empty one.
+    /// The superuser's password. It must not be empty.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
@@ -75,20 +82,30 @@ impl Postgres {
     /// SQL that is run in the database before the server is ready. May be called several times:
     /// they run in that order. An error in it ends the server, and so the start.
     pub fn with_init_sql(self, sql: impl Into<String>) -> Self {
-        self.with_init_script("init.sql", sql.into().into_bytes())
+        self.with_init_script("init.sql", sql.into())
     }
 
     /// A script that is run before the server is ready, in the order of the calls: SQL for a name
-    /// that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`. It may be bytes or a path.
-    pub fn with_init_script(
-        mut self,
-        name: impl fmt::Display,
-        script: impl Into<CopySource>,
-    ) -> Self {
-        self.scripts += 1;
-        let target = format!("/docker-entrypoint-initdb.d/{:03}-{name}", self.scripts);
-        self.container = self.container.with_copy(script, target);
+    /// that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`.
+    pub fn with_init_script(mut self, name: impl Into<String>, script: impl Into<Vec<u8>>) -> Self {
+        self.scripts.push((name.into(), Script::Bytes(script.into())));
         self
+    }
+
+    /// As [`with_init_script`](Self::with_init_script), with a file of this machine.
+    pub fn with_init_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.scripts.push((name, Script::Path(path)));
+        self
+    }
+
+    /// An extension that is created in the database, with those that it needs, and so is there in
+    /// the clones that [`PostgresServer::database`] makes. The image has to have it.
+    pub fn with_extension(self, name: impl AsRef<str>) -> Self {
+        let name = super::sql::identifier(name.as_ref());
+        let sql = format!("CREATE EXTENSION IF NOT EXISTS {name} CASCADE;\n");
+        self.with_init_script("extension.sql", sql)
     }
 
     /// A server setting, passed as `-c key=value`. It wins over this module's own.
@@ -104,53 +121,151 @@ impl Postgres {
         self
     }
 
-    /// Anything else about the container: networks, limits, labels, more waits.
+    /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and
+    /// these names, signed by [`PostgresServer::ca_certificate`]. Who does not ask for TLS is
+    /// served without.
     ///
-    /// What is mounted at `/var/lib/postgresql/data` takes the place of the data in memory, and a
-    /// command takes the place of the module's. User, password and database are set by this
-    /// type's own methods, whatever the environment says here.
-    pub fn customize(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
-        self.container = change(self.container);
+    /// It is put in place by a shell in the image, before the image's own entry point
+    /// `docker-entrypoint.sh`.
+    #[cfg(feature = "tls")]
+    pub fn with_ssl(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ssl = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(self, engine: &Engine) -> Self {
-        self.customize(|container| container.on(engine))
+    /// Keeps the data directory, as it is after init and all init scripts, in an image of this
+    /// engine, and starts from that: the first start takes longer, all later ones take less than
+    /// half of the time.
+    ///
+    /// The image is named `castoff-prepared/postgres:..`, by a hash of the server's image, its
+    /// environment, user, password, database and scripts, so that another one is made when one of
+    /// them changes. It stays until [`prune_prepared`](super::prune_prepared), or
+    /// [`Engine::prune_kept`](castoff::Engine::prune_kept).
+    pub fn prepared(mut self) -> Self {
+        self.prepared = Some(prepared::Use::Wanted);
+        self
+    }
+}
+
+recipe!(Postgres => PostgresServer, "postgres", user, database);
+
+impl Module for Postgres {
+    type Server = PostgresServer;
+
+    fn container_mut(&mut self) -> &mut ContainerBuilder {
+        &mut self.container
     }
 
-    /// Starts the server and waits until it is ready.
-    ///
-    /// # Errors
-    /// As for [`ContainerBuilder::start`].
-    ///
-    /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed.
-    pub async fn start(self) -> Result<PostgresServer> {
-        let (user, password) = (self.user.clone(), self.password.clone());
-        let database = self.database.clone();
-        let container = self.lower().start().await?;
-        PostgresServer::new(container, user, password, database)
-    }
-
-    /// What the container has to be for all that.
-    fn lower(self) -> ContainerBuilder {
-        let spec = self.container.spec();
-        let mounted = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
-        let has_command = spec.command.is_some();
-        let mut container = self.container;
-        if !mounted && !self.durable {
-            container = container.with_tmpfs(DATA);
+    async fn prepare(&mut self) -> Result<()> {
+        if self.prepared.is_some() {
+            prepared::prepare(self).await?;
         }
-        if !has_command {
+        Ok(())
+    }
+
+    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        for (option, value) in
+            [("user", &self.user), ("password", &self.password), ("database", &self.database)]
+        {
+            if value.is_empty() || value.contains('\0') {
+                let why = format!("{option}: it must not be empty or contain NUL");
+                return Err(Error::new(ErrorKind::InvalidInput, why));
+            }
+        }
+        let container = self.with_scripts(self.with_data(container))?;
+        let container = self.with_command(container);
+        let container = self.with_certificates(container)?;
+        Ok(container
+            .with_wait(ready::wait(&self.user, &self.database))
+            .with_env("POSTGRES_USER", &self.user)
+            .with_env("POSTGRES_PASSWORD", &self.password)
+            .with_env("POSTGRES_DB", &self.database))
+    }
+
+    async fn attach(self, container: Container) -> Result<PostgresServer> {
+        let parts = Parts { user: self.user, password: self.password, database: self.database };
+        #[cfg(feature = "tls")]
+        let ca = match self.ssl {
+            Some(_) => Some(crate::tls::authority(&container).await?),
+            None => None,
+        };
+        PostgresServer::new(
+            container,
+            parts,
+            #[cfg(feature = "tls")]
+            ca,
+        )
+    }
+}
+
+impl Postgres {
+    /// Where the data lies, and what is there in the beginning.
+    fn with_data(&self, container: ContainerBuilder) -> ContainerBuilder {
+        let mounts = &container.spec().mounts;
+        let mounted = mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
+        match &self.prepared {
+            Some(prepared::Use::Making) => container.with_env("PGDATA", prepared::MAKING),
+            _ if mounted || self.durable => container.with_env("PGDATA", DATA),
+            _ => container.with_env("PGDATA", DATA).with_tmpfs(DATA),
+        }
+    }
+
+    fn with_scripts(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+        for (number, (name, script)) in self.scripts.iter().enumerate() {
+            if name.is_empty() || name.contains(['/', '\0']) {
+                let why = format!("init script: `{name}` is no file name");
+                return Err(Error::new(ErrorKind::InvalidInput, why));
+            }
+            let source = match script {
+                Script::Bytes(bytes) => CopySource::bytes(bytes.clone()),
+                Script::Path(path) => CopySource::path(path).with_mode(0o644),
+            };
+            let target = format!("/docker-entrypoint-initdb.d/{:03}-{name}", number + 1);
+            container = container.with_copy(source, target);
+        }
+        Ok(container)
+    }
+
+    fn with_command(&self, mut container: ContainerBuilder) -> ContainerBuilder {
+        if container.spec().command.is_none() {
             container = container.with_command(command(self.durable, &self.config));
         }
+        if matches!(self.prepared, Some(prepared::Use::Made)) {
+            container = container.with_entrypoint(prepared::entry_point(DATA));
+        }
         container
-            .with_wait(ready::wait(&self.user, &self.database))
-            .with_env("PGDATA", DATA)
-            .with_env("POSTGRES_USER", self.user)
-            .with_env("POSTGRES_PASSWORD", self.password)
-            .with_env("POSTGRES_DB", self.database)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other one has to")]
+    fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        Ok(container)
+    }
+
+    /// The key may be read by its owner only, and which number the server's user has is for the
+    /// image to know.
+    #[cfg(feature = "tls")]
+    fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        use crate::tls::{Certificates, DIRECTORY};
+
+        let Some(names) = &self.ssl else { return Ok(container) };
+        let before = format!(
+            "install -o postgres -m 0600 {DIRECTORY}/server.key /var/run/postgresql/server.key"
+        );
+        let entry_point = match &self.prepared {
+            Some(prepared::Use::Made) => prepared::entry_point_after(&before, DATA),
+            _ => prepared::shell(&format!("{before} && exec docker-entrypoint.sh \"$@\"")),
+        };
+        let mut command = container.spec().command.clone().unwrap_or_default();
+        for (key, value) in [
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", format!("{DIRECTORY}/server.crt")),
+            ("ssl_key_file", "/var/run/postgresql/server.key".to_owned()),
+        ] {
+            command.extend(["-c".to_owned(), format!("{key}={value}")]);
+        }
+        let container = container.with_entrypoint(entry_point).with_command(command);
+        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
     }
 }
 
@@ -163,30 +278,19 @@ fn command(durable: bool, config: &[(String, String)]) -> Vec<String> {
     command
 }
 
-impl Default for Postgres {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for Postgres {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postgres")
-            .field("image", &self.container.spec().image)
-            .field("user", &self.user)
-            .field("database", &self.database)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use castoff::spec::{Mount, MountKind};
+    use castoff::spec::{ContainerSpec, Mount, MountKind};
+
+    fn spec(mut server: Postgres) -> ContainerSpec {
+        let container = std::mem::replace(&mut server.container, Container::builder(""));
+        server.lower(container).unwrap().spec().clone()
+    }
 
     #[test]
     fn by_default_data_is_in_memory_and_nothing_is_synced() {
-        let spec = Postgres::new().lower().spec().clone();
+        let spec = spec(Postgres::new());
         assert_eq!(spec.image, "postgres:17");
         assert_eq!(spec.env["POSTGRES_PASSWORD"], "postgres");
         assert_eq!(spec.mounts, [Mount::tmpfs(DATA)]);
@@ -198,7 +302,7 @@ mod tests {
     #[test]
     fn a_durable_server_has_the_images_volume_and_its_own_settings_only() {
         let durable = Postgres::new().durable().with_tag(16).with_config("work_mem", "8MB");
-        let spec = durable.lower().spec().clone();
+        let spec = spec(durable);
         assert_eq!(spec.image, "postgres:16");
         assert!(spec.mounts.is_empty());
         assert_eq!(spec.command.unwrap_or_default(), ["postgres", "-c", "work_mem=8MB"]);
@@ -209,9 +313,22 @@ mod tests {
         let server = Postgres::new().customize(|container| {
             container.with_mount(Mount::volume("data", format!("{DATA}/"))).with_command(["x"])
         });
-        let spec = server.lower().spec().clone();
+        let spec = spec(server);
         assert!(matches!(&spec.mounts[..], [Mount { kind: MountKind::Volume { .. }, .. }]));
         assert_eq!(spec.command.unwrap_or_default(), ["x"]);
+    }
+
+    #[test]
+    fn what_can_not_be_is_named() {
+        for (server, option) in [
+            (Postgres::new().with_password(""), "password"),
+            (Postgres::new().with_user("a\0b"), "user"),
+            (Postgres::new().with_init_script("a/b.sql", "SELECT 1"), "a/b.sql"),
+        ] {
+            let error = server.lower(Container::builder("x")).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(option), "{error}");
+        }
     }
 
     #[test]

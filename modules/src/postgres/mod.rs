@@ -12,18 +12,44 @@
 //!     .customize(|container| container.with_network(&net, "db").with_memory(512 << 20))
 //!     .start()
 //!     .await?;
-//! let from_here = pg.url();
-//! let from_the_network = "postgres://postgres:postgres@db:5432/postgres";
-//! # drop((from_here, from_the_network));
+//! println!("from here: {}; from the network: {}", pg.url(), pg.network_url());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # A database for every test
+//!
+//! One server for a whole test run, whether tests are threads or processes, and a database for each
+//! of them that nobody else has seen:
+//!
+//! ```no_run
+//! # async fn migrate(url: &str) -> Result<(), std::io::Error> { Ok(()) }
+//! use castoff_modules::Postgres;
+//! use castoff_modules::postgres::PgDatabase;
+//!
+//! async fn database() -> castoff::Result<PgDatabase> {
+//!     let server = Postgres::new().shared().await?;
+//!     server.database_from("schema-v7", |url| async move { migrate(&url).await }).await
+//! }
+//! ```
+//!
+//! The migration runs once for the server and the key. Its result is a template, and databases are
+//! clones of it: a copy of files on the server takes some milliseconds, and one that was made
+//! beforehand, in the background, takes less than one.
 
+mod admin;
 mod builder;
+mod database;
+mod prepared;
 mod ready;
 mod server;
+mod snapshot;
+mod sql;
+mod template;
 
 pub use builder::Postgres;
+pub use database::PgDatabase;
+pub use prepared::{prepared_images, prune_prepared};
 pub use server::PostgresServer;
 
 /// The port that the server listens on in its container.

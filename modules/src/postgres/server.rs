@@ -1,95 +1,139 @@
 //! [`PostgresServer`]: one that runs.
 
-use std::fmt;
-use std::net::SocketAddr;
+use std::fmt::Display;
+use std::sync::Arc;
 
-use castoff::{Container, Result};
+use castoff::{Container, Error, Result};
 
 use super::PORT;
+use super::admin::Admin;
+use crate::shape::{Service, server};
 use crate::url::encode;
 
-/// A PostgreSQL server, removed with its data when this handle is dropped.
+/// A PostgreSQL server, removed with its data when this handle and those of its databases are
+/// dropped.
 #[must_use = "the server is removed when its handle is dropped"]
 pub struct PostgresServer {
-    container: Container,
-    addr: SocketAddr,
-    user: String,
-    password: String,
-    database: String,
+    service: Service,
+    admin: Arc<Admin>,
+    #[cfg(feature = "tls")]
+    ca: Option<String>,
 }
+
+/// What a client has to know of it, besides where it is.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) user: String,
+    pub(super) password: String,
+    pub(super) database: String,
+}
+
+server!(PostgresServer);
 
 impl PostgresServer {
     pub(super) fn new(
         container: Container,
-        user: String,
-        password: String,
-        database: String,
+        parts: Parts,
+        #[cfg(feature = "tls")] ca: Option<String>,
     ) -> Result<Self> {
-        let addr = container.addr(PORT)?;
-        Ok(PostgresServer { container, addr, user, password, database })
+        let admin = Admin::of(&container, &parts)?;
+        let service = Service::new(container, PORT)?;
+        Ok(PostgresServer {
+            service,
+            admin,
+            #[cfg(feature = "tls")]
+            ca,
+        })
     }
 
-    /// The URL of the database, for a client on this machine:
+    /// The URL of the default database, for a client on this machine:
     /// `postgres://user:password@127.0.0.1:49153/database`.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_for(&self.database)
+        self.url_for(self.database_name())
     }
 
     /// The URL of another database of this server.
     #[must_use]
     pub fn url_for(&self, database: &str) -> String {
-        url(&self.user, &self.password, self.addr(), database)
+        url(&self.admin.parts, self.addr(), database)
     }
 
-    /// Where it is reached from here. Another after a restart; while it is stopped, the last one.
+    /// The URL of the default database, for a client in a network that the server is in.
     #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.container.addr(PORT).unwrap_or(self.addr)
+    pub fn network_url(&self) -> String {
+        self.network_url_for(self.database_name())
+    }
+
+    /// The URL of another database of this server, for a client in a network that it is in.
+    #[must_use]
+    pub fn network_url_for(&self, database: &str) -> String {
+        url(&self.admin.parts, self.network_addr(), database)
     }
 
     /// The superuser's name.
     #[must_use]
     pub fn user(&self) -> &str {
-        &self.user
+        &self.admin.parts.user
     }
 
     /// The superuser's password.
     #[must_use]
     pub fn password(&self) -> &str {
-        &self.password
+        &self.admin.parts.password
     }
 
-    /// The database that was created with the server.
+    /// The name of the default database, which was created with the server. For one of your own,
+    /// see [`database`](Self::database).
     #[must_use]
-    pub fn database(&self) -> &str {
-        &self.database
+    pub fn database_name(&self) -> &str {
+        &self.admin.parts.database
     }
 
-    /// The container: exec, logs, stop and start.
-    pub fn container(&self) -> &Container {
-        &self.container
+    /// The certificate, in PEM, of the authority that signed the server's; where it was made
+    /// [`with_ssl`](super::Postgres::with_ssl).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn ca_certificate(&self) -> Option<&str> {
+        self.ca.as_deref()
     }
 
-    /// The container alone, to [`keep`](Container::keep) or [`remove`](Container::remove).
-    pub fn into_container(self) -> Container {
-        self.container
+    /// Runs `psql` with this text in the container, on the default database: SQL, and its own
+    /// commands such as `\dt`. What it prints comes back, rows only and without alignment.
+    ///
+    /// # Errors
+    /// When a statement fails: with what `psql` said. Those before it have had their effect.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, `psql` may go on.
+    pub async fn psql(&self, text: impl AsRef<str>) -> Result<String> {
+        let parts = &self.admin.parts;
+        let command = ["psql", "-h", "127.0.0.1", "-U", &parts.user, "-d", &parts.database];
+        let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"];
+        let out = self
+            .container()
+            .exec(command.into_iter().chain(options))
+            .with_env("PGPASSWORD", &parts.password)
+            .with_stdin(text.as_ref())
+            .await?;
+        if out.success() {
+            return Ok(out.stdout_text().into_owned());
+        }
+        Err(Error::other(format!(
+            "psql ended with code {}: {}",
+            out.code,
+            out.stderr_text().trim()
+        )))
+    }
+
+    pub(super) fn admin(&self) -> &Arc<Admin> {
+        &self.admin
     }
 }
 
-fn url(user: &str, password: &str, addr: SocketAddr, database: &str) -> String {
-    format!("postgres://{}:{}@{addr}/{}", encode(user), encode(password), encode(database))
-}
-
-impl fmt::Debug for PostgresServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresServer")
-            .field("container", &self.container)
-            .field("addr", &self.addr())
-            .field("user", &self.user)
-            .field("database", &self.database)
-            .finish_non_exhaustive()
-    }
+pub(super) fn url(parts: &Parts, addr: impl Display, database: &str) -> String {
+    let (user, password) = (encode(&parts.user), encode(&parts.password));
+    format!("postgres://{user}:{password}@{addr}/{}", encode(database))
 }
 
 #[cfg(test)]
@@ -98,12 +142,15 @@ mod tests {
 
     #[test]
     fn every_part_of_a_url_is_encoded() {
-        let addr: SocketAddr = ([127, 0, 0, 1], 5432).into();
+        let parts = |user: &str, password: &str| Parts {
+            user: user.into(),
+            password: password.into(),
+            database: String::new(),
+        };
         assert_eq!(
-            url("a@b", "p/w:d", addr, "my db"),
+            url(&parts("a@b", "p/w:d"), "127.0.0.1:5432", "my db"),
             "postgres://a%40b:p%2Fw%3Ad@127.0.0.1:5432/my%20db"
         );
-        let addr = "[::1]:5432".parse().unwrap();
-        assert_eq!(url("u", "p", addr, "d"), "postgres://u:p@[::1]:5432/d");
+        assert_eq!(url(&parts("u", "p"), "[::1]:5432", "d"), "postgres://u:p@[::1]:5432/d");
     }
 }

@@ -1,119 +1,103 @@
-//! [`Redis`]: what a server is to be.
+//! [`Redis`] and [`Valkey`]: what a server is to be.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
-use super::{PORT, RedisServer, ready};
+use super::options::{Options, User};
+use super::{PORT, access::Access};
 use crate::shape::recipe;
 
-/// Where the data lies.
-const DATA: &str = "/data";
-
-/// Describes a Redis server. Nothing happens before [`start`](Self::start).
-///
-/// By default: image `redis:7`; no password; data in memory, without snapshots. It is ready when
-/// it answers `PING`, so not before it has loaded what it has to load.
-#[must_use = "nothing is started before `start()`"]
-pub struct Redis {
-    container: ContainerBuilder,
-    password: Option<String>,
-    config: Vec<(String, String)>,
-}
-
-impl Redis {
-    /// A server with everything by default.
-    pub fn new() -> Self {
-        let container = Container::builder("redis:7").with_port(PORT);
-        Redis { container, password: None, config: Vec::new() }
-    }
-
-    /// The password of the default user. Default: none.
-    pub fn with_password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
-        self
-    }
-
-    /// A server setting, passed as `--key value`. It wins over this module's own.
-    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.config.push((key.into(), value.into()));
-        self
-    }
-}
-
-recipe!(Redis => RedisServer, "redis");
-
-impl Module for Redis {
-    type Server = RedisServer;
-
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
-        &mut self.container
-    }
-
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
-        let spec = container.spec();
-        let mounted = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
-        let has_command = spec.command.is_some();
-        let password = self.password.as_deref();
-        if !mounted {
-            container = container.with_tmpfs(DATA);
+macro_rules! server_recipe {
+    ($recipe:ident => $server:ident, $name:literal, $image:literal, $tag:literal, $program:literal) => {
+        #[doc = concat!("Describes a ", $name, " server. Nothing happens before [`start`](Self::start).")]
+        ///
+        #[doc = concat!("By default: image `", $image, ":", $tag, "`; no password; 1024 databases; data in memory, without")]
+        /// snapshots. It is ready when it answers `PING`, so not before it has loaded what it has
+        /// to load.
+        ///
+        /// What is mounted at `/data` takes the place of the data in memory.
+        #[must_use = "nothing is started before `start()`"]
+        pub struct $recipe {
+            container: ContainerBuilder,
+            options: Options,
         }
-        if !has_command {
-            container = container.with_command(command(password, &self.config));
+
+        impl $recipe {
+            /// A server with everything by default.
+            pub fn new() -> Self {
+                let container = Container::builder(concat!($image, ":", $tag)).with_port(PORT);
+                $recipe { container, options: Options::default() }
+            }
+
+            /// The password of the user `default`. Default: none.
+            ///
+            /// It may hold anything but NUL, and may not be empty.
+            pub fn with_password(mut self, password: impl Into<String>) -> Self {
+                self.options.password = Some(password.into());
+                self
+            }
+
+            /// Another user, and what it may do, such as `~cached:* +@read`; see the server's
+            /// documentation of [ACL rules](https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/#acl-rules).
+            ///
+            #[doc = concat!("It connects by [`url_as`](super::", stringify!($server), "::url_as).")]
+            pub fn with_user(
+                mut self,
+                name: impl Into<String>,
+                password: impl Into<String>,
+                rules: impl Into<String>,
+            ) -> Self {
+                let (name, password, rules) = (name.into(), password.into(), rules.into());
+                self.options.users.push(User { name, password, rules });
+                self
+            }
+
+            /// A server setting, passed as `--key value`. It wins over this module's own, and
+            /// over [`with_config_file`](Self::with_config_file).
+            pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+                self.options.config.push((key.into(), value.into()));
+                self
+            }
+
+            /// The text of a configuration file. It wins over this module's defaults.
+            pub fn with_config_file(mut self, text: impl Into<String>) -> Self {
+                self.options.file = Some(text.into());
+                self
+            }
+
+            /// Keeps the data over a restart: on disk, in an append-only file.
+            pub fn durable(mut self) -> Self {
+                self.options.durable = true;
+                self
+            }
+
+            /// TLS on a port of its own, which the handle's addresses then lead to. The server's
+            /// certificate is for `localhost`, the loopback addresses and the container's aliases
+            #[doc = concat!("in its networks, signed by [`", stringify!($server), "::ca_certificate`](super::", stringify!($server), "::ca_certificate).")]
+            ///
+            /// Port 6379 stays as it is, for this module to speak with the server.
+            #[cfg(feature = "tls")]
+            pub fn with_tls(mut self) -> Self {
+                self.options.tls = true;
+                self
+            }
         }
-        Ok(container.with_wait(ready::wait(password)))
-    }
 
-    async fn attach(self, container: Container) -> Result<RedisServer> {
-        RedisServer::new(container, self.password)
-    }
-}
+        recipe!($recipe => $server, $image);
 
-/// The last setting of a name counts, so the user's go last.
-fn command(password: Option<&str>, config: &[(String, String)]) -> Vec<String> {
-    let mut command: Vec<String> = ["redis-server", "--save", ""].map(str::to_owned).into();
-    let password = password.map(|password| ("requirepass", password));
-    let theirs = config.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    for (key, value) in password.into_iter().chain(theirs) {
-        command.extend([format!("--{key}"), value.to_owned()]);
-    }
-    command
-}
+        impl Module for $recipe {
+            type Server = super::$server;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use castoff::spec::{ContainerSpec, Mount};
+            fn container_mut(&mut self) -> &mut ContainerBuilder {
+                &mut self.container
+            }
 
-    fn spec(mut server: Redis) -> ContainerSpec {
-        let container = std::mem::replace(&mut server.container, Container::builder(""));
-        server.lower(container).unwrap().spec().clone()
-    }
+            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+                self.options.lower(container, $name, $program)
+            }
 
-    #[test]
-    fn by_default_data_is_in_memory_and_no_snapshot_is_taken() {
-        let spec = spec(Redis::new());
-        assert_eq!(spec.image, "redis:7");
-        assert_eq!(spec.mounts, [Mount::tmpfs(DATA)]);
-        assert_eq!(spec.command.unwrap_or_default(), ["redis-server", "--save", ""]);
-    }
-
-    #[test]
-    fn password_and_settings_are_arguments() {
-        let server = Redis::new().with_tag("7.2").with_password("a b").with_config("hz", "50");
-        let spec = spec(server);
-        assert_eq!(spec.image, "redis:7.2");
-        let command = spec.command.unwrap_or_default();
-        assert_eq!(command[3..], ["--requirepass", "a b", "--hz", "50"]);
-    }
-
-    #[test]
-    fn a_mount_of_the_users_takes_the_place_of_ours() {
-        let server = Redis::new().customize(|container| container.with_bind("/srv/redis", "/data"));
-        assert_eq!(spec(server).mounts, [Mount::bind("/srv/redis", "/data")]);
-    }
-
-    #[test]
-    fn debug_does_not_tell_the_password() {
-        let server = Redis::new().with_password("sesame").with_config("masterauth", "sesame");
-        assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
-    }
+            async fn attach(self, container: Container) -> Result<super::$server> {
+                super::$server::new(container, &self.options).await
+            }
+        }
+    };
 }

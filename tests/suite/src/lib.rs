@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use castoff::Container;
 use castoff::wait::{WaitFuture, WaitStrategy, WaitTarget};
+use castoff_modules::Postgres;
 use rustix::process::{Signal, getpid, kill_process};
 
 /// The test image.
@@ -83,4 +84,28 @@ impl WaitStrategy for KilledWhileWaiting {
             Ok(())
         })
     }
+}
+
+/// What one of two hundred tests does: it writes into a database that nobody else has seen.
+///
+/// # Panics
+/// When the server or the database does not do its part, as a test does.
+pub async fn has_a_database(test: &str) {
+    let pg = Postgres::new().customize(|container| container.with_label("castoff-suite", "databases"));
+    let pg = pg.shared().await.expect("a server");
+    let database = pg.database_from("suite", migrate).await.expect("a database");
+    let client = connect(&database.url()).await.expect("a connection");
+    let rows = client.query("SELECT name FROM test", &[]).await.expect("the migrated table");
+    assert!(rows.is_empty(), "somebody else was here");
+    client.execute("INSERT INTO test VALUES ($1)", &[&test]).await.expect("an insert");
+}
+
+async fn migrate(url: String) -> Result<(), tokio_postgres::Error> {
+    connect(&url).await?.batch_execute("CREATE TABLE test (name text PRIMARY KEY)").await
+}
+
+async fn connect(url: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }

@@ -1,0 +1,220 @@
+//! [`Admin`]: what this process has to say to a server as its superuser.
+//!
+//! Tests come and go with runtimes of their own, and a database may be dropped without any. So
+//! there is one thread for all of it, and connections that are kept: to make one costs more than
+//! to clone a database.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use castoff::{Container, Error, ErrorKind, Result};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Semaphore;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use super::server::Parts;
+use crate::unique::token;
+
+/// How many connections a process has to a server for this at most.
+const CONNECTIONS: usize = 6;
+/// Where the connections are.
+const MAINTENANCE: &str = "castoff_admin";
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+
+/// The superuser's side of one server, as this process sees it.
+pub(super) struct Admin {
+    /// Part of the names of what this process makes, and of its connections' names.
+    pub(super) token: String,
+    pub(super) parts: Parts,
+    thread: Handle,
+    idle: Mutex<Vec<Client>>,
+    places: Semaphore,
+    next: AtomicU64,
+    version: OnceLock<u32>,
+    /// Whether it has looked what dead processes have left.
+    pub(super) swept: AtomicBool,
+    /// Templates of which a spare is being made.
+    pub(super) sparing: Mutex<BTreeSet<String>>,
+}
+
+/// The admins of this process, by the container's id.
+static ADMINS: Mutex<Option<HashMap<String, Weak<Admin>>>> = Mutex::new(None);
+
+impl Admin {
+    /// That of a container, made if need be.
+    pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
+        let thread = thread()?;
+        let mut admins = ADMINS.lock().unwrap_or_else(PoisonError::into_inner);
+        let admins = admins.get_or_insert_default();
+        if let Some(admin) = admins.get(container.id()).and_then(Weak::upgrade) {
+            return Ok(admin);
+        }
+        admins.retain(|_, admin| admin.strong_count() > 0);
+        let admin = Arc::new(Admin {
+            token: token(),
+            parts: parts.clone(),
+            thread,
+            idle: Mutex::default(),
+            places: Semaphore::new(CONNECTIONS),
+            next: AtomicU64::new(0),
+            version: OnceLock::new(),
+            swept: AtomicBool::new(false),
+            sparing: Mutex::default(),
+        });
+        admins.insert(container.id().to_owned(), Arc::downgrade(&admin));
+        Ok(admin)
+    }
+
+    /// A name for something of this process's: `castoff_<kind>_<token>_<n>`.
+    pub(super) fn name(&self, kind: &str) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("castoff_{kind}_{}_{number}", self.token)
+    }
+
+    /// Runs something on the admin thread, in the background.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.thread.spawn(work));
+    }
+
+    /// Runs something on the admin thread. It goes on when the future is dropped.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let done = self.thread.spawn(work).await;
+        done.unwrap_or_else(|error| Err(Error::other("the admin thread").with_source(error)))
+    }
+
+    /// Runs statements in the maintenance database.
+    pub(super) async fn execute(&self, addr: SocketAddr, sql: &str) -> Result<()> {
+        self.ask(addr, sql).await.map(drop)
+    }
+
+    /// The first column of what some statements find, as text.
+    pub(super) async fn names(&self, addr: SocketAddr, sql: &str) -> Result<Vec<String>> {
+        let messages = self.ask(addr, sql).await?;
+        let names = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        Ok(names.collect())
+    }
+
+    /// The server's version, such as 170002. Asked for once.
+    pub(super) async fn version(&self, addr: SocketAddr) -> Result<u32> {
+        if let Some(version) = self.version.get() {
+            return Ok(*version);
+        }
+        let said = self.names(addr, "SHOW server_version_num").await?;
+        let version = said.first().and_then(|version| version.parse().ok()).unwrap_or_default();
+        Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// Asks on one of the kept connections. One that turns out to be dead, after a restart, is
+    /// replaced once.
+    async fn ask(&self, addr: SocketAddr, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
+        let place = self.places.acquire().await;
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut client, fresh) = match kept.filter(|client| !client.is_closed()) {
+            Some(client) => (client, false),
+            None => (self.maintain(addr).await?, true),
+        };
+        let mut answer = client.simple_query(sql).await;
+        if !fresh && answer.is_err() && client.is_closed() {
+            client = self.maintain(addr).await?;
+            answer = client.simple_query(sql).await;
+        }
+        if !client.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        }
+        drop(place);
+        answer.map_err(told)
+    }
+
+    /// A connection to a database of our own: one that is connected to can't be cloned.
+    async fn maintain(&self, addr: SocketAddr) -> Result<Client> {
+        match self.connect(addr, MAINTENANCE).await {
+            Err(error) if says(&error, &SqlState::UNDEFINED_DATABASE) => {}
+            other => return other,
+        }
+        let first = self.connect(addr, &self.parts.database).await?;
+        let create = format!("CREATE DATABASE {MAINTENANCE} TEMPLATE template0");
+        match first.batch_execute(&create).await {
+            Ok(()) => {}
+            // Somebody else was faster.
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some(&SqlState::DUPLICATE_DATABASE | &SqlState::UNIQUE_VIOLATION)
+                ) => {}
+            Err(error) => return Err(told(error)),
+        }
+        self.connect(addr, MAINTENANCE).await
+    }
+
+    /// A connection to a database, run by the admin thread.
+    async fn connect(&self, addr: SocketAddr, database: &str) -> Result<Client> {
+        let mut config = Config::new();
+        config
+            .host(addr.ip().to_string())
+            .port(addr.port())
+            .user(&self.parts.user)
+            .password(&self.parts.password)
+            .dbname(database)
+            .application_name(format!("castoff {}", self.token))
+            .connect_timeout(CONNECT_LIMIT);
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+            let what = format!("can't connect to database `{database}` at {addr}");
+            Error::new(ErrorKind::Connection, what).with_source(error)
+        })?;
+        self.spawn(async move {
+            // Whoever uses the client learns of it.
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+}
+
+/// Whether the server said this, somewhere in the chain of causes.
+pub(super) fn says(error: &Error, state: &SqlState) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let said = error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.code());
+        if said == Some(state) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The error with what the server said in it.
+pub(super) fn told(error: tokio_postgres::Error) -> Error {
+    let what = match error.as_db_error() {
+        Some(said) => format!("the server said: {} ({})", said.message(), said.code().code()),
+        None => "the server could not be asked".to_owned(),
+    };
+    Error::other(what).with_source(error)
+}
+
+/// The thread, which lives as long as the process.
+fn thread() -> Result<Handle> {
+    static THREAD: OnceLock<Handle> = OnceLock::new();
+    if let Some(handle) = THREAD.get() {
+        return Ok(handle.clone());
+    }
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, "can't start the thread for database admin").with_source(error)
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let handle = runtime.handle().clone();
+    // Two that come first at the same time have a thread each, of which one goes unused.
+    let name = "castoff-postgres".to_owned();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name(name).spawn(run).map_err(failed)?;
+    Ok(THREAD.get_or_init(|| handle).clone())
+}

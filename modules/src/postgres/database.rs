@@ -1,0 +1,218 @@
+//! [`PgDatabase`]: a database of one's own.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use castoff::{Container, Result};
+use tokio_postgres::error::SqlState;
+
+use super::PORT;
+use super::admin::{Admin, says};
+use super::server::url;
+
+/// How many clones of a template wait to be taken, on a server.
+const SPARES: usize = 2;
+/// From this version on a clone can be a copy of files, which is faster than the default.
+const FILE_COPY: u32 = 150_000;
+/// From this version on a database can be dropped with its sessions.
+const FORCE: u32 = 130_000;
+
+/// A database that nobody else has, dropped with this handle; made by
+/// [`PostgresServer::database`](super::PostgresServer::database) and its like.
+///
+/// It holds a share of the server, which so lives as long as its databases. Dropping it hands the
+/// work to a thread of this crate's and returns: sessions that are still open are ended. What a
+/// process leaves that ends before that is dropped by the next one that makes a database there.
+#[must_use = "the database is dropped with its handle"]
+pub struct PgDatabase {
+    server: Container,
+    addr: SocketAddr,
+    admin: Arc<Admin>,
+    name: String,
+}
+
+impl PgDatabase {
+    pub(super) fn new(server: Container, admin: Arc<Admin>, name: String) -> Result<Self> {
+        let addr = server.addr(PORT)?;
+        Ok(PgDatabase { server, addr, admin, name })
+    }
+
+    /// The URL for a client on this machine.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(&self.admin.parts, self.server.addr(PORT).unwrap_or(self.addr), &self.name)
+    }
+
+    /// The URL for a client in a network that the server is in.
+    #[must_use]
+    pub fn network_url(&self) -> String {
+        url(&self.admin.parts, format!("{}:{PORT}", self.server.name()), &self.name)
+    }
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The server's container.
+    pub fn container(&self) -> &Container {
+        &self.server
+    }
+}
+
+impl Drop for PgDatabase {
+    fn drop(&mut self) {
+        // While the server is stopped there is nothing to be done.
+        let Ok(addr) = self.server.addr(PORT) else { return };
+        let (admin, name) = (Arc::clone(&self.admin), std::mem::take(&mut self.name));
+        self.admin.spawn(async move {
+            // The server may be on its way out as well.
+            let _ = remove(&admin, addr, &name).await;
+        });
+    }
+}
+
+impl fmt::Debug for PgDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgDatabase")
+            .field("name", &self.name)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Drops a database with whatever sessions it has.
+pub(super) async fn remove(admin: &Admin, addr: SocketAddr, name: &str) -> Result<()> {
+    if admin.version(addr).await? >= FORCE {
+        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        return admin.execute(addr, &sql).await;
+    }
+    admin.names(addr, &end_sessions(name)).await?;
+    admin.execute(addr, &format!("DROP DATABASE IF EXISTS {name}")).await
+}
+
+/// Ends all sessions in a database, named by a literal's content.
+pub(super) fn end_sessions(name: &str) -> String {
+    let name = super::sql::literal(name);
+    format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = {name} AND pid <> pg_backend_pid()"
+    )
+}
+
+/// Clones a template under this name. It has to be there, and nobody in it.
+pub(super) async fn copy(admin: &Admin, addr: SocketAddr, from: &str, to: &str) -> Result<()> {
+    let fast = admin.version(addr).await? >= FILE_COPY;
+    let strategy = if fast { " STRATEGY FILE_COPY" } else { "" };
+    admin.execute(addr, &format!("CREATE DATABASE {to} TEMPLATE {from}{strategy}")).await
+}
+
+/// A database made of a template: a spare one where there is one, which takes no time, else a
+/// clone.
+pub(super) async fn take(admin: &Arc<Admin>, addr: SocketAddr, template: &str) -> Result<String> {
+    let name = admin.name("db");
+    let taken = admin.names(addr, &claim(template, &name)).await;
+    // Two that want the same spare may get in each other's way; then it is not taken.
+    if !taken.is_ok_and(|found| found.contains(&name)) {
+        copy(admin, addr, template, &name).await?;
+    }
+    let (background, template) = (Arc::clone(admin), template.to_owned());
+    admin.spawn(async move {
+        // Nobody depends on either.
+        let _ = spare(&background, addr, &template).await;
+        let _ = sweep(&background, addr).await;
+    });
+    Ok(name)
+}
+
+/// The beginning of the names of a template's spares.
+fn spares_of(template: &str) -> String {
+    template.replacen("_template_", "_spare_", 1)
+}
+
+/// Renames a spare, if there is one, in one round trip. Of two who want the same the second one
+/// finds it gone and goes on to the next.
+fn claim(template: &str, name: &str) -> String {
+    let spares = spares(template);
+    format!(
+        "DO $do$ DECLARE spare text; BEGIN \
+           FOR spare IN {spares} LOOP \
+             BEGIN \
+               EXECUTE format('ALTER DATABASE %I RENAME TO %I', spare, '{name}'); \
+               RETURN; \
+             EXCEPTION WHEN OTHERS THEN NULL; \
+             END; \
+           END LOOP; \
+         END $do$; \
+         SELECT datname FROM pg_database WHERE datname = '{name}'"
+    )
+}
+
+/// The query for a template's spares.
+fn spares(template: &str) -> String {
+    let prefix = spares_of(template);
+    let length = prefix.len() + 1;
+    format!("SELECT datname FROM pg_database WHERE left(datname, {length}) = '{prefix}_'")
+}
+
+/// Makes a clone for whoever comes next, in this process or another.
+async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
+    let busy = |at: &Admin| at.sparing.lock().map_or(true, |mut set| !set.insert(template.into()));
+    if busy(admin) {
+        return Ok(());
+    }
+    let made = async {
+        if admin.names(addr, &spares(template)).await?.len() < SPARES {
+            let number = admin.name("x");
+            let own = number.trim_start_matches("castoff_x_");
+            let name = format!("{}_{own}", spares_of(template));
+            copy(admin, addr, template, &name).await?;
+        }
+        Ok(())
+    };
+    let made = made.await;
+    if let Ok(mut sparing) = admin.sparing.lock() {
+        sparing.remove(template);
+    }
+    made
+}
+
+/// Drops, once in this process, the databases of processes that are gone: those without a session
+/// of their owner's or of anybody else in them. After a restart of the server nobody can tell, so
+/// those that are older than that stay.
+async fn sweep(admin: &Admin, addr: SocketAddr) -> Result<()> {
+    if admin.swept.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let orphans = "SELECT datname FROM pg_database d \
+         WHERE datname ~ '^castoff_(db|making)_[0-9a-f]+_[0-9]+$' \
+         AND NOT EXISTS (SELECT FROM pg_stat_activity a \
+             WHERE a.application_name = 'castoff ' || split_part(d.datname, '_', 3)) \
+         AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname) \
+         AND (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification \
+             >= date_trunc('second', pg_postmaster_start_time())";
+    for name in admin.names(addr, orphans).await? {
+        let dropped = admin.execute(addr, &format!("DROP DATABASE IF EXISTS {name}")).await;
+        match dropped {
+            // Somebody is in it after all.
+            Err(error) if says(&error, &SqlState::OBJECT_IN_USE) => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spares_are_named_after_their_template() {
+        assert_eq!(spares_of("castoff_template_12ab"), "castoff_spare_12ab");
+        let claim = claim("castoff_template_12ab", "castoff_db_7_1");
+        assert!(claim.contains("left(datname, 19) = 'castoff_spare_12ab_'"), "{claim}");
+    }
+}

@@ -1,0 +1,177 @@
+//! Data directories that are kept as images, so that the next start finds everything done.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use castoff::engine::ImageSummary;
+use castoff::{Container, Engine, Error, ErrorKind, Module, Result};
+
+use super::admin::Admin;
+use super::builder::Script;
+use super::server::Parts;
+use super::sql::{identifier, literal};
+use super::{PORT, Postgres};
+use crate::unique::token;
+
+/// Where the data lies in the image: no image has a volume there, and an image of a container
+/// leaves volumes out.
+pub(super) const MAKING: &str = "/castoff/postgres";
+const REPOSITORY: &str = "castoff-prepared/postgres";
+/// To be changed when images that were made before would not do any more.
+const VERSION: u32 = 1;
+
+/// What a recipe has to do with a prepared image.
+#[derive(Clone)]
+pub(super) enum Use {
+    /// It was asked for.
+    Wanted,
+    /// This is the server whose data is kept.
+    Making,
+    /// It is there, and the recipe starts from it.
+    Made,
+}
+
+/// The images that [`Postgres::prepared`] has made on an engine.
+///
+/// # Errors
+/// When the engine can't be asked.
+///
+/// # Cancel safety
+/// Dropping the future leaves nothing behind.
+pub async fn prepared_images(engine: &Engine) -> Result<Vec<ImageSummary>> {
+    engine.images().list(REPOSITORY).await
+}
+
+/// Removes the images that [`Postgres::prepared`] has made on an engine, and says how many. The
+/// next start makes them anew.
+///
+/// # Errors
+/// When the engine can't be asked, or one of them is in use.
+///
+/// # Cancel safety
+/// When the future is dropped, some of them may be removed.
+pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
+    let images = prepared_images(engine).await?;
+    for image in &images {
+        match engine.images().remove(&image.id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(images.len())
+}
+
+/// Finds the recipe's image or makes it, and has the recipe start from it.
+pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
+    let engine = match recipe.container.engine() {
+        Some(engine) => engine.clone(),
+        None => Engine::connect().await?,
+    };
+    let spec = recipe.container.spec().clone();
+    let scripts = contents(&recipe.scripts).await?;
+    let mut hasher = DefaultHasher::new();
+    (VERSION, image_id(&engine, &spec.image).await?, &spec.env, &scripts).hash(&mut hasher);
+    (&recipe.user, &recipe.password, &recipe.database).hash(&mut hasher);
+    let name = format!("{REPOSITORY}:{:016x}", hasher.finish());
+
+    if find(&engine, &name).await?.is_none() {
+        let mut making = Postgres {
+            container: Container::builder(&spec.image)
+                .with_port(PORT)
+                .with_envs(spec.env)
+                .on(&engine),
+            user: recipe.user.clone(),
+            // The image's environment is that of the container: the real one is set afterwards.
+            password: token(),
+            scripts: scripts
+                .into_iter()
+                .map(|(name, bytes)| (name, Script::Bytes(bytes)))
+                .collect(),
+            database: recipe.database.clone(),
+            config: recipe.config.clone(),
+            prepared: Some(Use::Making),
+            ..Postgres::new()
+        };
+        make(&mut making, &recipe.password, &engine, &name).await?;
+    }
+    let id = find(&engine, &name).await?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("the image `{name}` was removed while it was made"))
+    })?;
+    let container = std::mem::replace(&mut recipe.container, Container::builder(""));
+    recipe.container = container.with_image(id);
+    recipe.prepared = Some(Use::Made);
+    Ok(())
+}
+
+async fn find(engine: &Engine, name: &str) -> Result<Option<String>> {
+    let images = engine.images().list(name).await?;
+    Ok(images.into_iter().next().map(|image| image.id))
+}
+
+/// A name may come to mean another image.
+async fn image_id(engine: &Engine, image: &str) -> Result<String> {
+    match engine.images().inspect(image).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            engine.images().pull(image).await?;
+            Ok(engine.images().inspect(image).await?.id)
+        }
+        other => Ok(other?.id),
+    }
+}
+
+/// Initialises a server, ends it and keeps what it has written.
+async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
+    let container = std::mem::replace(&mut making.container, Container::builder(""));
+    let container = making.lower(container)?.start().await?;
+    let parts = Parts {
+        user: making.user.clone(),
+        password: making.password.clone(),
+        database: making.database.clone(),
+    };
+    let admin = Admin::of(&container, &parts)?;
+    let (user, password) = (identifier(&parts.user), literal(password));
+    let addr = container.addr(PORT)?;
+    admin.execute(addr, &format!("ALTER ROLE {user} PASSWORD {password}; CHECKPOINT")).await?;
+    container.stop().await?;
+    // Another process may have made it meanwhile; one of two is enough.
+    if find(engine, name).await?.is_none() {
+        container.commit(name).await?.keep();
+    }
+    container.remove().await
+}
+
+/// The scripts with their content, which is what counts.
+async fn contents(scripts: &[(String, Script)]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut contents = Vec::new();
+    for (name, script) in scripts {
+        let bytes = match script {
+            Script::Bytes(bytes) => bytes.clone(),
+            Script::Path(path) => tokio::fs::read(path).await.map_err(|error| {
+                let what = format!("can't read init script `{}`", path.display());
+                Error::new(ErrorKind::Io, what).with_source(error)
+            })?,
+        };
+        contents.push((name.clone(), bytes));
+    }
+    Ok(contents)
+}
+
+/// Puts the kept data where it belongs, unless a volume has some already, and goes on as the
+/// image does.
+pub(super) fn entry_point(data: &str) -> Vec<String> {
+    shell(&format!("{}; exec docker-entrypoint.sh \"$@\"", fill(data)))
+}
+
+/// The same with something to do before.
+#[cfg(feature = "tls")]
+pub(super) fn entry_point_after(before: &str, data: &str) -> Vec<String> {
+    shell(&format!("{before} && {}; exec docker-entrypoint.sh \"$@\"", fill(data)))
+}
+
+fn fill(data: &str) -> String {
+    format!("[ -s {data}/PG_VERSION ] || cp -a {MAKING}/. {data}/")
+}
+
+/// An entry point that runs these lines, with the command as `"$@"`.
+pub(super) fn shell(lines: &str) -> Vec<String> {
+    ["sh", "-c", lines, "sh"].map(str::to_owned).into()
+}

@@ -1,0 +1,147 @@
+//! Snapshots: a database as it was, to go back to.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use castoff::{Error, ErrorKind, Result};
+use tokio_postgres::error::SqlState;
+
+use super::admin::{Admin, says};
+use super::database::{copy, end_sessions, remove};
+use super::sql::identifier;
+use super::{PORT, PostgresServer};
+
+/// Between two attempts to end the sessions of a database; whoever connects meanwhile waits.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl PostgresServer {
+    /// Keeps the server's default database as it is now, under this name; an earlier one of that
+    /// name is replaced. Open sessions in the database are ended.
+    ///
+    /// For tests that run one after the other on the same database. Where each can have its own,
+    /// [`database`](Self::database) is faster and they can run at the same time.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or refuses.
+    ///
+    /// # Cancel safety
+    /// It goes on when the future is dropped.
+    pub async fn snapshot(&self, name: impl AsRef<str>) -> Result<()> {
+        self.snapshot_of(self.database_name(), name).await
+    }
+
+    /// As [`snapshot`](Self::snapshot), of another database of the server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such database; as for
+    /// [`snapshot`](Self::snapshot) otherwise.
+    ///
+    /// # Cancel safety
+    /// As for [`snapshot`](Self::snapshot).
+    pub async fn snapshot_of(&self, database: &str, name: impl AsRef<str>) -> Result<()> {
+        let (admin, addr) = (Arc::clone(self.admin()), self.container().addr(PORT)?);
+        let (database, snapshot) = (database.to_owned(), named(database, name.as_ref()));
+        let own = Arc::clone(&admin);
+        admin
+            .run(async move {
+                let making = own.name("making");
+                let (from, to) = (identifier(&database), making.as_str());
+                without_sessions(&own, addr, &database, copy(&own, addr, &from, to)).await?;
+                let swap = format!(
+                    "ALTER DATABASE {making} ALLOW_CONNECTIONS false; \
+                     DROP DATABASE IF EXISTS {snapshot}; \
+                     ALTER DATABASE {making} RENAME TO {snapshot}"
+                );
+                // Not one transaction: `DROP DATABASE` can't be in one.
+                for statement in swap.split("; ") {
+                    own.execute(addr, statement).await?;
+                }
+                Ok(())
+            })
+            .await
+            .map_err(|error| missing(error, "no such database"))
+    }
+
+    /// Takes the server's default database back to a snapshot. Open sessions in it are ended;
+    /// whoever connects meanwhile waits, and finds the database as it was. The snapshot stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such snapshot; otherwise when the server can't be
+    /// reached, or refuses. The database is then as it was before the call.
+    ///
+    /// # Cancel safety
+    /// It goes on when the future is dropped.
+    pub async fn restore(&self, name: impl AsRef<str>) -> Result<()> {
+        self.restore_of(self.database_name(), name).await
+    }
+
+    /// As [`restore`](Self::restore), of another database of the server.
+    ///
+    /// # Errors
+    /// As for [`restore`](Self::restore).
+    ///
+    /// # Cancel safety
+    /// As for [`restore`](Self::restore).
+    pub async fn restore_of(&self, database: &str, name: impl AsRef<str>) -> Result<()> {
+        let (admin, addr) = (Arc::clone(self.admin()), self.container().addr(PORT)?);
+        let (database, snapshot) = (database.to_owned(), named(database, name.as_ref()));
+        let own = Arc::clone(&admin);
+        let what = format!("no snapshot `{}` of database `{database}`", name.as_ref());
+        admin
+            .run(async move {
+                let (making, old) = (own.name("making"), own.name("db"));
+                copy(&own, addr, &snapshot, &making).await?;
+                let current = identifier(&database);
+                // Sent together they are one transaction: there is no moment without a database of that name.
+                let swap = format!(
+                    "ALTER DATABASE {current} RENAME TO {old}; \
+                     ALTER DATABASE {making} RENAME TO {current}"
+                );
+                let swapped =
+                    without_sessions(&own, addr, &database, own.execute(addr, &swap)).await;
+                let left = if swapped.is_ok() { &old } else { &making };
+                remove(&own, addr, left).await?;
+                swapped
+            })
+            .await
+            .map_err(|error| missing(error, &what))
+    }
+}
+
+/// Does what can't be done while others have sessions in a database, and ends those meanwhile.
+/// The server has new ones wait, and gives up after five seconds.
+async fn without_sessions(
+    admin: &Admin,
+    addr: SocketAddr,
+    database: &str,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let ending = async {
+        let sessions = end_sessions(database);
+        loop {
+            // If this fails, so does the work.
+            let _ = admin.names(addr, &sessions).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = ending => Ok(()),
+    }
+}
+
+/// The name on the server; what it is called may be too long, and contain anything.
+fn named(database: &str, name: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    (database, name).hash(&mut hasher);
+    format!("castoff_snapshot_{:016x}", hasher.finish())
+}
+
+fn missing(error: Error, what: &str) -> Error {
+    if says(&error, &SqlState::UNDEFINED_DATABASE) {
+        return Error::new(ErrorKind::NotFound, what).with_source(error);
+    }
+    error
+}

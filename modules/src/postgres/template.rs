@@ -1,0 +1,295 @@
+//! Templates: what databases are cloned from, each made once for a server.
+
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use castoff::{Error, ErrorKind, Result};
+use tokio_postgres::error::SqlState;
+
+use super::admin::{Admin, says};
+use super::database::{copy, end_sessions, remove, take};
+use super::{PORT, PgDatabase, PostgresServer};
+
+/// What may go wrong in somebody's migration.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl PostgresServer {
+    /// A database for one test: a copy of the server's default database as it was when the first
+    /// one was asked for, with the extensions and all else that came from init scripts.
+    ///
+    /// It takes milliseconds, as the copy is made from a template on the server, and usually
+    /// beforehand. However many ask, in whatever threads and processes share the server, each gets
+    /// its own.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or refuses.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the database is dropped if it comes to be.
+    pub async fn database(&self) -> Result<PgDatabase> {
+        let template = self.default_template(None).await?;
+        match self.clone_of(&template).await {
+            Err(error) if says(&error, &SqlState::UNDEFINED_DATABASE) => {
+                let start = self.started().await?;
+                self.default_template(Some(&start)).await?;
+                self.clone_of(&template).await
+            }
+            other => other,
+        }
+    }
+
+    /// As [`database`](Self::database), with migrations: `migrate` is run once for the server and
+    /// this key, on a database whose URL it is given, and the result is cloned for everybody.
+    ///
+    /// The key should change when the migrations do. If they fail, nothing stays of it, and whoever
+    /// asks next runs them again. Sessions that are left open are ended.
+    ///
+    /// ```no_run
+    /// # async fn migrate(url: &str) -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn run() -> castoff::Result<()> {
+    /// let server = castoff_modules::Postgres::new().shared().await?;
+    /// let database =
+    ///     server.database_from("schema-v7", |url| async move { migrate(&url).await }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That of `migrate`, as the cause of one that names the key; as for
+    /// [`database`](Self::database) otherwise.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the migrations count as not run, and the database is dropped if
+    /// it comes to be.
+    pub async fn database_from<F, Fut, E>(
+        &self,
+        key: impl AsRef<str>,
+        migrate: F,
+    ) -> Result<PgDatabase>
+    where
+        F: FnOnce(String) -> Fut,
+        Fut: Future<Output = std::result::Result<(), E>>,
+        E: Into<Cause>,
+    {
+        let key = key.as_ref();
+        let template = named(&("key", key));
+        let mut migrate = Some(migrate);
+        if let Some(start) = self.template_of(&template, key, &mut migrate, None).await? {
+            // A restart took it along.
+            self.template_of(&template, key, &mut migrate, Some(&start)).await?;
+        }
+        self.clone_of(&template).await
+    }
+
+    /// As [`database_from`](Self::database_from), with the `*.sql` files of a directory, in the
+    /// order of their names. The key is their content. Each may hold several statements.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the files can't be read, [`ErrorKind::InvalidInput`] when there is
+    /// none; as for [`database_from`](Self::database_from) otherwise, with the file named.
+    ///
+    /// # Cancel safety
+    /// As for [`database_from`](Self::database_from).
+    pub async fn database_from_sql(&self, directory: impl AsRef<Path>) -> Result<PgDatabase> {
+        let directory = directory.as_ref().to_owned();
+        let read = tokio::task::spawn_blocking(move || read_sql(&directory)).await;
+        let files = read.unwrap_or_else(|error| Err(Error::other("reading").with_source(error)))?;
+        let key = named(&files);
+        self.database_from(key, |url| async move {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+            let running = async {
+                for (name, sql) in &files {
+                    let ran = client.batch_execute(sql).await;
+                    ran.map_err(|error| {
+                        Error::other(format!("in `{name}`")).with_source(super::admin::told(error))
+                    })?;
+                }
+                Ok::<_, Cause>(())
+            };
+            tokio::select! {
+                done = running => done,
+                ended = connection => Err(ended.err().map_or("the connection ended".into(), Cause::from)),
+            }
+        })
+        .await
+    }
+
+    async fn clone_of(&self, template: &str) -> Result<PgDatabase> {
+        let (server, admin) = (self.container().clone(), Arc::clone(self.admin()));
+        let addr = server.addr(PORT)?;
+        let (own, template) = (Arc::clone(&admin), template.to_owned());
+        // Made and owned on the admin's thread, whatever becomes of this future.
+        admin
+            .run(async move {
+                let name = take(&own, addr, &template).await?;
+                PgDatabase::new(server, own, name)
+            })
+            .await
+    }
+
+    /// When the server was started: what it had in memory before that is gone.
+    async fn started(&self) -> Result<String> {
+        let addr = self.container().addr(PORT)?;
+        let asked = self.admin().names(addr, "SELECT pg_postmaster_start_time()::text").await?;
+        Ok(asked.into_iter().next().unwrap_or_default())
+    }
+
+    /// Sees to the template of the default database, and says its name.
+    async fn default_template(&self, start: Option<&str>) -> Result<String> {
+        let template = named(&("default", ""));
+        let once = format!("castoff postgres {template} {}", start.unwrap_or_default());
+        self.container()
+            .set_up_once(once, async || -> Result<()> {
+                let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
+                if exists(admin, addr, &template).await? {
+                    return Ok(());
+                }
+                let making = admin.name("making");
+                let made = async {
+                    self.copy_default(&making).await?;
+                    freeze(admin, addr, &making, &template).await
+                };
+                let made = made.await;
+                if made.is_err() {
+                    // What can't be dropped now is swept later.
+                    let _ = remove(admin, addr, &making).await;
+                }
+                made
+            })
+            .await?;
+        Ok(template)
+    }
+
+    /// Copies the default database. It can't be cloned while somebody has a session there; then
+    /// its content is dumped and restored.
+    async fn copy_default(&self, to: &str) -> Result<()> {
+        let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
+        let from = &admin.parts.database;
+        let literal = super::sql::literal(from);
+        let sessions = format!("SELECT pid FROM pg_stat_activity WHERE datname = {literal}");
+        if admin.names(addr, &sessions).await?.is_empty() {
+            match copy(admin, addr, &super::sql::identifier(from), to).await {
+                Err(error) if says(&error, &SqlState::OBJECT_IN_USE) => {}
+                other => return other,
+            }
+        }
+        admin.execute(addr, &format!("CREATE DATABASE {to} TEMPLATE template0")).await?;
+        let script = "set -e; pg_dump -h 127.0.0.1 -U \"$1\" -d \"$2\" -f /tmp/\"$3\".sql; \
+             psql -h 127.0.0.1 -U \"$1\" -d \"$3\" -q -X -v ON_ERROR_STOP=1 -o /dev/null \
+             -f /tmp/\"$3\".sql; rm /tmp/\"$3\".sql";
+        let dumped = self
+            .container()
+            .exec(["sh", "-c", script, "dump", &admin.parts.user, from, to])
+            .with_env("PGPASSWORD", &admin.parts.password)
+            .await?;
+        dumped.ok().map(drop)
+    }
+
+    /// Sees to the template of a key. Says when the server was started if the template should be
+    /// there and is not.
+    async fn template_of<F, Fut, E>(
+        &self,
+        template: &str,
+        key: &str,
+        migrate: &mut Option<F>,
+        start: Option<&str>,
+    ) -> Result<Option<String>>
+    where
+        F: FnOnce(String) -> Fut,
+        Fut: Future<Output = std::result::Result<(), E>>,
+        E: Into<Cause>,
+    {
+        let once = format!("castoff postgres {template} {}", start.unwrap_or_default());
+        let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
+        let ran = self
+            .container()
+            .set_up_once(once, async || {
+                if exists(admin, addr, template).await? {
+                    return Ok(());
+                }
+                let making = self.database().await?;
+                let Some(migrate) = migrate.take() else {
+                    return Err(Error::other("the server was restarted twice meanwhile"));
+                };
+                migrate(making.url()).await.map_err(|cause| {
+                    let what = format!("the migrations of `{key}` failed");
+                    Error::other(what).with_source(cause.into())
+                })?;
+                freeze(admin, addr, making.name(), template).await
+            })
+            .await?;
+        if ran || exists(admin, addr, template).await? {
+            return Ok(None);
+        }
+        self.started().await.map(Some)
+    }
+}
+
+/// Makes a template of a finished database: nobody gets in any more.
+async fn freeze(admin: &Admin, addr: SocketAddr, made: &str, template: &str) -> Result<()> {
+    admin.execute(addr, &format!("ALTER DATABASE {made} ALLOW_CONNECTIONS false")).await?;
+    admin.names(addr, &end_sessions(made)).await?;
+    admin.execute(addr, &format!("ALTER DATABASE {made} IS_TEMPLATE true")).await?;
+    // The name says that it is complete.
+    admin.execute(addr, &format!("ALTER DATABASE {made} RENAME TO {template}")).await
+}
+
+async fn exists(admin: &Admin, addr: SocketAddr, name: &str) -> Result<bool> {
+    let found = format!("SELECT datname FROM pg_database WHERE datname = '{name}'");
+    Ok(!admin.names(addr, &found).await?.is_empty())
+}
+
+/// The template's name for a key.
+fn named(key: &impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let mut name = String::from("castoff_template_");
+    let _ = write!(name, "{:016x}", hasher.finish());
+    name
+}
+
+/// The SQL files of a directory, by name.
+fn read_sql(directory: &Path) -> Result<Vec<(String, String)>> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, format!("can't read `{}`", directory.display()))
+            .with_source(error)
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, std::fs::read_to_string(&path).map_err(failed)?));
+        }
+    }
+    if files.is_empty() {
+        let what = format!("no *.sql files in `{}`", directory.display());
+        return Err(Error::new(ErrorKind::InvalidInput, what));
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_key_has_another_template() {
+        assert_eq!(named(&("key", "a")), named(&("key", "a")));
+        assert_ne!(named(&("key", "a")), named(&("key", "b")));
+        assert_ne!(named(&("default", "")), named(&("key", "")));
+        assert!(named(&1).len() < 63 - "_".len() - 12 - 20);
+    }
+
+    #[test]
+    fn a_directory_without_sql_is_no_schema() {
+        let error = read_sql(Path::new("/nowhere")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert_eq!(read_sql(&source).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
