@@ -1,5 +1,6 @@
 //! Certificates for servers that speak TLS: an authority and what it signed, made for one server.
 
+use castoff::spec::ContainerSpec;
 use castoff::{Container, ContainerBuilder, CopySource, Error, Result};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -45,6 +46,13 @@ impl Certificates {
         }
         container
     }
+}
+
+/// The names by which others in its networks reach a container, as far as they are known before
+/// it is there.
+pub(crate) fn names(container: &ContainerSpec) -> Vec<String> {
+    let aliases = container.networks.iter().flat_map(|network| &network.aliases);
+    container.name.iter().chain(aliases).cloned().collect()
 }
 
 /// The authority's certificate that a container came with, whoever made it.

@@ -2,8 +2,12 @@
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
+use super::PORT;
+#[cfg(feature = "redis")]
+use super::RedisServer;
+#[cfg(feature = "valkey")]
+use super::ValkeyServer;
 use super::options::{Options, User};
-use super::{PORT, access::Access};
 use crate::shape::recipe;
 
 macro_rules! server_recipe {
@@ -85,7 +89,7 @@ macro_rules! server_recipe {
         recipe!($recipe => $server, $image);
 
         impl Module for $recipe {
-            type Server = super::$server;
+            type Server = $server;
 
             fn container_mut(&mut self) -> &mut ContainerBuilder {
                 &mut self.container
@@ -95,9 +99,119 @@ macro_rules! server_recipe {
                 self.options.lower(container, $name, $program)
             }
 
-            async fn attach(self, container: Container) -> Result<super::$server> {
-                super::$server::new(container, &self.options).await
+            async fn attach(self, container: Container) -> Result<$server> {
+                $server::new(container, &self.options).await
             }
         }
     };
+}
+
+#[cfg(feature = "redis")]
+server_recipe!(Redis => RedisServer, "Redis", "redis", "7", "redis-server");
+#[cfg(feature = "valkey")]
+server_recipe!(Valkey => ValkeyServer, "Valkey", "valkey/valkey", "8", "valkey-server");
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+    use castoff::ErrorKind;
+    use castoff::spec::{ContainerSpec, Mount};
+
+    const DEFAULTS: [&str; 7] =
+        ["redis-server", "--save", "", "--appendonly", "no", "--databases", "1024"];
+
+    fn spec(mut server: Redis) -> Result<ContainerSpec> {
+        let container = std::mem::replace(&mut server.container, Container::builder(""));
+        Ok(server.lower(container)?.spec().clone())
+    }
+
+    #[test]
+    fn by_default_data_is_in_memory_and_no_snapshot_is_taken() {
+        let spec = spec(Redis::new()).unwrap();
+        assert_eq!(spec.image, "redis:7");
+        assert_eq!(spec.mounts, [Mount::tmpfs("/data")]);
+        assert_eq!(spec.command.unwrap_or_default(), DEFAULTS);
+    }
+
+    #[test]
+    #[cfg(feature = "valkey")]
+    fn valkey_differs_by_its_names() {
+        let mut server = Valkey::new().with_tag("8.1");
+        let container = std::mem::replace(&mut server.container, Container::builder(""));
+        let spec = server.lower(container).unwrap().spec().clone();
+        assert_eq!(spec.image, "valkey/valkey:8.1");
+        assert_eq!(spec.command.unwrap_or_default()[0], "valkey-server");
+    }
+
+    #[test]
+    fn password_users_and_settings_are_arguments() {
+        let server = Redis::new()
+            .with_tag("7.2")
+            .with_password("a b")
+            .with_config("hz", "50")
+            .with_user("ann", "p w", " ~cached:*  +@read ");
+        let spec = spec(server).unwrap();
+        assert_eq!(spec.image, "redis:7.2");
+        let expected = ["--requirepass", "a b", "--user", "ann", "on", ">p w", "~cached:*"];
+        let command = spec.command.unwrap_or_default();
+        assert_eq!(command[7..14], expected);
+        assert_eq!(command[14..], ["+@read", "--hz", "50"]);
+    }
+
+    #[test]
+    fn a_file_wins_over_the_defaults_and_comes_first() {
+        let server = Redis::new().with_config_file("databases 3").with_password("x");
+        assert_eq!(
+            server.options.file("databases 3"),
+            "save \"\"\nappendonly \"no\"\ndatabases \"1024\"\n\ndatabases 3\n"
+        );
+        let command = spec(server).unwrap().command.unwrap_or_default();
+        assert_eq!(command, ["redis-server", "/castoff/server.conf", "--requirepass", "x"]);
+    }
+
+    #[test]
+    fn durable_data_is_on_disk() {
+        let spec = spec(Redis::new().durable()).unwrap();
+        assert!(spec.mounts.is_empty());
+        assert_eq!(spec.command.unwrap_or_default()[3..5], ["--appendonly", "yes"]);
+    }
+
+    #[test]
+    fn a_mount_of_the_users_takes_the_place_of_ours() {
+        let server = Redis::new().customize(|container| container.with_bind("/srv/redis", "/data"));
+        assert_eq!(spec(server).unwrap().mounts, [Mount::bind("/srv/redis", "/data")]);
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn tls_has_a_port_of_its_own() {
+        let spec = spec(Redis::new().with_tls()).unwrap();
+        assert_eq!(spec.ports.len(), 2);
+        let command = spec.command.unwrap_or_default();
+        assert!(command.windows(2).any(|pair| pair == ["--tls-port", "6380"]), "{command:?}");
+    }
+
+    #[test]
+    fn what_can_not_be_passed_is_refused_by_name() {
+        let refused = [
+            (Redis::new().with_password(""), "password: is empty"),
+            (Redis::new().with_password("a\0b"), "password: a NUL"),
+            (Redis::new().with_user("a b", "x", ""), "user: \"a b\""),
+            (Redis::new().with_user("default", "x", ""), "user: \"default\""),
+            (Redis::new().with_user("ann", "", ""), "user's password: is empty"),
+            (Redis::new().with_config("hz", "\0"), "setting: "),
+        ];
+        for (server, expected) in refused {
+            let error = spec(server).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_password() {
+        let server = Redis::new().with_password("sesame").with_config("masterauth", "sesame");
+        let server = server.with_user("ann", "sesame", "");
+        assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
+    }
 }

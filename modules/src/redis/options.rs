@@ -116,7 +116,7 @@ impl Options {
     }
 
     /// The user's file after the defaults, since the last setting of a name counts.
-    fn file(&self, text: &str) -> String {
+    pub(super) fn file(&self, text: &str) -> String {
         let defaults = self.defaults().map(|(key, value)| format!("{key} \"{value}\"\n"));
         format!("{}\n{text}\n", defaults.concat())
     }

@@ -9,14 +9,15 @@ use castoff::wait::ProbeWait;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::PORT;
+use super::resp::command;
 use crate::probe::{Answer, text, until_ready};
 
 /// No server has a longer answer to these.
 const LONGEST: usize = 1024;
 
-pub(super) fn wait(password: Option<&str>) -> ProbeWait {
+pub(super) fn wait(server: &'static str, password: Option<&str>) -> ProbeWait {
     let commands = commands(password);
-    until_ready("Redis to answer PING".into(), PORT, move |mut stream| {
+    until_ready(format!("{server} to answer PING"), PORT, move |mut stream| {
         let commands = commands.clone();
         async move { converse(&mut stream, &commands).await }
     })
@@ -25,15 +26,6 @@ pub(super) fn wait(password: Option<&str>) -> ProbeWait {
 fn commands(password: Option<&str>) -> Vec<Vec<u8>> {
     let auth = password.map(|password| command(&["AUTH", password]));
     auth.into_iter().chain([command(&["PING"])]).collect()
-}
-
-/// A command as an array of bulk strings.
-fn command(words: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len());
-    for word in words {
-        bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-    }
-    bytes.into_bytes()
 }
 
 /// One command after the other; the first answer that is no success is the verdict.
@@ -81,11 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_arrays_of_bulk_strings() {
-        assert_eq!(commands(None), [b"*1\r\n$4\r\nPING\r\n"]);
-        let with_password = commands(Some("pä\r\n"));
-        assert_eq!(with_password[0], "*2\r\n$4\r\nAUTH\r\n$5\r\npä\r\n\r\n".as_bytes());
-        assert_eq!(with_password.len(), 2);
+    fn a_password_is_sent_first() {
+        assert_eq!(commands(None), [command(&["PING"])]);
+        assert_eq!(commands(Some("x")), [command(&["AUTH", "x"]), command(&["PING"])]);
     }
 
     #[tokio::test]

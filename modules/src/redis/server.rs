@@ -1,61 +1,134 @@
-//! [`RedisServer`]: one that runs.
-
-use std::fmt::Display;
+//! [`RedisServer`] and [`ValkeyServer`]: one that runs.
 
 use castoff::{Container, Result};
 
-use super::PORT;
+use super::access::Access;
+use super::database::Database;
+use super::options::Options;
 use crate::shape::{Service, server};
-use crate::url::encode;
+use crate::unique::token;
 
-/// A Redis server, removed with its data when this handle is dropped.
-#[must_use = "the server is removed when its handle is dropped"]
-pub struct RedisServer {
-    service: Service,
-    password: Option<String>,
+macro_rules! server_handle {
+    ($server:ident, $name:literal) => {
+        #[doc = concat!("A ", $name, " server, removed with its data when this handle is dropped.")]
+        #[must_use = "the server is removed when its handle is dropped"]
+        pub struct $server {
+            service: Service,
+            access: Access,
+            port: u16,
+        }
+
+        server!($server);
+
+        impl $server {
+            pub(super) async fn new(container: Container, options: &Options) -> Result<Self> {
+                let (port, password) = (options.port(), options.password.clone());
+                let ca = authority(&container, options).await?;
+                let service = Service::new(container, port)?;
+                Ok($server { service, access: Access { password, ca }, port })
+            }
+
+            /// The URL for a client on this machine: `redis://127.0.0.1:49153`, or
+            /// `redis://:password@127.0.0.1:49153`. With TLS it begins with `rediss`.
+            #[must_use]
+            pub fn url(&self) -> String {
+                self.access.url(self.addr())
+            }
+
+            /// As [`url`](Self::url), for another user than `default`.
+            #[must_use]
+            pub fn url_as(&self, user: &str, password: &str) -> String {
+                self.access.url_as(user, password, self.addr())
+            }
+
+            /// The URL for a client in a network that the server is in.
+            #[must_use]
+            pub fn network_url(&self) -> String {
+                self.access.url(self.network_addr())
+            }
+
+            /// The password of the user `default`, if it has one.
+            #[must_use]
+            pub fn password(&self) -> Option<&str> {
+                self.access.password.as_deref()
+            }
+
+            /// The certificate in PEM that a client has to trust; none without TLS.
+            #[cfg(feature = "tls")]
+            #[must_use]
+            pub fn ca_certificate(&self) -> Option<&str> {
+                self.access.ca.as_deref()
+            }
+
+            /// A logical database that nobody else is given, in this process or another, empty at
+            /// first. It takes a few commands, well under a millisecond each.
+            ///
+            /// Databases are given out from number 1 on; the first, 0, is for everybody.
+            ///
+            /// # Errors
+            /// [`ErrorKind::Conflict`](castoff::ErrorKind::Conflict) when all are in use: as many
+            /// as the setting `databases` says, less one, by default 1023.
+            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) when the server is not reached.
+            ///
+            /// # Cancel safety
+            /// When the future is dropped nothing stays claimed.
+            pub async fn database(&self) -> Result<Database> {
+                Database::claim(self.container(), self.port, &self.access).await
+            }
+
+            /// A prefix for keys and channels that nobody else is given: `7f3a90c1d2e4:`. For
+            /// what has to be in one database, and for publish and subscribe.
+            #[must_use]
+            pub fn prefix(&self) -> String {
+                format!("{}:", token())
+            }
+
+            /// Empties every database (`FLUSHALL`), those of other tests as well.
+            ///
+            /// # Errors
+            /// What the server answered; [`ErrorKind::Io`](castoff::ErrorKind::Io) when it is not
+            /// reached.
+            ///
+            /// # Cancel safety
+            /// When the future is dropped it may have been done or not.
+            pub async fn flush(&self) -> Result<()> {
+                self.command(&["FLUSHALL"]).await
+            }
+
+            /// Changes a setting while the server runs (`CONFIG SET`), for everybody who uses it.
+            ///
+            /// # Errors
+            /// What the server answered, for a setting that it does not know or can't change;
+            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) when it is not reached.
+            ///
+            /// # Cancel safety
+            /// When the future is dropped it may have been done or not.
+            pub async fn config_set(&self, key: &str, value: &str) -> Result<()> {
+                self.command(&["CONFIG", "SET", key, value]).await
+            }
+
+            async fn command(&self, words: &[&str]) -> Result<()> {
+                let mut session = self.access.session(self.container()).await?;
+                session.ask(&[words]).await.map(drop)
+            }
+        }
+    };
 }
 
-server!(RedisServer);
+#[cfg(feature = "redis")]
+server_handle!(RedisServer, "Redis");
+#[cfg(feature = "valkey")]
+server_handle!(ValkeyServer, "Valkey");
 
-impl RedisServer {
-    pub(super) fn new(container: Container, password: Option<String>) -> Result<Self> {
-        Ok(RedisServer { service: Service::new(container, PORT)?, password })
+#[cfg(feature = "tls")]
+async fn authority(container: &Container, options: &Options) -> Result<Option<String>> {
+    if !options.tls {
+        return Ok(None);
     }
-
-    /// The URL for a client on this machine: `redis://127.0.0.1:49153`, or
-    /// `redis://:password@127.0.0.1:49153`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        url(self.password(), self.addr())
-    }
-
-    /// The URL for a client in a network that the server is in.
-    #[must_use]
-    pub fn network_url(&self) -> String {
-        url(self.password(), self.network_addr())
-    }
-
-    /// The password of the default user, if it has one.
-    #[must_use]
-    pub fn password(&self) -> Option<&str> {
-        self.password.as_deref()
-    }
+    crate::tls::authority(container).await.map(Some)
 }
 
-fn url(password: Option<&str>, addr: impl Display) -> String {
-    match password {
-        Some(password) => format!("redis://:{}@{addr}", encode(password)),
-        None => format!("redis://{addr}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_has_the_password_encoded_if_there_is_one() {
-        assert_eq!(url(None, "127.0.0.1:6379"), "redis://127.0.0.1:6379");
-        assert_eq!(url(Some("p@ss/1"), "cache:6379"), "redis://:p%40ss%2F1@cache:6379");
-    }
+#[cfg(not(feature = "tls"))]
+async fn authority(_: &Container, _: &Options) -> Result<Option<String>> {
+    Ok(None)
 }

@@ -1,0 +1,97 @@
+//! Claiming a numbered database that nobody else has.
+//!
+//! What holds a database is a connection that has selected it, and nothing else: the server lists
+//! its connections with their databases, and selecting one and looking who else has can't be
+//! parted (`MULTI`). So no key marks it that a `FLUSHALL` or an eviction could take, no clock has
+//! to be trusted, and whatever ends a process gives free what it had. A database in which any
+//! client still is counts as taken, so nobody writes into it from an earlier test.
+
+use std::collections::BTreeSet;
+
+use castoff::{Error, ErrorKind, Result};
+
+use super::resp::Session;
+
+/// What the server's list shows for the connection.
+const NAME: &str = "castoff-database";
+
+/// Selects a database in which no other connection is, and empties it.
+pub(super) async fn claim(session: &mut Session) -> Result<u32> {
+    let replies = session
+        .ask(&[
+            &["CLIENT", "SETNAME", NAME],
+            &["CLIENT", "ID"],
+            &["CONFIG", "GET", "databases"],
+            &["CLIENT", "LIST"],
+        ])
+        .await?;
+    let [_, id, count, list] = replies.as_slice() else { return Err(unclear()) };
+    let id: u64 = id.text().parse().map_err(|_| unclear())?;
+    let count = count.members().get(1).and_then(|count| count.text().parse().ok());
+    let count: u32 = count.ok_or_else(unclear)?;
+    let taken = selected_by_others(list.text(), id);
+    for number in candidates(id, count).filter(|number| !taken.contains(number)) {
+        let select = number.to_string();
+        let replies = session
+            .ask(&[&["MULTI"], &["SELECT", &select], &["CLIENT", "LIST"], &["EXEC"]])
+            .await?;
+        let executed = replies.last().map(|reply| reply.members()).unwrap_or_default();
+        let [selected, list] = executed else { return Err(unclear()) };
+        if selected.text() != "OK" {
+            return Err(unclear());
+        }
+        if !selected_by_others(list.text(), id).contains(&number) {
+            session.ask(&[&["FLUSHDB"]]).await?;
+            return Ok(number);
+        }
+    }
+    let all = count.saturating_sub(1);
+    let message = format!("all {all} databases of the server for tests are in use");
+    Err(Error::new(ErrorKind::Conflict, message)
+        .with_hint("drop some, or raise the server's setting `databases`"))
+}
+
+fn unclear() -> Error {
+    Error::other("the server answered otherwise than Redis does")
+}
+
+/// All but the first, which clients use when nothing is said. Connections are numbered, so each
+/// starts at another, and one that is given back rests for as long as it can.
+fn candidates(id: u64, count: u32) -> impl Iterator<Item = u32> {
+    let all = count.saturating_sub(1);
+    let start = id.checked_rem(all.into()).and_then(|start| u32::try_from(start).ok());
+    let start = start.unwrap_or(0);
+    (0..all).map(move |step| 1 + (start + step) % all)
+}
+
+/// The databases of all connections but this one, by `CLIENT LIST`: a line for each, with
+/// `name=value` between spaces.
+fn selected_by_others(list: &str, id: u64) -> BTreeSet<u32> {
+    let own = format!("id={id}");
+    let others = list.lines().filter(|line| line.split(' ').next() != Some(&own));
+    let databases = others.filter_map(|line| {
+        line.split(' ').find_map(|field| field.strip_prefix("db=")?.parse().ok())
+    });
+    databases.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_database_but_the_first_is_a_candidate() {
+        assert_eq!(candidates(1, 4).collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(candidates(u64::MAX, 16).collect::<BTreeSet<_>>(), (1..16).collect());
+        assert_eq!(candidates(7, 1).count(), 0);
+        assert_eq!(candidates(7, 0).count(), 0);
+    }
+
+    #[test]
+    fn a_connection_is_no_obstacle_to_itself() {
+        let list = "id=1 addr=a:1 name= db=3 cmd=get\nid=12 name=db=9 db=4\nid=2 db=5\n";
+        assert_eq!(selected_by_others(list, 2), BTreeSet::from([3, 4]));
+        assert_eq!(selected_by_others(list, 1), BTreeSet::from([4, 5]));
+        assert_eq!(selected_by_others("", 1), BTreeSet::new());
+    }
+}
