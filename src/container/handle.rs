@@ -262,6 +262,7 @@ impl Container {
 
     /// Lets the container live on after this handle and this program, with the networks and
     /// volumes of castoff's that it uses. Returns its name. [`Engine::prune_kept`] removes it.
+    #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
