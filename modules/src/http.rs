@@ -117,9 +117,10 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// RFC 4648, section 4.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
         let group = (0..3).fold(0, |n, at| n << 8 | u32::from(*three.get(at).unwrap_or(&0)));
@@ -129,6 +130,23 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// RFC 4648, section 4; `None` for what is no base64.
+pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let digits = text.trim_end_matches('=').as_bytes();
+    for four in digits.chunks(4) {
+        let mut group = 0;
+        for digit in four {
+            let value = DIGITS.iter().position(|known| known == digit)?;
+            group = group << 6 | u32::try_from(value).ok()?;
+        }
+        let count = four.len() * 6 / 8;
+        let whole = (group << (6 * (4 - four.len()))).to_be_bytes();
+        bytes.extend_from_slice(&whole[1..=count]);
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -160,5 +178,9 @@ mod tests {
             ["", "f", "fo", "foo", "foob"].map(|t| base64(t.as_bytes())),
             ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
         );
+        for text in ["", "f", "fo", "foo", "foob", "\u{ff}\0x"] {
+            assert_eq!(unbase64(&base64(text.as_bytes())).as_deref(), Some(text.as_bytes()));
+        }
+        assert_eq!(unbase64("Zm9*"), None);
     }
 }
