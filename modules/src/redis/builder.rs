@@ -55,7 +55,7 @@ macro_rules! server_recipe {
                 self
             }
 
-            /// A server setting, passed as `--key value`. It wins over this module's own, and
+            /// A server setting, passed as `--key value` or in a file. It wins over this module's own, and
             /// over [`with_config_file`](Self::with_config_file).
             pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
                 self.options.config.push((key.into(), value.into()));
@@ -86,8 +86,6 @@ macro_rules! server_recipe {
             }
         }
 
-        recipe!($recipe => $server, $image);
-
         impl Module for $recipe {
             type Server = $server;
 
@@ -108,8 +106,13 @@ macro_rules! server_recipe {
 
 #[cfg(feature = "redis")]
 server_recipe!(Redis => RedisServer, "Redis", "redis", "7", "redis-server");
+#[cfg(feature = "redis")]
+recipe!(Redis => RedisServer, "redis");
+
 #[cfg(feature = "valkey")]
 server_recipe!(Valkey => ValkeyServer, "Valkey", "valkey/valkey", "8", "valkey-server");
+#[cfg(feature = "valkey")]
+recipe!(Valkey => ValkeyServer, "valkey/valkey");
 
 #[cfg(all(test, feature = "redis"))]
 mod tests {
@@ -141,6 +144,8 @@ mod tests {
         let spec = server.lower(container).unwrap().spec().clone();
         assert_eq!(spec.image, "valkey/valkey:8.1");
         assert_eq!(spec.command.unwrap_or_default()[0], "valkey-server");
+        #[cfg(feature = "valkey")]
+        recipe!(Valkey => ValkeyServer, "valkey/valkey");
     }
 
     #[test]
@@ -159,14 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_wins_over_the_defaults_and_comes_first() {
+    fn a_file_wins_over_the_defaults() {
         let server = Redis::new().with_config_file("databases 3").with_password("x");
-        assert_eq!(
-            server.options.file("databases 3"),
-            "save \"\"\nappendonly \"no\"\ndatabases \"1024\"\n\ndatabases 3\n"
-        );
+        let expected = "save \"\"\nappendonly \"no\"\ndatabases \"1024\"\ndatabases 3\n\
+                        requirepass \"x\"\n";
+        assert_eq!(server.options.file().unwrap_or_default(), expected);
         let command = spec(server).unwrap().command.unwrap_or_default();
-        assert_eq!(command, ["redis-server", "/castoff/server.conf", "--requirepass", "x"]);
+        assert_eq!(command, ["redis-server", "/castoff/server.conf"]);
+    }
+
+    #[test]
+    fn what_an_argument_may_garble_is_in_a_file() {
+        let server = Redis::new().with_password("a\"\\\r\nü");
+        let file = server.options.file().unwrap_or_default();
+        assert!(file.ends_with("\nrequirepass \"a\\\"\\\\\\x0d\\x0a\\xc3\\xbc\"\n"), "{file}");
+        assert_eq!(Redis::new().with_password("p@ss word").options.file(), None);
     }
 
     #[test]
@@ -199,7 +211,8 @@ mod tests {
             (Redis::new().with_user("a b", "x", ""), "user: \"a b\""),
             (Redis::new().with_user("default", "x", ""), "user: \"default\""),
             (Redis::new().with_user("ann", "", ""), "user's password: is empty"),
-            (Redis::new().with_config("hz", "\0"), "setting: "),
+            (Redis::new().with_config("hz", "\0"), "setting hz: "),
+            (Redis::new().with_config("hz 1\nport", "1"), "setting: "),
         ];
         for (server, expected) in refused {
             let error = spec(server).unwrap_err();

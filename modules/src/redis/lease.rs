@@ -7,6 +7,7 @@
 //! client still is counts as taken, so nobody writes into it from an earlier test.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use castoff::{Error, ErrorKind, Result};
 
@@ -15,8 +16,30 @@ use super::resp::Session;
 /// What the server's list shows for the connection.
 const NAME: &str = "castoff-database";
 
+/// How long it is waited for one when all are taken: what was dropped just now comes free when
+/// the server has noticed.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Selects a database in which no other connection is, and empties it.
 pub(super) async fn claim(session: &mut Session) -> Result<u32> {
+    let began = Instant::now();
+    loop {
+        let all = match attempt(session).await? {
+            Ok(number) => return Ok(number),
+            Err(all) => all,
+        };
+        if began.elapsed() > PATIENCE {
+            let message = format!("all {all} databases of the server for tests are in use");
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .with_hint("drop some, or raise the server's setting `databases`"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The database, or how many there are when all are taken.
+async fn attempt(session: &mut Session) -> Result<std::result::Result<u32, u32>> {
     let replies = session
         .ask(&[
             &["CLIENT", "SETNAME", NAME],
@@ -42,13 +65,10 @@ pub(super) async fn claim(session: &mut Session) -> Result<u32> {
         }
         if !selected_by_others(list.text(), id).contains(&number) {
             session.ask(&[&["FLUSHDB"]]).await?;
-            return Ok(number);
+            return Ok(Ok(number));
         }
     }
-    let all = count.saturating_sub(1);
-    let message = format!("all {all} databases of the server for tests are in use");
-    Err(Error::new(ErrorKind::Conflict, message)
-        .with_hint("drop some, or raise the server's setting `databases`"))
+    Ok(Err(count.saturating_sub(1)))
 }
 
 fn unclear() -> Error {

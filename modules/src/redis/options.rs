@@ -6,7 +6,7 @@ use super::{PORT, TLS_PORT, ready};
 
 /// Where the data lies.
 pub(super) const DATA: &str = "/data";
-/// Where the user's configuration file lies. Images look for a name that ends so.
+/// Where the configuration file lies, if there is one. Images look for a name that ends so.
 const FILE: &str = "/castoff/server.conf";
 /// Isolation by database needs many: one costs about a kilobyte.
 const DATABASES: &str = "1024";
@@ -57,11 +57,14 @@ impl Options {
         if !mounted && !self.durable {
             container = container.with_tmpfs(DATA);
         }
+        let file = self.file();
         if !has_command {
-            container = container.with_command(self.command(program));
+            let by_file = || vec![program.to_owned(), FILE.to_owned()];
+            let command = if file.is_some() { by_file() } else { self.command(program) };
+            container = container.with_command(command);
         }
-        if let Some(text) = &self.file {
-            container = container.with_copy(CopySource::bytes(self.file(text)), FILE);
+        if let Some(text) = file {
+            container = container.with_copy(CopySource::bytes(text), FILE);
         }
         if self.tls() {
             container = self.certified(container)?.with_port(TLS_PORT);
@@ -102,59 +105,100 @@ impl Options {
                 return refused("user: \"default\" is set by `with_password`".into());
             }
         }
-        let settings = self.config.iter().flat_map(|(key, value)| [key, value]);
-        if let Some(text) = settings.clone().find(|text| text.contains('\0')) {
-            return refused(format!("setting: {text:?}: a NUL can't be passed to a container"));
+        for (key, value) in &self.config {
+            let one_word = !key.is_empty() && key.chars().all(|c| matches!(c, '!'..='~'));
+            if !one_word {
+                return refused(format!("setting: {key:?} is no name of a setting"));
+            }
+            if value.contains('\0') {
+                return refused(format!("setting {key}: a NUL can't be passed to a container"));
+            }
         }
         Ok(())
     }
 
     /// This module's own settings: they yield to a file's, and to the user's.
-    fn defaults(&self) -> [(&'static str, &'static str); 3] {
+    fn defaults(&self) -> Vec<Setting> {
         let durable = if self.durable { "yes" } else { "no" };
-        [("save", ""), ("appendonly", durable), ("databases", DATABASES)]
+        let own = [("save", ""), ("appendonly", durable), ("databases", DATABASES)];
+        own.iter().map(|(key, value)| setting(key, &[value])).collect()
     }
 
-    /// The user's file after the defaults, since the last setting of a name counts.
-    pub(super) fn file(&self, text: &str) -> String {
-        let defaults = self.defaults().map(|(key, value)| format!("{key} \"{value}\"\n"));
-        format!("{}\n{text}\n", defaults.concat())
-    }
-
-    fn command(&self, program: &str) -> Vec<String> {
-        let mut command = vec![program.to_owned()];
-        let mut set = |key: &str, values: &[&str]| {
-            command.push(format!("--{key}"));
-            command.extend(values.iter().map(|&value| value.to_owned()));
-        };
-        if self.file.is_none() {
-            self.defaults().iter().for_each(|(key, value)| set(key, &[value]));
-        }
+    /// What the user asked for by other means than a file.
+    fn settings(&self) -> Vec<Setting> {
+        let mut settings = Vec::new();
         if let Some(password) = &self.password {
-            set("requirepass", &[password]);
+            settings.push(setting("requirepass", &[password]));
         }
         for User { name, password, rules } in &self.users {
             let secret = format!(">{password}");
             let mut words = vec![name.as_str(), "on", &secret];
             words.extend(rules.split_whitespace());
-            set("user", &words);
+            settings.push(setting("user", &words));
         }
         #[cfg(feature = "tls")]
         if self.tls {
             let file = |name: &str| format!("{}/{name}", crate::tls::DIRECTORY);
-            set("tls-port", &[&TLS_PORT.to_string()]);
-            set("tls-cert-file", &[&file("server.crt")]);
-            set("tls-key-file", &[&file("server.key")]);
-            set("tls-ca-cert-file", &[&file("ca.crt")]);
+            settings.push(setting("tls-port", &[&TLS_PORT.to_string()]));
+            settings.push(setting("tls-cert-file", &[&file("server.crt")]));
+            settings.push(setting("tls-key-file", &[&file("server.key")]));
+            settings.push(setting("tls-ca-cert-file", &[&file("ca.crt")]));
             // Clients show no certificate, unless a setting of the user's says so.
-            set("tls-auth-clients", &["no"]);
+            settings.push(setting("tls-auth-clients", &["no"]));
         }
-        for (key, value) in &self.config {
-            set(key, &[value]);
+        settings.extend(self.config.iter().map(|(key, value)| setting(key, &[value])));
+        settings
+    }
+
+    /// The text of a configuration file, where one is needed: because the user has one, or because
+    /// Valkey 8.1.1 does not read every argument as it was given: with a quote in it, for one.
+    ///
+    /// The last setting of a name counts, so the defaults come first and the user's go last.
+    pub(super) fn file(&self) -> Option<String> {
+        let settings = self.settings();
+        let plain = |word: &String| {
+            word.chars().all(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        };
+        if self.file.is_none() && settings.iter().all(|(_, words)| words.iter().all(plain)) {
+            return None;
         }
-        if self.file.is_some() {
-            command.insert(1, FILE.to_owned());
+        let lines = |settings: Vec<Setting>| -> String {
+            let line = |(key, words): Setting| {
+                let words: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();
+                format!("{key}{words}\n")
+            };
+            settings.into_iter().map(line).collect()
+        };
+        let text = self.file.as_deref().unwrap_or_default();
+        Some(format!("{}{text}\n{}", lines(self.defaults()), lines(settings)))
+    }
+
+    fn command(&self, program: &str) -> Vec<String> {
+        let mut command = vec![program.to_owned()];
+        for (key, words) in self.defaults().into_iter().chain(self.settings()) {
+            command.push(format!("--{key}"));
+            command.extend(words);
         }
         command
     }
+}
+
+/// A name and its values.
+type Setting = (String, Vec<String>);
+
+fn setting(key: &str, words: &[&str]) -> Setting {
+    (key.to_owned(), words.iter().map(|&word| word.to_owned()).collect())
+}
+
+/// A word in a configuration file, with what is not plain by its bytes.
+fn quoted(word: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in word.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.push_str(&format!("\\{}", char::from(byte))),
+            b' '..=b'~' => quoted.push(char::from(byte)),
+            _ => quoted.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    quoted + "\""
 }

@@ -1,1 +1,8 @@
-//! A Valkey server.
+//! Valkey, through the crate `redis`: the same tests as those of Redis.
+
+use castoff_modules::{Valkey as Recipe, ValkeyServer as Handle};
+
+const SERVER: &str = "valkey-server";
+const CLIENT: &str = "valkey-cli";
+
+include!("redis/both.rs");
