@@ -29,20 +29,18 @@ impl Service {
 }
 
 /// The inherent methods of a recipe: a struct with a field `container`, a `ContainerBuilder`, that
-/// has `new()` and implements [`castoff::Module`].
+/// has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
 ///
 /// `Debug` shows the image and the fields that are named, so none that may hold a secret.
 macro_rules! recipe {
     ($recipe:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
         impl $recipe {
             #[doc = concat!("Another tag of `", $image, "`.")]
-            #[must_use]
             pub fn with_tag(self, tag: impl std::fmt::Display) -> Self {
                 self.with_image(format!(concat!($image, ":{}"), tag))
             }
 
             #[doc = concat!("Another image that is used as `", $image, "` is.")]
-            #[must_use]
             pub fn with_image(mut self, image: impl Into<String>) -> Self {
                 self.container = self.container.with_image(image);
                 self
@@ -50,7 +48,6 @@ macro_rules! recipe {
 
             /// An environment variable of the container. Those that the module sets by its other
             /// methods win.
-            #[must_use]
             pub fn with_env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
                 self.container = self.container.with_env(key, value);
                 self
@@ -58,7 +55,6 @@ macro_rules! recipe {
 
             /// Anything else about the container: networks, limits, labels, volumes, more waits.
             /// A command that is set here takes the place of the module's.
-            #[must_use]
             pub fn customize(
                 self,
                 change: impl FnOnce(castoff::ContainerBuilder) -> castoff::ContainerBuilder,
@@ -68,7 +64,6 @@ macro_rules! recipe {
 
             /// The engine to use. Default: the process-wide one of
             /// [`Engine::connect`](castoff::Engine::connect).
-            #[must_use]
             pub fn on(self, engine: &castoff::Engine) -> Self {
                 castoff::Module::on(self, engine)
             }
