@@ -1,1 +1,271 @@
-//! An Apache ZooKeeper node.
+//! An Apache ZooKeeper node: [`ZooKeeper`] describes one, [`ZooKeeperServer`] is one that runs.
+//!
+//! ```no_run
+//! # async fn run() -> castoff::Result<()> {
+//! use castoff_modules::ZooKeeper;
+//!
+//! let keeper = ZooKeeper::new().shared().await?;
+//! let mine = keeper.chroot().await?; // a tree of this test's own
+//! println!("connect to {mine}"); // 127.0.0.1:49153/castoff-5f0c2a9be411
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+
+use castoff::wait::ProbeWait;
+use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::probe::{Answer, until_ready};
+use crate::shape::{Service, recipe, server};
+use crate::unique::token;
+
+/// The port that the node listens on for clients in its container.
+pub const PORT: u16 = 2181;
+/// Where data and its log lie.
+const DATA: [&str; 2] = ["/data", "/datalog"];
+/// No server has a longer answer to what is asked here.
+const LONGEST: u32 = 4096;
+/// Milliseconds after which a session that says nothing is over.
+const SESSION: u32 = 10_000;
+const CREATE: i32 = 1;
+const CLOSE: i32 = -11;
+
+/// Describes a ZooKeeper node. Nothing happens before [`start`](Self::start).
+///
+/// By default: image `zookeeper:3.9`; standalone, with 256 MiB of heap, no admin server, and data
+/// in memory that is not synced. It is ready when it gives out a session.
+#[must_use = "nothing is started before `start()`"]
+pub struct ZooKeeper {
+    container: ContainerBuilder,
+    heap: u32,
+    config: Vec<(String, String)>,
+}
+
+impl ZooKeeper {
+    /// A node with everything by default.
+    pub fn new() -> Self {
+        let container = Container::builder("zookeeper:3.9").with_port(PORT);
+        ZooKeeper { container, heap: 256, config: Vec::new() }
+    }
+
+    /// The heap of its virtual machine, in MiB. Default: 256.
+    pub fn with_heap(mut self, mebibytes: u32) -> Self {
+        self.heap = mebibytes;
+        self
+    }
+
+    /// A setting of `zoo.cfg`: `maxSessionTimeout`, `extendedTypesEnabled`. It wins over this
+    /// module's own. The image takes no spaces in them.
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.push((key.into(), value.into()));
+        self
+    }
+}
+
+recipe!(ZooKeeper => ZooKeeperServer, "zookeeper");
+
+impl Module for ZooKeeper {
+    type Server = ZooKeeperServer;
+
+    fn container_mut(&mut self) -> &mut ContainerBuilder {
+        &mut self.container
+    }
+
+    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+        let mut settings = String::from("forceSync=no");
+        for (key, value) in &self.config {
+            if key.is_empty() || [key, value].iter().any(|text| text.contains(char::is_whitespace))
+            {
+                let what = format!("config: `{key}` and its value must not have spaces");
+                return Err(Error::new(ErrorKind::InvalidInput, what));
+            }
+            settings.push_str(&format!(" {key}={value}"));
+        }
+        for data in DATA {
+            let mounts = &container.spec().mounts;
+            if mounts.iter().all(|mount| mount.target.trim_end_matches('/') != data) {
+                container = container.with_tmpfs(data);
+            }
+        }
+        Ok(container
+            .with_env("ZOO_CFG_EXTRA", settings)
+            .with_env("ZOO_ADMINSERVER_ENABLED", "false")
+            .with_env("ZK_SERVER_HEAP", self.heap.to_string())
+            .with_wait(wait()))
+    }
+
+    async fn attach(self, container: Container) -> Result<ZooKeeperServer> {
+        Ok(ZooKeeperServer { service: Service::new(container, PORT)? })
+    }
+}
+
+/// A ZooKeeper node, removed with its data when this handle is dropped.
+#[must_use = "the node is removed when its handle is dropped"]
+pub struct ZooKeeperServer {
+    service: Service,
+}
+
+server!(ZooKeeperServer);
+
+impl ZooKeeperServer {
+    /// The connect string for a client on this machine: `127.0.0.1:49153`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.addr().to_string()
+    }
+
+    /// The connect string for a client in a network that the node is in.
+    #[must_use]
+    pub fn network_url(&self) -> String {
+        self.network_addr()
+    }
+
+    /// The connect string of a tree that nobody else has: whoever connects by it has its root for
+    /// theirs. It goes with the node.
+    ///
+    /// # Errors
+    /// When the node can't be reached, or refuses.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, an empty node of that name may stay.
+    pub async fn chroot(&self) -> Result<String> {
+        let path = format!("/castoff-{}", token());
+        self.create(&path, b"").await?;
+        Ok(format!("{}{path}", self.addr()))
+    }
+
+    /// Makes a node that stays, open to everybody.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it is there already, [`ErrorKind::NotFound`] when its parent is
+    /// not; when the node can't be reached, or refuses.
+    ///
+    /// # Cancel safety
+    /// It may be made when the future is dropped.
+    pub async fn create(&self, path: impl AsRef<str>, data: impl AsRef<[u8]>) -> Result<()> {
+        let (path, addr) = (path.as_ref(), self.addr());
+        let creating = async {
+            let mut stream = TcpStream::connect(addr).await?;
+            exchange(&mut stream, &hello()).await?;
+            let answer = exchange(&mut stream, &create(path, data.as_ref())).await?;
+            stream
+                .write_all(&request(&[2_i32.to_be_bytes(), CLOSE.to_be_bytes()].concat()))
+                .await?;
+            Ok::<_, io::Error>(answer)
+        };
+        let answer = creating.await.map_err(|error| {
+            Error::new(ErrorKind::Io, format!("create `{path}` at {addr}")).with_source(error)
+        })?;
+        match answer
+            .get(12..16)
+            .map(|code| i32::from_be_bytes([code[0], code[1], code[2], code[3]]))
+        {
+            Some(0) => Ok(()),
+            Some(-101) => Err(Error::new(ErrorKind::NotFound, format!("`{path}` has no parent"))),
+            Some(-110) => {
+                Err(Error::new(ErrorKind::Conflict, format!("`{path}` is there already")))
+            }
+            Some(-8) => Err(Error::new(ErrorKind::InvalidInput, format!("path: `{path}` is none"))),
+            code => Err(Error::other(format!("create `{path}`: ZooKeeper's error {code:?}"))),
+        }
+    }
+}
+
+fn wait() -> ProbeWait {
+    until_ready("ZooKeeper to give out a session".into(), PORT, |mut stream| async move {
+        let answer = exchange(&mut stream, &hello()).await?;
+        // A session that was refused has no time.
+        let time = answer
+            .get(4..8)
+            .map_or(0, |time| u32::from_be_bytes([time[0], time[1], time[2], time[3]]));
+        if time == 0 {
+            return Ok(Answer::NotYet("no session".into()));
+        }
+        stream.write_all(&request(&[1_i32.to_be_bytes(), CLOSE.to_be_bytes()].concat())).await?;
+        Ok(Answer::Ready(format!("a session of {time} ms")))
+    })
+}
+
+/// `ConnectRequest`, as ZooKeeper's `zookeeper.jute` has it: version, last transaction seen,
+/// timeout, session and its password, and whether reading would do.
+fn hello() -> Vec<u8> {
+    let mut body = [0; 12].to_vec();
+    body.extend(SESSION.to_be_bytes());
+    body.extend([0; 8]);
+    body.extend(buffer(&[0; 16]));
+    body.push(0);
+    request(&body)
+}
+
+/// A header and `CreateRequest`: path, data, who may do what, flags.
+fn create(path: &str, data: &[u8]) -> Vec<u8> {
+    const ALL: i32 = 31;
+    let mut body = [1_i32.to_be_bytes(), CREATE.to_be_bytes()].concat();
+    body.extend(buffer(path.as_bytes()));
+    body.extend(buffer(data));
+    body.extend([1_i32.to_be_bytes(), ALL.to_be_bytes()].concat());
+    body.extend([buffer(b"world"), buffer(b"anyone")].concat());
+    body.extend(0_i32.to_be_bytes());
+    request(&body)
+}
+
+fn request(body: &[u8]) -> Vec<u8> {
+    buffer(body)
+}
+
+/// Bytes after their number.
+fn buffer(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes(), bytes].concat()
+}
+
+/// Sends a request and reads one answer, without its length.
+async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+) -> io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
+    let length = stream.read_u32().await?;
+    if length > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer unlike ZooKeeper's"));
+    }
+    let mut answer = vec![0; length as usize];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_their_length_first() {
+        let hello = hello();
+        assert_eq!((hello.len(), &hello[..4]), (49, &45_u32.to_be_bytes()[..]));
+        let create = create("/a", b"xy");
+        assert_eq!(create.len() - 4, create[3] as usize);
+        assert_eq!(&create[12..24], b"\0\0\0\x02/a\0\0\0\x02xy");
+    }
+
+    #[test]
+    fn settings_are_words() {
+        let recipe = ZooKeeper::new().with_config("tickTime", "500").with_heap(64);
+        let lowered = recipe.lower(Container::builder("x")).unwrap();
+        assert_eq!(lowered.spec().env["ZOO_CFG_EXTRA"], "forceSync=no tickTime=500");
+        assert_eq!(lowered.spec().env["ZK_SERVER_HEAP"], "64");
+        assert_eq!(lowered.spec().mounts.len(), 2);
+        let error = ZooKeeper::new().with_config("a", "b c").lower(Container::builder("x"));
+        assert!(error.err().unwrap().to_string().contains("`a`"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_zookeeper_is_told() {
+        let (mut ours, mut theirs) = tokio::io::duplex(256);
+        theirs.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
+        let error = exchange(&mut ours, &hello()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
