@@ -1,1 +1,0 @@
-//! A NATS server.

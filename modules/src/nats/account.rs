@@ -1,0 +1,225 @@
+//! [`Account`]: an account of one's own.
+//!
+//! What holds an account is a connection in it, and nothing else: whoever wants one that nobody
+//! is in connects to it and asks the server how many do. If there is another, he goes on to the
+//! next. Of two at once both may go, but never both stay. So no clock has to be trusted, and
+//! whatever ends a process gives free what it had. An account in which any client still is counts
+//! as taken.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use castoff::{Container, Error, ErrorKind, Result};
+
+use super::PORT;
+use super::config::{pooled_account, pooled_user};
+use super::server::Access;
+use super::session::{Login, Session, number};
+use crate::unique::token;
+
+/// How long it is waited for one when all are taken: what was dropped just now comes free when
+/// the server has noticed.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long the server may take to delete what was in an account that is given back.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// An account that nobody else is given: its subjects, streams, buckets and consumers are seen by
+/// nobody else. They are deleted when this handle is dropped.
+///
+/// It holds a share of the server, which so lives as long as its accounts, and a connection,
+/// which is what keeps others away: across threads and processes, until it is dropped or its
+/// process ends, however it does. As long as a client is still in it nobody else gets it either.
+/// A restart of the server ends the claim.
+#[must_use = "the account is given back when its handle is dropped"]
+pub struct Account {
+    server: Container,
+    addr: SocketAddr,
+    access: Access,
+    name: String,
+    user: String,
+    lease: Option<Lease>,
+}
+
+/// Two connections that wait for the end: one in the account, and one that can empty it.
+struct Lease {
+    inside: TcpStream,
+    system: TcpStream,
+}
+
+impl Account {
+    pub(super) async fn claim(server: &Container, access: &Access, pool: u32) -> Result<Self> {
+        let addr = server.addr(PORT)?;
+        let mut system = Session::open(addr, &Login::system()).await?;
+        let began = Instant::now();
+        let (number, inside) = loop {
+            if let Some(found) = attempt(addr, &mut system, pool).await? {
+                break found;
+            }
+            if began.elapsed() > PATIENCE {
+                let message = format!("all {pool} accounts of the server for tests are in use");
+                return Err(Error::new(ErrorKind::Conflict, message)
+                    .with_hint("drop some, or raise their number by `with_accounts`"));
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        let name = pooled_account(number);
+        empty(&mut system, &name).await?;
+        let lease = Lease { inside: inside.into_std()?, system: system.into_std()? };
+        let (server, access, user) = (server.clone(), access.clone(), pooled_user(number));
+        Ok(Account { server, addr, access, name, user, lease: Some(lease) })
+    }
+
+    /// The URL for a client on this machine: `nats://castoff-7:castoff-7@127.0.0.1:49153`. Some
+    /// clients [don't look at its credentials](super#credentials-in-urls).
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.access.url(&self.login(), self.server.addr(PORT).unwrap_or(self.addr))
+    }
+
+    /// The URL for a client in a network that the server is in.
+    #[must_use]
+    pub fn network_url(&self) -> String {
+        self.access.url(&self.login(), format!("{}:{PORT}", self.server.name()))
+    }
+
+    /// The account's name on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password of its user.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        // It keeps no secret: who gets an account is a matter of asking.
+        &self.user
+    }
+
+    /// The server's container.
+    pub fn container(&self) -> &Container {
+        &self.server
+    }
+
+    fn login(&self) -> Login {
+        Login::User(self.user().to_owned(), self.password().to_owned())
+    }
+}
+
+impl Drop for Account {
+    /// A thread waits for the server to have emptied the account, and only then leaves it: what
+    /// is deleted late would be the next one's. If it does not come to that, the next one empties
+    /// it.
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let name = self.name.clone();
+        let thread = std::thread::Builder::new().name("castoff-nats".into());
+        let _ = thread.spawn(move || lease.end(&name));
+    }
+}
+
+impl Lease {
+    fn end(self, account: &str) {
+        // A server that is gone has nothing to be emptied.
+        let _ = farewell(self.system, account);
+        drop(self.inside);
+    }
+}
+
+/// Has an account emptied, and waits for the answer, whatever it is.
+fn farewell(mut system: TcpStream, account: &str) -> io::Result<()> {
+    system.set_nonblocking(false)?;
+    system.set_read_timeout(Some(FAREWELL))?;
+    system.set_write_timeout(Some(FAREWELL))?;
+    let (subject, inbox) = (emptying(account), format!("_INBOX.castoff.{}", token()));
+    system.write_all(format!("SUB {inbox} end\r\nPUB {subject} {inbox} 0\r\n\r\n").as_bytes())?;
+    let answer = format!("MSG {inbox} ");
+    for line in BufReader::new(system).lines() {
+        if line?.contains(&answer) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("name", &self.name)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection in an account in which there is no other; `None` when all are taken.
+async fn attempt(
+    addr: SocketAddr,
+    system: &mut Session,
+    pool: u32,
+) -> Result<Option<(u32, Session)>> {
+    for number in candidates(system.id, pool) {
+        let account = pooled_account(number);
+        if connections(system, &account).await? > 0 {
+            continue;
+        }
+        let user = pooled_user(number);
+        let inside = Session::open(addr, &Login::User(user.clone(), user)).await?;
+        if connections(system, &account).await? == 1 {
+            return Ok(Some((number, inside)));
+        }
+    }
+    Ok(None)
+}
+
+/// All of them. Connections are numbered, so each starts at another, and one that is given back
+/// rests for as long as it can.
+fn candidates(id: u64, pool: u32) -> impl Iterator<Item = u32> {
+    let start = id.checked_rem(pool.into()).and_then(|start| u32::try_from(start).ok());
+    let start = start.unwrap_or(0);
+    (0..pool).map(move |step| 1 + (start + step) % pool)
+}
+
+/// How many are connected in an account.
+async fn connections(system: &mut Session, account: &str) -> Result<u64> {
+    let subject = format!("$SYS.REQ.ACCOUNT.{account}.CONNZ");
+    let answer = system.ask(&subject, r#"{"limit":1}"#).await?;
+    answer
+        .and_then(|answer| number(&answer, "total"))
+        .ok_or_else(|| Error::other(format!("the server does not tell who is in {account}")))
+}
+
+/// The subject that deletes all that JetStream keeps for an account.
+pub(super) fn emptying(account: &str) -> String {
+    format!("$JS.API.ACCOUNT.PURGE.{account}")
+}
+
+/// Deletes all that JetStream keeps for an account. Without JetStream nobody answers.
+pub(super) async fn empty(system: &mut Session, account: &str) -> Result<()> {
+    match system.ask(&emptying(account), "").await? {
+        Some(answer) if answer.contains("\"error\"") => {
+            Err(Error::other(format!("{account} can't be emptied: {answer}")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_account_is_a_candidate() {
+        assert_eq!(candidates(1, 3).collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(candidates(u64::MAX, 16).collect::<BTreeSet<_>>(), (1..=16).collect());
+        assert_eq!(candidates(7, 0).count(), 0);
+    }
+}

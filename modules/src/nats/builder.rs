@@ -1,0 +1,225 @@
+//! [`Nats`]: what a server is to be.
+
+use castoff::{Container, ContainerBuilder, CopySource, Module, Result};
+
+use super::config::{DATA, Options};
+use super::{MONITORING_PORT, NatsServer, PORT, ready};
+use crate::shape::recipe;
+
+/// Where the configuration file lies.
+const FILE: &str = "/castoff/nats.conf";
+/// How many accounts are there to be given out: they cost 50 ms of the start and 6 MB.
+const ACCOUNTS: u32 = 256;
+
+/// Describes a NATS server. Nothing happens before [`start`](Self::start).
+///
+/// By default: image `nats:2`; nobody needs credentials; JetStream with its data in memory; 256
+/// accounts for tests besides the one that is everybody's. It is ready when it answers `PING` to
+/// who is logged in, and JetStream is ready by then.
+///
+/// What is mounted at `/data` takes the place of the data in memory.
+#[must_use = "nothing is started before `start()`"]
+pub struct Nats {
+    container: ContainerBuilder,
+    options: Options,
+}
+
+impl Nats {
+    /// A server with everything by default.
+    pub fn new() -> Self {
+        let container = Container::builder("nats:2").with_port(PORT);
+        let options = Options {
+            users: Vec::new(),
+            token: None,
+            accounts: ACCOUNTS,
+            jetstream: true,
+            durable: false,
+            monitoring: false,
+            config: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: false,
+        };
+        Nats { container, options }
+    }
+
+    /// A user; nobody gets in without being one. The first one's name and password are in
+    /// [`NatsServer::url`]; all are in the same account. Default: everybody gets in.
+    ///
+    /// Names may not begin with `castoff-`, passwords not with `$2`, by which the server knows a
+    /// hash; NUL is no part of either.
+    pub fn with_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.options.users.push((name.into(), password.into()));
+        self
+    }
+
+    /// A token that everybody has to have who connects. The server can have no users then, and so
+    /// no accounts for tests either.
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.options.token = Some(token.into());
+        self
+    }
+
+    /// How many accounts [`NatsServer::account`] can give out at the same time. Default: 256. A
+    /// thousand make the start about 150 ms longer than none.
+    pub fn with_accounts(mut self, number: u32) -> Self {
+        self.options.accounts = number;
+        self
+    }
+
+    /// No JetStream: only messages that nobody keeps.
+    pub fn without_jetstream(mut self) -> Self {
+        self.options.jetstream = false;
+        self
+    }
+
+    /// Keeps JetStream's data over a restart: in the container, on disk.
+    pub fn durable(mut self) -> Self {
+        self.options.durable = true;
+        self
+    }
+
+    /// The monitoring interface, by HTTP; see [`NatsServer::monitoring_url`].
+    pub fn with_monitoring(mut self) -> Self {
+        self.options.monitoring = true;
+        self
+    }
+
+    /// Text for the end of the configuration file, such as `max_payload: 8MB`. It wins over this
+    /// module's own; several are put one below the other.
+    pub fn with_config(mut self, text: impl Into<String>) -> Self {
+        self.options.config.push(text.into());
+        self
+    }
+
+    /// TLS, for those clients who want it. The server's certificate is for `localhost`, the
+    /// loopback addresses and the container's aliases in its networks, signed by
+    /// [`NatsServer::ca_certificate`].
+    #[cfg(feature = "tls")]
+    pub fn with_tls(mut self) -> Self {
+        self.options.tls = true;
+        self
+    }
+
+    #[cfg(feature = "tls")]
+    fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        use crate::tls::{Certificates, names};
+        if !self.options.tls {
+            return Ok(container);
+        }
+        let names = names(container.spec());
+        // The image's only user.
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        Ok(container)
+    }
+}
+
+recipe!(Nats => NatsServer, "nats");
+
+impl Module for Nats {
+    type Server = NatsServer;
+
+    fn container_mut(&mut self) -> &mut ContainerBuilder {
+        &mut self.container
+    }
+
+    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+        let options = &self.options;
+        options.check()?;
+        let spec = container.spec();
+        let mounted = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
+        let has_command = spec.command.is_some();
+        if options.jetstream && !options.durable && !mounted {
+            container = container.with_tmpfs(DATA);
+        }
+        if !has_command {
+            container = container.with_command(["--config", FILE]);
+        }
+        if options.monitoring {
+            container = container.with_port(MONITORING_PORT);
+        }
+        let file = CopySource::bytes(options.file());
+        Ok(self.certified(container.with_copy(file, FILE))?.with_wait(ready::wait(options)))
+    }
+
+    async fn attach(self, container: Container) -> Result<NatsServer> {
+        NatsServer::new(container, self.options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use castoff::ErrorKind;
+    use castoff::spec::{ContainerSpec, Mount};
+
+    fn spec(mut server: Nats) -> Result<ContainerSpec> {
+        let container = std::mem::replace(&mut server.container, Container::builder(""));
+        Ok(server.lower(container)?.spec().clone())
+    }
+
+    #[test]
+    fn by_default_there_is_jetstream_in_memory_and_anybody_gets_in() {
+        let server = Nats::new();
+        let file = server.options.file();
+        let begin = "port: 4222\nping_interval: \"24h\"\njetstream { store_dir: \"/data\" }\n\
+                     no_auth_user: castoff-anybody\nsystem_account: SYS\naccounts {\n";
+        assert!(file.starts_with(begin), "{file}");
+        assert!(file.contains("\n  CASTOFF_256 { jetstream: enabled, users: "), "{file}");
+        assert!(!file.contains("CASTOFF_257"), "{file}");
+        let spec = spec(server).unwrap();
+        assert_eq!(spec.image, "nats:2");
+        assert_eq!(spec.mounts, [Mount::tmpfs("/data")]);
+        assert_eq!(spec.command.unwrap_or_default(), ["--config", "/castoff/nats.conf"]);
+    }
+
+    #[test]
+    fn users_and_text_of_the_users_are_in_the_file() {
+        let server = Nats::new().with_user("ann", "a \"b\"").with_accounts(0);
+        let server = server.without_jetstream().with_monitoring().with_config("max_payload: 8MB");
+        let expected = "port: 4222\nping_interval: \"24h\"\nhttp_port: 8222\n\
+                        system_account: SYS\naccounts {\n  \
+                        SYS { users: [{ user: \"castoff-system\", password: \"castoff-system\" }] }\n  \
+                        MAIN { users: [{ user: \"ann\", password: \"a \\\"b\\\"\" }] }\n}\n\
+                        max_payload: 8MB\n";
+        assert_eq!(server.options.file(), expected);
+        let spec = spec(server).unwrap();
+        assert!(spec.mounts.is_empty());
+        assert_eq!(spec.ports.len(), 2);
+    }
+
+    #[test]
+    fn a_token_leaves_no_place_for_accounts() {
+        let file = Nats::new().with_token("s e").options.file();
+        assert!(file.ends_with("authorization { token: \"s e\" }\n"), "{file}");
+        assert!(!file.contains("accounts"), "{file}");
+    }
+
+    #[test]
+    fn what_can_not_be_passed_is_refused_by_name() {
+        let refused = [
+            (Nats::new().with_user("", "x"), "user: \"\""),
+            (Nats::new().with_user("castoff-1", "x"), "user: \"castoff-1\""),
+            (Nats::new().with_user("a", "x").with_user("a", "y"), "user: \"a\" is there twice"),
+            (Nats::new().with_user("a", "$2a$10$x"), "password: begins"),
+            (Nats::new().with_user("a", ""), "password: is empty"),
+            (Nats::new().with_user("a", "\0"), "password: has a NUL"),
+            (Nats::new().with_token(""), "token: is empty"),
+            (Nats::new().with_token("x").with_user("a", "x"), "token: the server"),
+        ];
+        for (server, expected) in refused {
+            let error = spec(server).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_password() {
+        let server = Nats::new().with_user("ann", "sesame").with_config("# sesame");
+        assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
+    }
+}

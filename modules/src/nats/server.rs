@@ -1,0 +1,185 @@
+//! [`NatsServer`]: one that runs.
+
+use std::fmt::Display;
+
+use castoff::{Container, Error, ErrorKind, Result};
+
+use super::account::{Account, empty};
+use super::config::{MAIN, Options};
+use super::session::{Login, Session};
+use super::{MONITORING_PORT, PORT};
+use crate::shape::{Service, server};
+use crate::unique::token;
+use crate::url::encode;
+
+/// A NATS server, removed with its data when this handle is dropped.
+#[must_use = "the server is removed when its handle is dropped"]
+pub struct NatsServer {
+    service: Service,
+    access: Access,
+    login: Login,
+    pool: u32,
+    monitoring: bool,
+}
+
+/// How clients reach a server, whoever they are.
+#[derive(Clone)]
+pub(super) struct Access {
+    ca: Option<String>,
+}
+
+impl Access {
+    pub(super) fn url(&self, login: &Login, addr: impl Display) -> String {
+        let scheme = if self.ca.is_some() { "tls" } else { "nats" };
+        match login {
+            Login::Nobody => format!("{scheme}://{addr}"),
+            Login::Token(token) => format!("{scheme}://{}@{addr}", encode(token)),
+            Login::User(name, password) => {
+                format!("{scheme}://{}:{}@{addr}", encode(name), encode(password))
+            }
+        }
+    }
+}
+
+server!(NatsServer);
+
+impl NatsServer {
+    pub(super) async fn new(container: Container, options: Options) -> Result<Self> {
+        let ca = authority(&container, &options).await?;
+        Ok(NatsServer {
+            service: Service::new(container, PORT)?,
+            access: Access { ca },
+            login: Login::of(&options),
+            pool: options.pool(),
+            monitoring: options.monitoring,
+        })
+    }
+
+    /// The URL for a client on this machine: `nats://127.0.0.1:49153`, with user and password or
+    /// the token where there are some. With TLS it begins with `tls`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.access.url(&self.login, self.addr())
+    }
+
+    /// The URL for a client in a network that the server is in.
+    #[must_use]
+    pub fn network_url(&self) -> String {
+        self.access.url(&self.login, self.network_addr())
+    }
+
+    /// The name of the first user, if there are users.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match &self.login {
+            Login::User(name, _) => Some(name),
+            Login::Nobody | Login::Token(_) => None,
+        }
+    }
+
+    /// The password of the first user, if there are users.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        match &self.login {
+            Login::User(_, password) => Some(password),
+            Login::Nobody | Login::Token(_) => None,
+        }
+    }
+
+    /// The token, if there is one.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match &self.login {
+            Login::Token(token) => Some(token),
+            Login::Nobody | Login::User(..) => None,
+        }
+    }
+
+    /// The certificate in PEM that a client has to trust; none without TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn ca_certificate(&self) -> Option<&str> {
+        self.access.ca.as_deref()
+    }
+
+    /// Where the monitoring interface is, if it was asked for: `http://127.0.0.1:49154`; see
+    /// `/varz`, `/jsz` and its like.
+    #[must_use]
+    pub fn monitoring_url(&self) -> Option<String> {
+        let addr = self.container().addr(MONITORING_PORT).ok().filter(|_| self.monitoring)?;
+        Some(format!("http://{addr}"))
+    }
+
+    /// An account that nobody else is given, in this process or another, with nothing in it. It
+    /// takes a few questions to the server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when all are in use, by default 256;
+    /// [`ErrorKind::Unsupported`] when the server has none, since it has a token or
+    /// [`with_accounts`](super::Nats::with_accounts) said so; [`ErrorKind::Io`] when it is not
+    /// reached.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped nothing stays claimed.
+    pub async fn account(&self) -> Result<Account> {
+        if self.pool == 0 {
+            let message = "the server has no accounts for tests";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("use users instead of a token, and see `with_accounts`"));
+        }
+        Account::claim(self.container(), &self.access, self.pool).await
+    }
+
+    /// The beginning of a subject that nobody else is given: `7f3a90c1d2e4.`. For tests that have
+    /// to be in one account.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("{}.", token())
+    }
+
+    /// Deletes all streams, consumers and buckets of the account that is everybody's; those of
+    /// [`Account`]s stay.
+    ///
+    /// # Errors
+    /// What the server answered; [`ErrorKind::Unsupported`] with a token;
+    /// [`ErrorKind::Io`] when it is not reached.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped it may have been done or not.
+    pub async fn delete_streams(&self) -> Result<()> {
+        if self.token().is_some() {
+            let message = "a server with a token has no system account to delete streams by";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let addr = self.container().addr(PORT)?;
+        empty(&mut Session::open(addr, &Login::system()).await?, MAIN).await
+    }
+}
+
+#[cfg(feature = "tls")]
+async fn authority(container: &Container, options: &Options) -> Result<Option<String>> {
+    if !options.tls {
+        return Ok(None);
+    }
+    crate::tls::authority(container).await.map(Some)
+}
+
+#[cfg(not(feature = "tls"))]
+async fn authority(_: &Container, _: &Options) -> Result<Option<String>> {
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_the_credentials_encoded_if_there_are_some() {
+        let mut access = Access { ca: None };
+        assert_eq!(access.url(&Login::Nobody, "127.0.0.1:4222"), "nats://127.0.0.1:4222");
+        assert_eq!(access.url(&Login::Token("a b".into()), "q:4222"), "nats://a%20b@q:4222");
+        access.ca = Some(String::new());
+        let user = Login::User("a".into(), "p@ss/1".into());
+        assert_eq!(access.url(&user, "q:4222"), "tls://a:p%40ss%2F1@q:4222");
+    }
+}
