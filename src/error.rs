@@ -35,6 +35,7 @@ struct Story {
     last_probe: Option<String>,
     exit_code: Option<i64>,
     oom_killed: bool,
+    log_head: Vec<String>,
     log_tail: Vec<String>,
     hint: Option<String>,
 }
@@ -173,6 +174,14 @@ impl Error {
         self.0.story.oom_killed
     }
 
+    /// The first lines that a container had written that ended before it was ready, where
+    /// [`log_tail`](Self::log_tail) does not reach back to them: many programs say what is wrong,
+    /// and then much else.
+    #[must_use]
+    pub fn log_head(&self) -> &[String] {
+        &self.0.story.log_head
+    }
+
     /// The container's last log lines, at most 20.
     #[must_use]
     pub fn log_tail(&self) -> &[String] {
@@ -223,6 +232,13 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_log_head(mut self, lines: Vec<String>) -> Self {
+        if self.0.story.log_head.is_empty() {
+            self.0.story.log_head = lines;
+        }
+        self
+    }
+
     pub(crate) fn with_log_tail(mut self, lines: Vec<String>) -> Self {
         if self.0.story.log_tail.is_empty() {
             self.0.story.log_tail = lines;
@@ -257,9 +273,13 @@ impl fmt::Debug for Error {
         let oom = if story.oom_killed { " (out of memory: killed by the kernel)" } else { "" };
         row("exit code:", story.exit_code.map(|code| format!("{code}{oom}")))?;
         row("status:", status.map(|s| s.to_string()))?;
-        if !story.log_tail.is_empty() {
-            f.write_str("\n  last log lines:")?;
-            for line in &story.log_tail {
+        for (title, lines) in
+            [("first log lines:", &story.log_head), ("last log lines:", &story.log_tail)]
+        {
+            if !lines.is_empty() {
+                write!(f, "\n  {title}")?;
+            }
+            for line in lines {
                 write!(f, "\n    | {line}")?;
             }
         }

@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 
 use super::combined::{all, describe_all};
 use super::{WaitFor, WaitTarget};
-use crate::engine::{ContainerDetails, Engine, LogRequest};
+use crate::engine::{ContainerDetails, ContainerState, Engine, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a shell shows for a process that was ended by SIGKILL.
@@ -21,7 +21,12 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long the engine may take to say that a container has ended after it refused a call for
 /// that reason.
 const ENDED_LIMIT: Duration = Duration::from_secs(5);
-const TAIL_LINES: u64 = 20;
+const TAIL_LINES: u64 = TAIL as u64;
+const TAIL: usize = 20;
+const HEAD_LINES: usize = 5;
+/// Nanoseconds.
+const EARLIER: u32 = 100_000_000;
+const HEAD_BYTES: usize = 16 * 1024;
 const TAIL_WIDTH: usize = 500;
 
 /// Waits until a started container is ready: all of `waits`, or the default when there are none.
@@ -96,20 +101,27 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
 /// Adds what the engine knows of a container to an error about it: its exit code, whether it
 /// ran out of memory, and its last log lines.
 pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
+    let ended = |state: &ContainerState| {
+        !state.running && (state.status != "created" || state.exit_code != 0)
+    };
     let state = async {
         let mut details = engine.inspect_container(id).await.ok()?;
         if !details.state.oom_killed && was_out_of_memory(engine, &details).await {
             details.state.oom_killed = true;
         }
-        Some(details.state)
+        let head =
+            if ended(&details.state) { log_head(engine, &details).await } else { Vec::new() };
+        Some((details.state, head))
     };
     let asking = futures_util::future::join(state, log_tail(engine, id));
     let Ok((state, tail)) = tokio::time::timeout(DIAGNOSIS_LIMIT, asking).await else {
         return error;
     };
     let mut error = error.with_log_tail(tail);
-    if let Some(state) = state.filter(|s| !s.running && (s.status != "created" || s.exit_code != 0))
-    {
+    if let Some((state, head)) = state.filter(|(state, _)| ended(state)) {
+        if error.log_tail().len() >= TAIL {
+            error = error.with_log_head(head);
+        }
         error = error.with_exit(state.exit_code, state.oom_killed);
     }
     error
@@ -125,6 +137,25 @@ async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool 
     matches!(tokio::time::timeout(OOM_LIMIT, told).await, Ok(Ok(true)))
 }
 
+/// The first lines of its last run, of some kilobytes at most.
+async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
+    // A process writes before its engine has noted that it started.
+    let since = details.started.map(|(seconds, nanos)| match nanos.checked_sub(EARLIER) {
+        Some(nanos) => (seconds, nanos),
+        None => (seconds - 1, nanos + 1_000_000_000 - EARLIER),
+    });
+    let request = LogRequest { since, ..LogRequest::all() };
+    let mut frames = engine.container_logs(&details.id, &request);
+    let mut text = Vec::new();
+    while text.len() < HEAD_BYTES && memchr::memchr_iter(b'\n', &text).count() < HEAD_LINES {
+        let Some(Ok(frame)) = frames.next().await else { break };
+        text.extend_from_slice(&frame.bytes);
+    }
+    let mut lines = shown(&text);
+    lines.truncate(HEAD_LINES);
+    lines
+}
+
 async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {
     let request = LogRequest { tail: Some(TAIL_LINES), ..LogRequest::all() };
     let mut frames = engine.container_logs(id, &request);
@@ -135,8 +166,11 @@ async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {
             text.push(b'\n');
         }
     }
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<String> =
-        text.lines().map(|line| line.chars().take(TAIL_WIDTH).collect()).collect();
-    lines[lines.len().saturating_sub(20)..].to_vec()
+    let lines = shown(&text);
+    lines[lines.len().saturating_sub(TAIL)..].to_vec()
+}
+
+fn shown(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    text.lines().map(|line| line.chars().take(TAIL_WIDTH).collect()).collect()
 }

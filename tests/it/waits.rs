@@ -169,6 +169,8 @@ async fn a_container_that_ends_tells_how() {
         assert_eq!((error.exit_code(), error.oom_killed()), (Some(137), true), "{error:?}");
         assert_eq!(error.log_tail().len(), 20);
         assert_eq!(error.log_tail()[19], "line 29");
+        let first = ["line 0", "line 1", "line 2", "line 3", "line 4"];
+        assert_eq!(error.log_head(), first, "what is wrong is often said first");
         assert!(format!("{error:?}").contains("out of memory"), "{error:?}");
     }
 }

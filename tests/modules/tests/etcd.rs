@@ -28,8 +28,7 @@ impl Fixture for EtcdFixture {
     }
 
     fn bad() -> (Etcd, &'static str) {
-        // Of a flag that it does not know it tells long before the end of its log.
-        (Etcd::new().with_flag("auto-compaction-mode", "nonsense"), "nonsense")
+        (Etcd::new().with_flag("no-such-flag", "1"), "no-such-flag")
     }
 
     async fn connect(server: &EtcdServer) -> Outcome<Client> {
