@@ -1,1 +1,0 @@
-//! An Eclipse Mosquitto MQTT broker.
