@@ -71,6 +71,20 @@ impl Request {
         Ok(answer)
     }
 
+    /// Sends it on a thread of its own, for what is to be tidied up by a `Drop`. Nobody learns what
+    /// came of it.
+    pub(crate) fn send_in_background(self, addr: SocketAddr) {
+        let send = move || {
+            let mut stream = std::net::TcpStream::connect_timeout(&addr, PATIENCE).ok()?;
+            stream.set_read_timeout(Some(PATIENCE)).ok()?;
+            io::Write::write_all(&mut stream, &self.wire()).ok()?;
+            // Closed before it has answered, the server may not do it.
+            io::copy(&mut stream, &mut io::sink()).ok()
+        };
+        // Without a thread it is left undone.
+        drop(std::thread::Builder::new().name("castoff-tidy".into()).spawn(send));
+    }
+
     async fn ask(&self, stream: &mut TcpStream) -> io::Result<Response> {
         stream.write_all(&self.wire()).await?;
         let mut bytes = Vec::new();

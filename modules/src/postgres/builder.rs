@@ -14,12 +14,14 @@ pub(super) const DATA: &str = "/var/lib/postgresql/data";
 /// Whatever a crash would need: a test's data doesn't survive its server anyway.
 const FAST: [(&str, &str); 3] =
     [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
+/// Many tests with a pool each, where the default is 100. It costs nothing until they come.
+const CONNECTIONS: (&str, &str) = ("max_connections", "500");
 
 /// Describes a PostgreSQL server. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `postgres:17`; user, password and database `postgres`; data in memory, with
-/// `fsync`, `synchronous_commit` and `full_page_writes` off. It is ready when it takes
-/// connections by TCP, after all init scripts.
+/// `fsync`, `synchronous_commit` and `full_page_writes` off; up to 500 connections. It is ready when
+/// it takes connections by TCP, after all init scripts.
 ///
 /// User, password and database are set by this type's own methods, whatever the environment says.
 /// What is mounted at `/var/lib/postgresql/data` takes the place of the data in memory.
@@ -101,7 +103,8 @@ impl Postgres {
     }
 
     /// An extension that is created in the database, with those that it needs, and so is there in
-    /// the clones that [`PostgresServer::database`] makes. The image has to have it.
+    /// the clones that [`PostgresServer::database`] makes. The image has to have it. A data directory
+    /// that is there already stays as it is.
     pub fn with_extension(self, name: impl AsRef<str>) -> Self {
         let name = super::sql::identifier(name.as_ref());
         let sql = format!("CREATE EXTENSION IF NOT EXISTS {name} CASCADE;\n");
@@ -271,7 +274,8 @@ impl Postgres {
 
 /// The last setting of a name counts, so the user's go last.
 fn command(durable: bool, config: &[(String, String)]) -> Vec<String> {
-    let own = FAST.iter().filter(|_| !durable).map(|(key, value)| format!("{key}={value}"));
+    let own = FAST.iter().filter(|_| !durable).chain([&CONNECTIONS]);
+    let own = own.map(|(key, value)| format!("{key}={value}"));
     let theirs = config.iter().map(|(key, value)| format!("{key}={value}"));
     let mut command = vec!["postgres".to_owned()];
     command.extend(own.chain(theirs).flat_map(|setting| ["-c".to_owned(), setting]));
@@ -296,7 +300,7 @@ mod tests {
         assert_eq!(spec.mounts, [Mount::tmpfs(DATA)]);
         let command = spec.command.unwrap_or_default();
         assert_eq!(command[..3], ["postgres", "-c", "fsync=off"]);
-        assert_eq!(command.len(), 7);
+        assert_eq!(command[7..], ["-c", "max_connections=500"]);
     }
 
     #[test]
@@ -305,7 +309,10 @@ mod tests {
         let spec = spec(durable);
         assert_eq!(spec.image, "postgres:16");
         assert!(spec.mounts.is_empty());
-        assert_eq!(spec.command.unwrap_or_default(), ["postgres", "-c", "work_mem=8MB"]);
+        assert_eq!(
+            spec.command.unwrap_or_default(),
+            ["postgres", "-c", "max_connections=500", "-c", "work_mem=8MB"]
+        );
     }
 
     #[test]

@@ -103,11 +103,46 @@ pub(super) fn end_sessions(name: &str) -> String {
     )
 }
 
-/// Clones a template under this name. It has to be there, and nobody in it.
+/// Clones a database under a name of ours, with its owner, its privileges and its settings, which
+/// PostgreSQL itself leaves out. It has to be there, and nobody in it.
 pub(super) async fn copy(admin: &Admin, addr: SocketAddr, from: &str, to: &str) -> Result<()> {
     let fast = admin.version(addr).await? >= FILE_COPY;
     let strategy = if fast { " STRATEGY FILE_COPY" } else { "" };
-    admin.execute(addr, &format!("CREATE DATABASE {to} TEMPLATE {from}{strategy}")).await
+    let template = super::sql::identifier(from);
+    admin.execute(addr, &format!("CREATE DATABASE {to} TEMPLATE {template}{strategy}")).await?;
+    copy_properties(admin, addr, from, to).await
+}
+
+/// What `pg_database` and `pg_db_role_setting` say of one database, for another as well.
+pub(super) async fn copy_properties(
+    admin: &Admin,
+    addr: SocketAddr,
+    from: &str,
+    to: &str,
+) -> Result<()> {
+    let from = super::sql::literal(from);
+    let sql = format!(
+        "DO $do$ DECLARE old record; new oid; entry record; BEGIN \
+           SELECT oid, datacl, pg_get_userbyid(datdba) AS owner INTO old \
+             FROM pg_database WHERE datname = {from}; \
+           SELECT oid INTO new FROM pg_database WHERE datname = '{to}'; \
+           IF old.owner <> current_user THEN \
+             EXECUTE format('ALTER DATABASE {to} OWNER TO %I', old.owner); \
+           END IF; \
+           IF old.datacl IS NOT NULL THEN \
+             REVOKE ALL ON DATABASE {to} FROM PUBLIC; \
+             FOR entry IN SELECT * FROM aclexplode(old.datacl) LOOP \
+               EXECUTE format('GRANT %s ON DATABASE {to} TO %s%s', entry.privilege_type, \
+                 CASE entry.grantee WHEN 0 THEN 'PUBLIC' \
+                   ELSE quote_ident(pg_get_userbyid(entry.grantee)) END, \
+                 CASE WHEN entry.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END); \
+             END LOOP; \
+           END IF; \
+           INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig) \
+             SELECT new, setrole, setconfig FROM pg_db_role_setting WHERE setdatabase = old.oid; \
+         END $do$"
+    );
+    admin.execute(addr, &sql).await
 }
 
 /// A database made of a template: a spare one where there is one, which takes no time, else a
@@ -166,10 +201,12 @@ async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
     }
     let made = async {
         if admin.names(addr, &spares(template)).await?.len() < SPARES {
-            let number = admin.name("x");
-            let own = number.trim_start_matches("castoff_x_");
-            let name = format!("{}_{own}", spares_of(template));
-            copy(admin, addr, template, &name).await?;
+            // Under another name until it is complete, so that nobody takes it before.
+            let making = admin.name("making");
+            let own = making.trim_start_matches("castoff_making_");
+            copy(admin, addr, template, &making).await?;
+            let spare = format!("{}_{own}", spares_of(template));
+            admin.execute(addr, &format!("ALTER DATABASE {making} RENAME TO {spare}")).await?;
         }
         Ok(())
     };

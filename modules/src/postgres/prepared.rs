@@ -10,7 +10,6 @@ use super::builder::Script;
 use super::server::Parts;
 use super::sql::{identifier, literal};
 use super::{PORT, Postgres};
-use crate::unique::token;
 
 /// Where the data lies in the image: no image has a volume there, and an image of a container
 /// leaves volumes out.
@@ -71,7 +70,8 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
     let mut hasher = DefaultHasher::new();
     (VERSION, image_id(&engine, &spec.image).await?, &spec.env, &scripts).hash(&mut hasher);
     (&recipe.user, &recipe.password, &recipe.database).hash(&mut hasher);
-    let name = format!("{REPOSITORY}:{:016x}", hasher.finish());
+    let hash = format!("{:016x}", hasher.finish());
+    let name = format!("{REPOSITORY}:{hash}");
 
     if find(&engine, &name).await?.is_none() {
         let mut making = Postgres {
@@ -81,7 +81,7 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
                 .on(&engine),
             user: recipe.user.clone(),
             // The image's environment is that of the container: the real one is set afterwards.
-            password: token(),
+            password: format!("castoff-{hash}"),
             scripts: scripts
                 .into_iter()
                 .map(|(name, bytes)| (name, Script::Bytes(bytes)))
@@ -118,24 +118,30 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
     }
 }
 
-/// Initialises a server, ends it and keeps what it has written.
+/// Initialises a server, ends it and keeps what it has written: once, however many processes want
+/// it at the same time.
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));
-    let container = making.lower(container)?.start().await?;
+    let container = making.lower(container)?.shared_as(name).await?;
     let parts = Parts {
         user: making.user.clone(),
         password: making.password.clone(),
         database: making.database.clone(),
     };
-    let admin = Admin::of(&container, &parts)?;
-    let (user, password) = (identifier(&parts.user), literal(password));
-    let addr = container.addr(PORT)?;
-    admin.execute(addr, &format!("ALTER ROLE {user} PASSWORD {password}; CHECKPOINT")).await?;
-    container.stop().await?;
-    // Another process may have made it meanwhile; one of two is enough.
-    if find(engine, name).await?.is_none() {
+    let keep = async || {
+        if find(engine, name).await?.is_some() {
+            return Ok(());
+        }
+        let admin = Admin::of(&container, &parts)?;
+        let (user, password) = (identifier(&parts.user), literal(password));
+        let sql = format!("ALTER ROLE {user} PASSWORD {password}; CHECKPOINT");
+        admin.execute(container.addr(PORT)?, &sql).await?;
+        container.stop().await?;
         container.commit(name).await?.keep();
-    }
+        Ok::<_, Error>(())
+    };
+    container.set_up_once("castoff postgres image", keep).await?;
+    // Others may still be looking at it; then it goes with them.
     container.remove().await
 }
 

@@ -47,17 +47,19 @@ impl PostgresServer {
         admin
             .run(async move {
                 let making = own.name("making");
-                let (from, to) = (identifier(&database), making.as_str());
-                without_sessions(&own, addr, &database, copy(&own, addr, &from, to)).await?;
-                let swap = format!(
-                    "ALTER DATABASE {making} ALLOW_CONNECTIONS false; \
-                     DROP DATABASE IF EXISTS {snapshot}; \
-                     ALTER DATABASE {making} RENAME TO {snapshot}"
-                );
-                // Not one transaction: `DROP DATABASE` can't be in one.
-                for statement in swap.split("; ") {
-                    own.execute(addr, statement).await?;
+                let copying = copy(&own, addr, &database, &making);
+                without_sessions(&own, addr, &database, copying).await?;
+                own.execute(addr, &format!("ALTER DATABASE {making} ALLOW_CONNECTIONS false"))
+                    .await?;
+                let old = own.name("db");
+                let there = format!("SELECT datname FROM pg_database WHERE datname = '{snapshot}'");
+                let mut swap = format!("ALTER DATABASE {making} RENAME TO {snapshot}");
+                if !own.names(addr, &there).await?.is_empty() {
+                    // Sent together they are one transaction.
+                    swap = format!("ALTER DATABASE {snapshot} RENAME TO {old}; {swap}");
                 }
+                own.execute(addr, &swap).await?;
+                remove(&own, addr, &old).await?;
                 Ok(())
             })
             .await

@@ -10,7 +10,7 @@ use castoff::{Error, ErrorKind, Result};
 use tokio_postgres::error::SqlState;
 
 use super::admin::{Admin, says};
-use super::database::{copy, end_sessions, remove, take};
+use super::database::{copy, copy_properties, end_sessions, remove, take};
 use super::{PORT, PgDatabase, PostgresServer};
 
 /// What may go wrong in somebody's migration.
@@ -75,13 +75,7 @@ impl PostgresServer {
         E: Into<Cause>,
     {
         let key = key.as_ref();
-        let template = named(&("key", key));
-        let mut migrate = Some(migrate);
-        if let Some(start) = self.template_of(&template, key, &mut migrate, None).await? {
-            // A restart took it along.
-            self.template_of(&template, key, &mut migrate, Some(&start)).await?;
-        }
-        self.clone_of(&template).await
+        self.made_by(named(&("key", key)), key, migrate).await
     }
 
     /// As [`database_from`](Self::database_from), with the `*.sql` files of a directory, in the
@@ -95,10 +89,10 @@ impl PostgresServer {
     /// As for [`database_from`](Self::database_from).
     pub async fn database_from_sql(&self, directory: impl AsRef<Path>) -> Result<PgDatabase> {
         let directory = directory.as_ref().to_owned();
+        let shown = directory.display().to_string();
         let read = tokio::task::spawn_blocking(move || read_sql(&directory)).await;
         let files = read.unwrap_or_else(|error| Err(Error::other("reading").with_source(error)))?;
-        let key = named(&files);
-        self.database_from(key, |url| async move {
+        self.made_by(named(&files), &shown, |url| async move {
             let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
             let running = async {
                 for (name, sql) in &files {
@@ -115,6 +109,26 @@ impl PostgresServer {
             }
         })
         .await
+    }
+
+    /// A clone of this template, made by these migrations where it is not there yet.
+    async fn made_by<F, Fut, E>(
+        &self,
+        template: String,
+        key: &str,
+        migrate: F,
+    ) -> Result<PgDatabase>
+    where
+        F: FnOnce(String) -> Fut,
+        Fut: Future<Output = std::result::Result<(), E>>,
+        E: Into<Cause>,
+    {
+        let mut migrate = Some(migrate);
+        if let Some(start) = self.template_of(&template, key, &mut migrate, None).await? {
+            // A restart took it along.
+            self.template_of(&template, key, &mut migrate, Some(&start)).await?;
+        }
+        self.clone_of(&template).await
     }
 
     async fn clone_of(&self, template: &str) -> Result<PgDatabase> {
@@ -171,7 +185,7 @@ impl PostgresServer {
         let literal = super::sql::literal(from);
         let sessions = format!("SELECT pid FROM pg_stat_activity WHERE datname = {literal}");
         if admin.names(addr, &sessions).await?.is_empty() {
-            match copy(admin, addr, &super::sql::identifier(from), to).await {
+            match copy(admin, addr, from, to).await {
                 Err(error) if says(&error, &SqlState::OBJECT_IN_USE) => {}
                 other => return other,
             }
@@ -185,7 +199,8 @@ impl PostgresServer {
             .exec(["sh", "-c", script, "dump", &admin.parts.user, from, to])
             .with_env("PGPASSWORD", &admin.parts.password)
             .await?;
-        dumped.ok().map(drop)
+        dumped.ok()?;
+        copy_properties(admin, addr, from, to).await
     }
 
     /// Sees to the template of a key. Says when the server was started if the template should be

@@ -11,8 +11,6 @@ use tokio::process::Command;
 
 use crate::{Fixture, Outcome, Server};
 
-/// How often a server is started in a row.
-const STARTS: usize = 20;
 /// How many operations are done from the first instant on.
 const OPERATIONS: usize = 100;
 const TAG: &str = "castoff-custom";
@@ -36,12 +34,12 @@ pub async fn the_first_operations_succeed<F: Fixture>() -> Outcome {
     Ok(())
 }
 
-/// Twenty servers one after the other, each used at once.
+/// One server after the other, each used at once.
 ///
 /// # Errors
 /// What failed, and at which start.
 pub async fn it_is_ready_in_a_row<F: Fixture>() -> Outcome {
-    for start in 0..STARTS {
+    for start in 0..F::STARTS {
         let used = async {
             let server = F::module().start().await?;
             F::operate(&mut F::connect(&server).await?, start).await

@@ -20,6 +20,9 @@ pub trait Fixture: 'static {
     /// The usual client's connection.
     type Client: Send;
 
+    /// How often it is started in a row. Fewer for those that take long.
+    const STARTS: usize = 20;
+
     /// The server as its users start it, with credentials where it can have some.
     fn module() -> Self::Module;
 

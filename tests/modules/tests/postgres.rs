@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
+use castoff_modules::castoff::engine::ImageSummary;
 use castoff_modules::castoff::{Container, Engine, ErrorKind, Volume};
 use castoff_modules::postgres::{PgDatabase, prepared_images, prune_prepared};
 use castoff_modules::{Postgres, PostgresServer};
@@ -323,6 +324,74 @@ async fn a_child_that_does_not_tidy_up() -> Outcome {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn one_migration_for_many_processes() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let (runs, scope) = (folder.path().join("runs"), format!("many-{}", std::process::id()));
+    let _pg = Postgres::new().shared_as(scope.as_str()).await?;
+    let program = std::env::current_exe()?;
+    let children = (0..4).map(|_| {
+        let mut child = tokio::process::Command::new(&program);
+        child.args(["--ignored", "--nocapture", "--exact", "a_child_that_migrates"]);
+        child.env("CASTOFF_TEST_RUNS", &runs).env("CASTOFF_TEST_SCOPE", &scope).output()
+    });
+    for child in children.collect::<Vec<_>>() {
+        let out = child.await?;
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    }
+    assert_eq!(std::fs::read_to_string(&runs)?, "run\n");
+    Ok(())
+}
+
+/// The other processes of `one_migration_for_many_processes`.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_child_that_migrates() -> Outcome {
+    let Ok(scope) = std::env::var("CASTOFF_TEST_SCOPE") else { return Ok(()) };
+    let runs = std::env::var("CASTOFF_TEST_RUNS")?;
+    let pg = Postgres::new().shared_as(scope).await?;
+    let database = pg.database_from("items", |url| async move {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(runs)?;
+        file.write_all(b"run\n")?;
+        connect(&url).await?.batch_execute("CREATE TABLE item ()").await?;
+        Outcome::Ok(())
+    });
+    connect(&database.await?.url()).await?.batch_execute("TABLE item").await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_copy_has_the_owner_the_privileges_and_the_settings() -> Outcome {
+    let pg = Postgres::new().start().await?;
+    pg.psql(
+        "CREATE ROLE app LOGIN PASSWORD 'app'; CREATE ROLE reader; CREATE SCHEMA app; \
+         ALTER DATABASE postgres OWNER TO app; REVOKE ALL ON DATABASE postgres FROM PUBLIC; \
+         GRANT CONNECT ON DATABASE postgres TO reader; \
+         ALTER DATABASE postgres SET search_path TO app, public; \
+         ALTER ROLE reader IN DATABASE postgres SET work_mem = '8MB'",
+    )
+    .await?;
+    let query = "SELECT pg_get_userbyid(datdba) || ' ' || array_to_string(array( \
+         SELECT grantee::regrole || ' ' || privilege_type FROM aclexplode(datacl) ORDER BY 1), ',') \
+         || ' ' || (SELECT string_agg(setconfig::text, ',' ORDER BY setrole) \
+             FROM pg_db_role_setting WHERE setdatabase = d.oid) \
+         FROM pg_database d WHERE datname = current_database()";
+    let told = text(&connect(&pg.url()).await?, query).await?;
+    assert!(told.starts_with("app app CONNECT,app CREATE,app TEMPORARY,reader CONNECT"), "{told}");
+    let own = pg.database().await?;
+    assert_eq!(text(&connect(&own.url()).await?, query).await?, told);
+    let spare = pg.database().await?;
+    assert_eq!(text(&connect(&spare.url()).await?, query).await?, told);
+    pg.snapshot("before").await?;
+    pg.psql("ALTER DATABASE postgres OWNER TO postgres").await?;
+    pg.restore("before").await?;
+    assert_eq!(text(&connect(&pg.url()).await?, query).await?, told);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn snapshots_of_the_default_database_with_sessions_in_it() -> Outcome {
     for name in ["postgres", "my \"shop\"/2"] {
         let pg = Postgres::new().with_database(name).start().await?;
@@ -360,6 +429,13 @@ async fn snapshots_of_the_default_database_with_sessions_in_it() -> Outcome {
     Ok(())
 }
 
+/// Whether this process made it.
+fn prepared(image: &ImageSummary) -> bool {
+    let program = std::env::current_exe().unwrap_or_default();
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    image.labels.get("castoff.image.program").is_some_and(|label| name.contains(label.as_str()))
+}
+
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
@@ -372,7 +448,12 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     let engine = Engine::connect().await?;
     let before: BTreeSet<String> =
         prepared_images(&engine).await?.into_iter().map(|image| image.id).collect();
-    let (one, two) = tokio::try_join!(recipe().start(), recipe().start())?;
+    let starts = (0..4).map(|_| tokio::spawn(recipe().start())).collect::<Vec<_>>();
+    let mut started = Vec::new();
+    for start in starts {
+        started.push(start.await??);
+    }
+    let (Some(one), Some(two)) = (started.pop(), started.pop()) else { return Ok(()) };
     for pg in [&one, &two] {
         let client = connect(&pg.url()).await?;
         assert_eq!(text(&client, "SELECT name FROM item").await?, "tea");
@@ -388,6 +469,9 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     let after = prepared_images(&engine).await?;
     let made: Vec<_> = after.iter().filter(|image| !before.contains(&image.id)).collect();
     assert_eq!(made.len(), 2, "{made:?}");
+    let nameless = engine.images().list("").await?;
+    let ours = |image: &&ImageSummary| image.names.is_empty() && prepared(image);
+    assert_eq!(nameless.iter().filter(ours).count(), 0, "one that was overtaken is left");
     let shown = Container::builder(&made[0].id).with_entrypoint(["env"]).run().await?;
     assert!(!shown.stdout_text().contains("p@ss") && !shown.stdout_text().contains("another"));
     assert!(made.iter().all(|image| !format!("{:?}", image.labels).contains("p@ss")));
@@ -397,7 +481,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     durable.psql("INSERT INTO item VALUES ('kept')").await?;
     durable.container().restart().await?;
     assert_eq!(durable.psql("SELECT count(*) FROM item").await?, "2\n");
-    drop((one, two, other, durable));
+    drop((one, two, started, other, durable));
     // Those who are on their way out still use the images.
     eventually("pruned", async || Ok(prune_prepared(&engine).await.is_ok())).await?;
     assert!(prepared_images(&engine).await?.is_empty());

@@ -1,0 +1,61 @@
+//! [`Vhost`]: a virtual host of one's own.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use castoff::{Container, Result};
+
+use super::server::{Parts, request, url};
+use super::{MANAGEMENT_PORT, PORT};
+
+/// A virtual host that nobody else has; made by
+/// [`RabbitMqServer::vhost`](super::RabbitMqServer::vhost).
+///
+/// It holds a share of the broker. Dropping it hands the deletion to a thread and returns; when the
+/// process ends before that has been at it, an unused virtual host stays until the broker goes.
+#[must_use = "the virtual host is deleted with its handle"]
+pub struct Vhost {
+    broker: Container,
+    addr: SocketAddr,
+    parts: Parts,
+    name: String,
+}
+
+impl Vhost {
+    pub(super) fn new(broker: Container, parts: Parts, name: String) -> Result<Self> {
+        let addr = broker.addr(PORT)?;
+        Ok(Vhost { broker, addr, parts, name })
+    }
+
+    /// The URL for a client on this machine.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(&self.parts, self.broker.addr(PORT).unwrap_or(self.addr), &self.name)
+    }
+
+    /// The URL for a client in a network that the broker is in.
+    #[must_use]
+    pub fn network_url(&self) -> String {
+        url(&self.parts, format!("{}:{PORT}", self.broker.name()), &self.name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        // While the broker is stopped there is nothing to be done.
+        let Ok(addr) = self.broker.addr(MANAGEMENT_PORT) else { return };
+        request(&self.parts, "DELETE", &format!("vhosts/{}", self.name)).send_in_background(addr);
+    }
+}
+
+impl fmt::Debug for Vhost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vhost").field("name", &self.name).finish_non_exhaustive()
+    }
+}
