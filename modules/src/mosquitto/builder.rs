@@ -215,7 +215,7 @@ impl Module for Mosquitto {
         let has_command = spec.command.is_some();
         let in_memory: Vec<&str> = [DATA, LOG]
             .into_iter()
-            .filter(|path| !mounted(path) && !(self.durable && *path == DATA))
+            .filter(|&path| !mounted(path) && (path == LOG || !self.durable))
             .collect();
         for path in in_memory {
             container = container.with_tmpfs(path);

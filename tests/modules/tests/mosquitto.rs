@@ -53,10 +53,10 @@ impl Client {
     async fn until<T>(&mut self, wanted: impl Fn(Packet) -> Option<T>) -> Outcome<T> {
         tokio::time::timeout(Duration::from_secs(20), async {
             loop {
-                if let Event::Incoming(packet) = self.1.poll().await? {
-                    if let Some(found) = wanted(packet) {
-                        return Ok(found);
-                    }
+                if let Event::Incoming(packet) = self.1.poll().await?
+                    && let Some(found) = wanted(packet)
+                {
+                    return Ok(found);
                 }
             }
         })
