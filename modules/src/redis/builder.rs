@@ -144,8 +144,6 @@ mod tests {
         let spec = server.lower(container).unwrap().spec().clone();
         assert_eq!(spec.image, "valkey/valkey:8.1");
         assert_eq!(spec.command.unwrap_or_default()[0], "valkey-server");
-        #[cfg(feature = "valkey")]
-        recipe!(Valkey => ValkeyServer, "valkey/valkey");
     }
 
     #[test]
