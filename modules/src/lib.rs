@@ -91,6 +91,7 @@ pub mod webdriver;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
 
+mod background;
 mod http;
 mod probe;
 mod shape;

@@ -1,8 +1,6 @@
 //! [`Admin`]: what this process has to say to a server as its superuser.
 //!
-//! Tests come and go with runtimes of their own, and a database may be dropped without any. So
-//! there is one thread for all of it, and connections that are kept: to make one costs more than
-//! to clone a database.
+//! Its connections are kept, as to make one costs more than to clone a database.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -11,12 +9,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use castoff::{Container, Error, ErrorKind, Result};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::server::Parts;
+use crate::background;
 use crate::unique::token;
 
 /// How many connections a process has to a server for this at most.
@@ -47,7 +46,7 @@ static ADMINS: Mutex<Option<HashMap<String, Weak<Admin>>>> = Mutex::new(None);
 impl Admin {
     /// That of a container, made if need be.
     pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
-        let thread = thread()?;
+        let thread = background::thread()?;
         let mut admins = ADMINS.lock().unwrap_or_else(PoisonError::into_inner);
         let admins = admins.get_or_insert_default();
         if let Some(admin) = admins.get(container.id()).and_then(Weak::upgrade) {
@@ -85,8 +84,7 @@ impl Admin {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let done = self.thread.spawn(work).await;
-        done.unwrap_or_else(|error| Err(Error::other("the admin thread").with_source(error)))
+        background::run(&self.thread, work).await
     }
 
     /// Runs statements in the maintenance database.
@@ -199,22 +197,4 @@ pub(super) fn told(error: tokio_postgres::Error) -> Error {
         None => "the server could not be asked".to_owned(),
     };
     Error::other(what).with_source(error)
-}
-
-/// The thread, which lives as long as the process.
-fn thread() -> Result<Handle> {
-    static THREAD: OnceLock<Handle> = OnceLock::new();
-    if let Some(handle) = THREAD.get() {
-        return Ok(handle.clone());
-    }
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, "can't start the thread for database admin").with_source(error)
-    };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let handle = runtime.handle().clone();
-    // Two that come first at the same time have a thread each, of which one goes unused.
-    let name = "castoff-postgres".to_owned();
-    let run = move || runtime.block_on(std::future::pending::<()>());
-    std::thread::Builder::new().name(name).spawn(run).map_err(failed)?;
-    Ok(THREAD.get_or_init(|| handle).clone())
 }

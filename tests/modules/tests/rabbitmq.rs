@@ -76,7 +76,7 @@ impl Fixture for RabbitMqFixture {
         let addr = server.network_addr().replace(':', " ");
         Sibling::busybox(
             &format!("printf 'AMQP\\0\\0\\011\\001' | nc {addr} | head -c 200"),
-            "RabbitMQ",
+            "capabilities",
         )
     }
 }

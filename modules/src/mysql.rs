@@ -1,1 +1,0 @@
-//! A MySQL server.

@@ -1,0 +1,183 @@
+//! [`MariaDb`] and [`MySql`]: what a server is to be.
+
+use castoff::{Container, ContainerBuilder, Module, Result};
+
+use super::PORT;
+use super::options::{Flavour, Options};
+#[cfg(feature = "mariadb")]
+use super::server::MariaDbServer;
+#[cfg(feature = "mysql")]
+use super::server::MySqlServer;
+use crate::shape::recipe;
+
+/// A recipe for one of the two.
+macro_rules! described {
+    ($(#[$about:meta])* $recipe:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
+        $(#[$about])*
+        ///
+        /// By default: user, password and database `test`, and the same password for `root`; data in
+        /// memory and not synced; up to 500 connections. It is ready when it greets by TCP, after all
+        /// init scripts.
+        #[must_use = "nothing is started before `start()`"]
+        pub struct $recipe {
+            container: ContainerBuilder,
+            options: Options,
+        }
+
+        impl $recipe {
+            /// A server with everything by default.
+            pub fn new() -> Self {
+                let image = concat!($repository, ":", $tag);
+                $recipe { container: Container::builder(image).with_port(PORT), options: Options::new() }
+            }
+
+            /// The user's name. It may not be `root`, who is there anyway.
+            pub fn with_user(mut self, user: impl Into<String>) -> Self {
+                self.options.parts.user = user.into();
+                self
+            }
+
+            /// The user's password.
+            pub fn with_password(mut self, password: impl Into<String>) -> Self {
+                self.options.parts.password = password.into();
+                self
+            }
+
+            /// The password of `root`, by which databases are made and dropped.
+            pub fn with_root_password(mut self, password: impl Into<String>) -> Self {
+                self.options.parts.root = password.into();
+                self
+            }
+
+            /// The database that is created, in which the user may do everything.
+            pub fn with_database(mut self, database: impl Into<String>) -> Self {
+                self.options.parts.database = database.into();
+                self
+            }
+
+            /// SQL that is run in the database before the server is ready, by `root`. May be called
+            /// several times: they run in that order. An error in it ends the server, and so the
+            /// start.
+            pub fn with_init_sql(self, sql: impl Into<String>) -> Self {
+                self.with_init_script("init.sql", sql.into())
+            }
+
+            /// A script that is run before the server is ready, in the order of the calls: SQL for a
+            /// name that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`.
+            pub fn with_init_script(
+                mut self,
+                name: impl Into<String>,
+                script: impl Into<Vec<u8>>,
+            ) -> Self {
+                self.options.scripts.push((name.into(), script.into()));
+                self
+            }
+
+            /// A server option, passed as `--key=value`. It wins over this module's own.
+            pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+                self.options.config.push((key.into(), value.into()));
+                self
+            }
+
+            /// Writes as a server of production does: to disk, and synced. The data outlives a
+            /// restart, and still goes with the container.
+            pub fn durable(mut self) -> Self {
+                self.options.durable = true;
+                self
+            }
+
+            /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses
+            /// and these names, signed by the server's `ca_certificate()`. Who does not ask for TLS
+            /// is served without.
+            #[cfg(feature = "tls")]
+            pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.options.tls = Some(names.into_iter().map(Into::into).collect());
+                self
+            }
+        }
+
+        recipe!($recipe => $server, $repository);
+
+        impl Module for $recipe {
+            type Server = $server;
+
+            fn container_mut(&mut self) -> &mut ContainerBuilder {
+                &mut self.container
+            }
+
+            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+                self.options.lower(&$flavour, container)
+            }
+
+            async fn attach(self, container: Container) -> Result<$server> {
+                $server::new(container, self.options, &$flavour).await
+            }
+        }
+    };
+}
+
+#[cfg(feature = "mariadb")]
+const MARIADB: Flavour =
+    Flavour { name: "MariaDB", variables: "MARIADB", program: "mariadbd", client: "mariadb" };
+
+#[cfg(feature = "mysql")]
+const MYSQL: Flavour =
+    Flavour { name: "MySQL", variables: "MYSQL", program: "mysqld", client: "mysql" };
+
+#[cfg(feature = "mariadb")]
+described! {
+    /// Describes a MariaDB server, of the image `mariadb:11`. Nothing happens before
+    /// [`start`](Self::start).
+    MariaDb => MariaDbServer, MARIADB, "mariadb", "11"
+}
+
+#[cfg(feature = "mysql")]
+described! {
+    /// Describes a MySQL server, of the image `mysql:8.4`. Nothing happens before
+    /// [`start`](Self::start). Not run in castoff's CI.
+    MySql => MySqlServer, MYSQL, "mysql", "8.4"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use castoff::ErrorKind;
+    use castoff::spec::ContainerSpec;
+
+    fn spec<M: Module>(mut recipe: M) -> ContainerSpec {
+        let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
+        recipe.lower(container).unwrap().spec().clone()
+    }
+
+    #[cfg(feature = "mysql")]
+    #[test]
+    fn mysql_is_as_its_image_has_it() {
+        insta::assert_debug_snapshot!(spec(MySql::new().with_config("sql-mode", "ANSI")));
+    }
+
+    #[cfg(feature = "mariadb")]
+    #[test]
+    fn a_durable_server_has_the_images_volume_and_writes_as_usual() {
+        let spec = spec(MariaDb::new().durable().with_config("sql-mode", "ANSI"));
+        assert!(spec.mounts.is_empty());
+        let command = spec.command.unwrap_or_default();
+        assert_eq!((command[0].as_str(), command.len()), ("mariadbd", 5));
+        assert_eq!(command[4], "--sql-mode=ANSI");
+        assert_eq!(spec.env["MARIADB_ROOT_PASSWORD"], "test");
+    }
+
+    #[cfg(feature = "mariadb")]
+    #[test]
+    fn what_can_not_be_is_named() {
+        for (recipe, option) in [
+            (MariaDb::new().with_user("root"), "user"),
+            (MariaDb::new().with_password(""), "password"),
+            (MariaDb::new().with_root_password("a\nb"), "root password"),
+            (MariaDb::new().with_init_script("a/b", ""), "init script"),
+        ] {
+            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().starts_with(option), "{error}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! MariaDB and MySQL servers: [`MariaDb`] and [`MySql`] describe one, [`MariaDbServer`] and
+//! [`MySqlServer`] are those that run.
+//!
+//! ```no_run
+//! # #[cfg(feature = "mariadb")]
+//! # async fn run() -> castoff::Result<()> {
+//! use castoff_modules::MariaDb;
+//!
+//! let server = MariaDb::new().shared().await?;
+//! let mine = server.database().await?; // a database of this test's own
+//! println!("connect to {}", mine.url()); // mysql://test:test@127.0.0.1:49153/castoff_db_..
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! MySQL is **not run in castoff's CI**, as no server of it can be had there: it shares all code
+//! with MariaDB, which is, and its options are written from the documentation of its image.
+
+mod admin;
+mod builder;
+mod database;
+mod options;
+mod ready;
+mod server;
+
+#[cfg(feature = "mariadb")]
+pub use builder::MariaDb;
+#[cfg(feature = "mysql")]
+pub use builder::MySql;
+pub use database::MySqlDatabase;
+#[cfg(feature = "mariadb")]
+pub use server::MariaDbServer;
+#[cfg(feature = "mysql")]
+pub use server::MySqlServer;
+
+/// The port that the server listens on in its container.
+pub const PORT: u16 = 3306;

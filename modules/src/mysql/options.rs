@@ -1,0 +1,135 @@
+//! [`Options`]: what both recipes have in common.
+
+use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
+
+use super::ready;
+use super::server::Parts;
+
+/// Where the data lies.
+const DATA: &str = "/var/lib/mysql";
+/// The server's user in the official images.
+#[cfg(feature = "tls")]
+const OWNER: (u32, u32) = (999, 999);
+
+/// In what the two differ.
+#[derive(Debug)]
+pub(super) struct Flavour {
+    pub(super) name: &'static str,
+    /// What its image's variables begin with.
+    pub(super) variables: &'static str,
+    /// The server's and the client's program.
+    pub(super) program: &'static str,
+    pub(super) client: &'static str,
+}
+
+/// What a crash would need: a test's data doesn't survive its server anyway.
+const FAST: [&str; 3] =
+    ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin"];
+/// Who connects is not looked up, and many tests may have a pool each.
+const OWN: [&str; 3] = ["--skip-name-resolve", "--performance-schema=OFF", "--max-connections=500"];
+
+/// What a server is to be.
+pub(super) struct Options {
+    pub(super) parts: Parts,
+    pub(super) config: Vec<(String, String)>,
+    pub(super) scripts: Vec<(String, Vec<u8>)>,
+    pub(super) durable: bool,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Vec<String>>,
+}
+
+impl Options {
+    pub(super) fn new() -> Self {
+        let text = || "test".to_owned();
+        Options {
+            parts: Parts { user: text(), password: text(), root: text(), database: text() },
+            config: Vec::new(),
+            scripts: Vec::new(),
+            durable: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
+        let parts = &self.parts;
+        for (option, value) in [
+            ("user", &parts.user),
+            ("password", &parts.password),
+            ("root password", &parts.root),
+            ("database", &parts.database),
+        ] {
+            if value.is_empty() || value.contains(['\0', '\n', '\r']) {
+                return refused(format!("{option}: it must be one line, and not empty"));
+            }
+        }
+        if parts.user == "root" {
+            return refused("user: `root` is there anyway, with a password of its own".into());
+        }
+        match self.scripts.iter().find(|(name, _)| name.is_empty() || name.contains(['/', '\0'])) {
+            Some((name, _)) => refused(format!("init script: `{name}` is no file name")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn lower(
+        &self,
+        flavour: &Flavour,
+        mut container: ContainerBuilder,
+    ) -> Result<ContainerBuilder> {
+        self.check()?;
+        let mounts = &container.spec().mounts;
+        let mounted = mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
+        if !mounted && !self.durable {
+            container = container.with_tmpfs(DATA);
+        }
+        for (number, (name, script)) in self.scripts.iter().enumerate() {
+            let target = format!("/docker-entrypoint-initdb.d/{:03}-{name}", number + 1);
+            container = container.with_copy(CopySource::bytes(script.clone()), target);
+        }
+        if container.spec().command.is_none() {
+            container = container.with_command(self.command(flavour));
+        }
+        container = self.with_certificates(container)?;
+        let variable = |name: &str| format!("{}_{name}", flavour.variables);
+        Ok(container
+            .with_env(variable("ROOT_PASSWORD"), &self.parts.root)
+            .with_env(variable("DATABASE"), &self.parts.database)
+            .with_env(variable("USER"), &self.parts.user)
+            .with_env(variable("PASSWORD"), &self.parts.password)
+            .with_wait(ready::wait(flavour.name)))
+    }
+
+    /// The last setting of a name counts, so the user's go last.
+    fn command(&self, flavour: &Flavour) -> Vec<String> {
+        let mut command = vec![flavour.program.to_owned()];
+        command.extend(OWN.map(str::to_owned));
+        if !self.durable {
+            command.extend(FAST.map(str::to_owned));
+        }
+        command.extend(self.config.iter().map(|(key, value)| format!("--{key}={value}")));
+        command
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other one has to")]
+    fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        Ok(container)
+    }
+
+    #[cfg(feature = "tls")]
+    fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        use crate::tls::{Certificates, DIRECTORY};
+
+        let Some(names) = &self.tls else { return Ok(container) };
+        let mut command = container.spec().command.clone().unwrap_or_default();
+        for (option, file) in
+            [("ssl-ca", "ca.crt"), ("ssl-cert", "server.crt"), ("ssl-key", "server.key")]
+        {
+            command.push(format!("--{option}={DIRECTORY}/{file}"));
+        }
+        let container = container.with_command(command);
+        Ok(Certificates::generate(names)?.copy_into(container, names, OWNER))
+    }
+}
