@@ -126,19 +126,19 @@ macro_rules! databases {
             /// # Cancel safety
             /// When the future is dropped, the migrations count as not run, and the database is
             /// dropped if it comes to be.
-            pub async fn database_from<F, Fut, E>(
+            pub async fn database_from<F, Fut, T, E>(
                 &self,
                 key: impl AsRef<str>,
                 migrate: F,
             ) -> Result<MySqlDatabase>
             where
                 F: FnOnce(String) -> Fut,
-                Fut: Future<Output = std::result::Result<(), E>>,
+                Fut: Future<Output = std::result::Result<T, E>>,
                 E: Into<Cause>,
             {
                 let made = self.database().await?;
                 made.fill(key.as_ref(), async |own: &MySqlDatabase| {
-                    migrate(own.url()).await.map_err(Into::into)
+                    migrate(own.url()).await.map(drop).map_err(Into::into)
                 })
                 .await?;
                 Ok(made)
