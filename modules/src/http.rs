@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use castoff::{Error, ErrorKind, Result};
+use castoff::wait::{ProbeWait, WaitTarget};
+use castoff::{Error, ErrorKind, Result, WaitFor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -49,6 +50,11 @@ impl Request {
     pub(crate) fn with_json(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self.with_header("Content-Type", "application/json")
+    }
+
+    pub(crate) fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
     }
 
     /// Sends it, and reads the answer to its end.
@@ -101,6 +107,24 @@ impl Request {
         wire.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
         [wire.as_bytes(), &self.body].concat()
     }
+}
+
+/// A wait for an answer that will do. The request is sent until then.
+pub(crate) fn until_answer(
+    what: impl Into<String>,
+    port: u16,
+    request: Request,
+    will_do: impl Fn(&Response) -> bool + Clone + Send + Sync + 'static,
+) -> ProbeWait {
+    WaitFor::probe(what.into(), move |target: WaitTarget| {
+        let (request, will_do) = (request.clone(), will_do.clone());
+        async move {
+            let answer = request.send(target.addr(port)?).await?;
+            let shown: String = answer.body.chars().take(200).collect();
+            target.seen(format!("{}: {shown}", answer.status));
+            Ok(will_do(&answer))
+        }
+    })
 }
 
 /// The answer in what a server sent before it closed the connection.

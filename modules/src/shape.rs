@@ -174,3 +174,10 @@ macro_rules! server {
 }
 
 pub(crate) use {recipe, server};
+
+/// What a recipe comes to, for tests.
+#[cfg(test)]
+pub(crate) fn spec_of<M: castoff::Module>(mut recipe: M) -> castoff::spec::ContainerSpec {
+    let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
+    recipe.lower(container).expect("a recipe that can be").spec().clone()
+}
