@@ -25,10 +25,20 @@ pub(crate) struct Request {
 }
 
 /// What it answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: String,
+}
+
+impl Response {
+    /// The first header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.trim())
+    }
 }
 
 impl Request {
@@ -138,7 +148,8 @@ fn read(bytes: &[u8]) -> Option<Response> {
         line.starts_with("transfer-encoding:") && line.contains("chunked")
     });
     let body = if chunked { dechunk(body) } else { body.to_vec() };
-    Some(Response { status, body: String::from_utf8_lossy(&body).into_owned() })
+    let (head, body) = (head.to_owned(), String::from_utf8_lossy(&body).into_owned());
+    Some(Response { status, head, body })
 }
 
 /// RFC 9112, section 7.1; what is broken ends it.
@@ -204,6 +215,7 @@ mod tests {
     fn answers_may_be_in_chunks_or_not() {
         let plain = read(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone").unwrap();
         assert_eq!((plain.status, plain.body.as_str()), (404, "gone"));
+        assert_eq!((plain.header("a"), plain.header("b")), (Some("b"), None));
         let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
         assert_eq!(read(wire).unwrap().body, "abcde");
         assert!(read(b"SSH-2.0\r\n\r\n").is_none());

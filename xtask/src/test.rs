@@ -6,7 +6,7 @@ use crate::command::{find, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
 use crate::step::Steps;
-use crate::{Outcome, chaos, engine, images, leftovers, suite};
+use crate::{Outcome, apt, chaos, engine, images, leftovers, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
 const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
@@ -18,6 +18,10 @@ const THREADS: &str = "--test-threads=4";
 /// servers, so all of it runs under nextest; in threads, the modules with most to share do.
 const MODULES: &str = "castoff-conformance";
 const IN_THREADS: [&str; 2] = ["postgres", "redis"];
+
+/// What needs protoc, and the unit tests of all modules; and with what CI can't run.
+const TESTED: &str = "castoff-conformance/etcd,castoff-modules/full";
+const ALL: &str = "castoff-conformance/etcd,castoff-conformance/unverified,castoff-modules/full";
 
 /// What to run.
 #[derive(Debug, Default, PartialEq)]
@@ -66,7 +70,7 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
         Ok(())
     });
     let Some(engine) = found else { return steps.finish() };
-    if !steps.run("images", || images::provide(&engine, false)) {
+    if !steps.run("images", || images::provide(&engine, false)) || !steps.run("protoc", protoc) {
         return steps.finish();
     }
     if plan.complete() {
@@ -78,6 +82,11 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     if plan.uses("libtest") {
         libtest(&engine, &plan, &mut steps);
     }
+    if plan.registry {
+        let args = ["test", "-p", MODULES, "--features", "unverified", "--test", "unverified"];
+        let args = [&args[..], &["--", "--ignored", "--test-threads=2"]].concat();
+        steps.run("modules that CI can't run", || run(tests(&engine, &plan, &args)));
+    }
     if plan.complete() {
         suite::suite(&engine, &mut steps);
         let rounds = ["--rounds", "12"];
@@ -87,12 +96,26 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     steps.finish()
 }
 
+/// The client of etcd is built with it.
+fn protoc() -> Outcome {
+    if find("protoc").is_some() || env::var_os("PROTOC").is_some() {
+        return Ok(());
+    }
+    if !apt::available() {
+        return Err("protoc is missing (the package protobuf-compiler)".into());
+    }
+    apt::install(&["protobuf-compiler"])
+}
+
 fn checks(engine: &Endpoint, steps: &mut Steps) {
     steps.run("fmt", || run(cargo(engine, &["fmt", "--all", "--check"])));
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let clippy =
+        ["clippy", "--workspace", "--all-targets", "--features", ALL, "--", "-D", "warnings"];
     steps.run("clippy", || run(cargo(engine, &clippy)));
     steps.run("doc", || {
+        let features = ["--features", ALL];
         let mut doc = cargo(engine, &["doc", "--workspace", "--no-deps"]);
+        doc.args(features);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         run(doc)
     });
@@ -107,6 +130,7 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("nextest, no engine", None), ("nextest, engine", Some("ignored-only"))];
     for (name, ignored) in tiers {
         let mut args = vec!["nextest", "run", "--workspace", "--no-fail-fast"];
+        args.extend(["--features", TESTED]);
         args.extend(ignored.into_iter().flat_map(|which| ["--run-ignored", which]));
         if ignored.is_some() {
             args.push(THREADS);
@@ -123,7 +147,7 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
 fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
     for (name, ignored) in tiers {
-        let mut args = vec!["test", "--workspace", "--no-fail-fast"];
+        let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         if ignored {
             args.extend(TARGETS);
             args.extend(plan.left_out());

@@ -1,0 +1,10 @@
+#!/bin/sh
+# A configuration file is what is served.
+set -e
+
+case "$1" in
+    *.yaml | *.yml) set -- registry serve "$@" ;;
+    serve | garbage-collect | help | -*) set -- registry "$@" ;;
+esac
+
+exec "$@"
