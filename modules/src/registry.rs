@@ -253,7 +253,7 @@ impl RegistryServer {
         names(&answer.body, "repositories")
     }
 
-    /// The tags of a repository.
+    /// The tags of a repository, in the order of their names.
     ///
     /// # Errors
     /// As for [`repositories`](Self::repositories), and when there is no such repository.
@@ -307,7 +307,9 @@ fn names(body: &str, field: &str) -> Result<Vec<String>> {
         Error::new(ErrorKind::Protocol, "the registry's answer").with_source(error)
     })?;
     let names = answer[field].as_array().into_iter().flatten();
-    Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect())
+    let mut names: Vec<String> = names.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]
