@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer that is read.
-const LONGEST: u64 = 8 << 20;
+const LONGEST: usize = 8 << 20;
 
 /// What to ask a server.
 #[derive(Clone)]
@@ -104,7 +104,12 @@ impl Request {
     async fn ask(&self, stream: &mut TcpStream) -> io::Result<Response> {
         stream.write_all(&self.wire()).await?;
         let mut bytes = Vec::new();
-        stream.take(LONGEST).read_to_end(&mut bytes).await?;
+        // Not every server closes the connection when it is asked to.
+        while !whole(&bytes) && bytes.len() < LONGEST {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                break;
+            }
+        }
         read(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer"))
     }
 
@@ -135,6 +140,17 @@ pub(crate) fn until_answer(
             Ok(will_do(&answer))
         }
     })
+}
+
+/// Whether an answer is there to its end, as far as it says where that is.
+fn whole(bytes: &[u8]) -> bool {
+    let Some(answer) = read(bytes) else { return false };
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_default() + 4;
+    match answer.header("content-length").and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) => bytes.len() - end >= length,
+        None if answer.header("transfer-encoding").is_some() => bytes.ends_with(b"\r\n0\r\n\r\n"),
+        None => matches!(answer.status, 204 | 304),
+    }
 }
 
 /// The answer in what a server sent before it closed the connection.
@@ -216,8 +232,12 @@ mod tests {
         let plain = read(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone").unwrap();
         assert_eq!((plain.status, plain.body.as_str()), (404, "gone"));
         assert_eq!((plain.header("a"), plain.header("b")), (Some("b"), None));
+        assert!(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"));
+        assert!(!whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na"));
+        assert!(!whole(b"HTTP/1.1 200 OK\r\n\r\na") && whole(b"HTTP/1.1 204 No\r\n\r\n"));
         let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
         assert_eq!(read(wire).unwrap().body, "abcde");
+        assert!(whole(wire) && !whole(&wire[..wire.len() - 2]));
         assert!(read(b"SSH-2.0\r\n\r\n").is_none());
         assert_eq!(dechunk(b"ffffffff\r\nabc"), b"");
     }
