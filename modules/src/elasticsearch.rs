@@ -245,8 +245,7 @@ mod tests {
 
     #[test]
     fn a_cluster_is_healthy_when_it_did_not_time_out() {
-        let answer =
-            |status, body: &str| Response { status, body: body.into(), ..Response::default() };
+        let answer = Response::of;
         assert!(healthy(&answer(200, r#"{"status":"yellow","timed_out":false}"#)));
         assert!(!healthy(&answer(200, r#"{"status":"red","timed_out":true}"#)));
         assert!(!healthy(&answer(401, "")));

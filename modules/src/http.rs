@@ -25,7 +25,7 @@ pub(crate) struct Request {
 }
 
 /// What it answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     head: String,
@@ -33,6 +33,12 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// One without headers, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(status: u16, body: &str) -> Self {
+        Response { status, head: String::new(), body: body.to_owned() }
+    }
+
     /// The first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(':'));

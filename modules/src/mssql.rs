@@ -106,7 +106,7 @@ impl Module for MsSql {
 fn strong(password: &str) -> bool {
     let kinds: [fn(char) -> bool; 4] =
         [char::is_uppercase, char::is_lowercase, char::is_numeric, |c| !c.is_alphanumeric()];
-    let found = kinds.iter().filter(|kind| password.chars().any(|c| kind(c))).count();
+    let found = kinds.iter().filter(|kind| password.chars().any(kind)).count();
     password.chars().count() >= 8 && found >= 3 && !password.contains('\0')
 }
 

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_is_ready_when_it_says_so() {
-        let told = |body: &str| Response { status: 200, body: body.into(), ..Response::default() };
+        let told = |body: &str| Response::of(200, body);
         assert!(ready(&told(r#"{"value": {"ready": true}}"#)));
         assert!(!ready(&told(r#"{"value": {"ready": false}}"#)));
         assert!(!ready(&told("")));

@@ -82,6 +82,9 @@ pub async fn a_restart_keeps_it_working<F: Fixture>() -> Outcome {
 ///
 /// # Errors
 /// What failed.
+///
+/// # Panics
+/// When what came of it is not as it should be.
 pub async fn two_run_side_by_side<F: Fixture>() -> Outcome {
     let (one, two) = tokio::try_join!(F::module().start(), F::module().start())?;
     assert_ne!(container::<F>(&one).id(), container::<F>(&two).id());
@@ -95,6 +98,9 @@ pub async fn two_run_side_by_side<F: Fixture>() -> Outcome {
 ///
 /// # Errors
 /// What failed.
+///
+/// # Panics
+/// When what came of it is not as it should be.
 pub async fn one_is_shared_across_processes<F: Fixture>() -> Outcome {
     let scope = unique("shared");
     let (one, two) =
@@ -159,6 +165,9 @@ pub async fn a_sibling_reaches_it_in_their_network<F: Fixture>() -> Outcome {
 ///
 /// # Errors
 /// What failed.
+///
+/// # Panics
+/// When what came of it is not as it should be.
 pub async fn another_tag_and_environment_arrive<F: Fixture>() -> Outcome {
     let default = F::module().container_mut().spec().image.clone();
     let repository = default.rsplit_once(':').map_or(default.as_str(), |(name, _)| name);
@@ -203,6 +212,9 @@ pub async fn a_dropped_handle_leaves_nothing<F: Fixture>() -> Outcome {
 ///
 /// # Errors
 /// What failed.
+///
+/// # Panics
+/// When what came of it is not as it should be.
 pub async fn a_bad_option_is_named<F: Fixture>() -> Outcome {
     let (module, name) = F::bad();
     let error = match module.start().await {

@@ -53,6 +53,7 @@ pub type Server<F> = <<F as Fixture>::Module as Module>::Server;
 
 /// A container that reaches the server from within its network.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Sibling {
     /// The image to run, or `None` for the server's own.
     pub image: Option<&'static str>,
@@ -64,6 +65,7 @@ pub struct Sibling {
 
 impl Sibling {
     /// A command in the server's own image.
+    #[must_use]
     pub fn command(command: &[&str], prints: &'static str) -> Self {
         let command = command.iter().map(|&word| word.to_owned()).collect();
         Sibling { image: None, command, prints }

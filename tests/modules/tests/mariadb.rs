@@ -136,7 +136,8 @@ async fn databases_made_from_migrations_have_all_that_there_was() -> Outcome {
     assert!(error.contains("`v1`") && error.contains("SELEKT"), "{error}");
 
     let one = server.database_from("v1", migrate).await?;
-    let two = server.database_from("v1", |_| async { Outcome::Err("it has run".into()) }).await?;
+    let two =
+        server.database_from("v1", |_| async { Outcome::<()>::Err("it has run".into()) }).await?;
     let mut conn = connect(&one.url()).await?;
     assert_eq!(number(&mut conn, "SELECT COUNT(*) FROM named").await?, 2);
     let upper: Option<String> = conn.query_first("SELECT upper_name FROM item LIMIT 1").await?;

@@ -91,7 +91,8 @@ impl WaitStrategy for KilledWhileWaiting {
 /// # Panics
 /// When the server or the database does not do its part, as a test does.
 pub async fn has_a_database(test: &str) {
-    let pg = Postgres::new().customize(|container| container.with_label("castoff-suite", "databases"));
+    let pg =
+        Postgres::new().customize(|container| container.with_label("castoff-suite", "databases"));
     let pg = pg.shared().await.expect("a server");
     let database = pg.database_from("suite", migrate).await.expect("a database");
     let client = connect(&database.url()).await.expect("a connection");
