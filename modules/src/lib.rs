@@ -19,26 +19,65 @@
 //! # }
 //! ```
 //!
-//! | feature | describes | runs | image by default |
-//! | --- | --- | --- | --- |
-//! | `postgres` | `Postgres` | `PostgresServer` | `postgres:17` |
-//! | `redis` | `Redis` | `RedisServer` | `redis:7` |
+//! | feature | describes | runs | image by default | for each test |
+//! | --- | --- | --- | --- | --- |
+//! | `postgres` | `Postgres` | `PostgresServer` | `postgres:17` | a database, cloned: `database()`, `database_from()`, `database_from_sql()`; snapshots |
+//! | `mariadb` | `MariaDb` | `MariaDbServer` | `mariadb:11` | a database: `database()`, `database_from()` |
+//! | `redis` | `Redis` | `RedisServer` | `redis:7` | a numbered database: `database()`; `prefix()` |
+//! | `valkey` | `Valkey` | `ValkeyServer` | `valkey/valkey:8` | a numbered database: `database()`; `prefix()` |
+//! | `memcached` | `Memcached` | `MemcachedServer` | `memcached:1.6` | `prefix()` for keys |
+//! | `rabbitmq` | `RabbitMq` | `RabbitMqServer` | `rabbitmq:4` | a virtual host: `vhost()` |
+//! | `nats` | `Nats` | `NatsServer` | `nats:2` | an account with JetStream: `account()`; `prefix()` |
+//! | `mosquitto` | `Mosquitto` | `MosquittoServer` | `eclipse-mosquitto:2` | `prefix()` for topics |
+//! | `etcd` | `Etcd` | `EtcdServer` | `quay.io/coreos/etcd:v3.5.21` | `prefix()` for keys |
+//! | `zookeeper` | `ZooKeeper` | `ZooKeeperServer` | `zookeeper:3.9` | a tree: `chroot()` |
+//! | `nginx` | `Nginx` | `NginxServer` | `nginx:1` | `directory()` |
+//! | `registry` | `Registry` | `RegistryServer` | `registry:2` | `prefix()` for repositories |
+//! | `openldap` | `OpenLdap` | `OpenLdapServer` | `osixia/openldap:1.5.0` | an organizational unit: `unit()` |
+//! | `openssh` | `OpenSsh` | `OpenSshServer` | `lscr.io/linuxserver/openssh-server` | a directory: `directory()` |
+//! | `webdriver` | `WebDriver` | `WebDriverServer` | `selenium/standalone-chromium` | a session |
+//!
+//! These are not run in castoff's CI, as their images can't be had there:
+//!
+//! | feature | describes | runs | image by default | for each test |
+//! | --- | --- | --- | --- | --- |
+//! | `mysql` | `MySql` | `MySqlServer` | `mysql:8.4` | as MariaDB |
+//! | `kafka` | `Kafka` | `KafkaServer` | `apache/kafka:3.9.0` | `unique_name()` |
+//! | `redpanda` | `Redpanda` | `RedpandaServer` | `redpandadata/redpanda:v24.2.7` | `unique_name()` |
+//! | `mongodb` | `MongoDb` | `MongoDbServer` | `mongo:8.0` | `database_name()` |
+//! | `elasticsearch` | `Elasticsearch` | `ElasticsearchServer` | `docker.elastic.co/elasticsearch/elasticsearch:8.15.0` | an index of one's own |
+//! | `opensearch` | `OpenSearch` | `OpenSearchServer` | `opensearchproject/opensearch:2.17.0` | an index of one's own |
+//! | `clickhouse` | `ClickHouse` | `ClickHouseServer` | `clickhouse/clickhouse-server:24.8` | `unique_name()` |
+//! | `minio` | `Minio` | `MinioServer` | `minio/minio:RELEASE.2025-04-22T22-12-26Z` | `bucket_name()` |
+//! | `localstack` | `LocalStack` | `LocalStackServer` | `localstack/localstack:4.0` |  |
+//! | `neo4j` | `Neo4j` | `Neo4jServer` | `neo4j:5` |  |
+//! | `cassandra` | `Cassandra` | `CassandraServer` | `cassandra:5.0` | `keyspace_name()` |
+//! | `scylla` | `Scylla` | `ScyllaServer` | `scylladb/scylla:6.2` | `keyspace_name()` |
+//! | `mssql` | `MsSql` | `MsSqlServer` | `mcr.microsoft.com/mssql/server:2022-latest` | `unique_name()` |
+//! | `vault` | `Vault` | `VaultServer` | `hashicorp/vault:1.18` |  |
+//! | `keycloak` | `Keycloak` | `KeycloakServer` | `quay.io/keycloak/keycloak:26.0` | a realm: `with_realm()` |
+//!
+//! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of them.
 //!
 //! # What they have in common
 //!
 //! * **Made for tests.** Data lies in memory and is not synced to disk, unless asked for.
 //! * **Ready means ready.** Each is asked in its own protocol from the host, not by its log.
+//! * **One for many tests**: `shared()` in place of `start()` joins the server that another test has
+//!   started, in this process or another, and something that each test has for itself keeps them
+//!   apart: a database, a virtual host, an account, a prefix.
 //! * **Everything else** that castoff can set for a container goes through `customize`: networks,
 //!   limits, volumes, more waits.
+//! * **Two addresses**: `url()` for this program, `network_url()` for containers next to it.
 //! * **Other images**: `with_tag` for another version, `with_image` for a relative, and castoff's
 //!   `CASTOFF_IMAGE_SUBSTITUTES` and `CASTOFF_IMAGE_PREFIX` for a mirror.
 //! * **Passwords** are never part of `Debug` output.
 //!
 //! # Writing one yourself
 //!
-//! This crate uses castoff's public API only. A module is a struct around a
-//! [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
-//! [`WaitFor::probe`](castoff::WaitFor::probe), and a struct around the container that comes out.
+//! This crate uses castoff's public API only. A module is a type that implements
+//! [`Module`](castoff::Module): a [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
+//! [`WaitFor::probe`](castoff::WaitFor::probe), and a handle around the container that comes out.
 
 #[cfg(any(feature = "cassandra", feature = "scylla"))]
 pub mod cassandra;
@@ -91,13 +130,20 @@ pub mod webdriver;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
 
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod background;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod http;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod probe;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod shape;
 #[cfg(feature = "tls")]
-pub mod tls;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
+mod tls;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod unique;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod url;
 
 pub use castoff;
