@@ -42,7 +42,7 @@ impl ClickHouse {
         }
     }
 
-    /// The user's name.
+    /// The user's name, a word.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
@@ -77,9 +77,13 @@ impl Module for ClickHouse {
     }
 
     fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        for (option, value) in
-            [("user", &self.user), ("password", &self.password), ("database", &self.database)]
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !self.user.starts_with(|c: char| c.is_ascii_alphabetic()) || !self.user.chars().all(word)
         {
+            let what = "user: it must be a word, as the image makes it an XML element";
+            return Err(Error::new(ErrorKind::InvalidInput, what));
+        }
+        for (option, value) in [("password", &self.password), ("database", &self.database)] {
             // The image puts them into XML and SQL without quoting.
             let plain = |c: char| c.is_alphanumeric() || " _-.,:;!?#$%*+/=@^~()[]|".contains(c);
             if value.is_empty() || !value.chars().all(plain) {

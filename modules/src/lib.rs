@@ -35,6 +35,7 @@
 //! | `registry` | `Registry` | `RegistryServer` | `registry:2` | `prefix()` for repositories |
 //! | `openldap` | `OpenLdap` | `OpenLdapServer` | `osixia/openldap:1.5.0` | an organizational unit: `unit()` |
 //! | `openssh` | `OpenSsh` | `OpenSshServer` | `lscr.io/linuxserver/openssh-server` | a directory: `directory()` |
+//! | `clickhouse` | `ClickHouse` | `ClickHouseServer` | `clickhouse/clickhouse-server:24.8` | `unique_name()` |
 //! | `webdriver` | `WebDriver` | `WebDriverServer` | `selenium/standalone-chromium` | a session |
 //!
 //! These are not run in castoff's CI, as their images can't be had there:
@@ -47,7 +48,6 @@
 //! | `mongodb` | `MongoDb` | `MongoDbServer` | `mongo:8.0` | `database_name()` |
 //! | `elasticsearch` | `Elasticsearch` | `ElasticsearchServer` | `docker.elastic.co/elasticsearch/elasticsearch:8.15.0` | an index of one's own |
 //! | `opensearch` | `OpenSearch` | `OpenSearchServer` | `opensearchproject/opensearch:2.17.0` | an index of one's own |
-//! | `clickhouse` | `ClickHouse` | `ClickHouseServer` | `clickhouse/clickhouse-server:24.8` | `unique_name()` |
 //! | `minio` | `Minio` | `MinioServer` | `minio/minio:RELEASE.2025-04-22T22-12-26Z` | `bucket_name()` |
 //! | `localstack` | `LocalStack` | `LocalStackServer` | `localstack/localstack:4.0` |  |
 //! | `neo4j` | `Neo4j` | `Neo4jServer` | `neo4j:5` |  |

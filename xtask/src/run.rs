@@ -8,7 +8,7 @@ use crate::recipe::PREFIX;
 use crate::{Outcome, engine, images, leftovers, paths};
 
 /// Points the modules' default images at the test images.
-const SUBSTITUTES: [(&str, &str); 17] = [
+const SUBSTITUTES: [(&str, &str); 18] = [
     ("postgres:17", "postgres"),
     ("mariadb:11", "mariadb"),
     ("mysql:8.4", "mysql"),
@@ -25,6 +25,7 @@ const SUBSTITUTES: [(&str, &str); 17] = [
     ("osixia/openldap:1.5.0", "openldap"),
     ("lscr.io/linuxserver/openssh-server:latest", "openssh"),
     ("selenium/standalone-chromium:latest", "webdriver"),
+    ("clickhouse/clickhouse-server:24.8", "clickhouse"),
     ("busybox:1", "busybox"),
 ];
 
