@@ -24,9 +24,10 @@ use std::io;
 
 use castoff::wait::{ProbeWait, WaitTarget};
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, WaitFor};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::probe::exchange;
 use crate::shape::{Service, recipe, server};
 use crate::unique::token;
 
@@ -40,6 +41,52 @@ const ADVERTISED: &str = "/tmp/castoff-advertised";
 const LONGEST: u32 = 1 << 20;
 const METADATA: u16 = 3;
 const API_VERSIONS: u16 = 18;
+
+/// The handle of one of the two, with the command that makes a topic, whose name follows.
+macro_rules! broker {
+    ($(#[$about:meta])* $server:ident, $create:expr) => {
+        $(#[$about])*
+        #[must_use = "the broker is removed when its handle is dropped"]
+        pub struct $server {
+            service: Service,
+        }
+
+        server!($server);
+
+        impl $server {
+            /// What a client on this machine starts from: `127.0.0.1:49153`.
+            #[must_use]
+            pub fn bootstrap_servers(&self) -> String {
+                self.addr().to_string()
+            }
+
+            /// What a client in a network that the broker is in starts from.
+            #[must_use]
+            pub fn network_bootstrap_servers(&self) -> String {
+                format!("{}:{NETWORK_PORT}", self.container().name())
+            }
+
+            /// Makes a topic with so many partitions, with the tool in the container.
+            ///
+            /// # Errors
+            /// With what the tool said when it failed.
+            ///
+            /// # Cancel safety
+            /// It may be made when the future is dropped.
+            pub async fn create_topic(&self, name: &str, partitions: u32) -> Result<()> {
+                let partitions = partitions.to_string();
+                let command = $create.into_iter().chain([name, "--partitions", &partitions]);
+                self.container().exec(command).await?.ok().map(drop)
+            }
+
+            /// A name for a topic or a group that nobody else has: `castoff-` and twelve characters.
+            #[must_use]
+            pub fn unique_name(&self) -> String {
+                format!("castoff-{}", token())
+            }
+        }
+    };
+}
 
 /// Describes a Kafka broker. Nothing happens before [`start`](Self::start).
 ///
@@ -112,50 +159,10 @@ impl Module for Kafka {
     }
 }
 
-/// A Kafka broker, removed with its data when this handle is dropped.
 #[cfg(feature = "kafka")]
-#[must_use = "the broker is removed when its handle is dropped"]
-pub struct KafkaServer {
-    service: Service,
-}
-
-#[cfg(feature = "kafka")]
-server!(KafkaServer);
-
-#[cfg(feature = "kafka")]
-impl KafkaServer {
-    /// What a client on this machine starts from: `127.0.0.1:49153`.
-    #[must_use]
-    pub fn bootstrap_servers(&self) -> String {
-        self.addr().to_string()
-    }
-
-    /// What a client in a network that the broker is in starts from.
-    #[must_use]
-    pub fn network_bootstrap_servers(&self) -> String {
-        format!("{}:{NETWORK_PORT}", self.container().name())
-    }
-
-    /// Makes a topic with so many partitions, with the tool in the container.
-    ///
-    /// # Errors
-    /// With what the tool said when it failed.
-    ///
-    /// # Cancel safety
-    /// It may be made when the future is dropped.
-    pub async fn create_topic(&self, name: &str, partitions: u32) -> Result<()> {
-        let partitions = partitions.to_string();
-        let tool = "/opt/kafka/bin/kafka-topics.sh";
-        let command = [tool, "--bootstrap-server", "localhost:9093", "--create", "--topic", name];
-        let command = command.into_iter().chain(["--partitions", &partitions]);
-        self.container().exec(command).await?.ok().map(drop)
-    }
-
-    /// A name for a topic or a group that nobody else has: `castoff-` and twelve characters.
-    #[must_use]
-    pub fn unique_name(&self) -> String {
-        format!("castoff-{}", token())
-    }
+broker! {
+    /// A Kafka broker, removed with its data when this handle is dropped.
+    KafkaServer, ["/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:9093", "--create", "--topic"]
 }
 
 /// Describes a Redpanda broker. Nothing happens before [`start`](Self::start).
@@ -199,48 +206,10 @@ impl Module for Redpanda {
     }
 }
 
-/// A Redpanda broker, removed with its data when this handle is dropped.
 #[cfg(feature = "redpanda")]
-#[must_use = "the broker is removed when its handle is dropped"]
-pub struct RedpandaServer {
-    service: Service,
-}
-
-#[cfg(feature = "redpanda")]
-server!(RedpandaServer);
-
-#[cfg(feature = "redpanda")]
-impl RedpandaServer {
-    /// What a client on this machine starts from: `127.0.0.1:49153`.
-    #[must_use]
-    pub fn bootstrap_servers(&self) -> String {
-        self.addr().to_string()
-    }
-
-    /// What a client in a network that the broker is in starts from.
-    #[must_use]
-    pub fn network_bootstrap_servers(&self) -> String {
-        format!("{}:{NETWORK_PORT}", self.container().name())
-    }
-
-    /// Makes a topic with so many partitions, with the tool in the container.
-    ///
-    /// # Errors
-    /// With what the tool said when it failed.
-    ///
-    /// # Cancel safety
-    /// It may be made when the future is dropped.
-    pub async fn create_topic(&self, name: &str, partitions: u32) -> Result<()> {
-        let partitions = partitions.to_string();
-        let command = ["rpk", "topic", "create", name, "--partitions", &partitions];
-        self.container().exec(command).await?.ok().map(drop)
-    }
-
-    /// A name for a topic or a group that nobody else has: `castoff-` and twelve characters.
-    #[must_use]
-    pub fn unique_name(&self) -> String {
-        format!("castoff-{}", token())
-    }
+broker! {
+    /// A Redpanda broker, removed with its data when this handle is dropped.
+    RedpandaServer, ["rpk", "topic", "create"]
 }
 
 /// Has the container wait until it is told where it is reached, and then start with these lines, in
@@ -287,12 +256,12 @@ fn wait(name: &str) -> ProbeWait {
 /// How many brokers the one at the other end knows of. Apache Kafka documentation, "Protocol":
 /// `ApiVersions` version 0, `Metadata` version 1.
 async fn brokers(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<u32> {
-    let versions = exchange(stream, &request(API_VERSIONS, 0, &[])).await?;
+    let versions = exchange(stream, &request(API_VERSIONS, 0, &[]), LONGEST).await?;
     if versions.get(4..6) != Some(&[0, 0]) {
         return Err(io::Error::other("it refuses to tell its versions"));
     }
     let all_topics = (-1_i32).to_be_bytes();
-    let metadata = exchange(stream, &request(METADATA, 1, &all_topics)).await?;
+    let metadata = exchange(stream, &request(METADATA, 1, &all_topics), LONGEST).await?;
     let count = metadata.get(4..8).and_then(|count| count.try_into().ok());
     Ok(u32::from_be_bytes(count.unwrap_or_default()))
 }
@@ -306,24 +275,11 @@ fn request(key: u16, version: u16, body: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &message].concat()
 }
 
-async fn exchange(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    request: &[u8],
-) -> io::Result<Vec<u8>> {
-    stream.write_all(request).await?;
-    let length = stream.read_u32().await?;
-    if length > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer unlike Kafka's"));
-    }
-    let mut answer = vec![0; length as usize];
-    stream.read_exact(&mut answer).await?;
-    Ok(answer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::shape::spec_of;
+    use tokio::io::AsyncWriteExt;
 
     #[cfg(feature = "kafka")]
     #[test]

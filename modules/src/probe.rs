@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use castoff::wait::{ProbeWait, WaitTarget};
 use castoff::{Error, ErrorKind, WaitFor};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -52,6 +53,24 @@ where
 {
     let asking = async { converse(TcpStream::connect(addr).await?).await };
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Sends a request and reads one answer, in a protocol in which messages come after their length of
+/// four bytes, the most significant first.
+pub(crate) async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+    longest: u32,
+) -> io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
+    let length = stream.read_u32().await?;
+    if length > longest {
+        let what = format!("an answer of {length} bytes, unlike this protocol's");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    let mut answer = vec![0; length as usize];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
 }
 
 /// Shows bytes of a server in words for the reader of an error.

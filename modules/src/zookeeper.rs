@@ -15,10 +15,10 @@ use std::io;
 
 use castoff::wait::ProbeWait;
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::probe::{Answer, until_ready};
+use crate::probe::{Answer, exchange, until_ready};
 use crate::shape::{Service, recipe, server};
 use crate::unique::token;
 
@@ -149,8 +149,8 @@ impl ZooKeeperServer {
         let (path, addr) = (path.as_ref(), self.addr());
         let creating = async {
             let mut stream = TcpStream::connect(addr).await?;
-            exchange(&mut stream, &hello()).await?;
-            let answer = exchange(&mut stream, &create(path, data.as_ref())).await?;
+            exchange(&mut stream, &hello(), LONGEST).await?;
+            let answer = exchange(&mut stream, &create(path, data.as_ref()), LONGEST).await?;
             stream
                 .write_all(&request(&[2_i32.to_be_bytes(), CLOSE.to_be_bytes()].concat()))
                 .await?;
@@ -176,7 +176,7 @@ impl ZooKeeperServer {
 
 fn wait() -> ProbeWait {
     until_ready("ZooKeeper to give out a session".into(), PORT, |mut stream| async move {
-        let answer = exchange(&mut stream, &hello()).await?;
+        let answer = exchange(&mut stream, &hello(), LONGEST).await?;
         // A session that was refused has no time.
         let time = answer
             .get(4..8)
@@ -222,21 +222,6 @@ fn buffer(bytes: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), bytes].concat()
 }
 
-/// Sends a request and reads one answer, without its length.
-async fn exchange(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    request: &[u8],
-) -> io::Result<Vec<u8>> {
-    stream.write_all(request).await?;
-    let length = stream.read_u32().await?;
-    if length > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer unlike ZooKeeper's"));
-    }
-    let mut answer = vec![0; length as usize];
-    stream.read_exact(&mut answer).await?;
-    Ok(answer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +250,7 @@ mod tests {
     async fn what_is_no_zookeeper_is_told() {
         let (mut ours, mut theirs) = tokio::io::duplex(256);
         theirs.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
-        let error = exchange(&mut ours, &hello()).await.unwrap_err();
+        let error = exchange(&mut ours, &hello(), LONGEST).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }
