@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use castoff_modules::postgres::PgDatabase;
+use castoff_modules::postgres::{PgDatabase, prune_prepared};
 use castoff_modules::{Postgres, PostgresServer};
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -89,6 +89,7 @@ pub(crate) async fn servers(bench: &Bench) -> Outcome<Vec<Row>> {
         }
         prepared.add(None, Some(server(bench, Postgres::new().prepared()).await?));
     }
+    prune_prepared(&bench.engine).await?;
     Ok(vec![fresh, prepared])
 }
 
