@@ -45,6 +45,7 @@ impl Drop for Wiped {
 mod tests {
     use super::super::sys::Arena;
     use super::*;
+    use std::time::{Duration, Instant};
 
     /// Lines of the kernel's list that say that a child gets the mapping empty.
     fn wiped() -> usize {
@@ -56,17 +57,21 @@ mod tests {
     #[test]
     fn the_marks_are_there_for_a_moment() {
         let heap = vec![1_u8; 64 << 20];
-        let before = wiped();
         let mut arena = Arena::map().unwrap();
         let range = arena.range();
         let marks = Wiped::mark(range, &mut arena.work().input);
         let start = heap.as_ptr().addr();
         let (first, last) = (start + 4096, start + heap.len() - 4096);
         let covers = |address| marks.ranges.iter().any(|range| range.contains(&address));
-        assert!(covers(first) && covers(last) && wiped() > before);
-        assert!(!covers((&raw const before).addr()), "this stack stays");
+        assert!(covers(first) && covers(last) && wiped() > 0);
+        assert!(!covers((&raw const start).addr()), "this stack stays");
         drop(marks);
-        assert_eq!(wiped(), before);
+        // Other tests of this process may have theirs for a moment.
+        let began = Instant::now();
+        while wiped() > 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "the marks stay");
+            std::thread::yield_now();
+        }
         assert!(heap.iter().all(|byte| *byte == 1));
     }
 
