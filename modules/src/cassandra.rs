@@ -11,7 +11,7 @@ use castoff::{Container, ContainerBuilder, Module, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 use crate::unique::token;
 
 /// The port for CQL in the container.
@@ -41,7 +41,7 @@ macro_rules! node {
             /// A node with everything by default.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
-                $recipe { container: Container::builder(image).with_port(PORT) }
+                $recipe { container: Container::builder(image).with_port(PORT).with_startup_timeout(SLOW) }
             }
         }
 

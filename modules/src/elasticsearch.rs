@@ -9,7 +9,7 @@ use std::fmt::Display;
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, Response, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 use crate::url::encode;
 
 /// The port that the node listens on in its container.
@@ -35,7 +35,8 @@ impl Elasticsearch {
     pub fn new() -> Self {
         Elasticsearch {
             container: Container::builder("docker.elastic.co/elasticsearch/elasticsearch:8.15.0")
-                .with_port(PORT),
+                .with_port(PORT)
+                .with_startup_timeout(SLOW),
             password: "changeme".into(),
         }
     }
@@ -140,7 +141,9 @@ impl OpenSearch {
     /// A node with everything by default.
     pub fn new() -> Self {
         OpenSearch {
-            container: Container::builder("opensearchproject/opensearch:2.17.0").with_port(PORT),
+            container: Container::builder("opensearchproject/opensearch:2.17.0")
+                .with_port(PORT)
+                .with_startup_timeout(SLOW),
         }
     }
 

@@ -6,7 +6,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 use crate::url::encode;
 
 /// The port that the server listens on in its container.
@@ -28,7 +28,9 @@ impl Keycloak {
     /// A server with everything by default.
     pub fn new() -> Self {
         Keycloak {
-            container: Container::builder("quay.io/keycloak/keycloak:26.0").with_port(PORT),
+            container: Container::builder("quay.io/keycloak/keycloak:26.0")
+                .with_port(PORT)
+                .with_startup_timeout(SLOW),
             user: "admin".into(),
             password: "admin".into(),
             realms: Vec::new(),

@@ -63,6 +63,9 @@
 //!
 //! * **Made for tests.** Data lies in memory and is not synced to disk, unless asked for.
 //! * **Ready means ready.** Each is asked in its own protocol from the host, not by its log.
+//! * **Time enough**: a minute to be ready, and three for those that need many seconds anyway
+//!   (RabbitMQ, Elasticsearch, Cassandra and their like); `with_startup_timeout` in `customize` says
+//!   otherwise.
 //! * **One for many tests**: `shared()` in place of `start()` joins the server that another test has
 //!   started, in this process or another, and something that each test has for itself keeps them
 //!   apart: a database, a virtual host, an account, a prefix.

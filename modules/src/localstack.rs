@@ -7,7 +7,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 
 /// The port of all services in the container.
 pub const PORT: u16 = 4566;
@@ -26,7 +26,9 @@ impl LocalStack {
     /// A server with everything by default.
     pub fn new() -> Self {
         LocalStack {
-            container: Container::builder("localstack/localstack:4.0").with_port(PORT),
+            container: Container::builder("localstack/localstack:4.0")
+                .with_port(PORT)
+                .with_startup_timeout(SLOW),
             services: Vec::new(),
         }
     }

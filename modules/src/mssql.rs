@@ -20,7 +20,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, Wai
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 use crate::unique::token;
 use crate::url::encode;
 
@@ -49,7 +49,8 @@ impl MsSql {
     pub fn new() -> Self {
         MsSql {
             container: Container::builder("mcr.microsoft.com/mssql/server:2022-latest")
-                .with_port(PORT),
+                .with_port(PORT)
+                .with_startup_timeout(SLOW),
             password: "Castoff-12345".into(),
             accepted: false,
         }

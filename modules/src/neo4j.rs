@@ -7,7 +7,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 use serde_json::json;
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{SLOW, Service, recipe, server};
 
 /// The port for Bolt in the container.
 pub const PORT: u16 = 7687;
@@ -29,7 +29,10 @@ impl Neo4j {
     /// A server with everything by default.
     pub fn new() -> Self {
         Neo4j {
-            container: Container::builder("neo4j:5").with_port(PORT).with_port(HTTP_PORT),
+            container: Container::builder("neo4j:5")
+                .with_port(PORT)
+                .with_startup_timeout(SLOW)
+                .with_port(HTTP_PORT),
             password: "castoff-neo4j".into(),
         }
     }

@@ -1,8 +1,13 @@
 //! What every module has alike: the recipe's methods, the handle's, and the part in between.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use castoff::{Container, Result};
+
+/// How long a server may take to be ready that needs many seconds on a machine with time for it. The
+/// limit of others is the container's own, 60 s.
+pub(crate) const SLOW: Duration = Duration::from_secs(180);
 
 /// A server of one port, in its container.
 pub(crate) struct Service {

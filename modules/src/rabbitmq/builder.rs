@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
 use super::server::Parts;
 use super::{MANAGEMENT_PORT, PORT, RabbitMqServer, ready};
-use crate::shape::recipe;
+use crate::shape::{SLOW, recipe};
 
 /// Where the data lies.
 const DATA: &str = "/var/lib/rabbitmq";
@@ -30,7 +30,10 @@ impl RabbitMq {
     /// A broker with everything by default.
     pub fn new() -> Self {
         RabbitMq {
-            container: Container::builder("rabbitmq:4").with_port(PORT).with_port(MANAGEMENT_PORT),
+            container: Container::builder("rabbitmq:4")
+                .with_port(PORT)
+                .with_startup_timeout(SLOW)
+                .with_port(MANAGEMENT_PORT),
             user: "guest".into(),
             password: "guest".into(),
             vhost: "/".into(),
