@@ -63,6 +63,7 @@
 
 pub mod config;
 pub mod container;
+pub mod dockerfile;
 pub mod engine;
 pub mod error;
 pub mod image;

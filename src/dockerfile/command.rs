@@ -1,0 +1,88 @@
+//! [`Command`]: the shell form and the exec form.
+
+/// What `RUN`, `CMD`, `ENTRYPOINT` and `HEALTHCHECK` are given.
+///
+/// A string is the shell form, a list of strings the exec form:
+///
+/// ```
+/// use castoff::dockerfile::Command;
+///
+/// assert_eq!(Command::from("echo hello"), Command::Shell("echo hello".into()));
+/// assert_eq!(Command::from(["/server"]), Command::Exec(vec!["/server".into()]));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run by the stage's shell, `/bin/sh -c` unless a `SHELL` says otherwise. Variables in it are
+    /// the shell's business.
+    Shell(String),
+    /// Run as it is.
+    Exec(Vec<String>),
+}
+
+impl Command {
+    /// The shell form. A backslash before a line break takes both away, as in a Dockerfile.
+    pub fn shell(text: impl Into<String>) -> Command {
+        Command::Shell(joined(&text.into()))
+    }
+
+    /// The exec form.
+    pub fn exec(words: impl IntoIterator<Item = impl Into<String>>) -> Command {
+        Command::Exec(words.into_iter().map(Into::into).collect())
+    }
+}
+
+/// Without the line breaks that are escaped, and without blanks around.
+fn joined(text: &str) -> String {
+    let mut joined = String::new();
+    let mut continued = false;
+    for line in text.trim().split_inclusive('\n') {
+        let line = if continued { line.trim_start_matches([' ', '\t']) } else { line };
+        let end = line.trim_end_matches(['\n', '\r', ' ', '\t']);
+        continued = end.ends_with('\\') && !end.ends_with("\\\\") && line.ends_with('\n');
+        joined.push_str(if continued { &end[..end.len() - 1] } else { line });
+    }
+    joined.trim().to_owned()
+}
+
+impl From<&str> for Command {
+    fn from(text: &str) -> Command {
+        Command::shell(text)
+    }
+}
+
+impl From<String> for Command {
+    fn from(text: String) -> Command {
+        Command::shell(text)
+    }
+}
+
+impl<S: Into<String>, const N: usize> From<[S; N]> for Command {
+    fn from(words: [S; N]) -> Command {
+        Command::exec(words)
+    }
+}
+
+impl<S: Into<String>> From<Vec<S>> for Command {
+    fn from(words: Vec<S>) -> Command {
+        Command::exec(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_line_breaks_go() {
+        for (text, joined) in [
+            ("a && \\\n  b", "a && b"),
+            ("  a \\  \r\n\tb\\\n c ", "a bc"),
+            ("a\nb", "a\nb"),
+            ("a \\\\\nb", "a \\\\\nb"),
+            ("a \\", "a \\"),
+        ] {
+            assert_eq!(Command::shell(text), Command::Shell(joined.into()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! [`Instruction`]: all but `FROM`.
+
+use super::{Add, Command, Copy, Run, Word};
+use crate::spec::Healthcheck;
+
+/// An instruction of a [`Stage`](super::Stage): all of the Dockerfile reference but `FROM`, which a
+/// stage begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Instruction {
+    /// `RUN`: runs a command and keeps what it changed.
+    Run(Run),
+    /// `CMD`: what a container runs, or what its entrypoint is given.
+    Cmd(Command),
+    /// `ENTRYPOINT`: what a container runs.
+    Entrypoint(Command),
+    /// `COPY`.
+    Copy(Copy),
+    /// `ADD`.
+    Add(Add),
+    /// `ENV`: environment variables, of later steps as well as of containers.
+    Env(Vec<(Word, Word)>),
+    /// `ARG`: build arguments.
+    Arg(Vec<Arg>),
+    /// `LABEL`: labels of the image.
+    Label(Vec<(Word, Word)>),
+    /// `EXPOSE`: ports such as `80`, `53/udp` or `8000-8010`.
+    Expose(Vec<Word>),
+    /// `VOLUME`: directories that become volumes of containers.
+    Volume(Vec<Word>),
+    /// `USER`: user, and group after a colon.
+    User(Word),
+    /// `WORKDIR`: the directory of what follows, made where it is missing.
+    Workdir(Word),
+    /// `SHELL`: what runs commands in shell form.
+    Shell(Vec<String>),
+    /// `STOPSIGNAL`: what `docker stop` sends.
+    StopSignal(Word),
+    /// `HEALTHCHECK`.
+    Healthcheck(Healthcheck),
+    /// `ONBUILD`: what is done first by images that are built from this one.
+    OnBuild(Trigger),
+    /// `MAINTAINER`, deprecated: a label says the same.
+    Maintainer(String),
+    /// What [`Dockerfile::parse`](super::Dockerfile::parse) could not read, as it stood there.
+    Unknown {
+        /// The keyword, in upper case.
+        keyword: String,
+        /// What follows it.
+        text: String,
+    },
+}
+
+/// A build argument, with the value that it has unless the build is given another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Arg {
+    /// Its name.
+    pub name: Word,
+    /// The value where none is given.
+    pub default: Option<Word>,
+}
+
+impl Arg {
+    /// An argument without a default.
+    pub fn new(name: impl Into<Word>) -> Arg {
+        Arg { name: name.into(), default: None }
+    }
+
+    /// The value where none is given.
+    #[must_use]
+    pub fn default(mut self, value: impl Into<Word>) -> Arg {
+        self.default = Some(value.into());
+        self
+    }
+}
+
+/// An instruction that `ONBUILD` may hold: any but `FROM`, `MAINTAINER` and `ONBUILD` itself.
+///
+/// Made by [`From`] of [`Run`], [`Copy`] and [`Add`], and by functions for the others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trigger(Box<Instruction>);
+
+impl Trigger {
+    /// `ONBUILD ENV`.
+    pub fn env(name: impl Into<Word>, value: impl Into<Word>) -> Trigger {
+        Trigger::of(Instruction::Env(vec![(name.into(), value.into())]))
+    }
+
+    /// `ONBUILD ARG`.
+    #[must_use]
+    pub fn arg(arg: Arg) -> Trigger {
+        Trigger::of(Instruction::Arg(vec![arg]))
+    }
+
+    /// `ONBUILD LABEL`.
+    pub fn label(name: impl Into<Word>, value: impl Into<Word>) -> Trigger {
+        Trigger::of(Instruction::Label(vec![(name.into(), value.into())]))
+    }
+
+    /// `ONBUILD WORKDIR`.
+    pub fn workdir(path: impl Into<Word>) -> Trigger {
+        Trigger::of(Instruction::Workdir(path.into()))
+    }
+
+    /// `ONBUILD USER`.
+    pub fn user(user: impl Into<Word>) -> Trigger {
+        Trigger::of(Instruction::User(user.into()))
+    }
+
+    /// `ONBUILD CMD`.
+    pub fn cmd(command: impl Into<Command>) -> Trigger {
+        Trigger::of(Instruction::Cmd(command.into()))
+    }
+
+    /// `ONBUILD ENTRYPOINT`.
+    pub fn entrypoint(command: impl Into<Command>) -> Trigger {
+        Trigger::of(Instruction::Entrypoint(command.into()))
+    }
+
+    pub(super) fn of(instruction: Instruction) -> Trigger {
+        Trigger(Box::new(instruction))
+    }
+
+    /// The instruction.
+    #[must_use]
+    pub fn instruction(&self) -> &Instruction {
+        &self.0
+    }
+}
+
+impl Instruction {
+    /// Its keyword, in upper case.
+    #[must_use]
+    pub fn keyword(&self) -> &str {
+        match self {
+            Instruction::Run(_) => "RUN",
+            Instruction::Cmd(_) => "CMD",
+            Instruction::Entrypoint(_) => "ENTRYPOINT",
+            Instruction::Copy(_) => "COPY",
+            Instruction::Add(_) => "ADD",
+            Instruction::Env(_) => "ENV",
+            Instruction::Arg(_) => "ARG",
+            Instruction::Label(_) => "LABEL",
+            Instruction::Expose(_) => "EXPOSE",
+            Instruction::Volume(_) => "VOLUME",
+            Instruction::User(_) => "USER",
+            Instruction::Workdir(_) => "WORKDIR",
+            Instruction::Shell(_) => "SHELL",
+            Instruction::StopSignal(_) => "STOPSIGNAL",
+            Instruction::Healthcheck(_) => "HEALTHCHECK",
+            Instruction::OnBuild(_) => "ONBUILD",
+            Instruction::Maintainer(_) => "MAINTAINER",
+            Instruction::Unknown { keyword, .. } => keyword,
+        }
+    }
+}
+
+impl From<Run> for Instruction {
+    fn from(run: Run) -> Instruction {
+        Instruction::Run(run)
+    }
+}
+
+impl From<Copy> for Instruction {
+    fn from(copy: Copy) -> Instruction {
+        Instruction::Copy(copy)
+    }
+}
+
+impl From<Add> for Instruction {
+    fn from(add: Add) -> Instruction {
+        Instruction::Add(add)
+    }
+}
+
+impl From<Arg> for Instruction {
+    fn from(arg: Arg) -> Instruction {
+        Instruction::Arg(vec![arg])
+    }
+}
+
+impl From<Healthcheck> for Instruction {
+    fn from(check: Healthcheck) -> Instruction {
+        Instruction::Healthcheck(check)
+    }
+}
+
+impl From<Run> for Trigger {
+    fn from(run: Run) -> Trigger {
+        Trigger::of(run.into())
+    }
+}
+
+impl From<Copy> for Trigger {
+    fn from(copy: Copy) -> Trigger {
+        Trigger::of(copy.into())
+    }
+}
+
+impl From<Add> for Trigger {
+    fn from(add: Add) -> Trigger {
+        Trigger::of(add.into())
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading and writing the text of a [`Word`]: quotes, escapes and variables.
+//!
+//! The rules are those of BuildKit's shell lexer, which are a shell's with less in them.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::word::{Modifier, Part, Variable, Word};
+
+/// What can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LexError {
+    SingleQuote,
+    DoubleQuote,
+    Brace,
+    Modifier,
+}
+
+impl LexError {
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            LexError::SingleQuote => "a single quote is never closed",
+            LexError::DoubleQuote => "a double quote is never closed",
+            LexError::Brace => "a `${` is never closed, or no variable's name follows it",
+            LexError::Modifier => "a variable has a modifier that does not exist",
+        }
+    }
+}
+
+struct Reader<'a> {
+    chars: Peekable<Chars<'a>>,
+    escape: char,
+    /// Whether quotes and escapes stand for themselves.
+    raw: bool,
+    /// Whether only an escaped dollar counts as an escape.
+    template: bool,
+}
+
+/// Reads a word as it stands in a Dockerfile.
+pub(super) fn word(text: &str, escape: char) -> Result<Word, LexError> {
+    let chars = text.chars().peekable();
+    Reader { chars, escape, raw: false, template: false }.read(None)
+}
+
+/// Reads text in which only variables count: that of a heredoc.
+pub(super) fn raw(text: &str, escape: char) -> Result<Word, LexError> {
+    Reader { chars: text.chars().peekable(), escape, raw: true, template: false }.read(None)
+}
+
+/// Reads what is given to the typed API: variables, and `\$` for a dollar.
+pub(super) fn template(text: &str) -> Word {
+    let chars = text.chars().peekable();
+    let read = Reader { chars, escape: '\\', raw: true, template: true }.read(None);
+    // What looks like a variable and is none stands for itself.
+    read.unwrap_or_else(|_| Word::literal(text))
+}
+
+impl Reader<'_> {
+    /// Up to one of the given characters, or the end; the former is taken, and must come.
+    fn read(&mut self, stops: Option<&[char]>) -> Result<Word, LexError> {
+        let mut word = Word::default();
+        let mut text = String::new();
+        while let Some(char) = self.chars.next() {
+            if stops.is_some_and(|stops| stops.contains(&char)) {
+                word.push_text(&text);
+                return Ok(word);
+            }
+            match char {
+                '\'' if !self.raw => self.single_quoted(&mut text)?,
+                '"' if !self.raw => {
+                    word.push_text(&text);
+                    text.clear();
+                    self.double_quoted(&mut word)?;
+                }
+                '$' => self.dollar(&mut word, &mut text)?,
+                char if char == self.escape && self.template => match self.chars.peek() {
+                    // Within braces a stop may be meant as well.
+                    Some(next) if *next == '$' || stops.is_some_and(|s| s.contains(next)) => {
+                        text.extend(self.chars.next());
+                    }
+                    _ => text.push(char),
+                },
+                char if char == self.escape => {
+                    if self.raw {
+                        text.push(char);
+                    }
+                    text.extend(self.chars.next());
+                }
+                char => text.push(char),
+            }
+        }
+        if stops.is_some() {
+            return Err(LexError::Brace);
+        }
+        word.push_text(&text);
+        Ok(word)
+    }
+
+    fn single_quoted(&mut self, text: &mut String) -> Result<(), LexError> {
+        loop {
+            match self.chars.next() {
+                None => return Err(LexError::SingleQuote),
+                Some('\'') => return Ok(()),
+                Some(char) => text.push(char),
+            }
+        }
+    }
+
+    fn double_quoted(&mut self, word: &mut Word) -> Result<(), LexError> {
+        let mut text = String::new();
+        loop {
+            match self.chars.next() {
+                None => return Err(LexError::DoubleQuote),
+                Some('"') => break,
+                Some('$') => self.dollar(word, &mut text)?,
+                Some(char) if char == self.escape => match self.chars.next() {
+                    None => return Err(LexError::DoubleQuote),
+                    Some(next) => {
+                        if !(next == '"' || next == '$' || next == self.escape) {
+                            text.push(char);
+                        }
+                        text.push(next);
+                    }
+                },
+                Some(char) => text.push(char),
+            }
+        }
+        word.push_text(&text);
+        Ok(())
+    }
+
+    /// After a dollar.
+    fn dollar(&mut self, word: &mut Word, text: &mut String) -> Result<(), LexError> {
+        if self.chars.peek() == Some(&'{') {
+            self.chars.next();
+            let name = self.name();
+            if name.is_empty() {
+                return Err(LexError::Brace);
+            }
+            let modifier = self.modifier()?;
+            word.push_text(text);
+            text.clear();
+            word.parts.push(Part::Variable(Variable { name, modifier }));
+            return Ok(());
+        }
+        let name = self.name();
+        if name.is_empty() {
+            text.push('$');
+        } else {
+            word.push_text(text);
+            text.clear();
+            word.parts.push(Part::Variable(Variable { name, modifier: None }));
+        }
+        Ok(())
+    }
+
+    fn name(&mut self) -> String {
+        let mut name = String::new();
+        match self.chars.peek() {
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!' | '0') => name.extend(self.chars.next()),
+            Some(first) if first.is_ascii_digit() => {
+                while let Some(digit) = self.chars.next_if(char::is_ascii_digit) {
+                    name.push(digit);
+                }
+            }
+            _ => {
+                while let Some(char) =
+                    self.chars.next_if(|char| char.is_alphanumeric() || *char == '_')
+                {
+                    name.push(char);
+                }
+            }
+        }
+        name
+    }
+
+    /// What follows the name within braces, the closing one included.
+    fn modifier(&mut self) -> Result<Option<Modifier>, LexError> {
+        let first = self.chars.next().ok_or(LexError::Brace)?;
+        let (empty, sign) = match first {
+            '}' => return Ok(None),
+            ':' => (true, self.chars.next().ok_or(LexError::Brace)?),
+            sign => (false, sign),
+        };
+        let doubled = |reader: &mut Self| reader.chars.next_if_eq(&sign).is_some();
+        let modifier = match (empty, sign) {
+            (_, '-') => Modifier::Default { empty, word: self.read(Some(&['}']))? },
+            (_, '+') => Modifier::Alternate { empty, word: self.read(Some(&['}']))? },
+            (_, '?') => Modifier::Required { empty, word: self.read(Some(&['}']))? },
+            (false, '#') => {
+                let longest = doubled(self);
+                Modifier::TrimStart { longest, pattern: self.pattern(&['}'])? }
+            }
+            (false, '%') => {
+                let longest = doubled(self);
+                Modifier::TrimEnd { longest, pattern: self.pattern(&['}'])? }
+            }
+            (false, '/') => {
+                let all = doubled(self);
+                let pattern = self.pattern(&['/'])?;
+                Modifier::Replace { all, pattern, with: self.read(Some(&['}']))? }
+            }
+            _ => return Err(LexError::Modifier),
+        };
+        Ok(Some(modifier))
+    }
+
+    /// A pattern keeps its escapes, but for those of what would end it.
+    fn pattern(&mut self, stops: &[char]) -> Result<Word, LexError> {
+        let mut word = Word::default();
+        let mut text = String::new();
+        loop {
+            match self.chars.next() {
+                None => return Err(LexError::Brace),
+                Some(char) if stops.contains(&char) => break,
+                Some('$') => self.dollar(&mut word, &mut text)?,
+                Some(char) if char == self.escape => match self.chars.next() {
+                    None => return Err(LexError::Brace),
+                    Some(next) => {
+                        if !(next == '/' || next == '}') {
+                            text.push(char);
+                        }
+                        text.push(next);
+                    }
+                },
+                Some(char) => text.push(char),
+            }
+        }
+        word.push_text(&text);
+        Ok(word)
+    }
+}
+
+/// The word as it has to stand in a Dockerfile, in quotes where they are needed.
+pub(super) fn quoted(word: &Word, escape: char) -> String {
+    let text = bare(word, escape);
+    let plain = |part: &Part| match part {
+        Part::Text(text) => text.chars().all(is_plain),
+        Part::Variable(variable) => variable.modifier.is_none(),
+    };
+    if word.parts.iter().all(plain) && !word.parts.is_empty() {
+        text
+    } else {
+        format!("\"{text}\"")
+    }
+}
+
+/// The word with escapes for what counts within double quotes.
+fn bare(word: &Word, escape: char) -> String {
+    let mut written = String::new();
+    for part in &word.parts {
+        match part {
+            Part::Text(text) => push_escaped(&mut written, text, escape, &['"', '$']),
+            Part::Variable(this) => written.push_str(&variable(this, escape)),
+        }
+    }
+    written
+}
+
+/// The word without quotes, with an escape before each character that would count.
+pub(super) fn escaped(word: &Word, escape: char) -> String {
+    let mut written = String::new();
+    for part in &word.parts {
+        match part {
+            Part::Text(text) => push_escaped(&mut written, text, escape, &['"', '\'', '$']),
+            Part::Variable(this) => written.push_str(&variable(this, escape)),
+        }
+    }
+    written
+}
+
+fn push_escaped(written: &mut String, text: &str, escape: char, special: &[char]) {
+    for char in text.chars() {
+        if char == escape || special.contains(&char) {
+            written.push(escape);
+        }
+        written.push(char);
+    }
+}
+
+fn is_plain(char: char) -> bool {
+    char.is_alphanumeric()
+        || matches!(char, '_' | '-' | '.' | '/' | ':' | '@' | '%' | '+' | ',' | '=' | '~')
+}
+
+/// A variable with its braces.
+pub(super) fn variable(variable: &Variable, escape: char) -> String {
+    let name = &variable.name;
+    let colon = |empty: bool| if empty { ":" } else { "" };
+    let inner = |word: &Word| {
+        let mut written = String::new();
+        for part in &word.parts {
+            match part {
+                Part::Text(text) => {
+                    push_escaped(&mut written, text, escape, &['"', '\'', '$', '}', ' ', '\t']);
+                }
+                Part::Variable(this) => written.push_str(&self::variable(this, escape)),
+            }
+        }
+        written
+    };
+    let pattern = |word: &Word| {
+        let mut written = String::new();
+        for part in &word.parts {
+            match part {
+                Part::Text(text) => {
+                    written.push_str(
+                        &text
+                            .replace('/', &format!("{escape}/"))
+                            .replace('}', &format!("{escape}}}")),
+                    );
+                }
+                Part::Variable(this) => written.push_str(&self::variable(this, escape)),
+            }
+        }
+        written
+    };
+    match &variable.modifier {
+        None => format!("${{{name}}}"),
+        Some(Modifier::Default { empty, word }) => {
+            format!("${{{name}{}-{}}}", colon(*empty), inner(word))
+        }
+        Some(Modifier::Alternate { empty, word }) => {
+            format!("${{{name}{}+{}}}", colon(*empty), inner(word))
+        }
+        Some(Modifier::Required { empty, word }) => {
+            format!("${{{name}{}?{}}}", colon(*empty), inner(word))
+        }
+        Some(Modifier::TrimStart { longest, pattern: this }) => {
+            format!("${{{name}#{}{}}}", if *longest { "#" } else { "" }, pattern(this))
+        }
+        Some(Modifier::TrimEnd { longest, pattern: this }) => {
+            format!("${{{name}%{}{}}}", if *longest { "%" } else { "" }, pattern(this))
+        }
+        Some(Modifier::Replace { all, pattern: this, with }) => {
+            let all = if *all { "/" } else { "" };
+            format!("${{{name}/{all}{}/{}}}", pattern(this), inner(with))
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Floor 0: Dockerfiles as values.
+//!
+//! A [`Dockerfile`] is stages, a [`Stage`] begins with `FROM`, and what follows are
+//! [`Instruction`]s. [`Dockerfile::render`] writes the text with the quoting that each position
+//! needs, and [`Dockerfile::parse`] reads any text to the same values, with
+//! [`Diagnostic`]s for what an engine would refuse. Neither does any I/O.
+//!
+//! ```
+//! use castoff::dockerfile::{Dockerfile, Run, Stage};
+//!
+//! let file = Dockerfile::new()
+//!     .stage(Stage::from("golang:1.22").named("builder")
+//!         .workdir("/app")
+//!         .copy(["go.mod", "go.sum"], "./")
+//!         .run(Run::shell("go mod download").cache("/go/pkg/mod"))
+//!         .copy(".", ".")
+//!         .run("CGO_ENABLED=0 go build -o server ."))
+//!     .stage(Stage::scratch().copy_from("builder", "/app/server", "/server")
+//!         .user("65532").entrypoint(["/server"]));
+//! # file.render().unwrap();
+//! ```
+//!
+//! Sources: the Dockerfile reference, and the parser of BuildKit for what the reference leaves open.
+
+mod command;
+mod copy;
+mod diagnostic;
+mod file;
+mod flags;
+mod heredoc;
+mod instruction;
+mod json;
+mod lex;
+mod lines;
+mod mount;
+mod mounts;
+mod parse;
+mod read;
+mod render;
+mod run;
+mod stage;
+mod word;
+
+pub use command::Command;
+pub use copy::{Add, Copy, IntoWords, Source};
+pub use diagnostic::{Diagnostic, Severity, Span};
+pub use file::Dockerfile;
+pub use heredoc::Heredoc;
+pub use instruction::{Arg, Instruction, Trigger};
+pub use mount::{BindMount, CacheMount, CacheSharing, RunMount, SecretMount, SshMount, TmpfsMount};
+pub use parse::{Parsed, StageSpans};
+pub use run::{Run, RunNetwork, RunSecurity};
+pub use stage::Stage;
+pub use word::{Modifier, Part, Variable, Word};
+
+pub(crate) use file::Base;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,400 @@
+//! From values to text. Each position has quoting rules of its own; see `parse` for their source.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::lines::heredoc_words;
+use super::{
+    Add, Arg, Command, Copy, Dockerfile, Heredoc, Instruction, Run, RunNetwork, RunSecurity,
+    Source, Stage, Word, json, lex, mounts,
+};
+use crate::error::{Error, Result};
+use crate::spec::{HealthTest, Healthcheck};
+
+pub(super) fn render(file: &Dockerfile) -> Result<String> {
+    let mut text = String::new();
+    for (name, value) in [("syntax", &file.syntax), ("check", &file.check)] {
+        if let Some(value) = value {
+            one_line(name, value)?;
+            let _ = writeln!(text, "# {name}={value}");
+        }
+    }
+    if let Some(escape) = file.escape {
+        if !matches!(escape, '\\' | '`') {
+            return Err(refused("escape", "only a backslash or a backtick escapes"));
+        }
+        let _ = writeln!(text, "# escape={escape}");
+    }
+    let writer = Writer { escape: file.escape_char() };
+    if !file.args.is_empty() {
+        for arg in &file.args {
+            let _ = writeln!(text, "ARG {}", writer.arg(arg)?);
+        }
+        text.push('\n');
+    }
+    if file.stages.is_empty() {
+        return Err(Error::invalid("Dockerfile", "it has no stage"));
+    }
+    for (number, stage) in file.stages.iter().enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{}", writer.from(stage)?);
+        for instruction in &stage.instructions {
+            let _ = writeln!(text, "{}", writer.instruction(instruction)?);
+        }
+    }
+    Ok(text)
+}
+
+struct Writer {
+    escape: char,
+}
+
+impl Writer {
+    fn from(&self, stage: &Stage) -> Result<String> {
+        let mut line = "FROM ".to_owned();
+        if let Some(platform) = &stage.platform {
+            let _ = write!(line, "--platform={} ", self.flag("FROM", platform)?);
+        }
+        line.push_str(&self.blankless("FROM", &stage.from)?);
+        if let Some(name) = &stage.name {
+            let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+            let good =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            if !first || !name.bytes().all(good) {
+                let why =
+                    format!("a stage's name is letters, digits, `-`, `_` and `.`, not {name:?}");
+                return Err(refused("FROM", &why));
+            }
+            let _ = write!(line, " AS {name}");
+        }
+        Ok(line)
+    }
+
+    fn instruction(&self, instruction: &Instruction) -> Result<String> {
+        let keyword = instruction.keyword();
+        let rest = match instruction {
+            Instruction::Run(run) => self.run(run)?,
+            Instruction::Cmd(command) | Instruction::Entrypoint(command) => {
+                self.command(keyword, command, false)?
+            }
+            Instruction::Copy(copy) => self.copy(copy)?,
+            Instruction::Add(add) => self.add(add)?,
+            Instruction::Env(pairs) | Instruction::Label(pairs) => self.pairs(keyword, pairs)?,
+            Instruction::Arg(args) => {
+                some(keyword, args)?;
+                args.iter().map(|arg| self.arg(arg)).collect::<Result<Vec<_>>>()?.join(" ")
+            }
+            Instruction::Expose(ports) => {
+                some(keyword, ports)?;
+                let ports = ports.iter().map(|port| self.blankless(keyword, port));
+                ports.collect::<Result<Vec<_>>>()?.join(" ")
+            }
+            Instruction::Volume(paths) => {
+                some(keyword, paths)?;
+                self.paths(keyword, paths.iter())?
+            }
+            Instruction::User(word)
+            | Instruction::Workdir(word)
+            | Instruction::StopSignal(word) => self.word(keyword, word)?,
+            Instruction::Shell(words) => {
+                some(keyword, words)?;
+                json::write(words)
+            }
+            Instruction::Healthcheck(check) => self.healthcheck(check)?,
+            Instruction::OnBuild(trigger) => self.instruction(trigger.instruction())?,
+            Instruction::Maintainer(text) => {
+                one_line(keyword, text)?;
+                text.clone()
+            }
+            Instruction::Unknown { text, .. } => {
+                one_line(keyword, text)?;
+                text.clone()
+            }
+        };
+        Ok(format!("{keyword} {rest}"))
+    }
+
+    fn run(&self, run: &Run) -> Result<String> {
+        let mut text = String::new();
+        for mount in &run.mounts {
+            let mount = mounts::write(mount, self.escape)?;
+            let _ = write!(text, "--mount={} ", flag_quoted(&mount));
+        }
+        match run.network {
+            Some(RunNetwork::Default) => text.push_str("--network=default "),
+            Some(RunNetwork::None) => text.push_str("--network=none "),
+            Some(RunNetwork::Host) => text.push_str("--network=host "),
+            None => {}
+        }
+        match run.security {
+            Some(RunSecurity::Sandbox) => text.push_str("--security=sandbox "),
+            Some(RunSecurity::Insecure) => text.push_str("--security=insecure "),
+            None => {}
+        }
+        text.push_str(&self.command("RUN", &run.command, true)?);
+        self.heredocs("RUN", &text, &run.heredocs.iter().collect::<Vec<_>>())
+    }
+
+    fn command(&self, keyword: &str, command: &Command, flags: bool) -> Result<String> {
+        match command {
+            Command::Exec(words) => Ok(json::write(words)),
+            Command::Shell(text) => {
+                one_line(keyword, text)?;
+                if text.is_empty() || text.trim() != text {
+                    return Err(refused(
+                        keyword,
+                        "a command is not empty and has no blanks around it",
+                    ));
+                }
+                if json::read(text).is_some() {
+                    return Err(refused(keyword, "the command would be read as a JSON array"));
+                }
+                if text.ends_with(self.escape) {
+                    return Err(refused(keyword, "a command can't end in the escape character"));
+                }
+                if !flags && keyword == "HEALTHCHECK" {
+                    return Ok(text.clone());
+                }
+                // What looks like a flag is one, but for what follows two dashes.
+                let dashes = if text.starts_with("--") { "-- " } else { "" };
+                Ok(format!("{dashes}{text}"))
+            }
+        }
+    }
+
+    fn copy(&self, copy: &Copy) -> Result<String> {
+        let mut flags = String::new();
+        for (name, value) in [("from", &copy.from), ("chown", &copy.chown), ("chmod", &copy.chmod)]
+        {
+            if let Some(value) = value {
+                let _ = write!(flags, "--{name}={} ", self.flag("COPY", value)?);
+            }
+        }
+        if copy.link {
+            flags.push_str("--link ");
+        }
+        if copy.parents {
+            flags.push_str("--parents ");
+        }
+        for pattern in &copy.exclude {
+            let _ = write!(flags, "--exclude={} ", self.flag("COPY", pattern)?);
+        }
+        self.transfer("COPY", &flags, &copy.sources, &copy.target)
+    }
+
+    fn add(&self, add: &Add) -> Result<String> {
+        let mut flags = String::new();
+        for (name, value) in
+            [("chown", &add.chown), ("chmod", &add.chmod), ("checksum", &add.checksum)]
+        {
+            if let Some(value) = value {
+                let _ = write!(flags, "--{name}={} ", self.flag("ADD", value)?);
+            }
+        }
+        if add.link {
+            flags.push_str("--link ");
+        }
+        if add.keep_git_dir {
+            flags.push_str("--keep-git-dir ");
+        }
+        if let Some(unpack) = add.unpack {
+            let _ = write!(flags, "--unpack={unpack} ");
+        }
+        for pattern in &add.exclude {
+            let _ = write!(flags, "--exclude={} ", self.flag("ADD", pattern)?);
+        }
+        self.transfer("ADD", &flags, &add.sources, &add.target)
+    }
+
+    fn transfer(
+        &self,
+        keyword: &str,
+        flags: &str,
+        sources: &[Source],
+        target: &Word,
+    ) -> Result<String> {
+        some(keyword, sources)?;
+        let texts: Vec<&Heredoc> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Heredoc(heredoc) => Some(heredoc),
+                Source::Path(_) => None,
+            })
+            .collect();
+        let paths = sources.iter().filter_map(|source| match source {
+            Source::Path(path) => Some(path),
+            Source::Heredoc(_) => None,
+        });
+        if texts.is_empty() {
+            return Ok(format!("{flags}{}", self.paths(keyword, paths.chain([target]))?));
+        }
+        // Beside a text, there is no JSON form.
+        let mut words = Vec::new();
+        for source in sources {
+            words.push(match source {
+                Source::Path(path) => self.blankless(keyword, path)?,
+                Source::Heredoc(heredoc) => heredoc.word(),
+            });
+        }
+        words.push(self.blankless(keyword, target)?);
+        self.heredocs(keyword, &format!("{flags}{}", words.join(" ")), &texts)
+    }
+
+    /// The texts after an instruction; it must name exactly those.
+    fn heredocs(&self, keyword: &str, text: &str, heredocs: &[&Heredoc]) -> Result<String> {
+        let named: Vec<_> = heredoc_words(text).into_iter().map(|word| word.name).collect();
+        let given: Vec<_> = heredocs.iter().map(|heredoc| heredoc.name.clone()).collect();
+        if named != given {
+            let why = format!("the instruction names the heredocs {named:?}, and has {given:?}");
+            return Err(refused(keyword, &why));
+        }
+        let mut text = text.to_owned();
+        for heredoc in heredocs {
+            if !heredoc.is_writable() {
+                let why = format!(
+                    "the heredoc {:?} has its own end within, or no plain name",
+                    heredoc.name
+                );
+                return Err(refused(keyword, &why));
+            }
+            let _ = write!(text, "\n{}{}", heredoc.content, heredoc.name);
+        }
+        Ok(text)
+    }
+
+    fn pairs(&self, keyword: &str, pairs: &[(Word, Word)]) -> Result<String> {
+        some(keyword, pairs)?;
+        let pair = |(name, value): &(Word, Word)| {
+            let name = self.word(keyword, name)?;
+            if name.contains('=') || name == "\"\"" {
+                return Err(refused(keyword, "a name is not empty and has no `=` in it"));
+            }
+            Ok(format!("{name}={}", self.word(keyword, value)?))
+        };
+        Ok(pairs.iter().map(pair).collect::<Result<Vec<_>>>()?.join(" "))
+    }
+
+    fn arg(&self, arg: &Arg) -> Result<String> {
+        let name = self.word("ARG", &arg.name)?;
+        if name.contains('=') || name == "\"\"" {
+            return Err(refused("ARG", "a name is not empty and has no `=` in it"));
+        }
+        match &arg.default {
+            Some(value) => Ok(format!("{name}={}", self.word("ARG", value)?)),
+            None => Ok(name),
+        }
+    }
+
+    /// Paths with blanks between them, or as JSON where that would not do.
+    fn paths<'a>(&self, keyword: &str, paths: impl Iterator<Item = &'a Word>) -> Result<String> {
+        let mut plain = true;
+        let mut written = Vec::new();
+        for path in paths {
+            self.check(keyword, path)?;
+            let text = lex::escaped(path, self.escape);
+            plain &= !text.is_empty() && !text.contains(char::is_whitespace);
+            written.push(text);
+        }
+        let first = written.first().is_some_and(|first| first.starts_with(['[', '-']));
+        let heredoc = keyword != "VOLUME" && written.iter().any(|text| text.contains("<<"));
+        let ends = written.last().is_some_and(|last| last.ends_with(self.escape));
+        if plain && !first && !heredoc && !ends {
+            return Ok(written.join(" "));
+        }
+        Ok(json::write(&written))
+    }
+
+    fn healthcheck(&self, check: &Healthcheck) -> Result<String> {
+        let mut text = String::new();
+        for (name, value) in [
+            ("interval", check.interval),
+            ("timeout", check.timeout),
+            ("start-period", check.start_period),
+            ("start-interval", check.start_interval),
+        ] {
+            if let Some(value) = value {
+                let _ = write!(text, "--{name}={} ", go_duration(value));
+            }
+        }
+        if let Some(retries) = check.retries {
+            let _ = write!(text, "--retries={retries} ");
+        }
+        match &check.test {
+            HealthTest::Disabled if text.is_empty() => Ok("NONE".to_owned()),
+            HealthTest::Disabled => Err(refused("HEALTHCHECK", "`NONE` takes no settings")),
+            HealthTest::Exec(words) => Ok(format!("{text}CMD {}", json::write(words))),
+            HealthTest::Shell(line) => {
+                let command = Command::Shell(line.clone());
+                Ok(format!("{text}CMD {}", self.command("HEALTHCHECK", &command, false)?))
+            }
+        }
+    }
+
+    fn word(&self, keyword: &str, word: &Word) -> Result<String> {
+        self.check(keyword, word)?;
+        Ok(lex::quoted(word, self.escape))
+    }
+
+    fn check(&self, keyword: &str, word: &Word) -> Result<()> {
+        match word.unwritable(self.escape) {
+            Some(why) => Err(refused(keyword, why)),
+            None => Ok(()),
+        }
+    }
+
+    fn blankless(&self, keyword: &str, word: &Word) -> Result<String> {
+        self.check(keyword, word)?;
+        let text = lex::escaped(word, self.escape);
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(refused(keyword, "a value is empty, or has a blank in it"));
+        }
+        Ok(text)
+    }
+
+    fn flag(&self, keyword: &str, word: &Word) -> Result<String> {
+        Ok(flag_quoted(&self.word(keyword, word)?))
+    }
+}
+
+/// Flags lose one layer of quotes and backslashes before anything else looks at them.
+fn flag_quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for char in text.chars() {
+        if char.is_whitespace() || matches!(char, '"' | '\'' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(char);
+    }
+    quoted
+}
+
+/// As Go writes it, in the largest unit that is exact.
+fn go_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    for (unit, size) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
+        if nanos.is_multiple_of(size) {
+            return format!("{}{unit}", nanos / size);
+        }
+    }
+    format!("{nanos}ns")
+}
+
+fn one_line(keyword: &str, text: &str) -> Result<()> {
+    if text.contains(['\n', '\r']) {
+        return Err(refused(keyword, "there is a line break in it"));
+    }
+    Ok(())
+}
+
+fn some<T>(keyword: &str, values: &[T]) -> Result<()> {
+    if values.is_empty() {
+        return Err(refused(keyword, "it has no value"));
+    }
+    Ok(())
+}
+
+fn refused(keyword: &str, why: &str) -> Error {
+    Error::invalid("Dockerfile", format!("{keyword}: {why}"))
+}

@@ -1,0 +1,275 @@
+//! What is written is read again, for any value.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::spec::Healthcheck;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~äß漢]{0,12}",
+        "[a-z/.]{1,8}",
+        Just("$x".to_owned()),
+        Just("\\".to_owned()),
+        Just("'\"`".to_owned()),
+        Just(" ".to_owned()),
+        Just("<<EOF".to_owned()),
+    ]
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    let variable = ("[a-zA-Z_][a-zA-Z0-9_]{0,6}", proptest::option::of((0u8..8, text(), text())))
+        .prop_map(|(name, modifier)| {
+            let modifier = modifier.map(|(kind, text, other)| {
+                let (word, other) = (Word::literal(text.clone()), Word::literal(other));
+                let pattern = Word::literal(text.replace('\\', ""));
+                match kind {
+                    0 => Modifier::Default { empty: true, word },
+                    1 => Modifier::Default { empty: false, word },
+                    2 => Modifier::Alternate { empty: true, word },
+                    3 => Modifier::Required { empty: false, word },
+                    4 => Modifier::TrimStart {
+                        longest: !text.starts_with('#'),
+                        pattern: plain(pattern),
+                    },
+                    5 => Modifier::TrimEnd {
+                        longest: !text.starts_with('%'),
+                        pattern: plain(pattern),
+                    },
+                    6 => Modifier::Replace { all: true, pattern: plain(pattern), with: other },
+                    _ => Modifier::Alternate { empty: false, word },
+                }
+            });
+            Part::Variable(Variable { name, modifier })
+        });
+    let part = prop_oneof![text().prop_map(Part::Text), variable];
+    proptest::collection::vec(part, 0..4).prop_map(|parts| {
+        let mut word = Word::default();
+        for part in parts {
+            match part {
+                Part::Text(text) => word.push_text(&text),
+                part => word.parts.push(part),
+            }
+        }
+        word
+    })
+}
+
+/// Patterns of `#`, `%` and `/` can't begin with what doubles the sign, or hold a dollar.
+fn plain(word: Word) -> Word {
+    let text = word.as_literal().unwrap_or_default().replace(['#', '%', '/', '$'], "");
+    Word::literal(format!("x{text}"))
+}
+
+fn some_word() -> impl Strategy<Value = Word> {
+    word().prop_filter("not empty", |word| !word.parts().is_empty())
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        "[ -~ä]{1,30}".prop_map(Command::shell),
+        proptest::collection::vec(text(), 1..4).prop_map(Command::exec),
+    ]
+}
+
+fn copies() -> impl Strategy<Value = Copy> {
+    let words = proptest::collection::vec(some_word(), 1..4);
+    (words, some_word(), proptest::option::of(some_word()), any::<(bool, bool)>()).prop_map(
+        |(sources, target, chown, (link, parents))| {
+            let mut copy = Copy::new(sources, target);
+            (copy.chown, copy.link, copy.parents) = (chown, link, parents);
+            copy
+        },
+    )
+}
+
+fn mounts() -> impl Strategy<Value = RunMount> {
+    prop_oneof![
+        (word(), word(), any::<u16>()).prop_map(|(target, id, uid)| {
+            RunMount::cache(target).id(id).owner(uid.into(), 7).mode(0o750).into()
+        }),
+        word().prop_map(|id| RunMount::secret(id).required().env("X").into()),
+        word().prop_map(|target| RunMount::ssh().target(target).into()),
+        (word(), word()).prop_map(|(target, from)| RunMount::bind(target).from(from).into()),
+        (word(), any::<u32>())
+            .prop_map(|(target, size)| RunMount::tmpfs(target).size(size.into()).into()),
+    ]
+}
+
+fn instruction() -> impl Strategy<Value = Instruction> {
+    let pairs = || proptest::collection::vec((some_word(), word()), 1..3);
+    let simple = prop_oneof![
+        (command(), proptest::collection::vec(mounts(), 0..2)).prop_map(|(command, mounts)| {
+            let mut run = Run::exec([""; 1]);
+            (run.command, run.mounts) = (command, mounts);
+            Instruction::Run(run)
+        }),
+        "[ -~\n\t]{0,40}".prop_map(|text| Instruction::Run(Run::script(text))),
+        command().prop_map(Instruction::Cmd),
+        command().prop_map(Instruction::Entrypoint),
+        copies().prop_map(Instruction::Copy),
+        ("[ -~\n]{0,30}", "[a-z/]{1,9}").prop_map(|(text, target)| {
+            Instruction::Copy(Copy::text(Heredoc::new("file", text), target.as_str()))
+        }),
+        pairs().prop_map(Instruction::Env),
+        pairs().prop_map(Instruction::Label),
+        (some_word(), proptest::option::of(word()))
+            .prop_map(|(name, default)| Instruction::Arg(vec![Arg { name, default }])),
+        proptest::collection::vec(some_word(), 1..3).prop_map(Instruction::Expose),
+        proptest::collection::vec(some_word(), 1..3).prop_map(Instruction::Volume),
+        some_word().prop_map(Instruction::User),
+        some_word().prop_map(Instruction::Workdir),
+        some_word().prop_map(Instruction::StopSignal),
+        proptest::collection::vec(text(), 1..3).prop_map(Instruction::Shell),
+        (1u64..100_000, 1u32..9).prop_map(|(millis, retries)| {
+            let check = Healthcheck::shell("curl -f http://localhost/ || exit 1");
+            let interval = std::time::Duration::from_millis(millis);
+            Instruction::Healthcheck(check.with_interval(interval).with_retries(retries))
+        }),
+    ];
+    (simple, any::<bool>()).prop_map(|(instruction, trigger)| {
+        if trigger { Instruction::OnBuild(Trigger::of(instruction)) } else { instruction }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_is_written_reads_the_same(
+        instructions in proptest::collection::vec(instruction(), 0..4),
+        backtick in any::<bool>(),
+    ) {
+        let mut stage = Stage::scratch().named("one");
+        stage.instructions = instructions;
+        let mut file = Dockerfile::of(stage);
+        if backtick {
+            file = file.escape('`');
+        }
+        // (What can't be written is an error, and never text that means something else.)
+        if let Ok(text) = file.render() {
+            let parsed = Dockerfile::parse(&text);
+            prop_assert!(parsed.diagnostics.is_empty(), "{:?}\n{}", parsed.diagnostics, text);
+            prop_assert_eq!(&parsed.dockerfile, &file, "{}", text);
+        }
+    }
+
+    #[test]
+    fn any_text_of_one_line_can_be_written(text in "[^\r\n]{0,40}", variable in "[a-z_]{1,8}") {
+        let mut word = Word::literal(text);
+        word.parts.extend(Word::variable(variable).parts);
+        let stage = Stage::scratch().with(Instruction::Env(vec![("A".into(), word)]));
+        prop_assert!(Dockerfile::of(stage).render().is_ok());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "(?s)\\PC{0,200}|[A-Z #=\\\\`'\"$<>{}\n\r\t-]{0,200}") {
+        let parsed = Dockerfile::parse(&text);
+        for stage in &parsed.stages {
+            prop_assert!(text.get(stage.from.bytes()).is_some());
+        }
+        if !parsed.has_errors() && let Ok(again) = parsed.dockerfile.render() {
+            prop_assert_eq!(Dockerfile::parse(&again).dockerfile, parsed.dockerfile, "{}", again);
+        }
+    }
+
+    #[test]
+    fn instructions_of_any_text_read_the_same_again(
+        keyword in "RUN|CMD|COPY|ADD|ENV|LABEL|ARG|EXPOSE|USER|WORKDIR|VOLUME|HEALTHCHECK|ONBUILD RUN|ONBUILD COPY",
+        rest in "[ -~]{0,60}",
+    ) {
+        let parsed = Dockerfile::parse(&format!("FROM scratch\n{keyword} {rest}\n"));
+        if !parsed.has_errors() && let Ok(again) = parsed.dockerfile.render() {
+            prop_assert_eq!(Dockerfile::parse(&again).dockerfile, parsed.dockerfile, "{}", again);
+        }
+    }
+}
+
+#[test]
+fn a_file_of_everything() {
+    let text = "\u{feff}# syntax=docker/dockerfile:1\r\n# escape=\\\r\n# a comment\r\n\
+        ARG TAG=3 # not a comment\r\n\
+        from --platform=$BUILDPLATFORM alpine:${TAG:-1} as Build\r\n\
+        ENV old style value\r\n\
+        ENV A=1 B=\"two words\" C='$raw' \\\r\n  # in between\r\n  D=a\\ b\r\n\
+        COPY --from=base --chown=1:2 [\"a b\", \"c/\"]\r\n\
+        RUN --mount=type=cache,target=/c,sharing=locked --network=none apt-get update && \\\r\n\
+        \x20   apt-get install\r\n\
+        HEALTHCHECK --interval=1m30s CMD [\"true\"]\r\n\
+        CMD [ 'single' ]\r\n\
+        ONBUILD COPY . /app\r\n\
+        RUN cat <<EOF > /x && <<'END' sh\r\nhello $A\r\nEOF\r\nexit 0\r\nEND\r\n\
+        STOPSIGNAL SIGINT";
+    let parsed = Dockerfile::parse(text);
+    let messages: Vec<_> = parsed.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(messages, Vec::<String>::new());
+    let file = &parsed.dockerfile;
+    assert_eq!(file.stages[0].name.as_deref(), Some("Build"));
+    let shown: Vec<_> = file.stages[0].instructions.iter().map(Instruction::keyword).collect();
+    assert_eq!(
+        shown,
+        ["ENV", "ENV", "COPY", "RUN", "HEALTHCHECK", "CMD", "ONBUILD", "RUN", "STOPSIGNAL"]
+    );
+    assert_eq!(
+        file.stages[0].instructions[1],
+        Instruction::Env(vec![
+            ("A".into(), "1".into()),
+            ("B".into(), "two words".into()),
+            ("C".into(), Word::literal("$raw")),
+            ("D".into(), "a b".into()),
+        ]),
+    );
+    assert_eq!(
+        file.stages[0].instructions[5],
+        Instruction::Cmd(Command::Shell("[ 'single' ]".into()))
+    );
+    assert_eq!(parsed.stages[0].instructions[3].lines(), 11..=12);
+    let Instruction::Run(run) = &file.stages[0].instructions[7] else { panic!() };
+    assert_eq!(run.heredocs.len(), 2);
+    assert_eq!(run.heredocs[0].content, "hello $A\r\n");
+}
+
+#[test]
+fn what_an_engine_refuses_is_told_with_its_line() {
+    for (text, line, part) in [
+        ("", 1, "no stage"),
+        ("RUN x\nFROM a", 1, "before the first FROM"),
+        ("FROM a\nFOO bar", 2, "no such instruction"),
+        ("FROM a b", 1, "AS"),
+        ("FROM a\nCOPY x", 2, "source and a target"),
+        ("FROM a\nENV A", 2, "no value"),
+        ("FROM a\nENV A=1 B", 2, "`B` has no `=`"),
+        ("FROM a\nENV A=\"x", 2, "never closed"),
+        ("FROM a\nSHELL /bin/sh", 2, "JSON"),
+        ("FROM a\nCMD [1]", 2, "strings only"),
+        ("FROM a\nRUN --mount=type=cache x", 2, "target"),
+        ("FROM a\nRUN --mont=x y", 2, "--mont"),
+        ("FROM a\nHEALTHCHECK --interval=x CMD y", 2, "duration"),
+        ("FROM a\nONBUILD FROM x", 2, "trigger"),
+        ("FROM a\nRUN <<EOF\nx", 2, "never ended"),
+        ("# escape=x\nFROM a", 1, "backtick"),
+    ] {
+        let parsed = Dockerfile::parse(text);
+        let found = &parsed.diagnostics[0];
+        assert!(parsed.has_errors() && *found.span.lines().start() == line, "{text}: {found}");
+        assert!(found.message.contains(part), "{text}: {found}");
+        let error = parsed.into_dockerfile().unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn what_no_text_can_say_is_refused() {
+    for (stage, part) in [
+        (Stage::scratch().env("A", "a\nb"), "line break"),
+        (Stage::scratch().cmd("[\"a\"]"), "JSON"),
+        (Stage::scratch().run("echo \\"), "escape character"),
+        (Stage::scratch().run(Run::shell("cat <<EOF")), "heredocs"),
+        (Stage::scratch().named("a b"), "name"),
+        (Stage::scratch().env("A=B", "c"), "`=`"),
+        (Stage::scratch().with(Copy::new(Vec::<Word>::new(), "/")), "no value"),
+    ] {
+        let error = Dockerfile::of(stage).render().unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}

@@ -1,0 +1,421 @@
+//! [`Word`]: text with variables in it, as most instructions take it.
+
+use std::fmt;
+
+use super::lex;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A piece of a Dockerfile in which variables are replaced: the value of an `ENV`, a path of a
+/// `COPY`, a `FROM`'s image and so on (Dockerfile reference, "Environment replacement").
+///
+/// A `&str` or `String` becomes a word by [`From`]: `$NAME` and `${NAME}`, the latter with any
+/// modifier, are variables, `\$` is a dollar, and everything else stands for itself, quotes,
+/// blanks and backslashes included. Quoting is the business of
+/// [`Dockerfile::render`](super::Dockerfile::render). [`Word::literal`] takes text without any
+/// variable in it.
+///
+/// ```
+/// use castoff::dockerfile::Word;
+///
+/// let word = Word::from("/app/bin:$PATH");
+/// assert_eq!(word.expand(|name| (name == "PATH").then(|| "/bin".to_owned())).unwrap(), "/app/bin:/bin");
+/// assert_eq!(Word::literal("$HOME").expand(|_| None).unwrap(), "$HOME");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Word {
+    pub(super) parts: Vec<Part>,
+}
+
+/// A part of a [`Word`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// Text that stands for itself; never empty.
+    Text(String),
+    /// A variable.
+    Variable(Variable),
+}
+
+/// A variable in a [`Word`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What is done with its value.
+    pub modifier: Option<Modifier>,
+}
+
+/// What is done with a variable's value (Dockerfile reference, "Environment replacement").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Modifier {
+    /// `${name-word}`, with `empty` `${name:-word}`: the word where it is unset (or empty).
+    Default {
+        /// Whether an empty value counts as unset.
+        empty: bool,
+        /// What to use instead.
+        word: Word,
+    },
+    /// `${name+word}`, with `empty` `${name:+word}`: the word where it is set (and not empty).
+    Alternate {
+        /// Whether an empty value counts as unset.
+        empty: bool,
+        /// What to use instead.
+        word: Word,
+    },
+    /// `${name?word}`, with `empty` `${name:?word}`: a failure where it is unset (or empty).
+    Required {
+        /// Whether an empty value counts as unset.
+        empty: bool,
+        /// What the failure says.
+        word: Word,
+    },
+    /// `${name#pattern}`, or `##` for the longest: without the beginning that matches.
+    TrimStart {
+        /// Whether the longest match goes.
+        longest: bool,
+        /// What goes; `*` and `?` are wildcards.
+        pattern: Word,
+    },
+    /// `${name%pattern}`, or `%%` for the longest: without the end that matches.
+    TrimEnd {
+        /// Whether the longest match goes.
+        longest: bool,
+        /// What goes; `*` and `?` are wildcards.
+        pattern: Word,
+    },
+    /// `${name/pattern/with}`, or `//` for all: with what matches replaced.
+    Replace {
+        /// Whether all matches are replaced, and not just the first.
+        all: bool,
+        /// What is replaced; `*` and `?` are wildcards.
+        pattern: Word,
+        /// What comes instead.
+        with: Word,
+    },
+}
+
+impl Word {
+    /// Text that stands for itself, dollars included.
+    #[must_use]
+    pub fn literal(text: impl Into<String>) -> Word {
+        let text = text.into();
+        let parts = if text.is_empty() { Vec::new() } else { vec![Part::Text(text)] };
+        Word { parts }
+    }
+
+    /// A variable's value.
+    #[must_use]
+    pub fn variable(name: impl Into<String>) -> Word {
+        Word { parts: vec![Part::Variable(Variable { name: name.into(), modifier: None })] }
+    }
+
+    /// Its parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The text, where there is no variable in it.
+    #[must_use]
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The names of the variables in it, modifiers included.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.collect(&mut names);
+        names
+    }
+
+    fn collect<'a>(&'a self, names: &mut Vec<&'a str>) {
+        for part in &self.parts {
+            let Part::Variable(variable) = part else { continue };
+            names.push(&variable.name);
+            match &variable.modifier {
+                Some(
+                    Modifier::Default { word, .. }
+                    | Modifier::Alternate { word, .. }
+                    | Modifier::Required { word, .. },
+                ) => word.collect(names),
+                Some(Modifier::TrimStart { pattern, .. } | Modifier::TrimEnd { pattern, .. }) => {
+                    pattern.collect(names)
+                }
+                Some(Modifier::Replace { pattern, with, .. }) => {
+                    pattern.collect(names);
+                    with.collect(names);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// The text with every variable replaced by what `value` gives; unset ones are empty.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] where a `${name:?word}` finds its variable unset.
+    pub fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Result<String> {
+        self.expand_with(&value)
+    }
+
+    fn expand_with(&self, value: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Variable(variable) => text.push_str(&variable.expand(value)?),
+            }
+        }
+        Ok(text)
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some(Part::Text(last)) => last.push_str(text),
+            _ => self.parts.push(Part::Text(text.to_owned())),
+        }
+    }
+
+    /// Why no Dockerfile can say it, if none can.
+    pub(super) fn unwritable(&self, escape: char) -> Option<&'static str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Text(text) if text.contains(['\n', '\r']) => {
+                Some("a value has a line break in it, which no Dockerfile can say")
+            }
+            Part::Text(_) | Part::Variable(Variable { modifier: None, .. }) => None,
+            Part::Variable(Variable { modifier: Some(modifier), .. }) => match modifier {
+                Modifier::Default { word, .. }
+                | Modifier::Alternate { word, .. }
+                | Modifier::Required { word, .. } => word.unwritable(escape),
+                Modifier::TrimStart { pattern, .. } | Modifier::TrimEnd { pattern, .. } => {
+                    pattern.unwritable_pattern(escape)
+                }
+                Modifier::Replace { pattern, with, .. } => {
+                    pattern.unwritable_pattern(escape).or_else(|| with.unwritable(escape))
+                }
+            },
+        })
+    }
+
+    /// Patterns keep their escapes, so not all that means something else can be escaped.
+    fn unwritable_pattern(&self, escape: char) -> Option<&'static str> {
+        let bad = |part: &Part| match part {
+            Part::Text(text) => {
+                let ends = ["\\/", "\\}"].iter().any(|end| text.contains(end));
+                let escapes = text.contains('\\') && (escape != '\\' || text.ends_with('\\'));
+                text.contains(['\'', '"', '`', '$']) || ends || escapes
+            }
+            Part::Variable(_) => false,
+        };
+        let why = "the pattern of a variable has a quote, a dollar or such an escape in it";
+        self.unwritable(escape).or_else(|| self.parts.iter().any(bad).then_some(why))
+    }
+}
+
+impl Variable {
+    fn expand(&self, value: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+        let found = value(&self.name);
+        let counts = |empty: bool| match &found {
+            Some(text) => !(empty && text.is_empty()),
+            None => false,
+        };
+        let text = found.clone().unwrap_or_default();
+        Ok(match &self.modifier {
+            None => text,
+            Some(Modifier::Default { empty, .. }) if counts(*empty) => text,
+            Some(Modifier::Default { word, .. }) => word.expand_with(value)?,
+            Some(Modifier::Alternate { empty, word }) if counts(*empty) => {
+                word.expand_with(value)?
+            }
+            Some(Modifier::Alternate { .. }) => String::new(),
+            Some(Modifier::Required { empty, .. }) if counts(*empty) => text,
+            Some(Modifier::Required { word, .. }) => {
+                let why = word.expand_with(value)?;
+                let why = if why.is_empty() { "is not allowed to be unset" } else { &why };
+                let message = format!("variable `{}`: {why}", self.name);
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            Some(Modifier::TrimStart { longest, pattern }) => {
+                let pattern = glob(&pattern.expand_with(value)?);
+                let mut ends = lengths(&text);
+                if *longest {
+                    ends.reverse();
+                }
+                let end = ends.into_iter().find(|end| matches(&pattern, &text[..*end]));
+                text[end.unwrap_or(0)..].to_owned()
+            }
+            Some(Modifier::TrimEnd { longest, pattern }) => {
+                let pattern = glob(&pattern.expand_with(value)?);
+                let mut starts = lengths(&text);
+                if !*longest {
+                    starts.reverse();
+                }
+                let start = starts.into_iter().find(|start| matches(&pattern, &text[*start..]));
+                text[..start.unwrap_or(text.len())].to_owned()
+            }
+            Some(Modifier::Replace { all, pattern, with }) => {
+                let pattern = glob(&pattern.expand_with(value)?);
+                replace(&text, &pattern, &with.expand_with(value)?, *all)
+            }
+        })
+    }
+}
+
+/// A shell pattern, of which Docker knows `*`, `?` and the backslash.
+enum Glob {
+    Any,
+    One,
+    Char(char),
+}
+
+fn glob(pattern: &str) -> Vec<Glob> {
+    let mut chars = pattern.chars();
+    let mut glob = Vec::new();
+    while let Some(char) = chars.next() {
+        glob.push(match char {
+            '*' => Glob::Any,
+            '?' => Glob::One,
+            '\\' => Glob::Char(chars.next().unwrap_or('\\')),
+            char => Glob::Char(char),
+        });
+    }
+    glob
+}
+
+/// Whether the whole text matches, in time that grows with the product of the two.
+fn matches(glob: &[Glob], text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let mut reached = vec![false; chars.len() + 1];
+    reached[0] = true;
+    for item in glob {
+        let mut next = vec![false; chars.len() + 1];
+        match item {
+            Glob::Any => {
+                let mut any = false;
+                for (position, reached) in reached.iter().enumerate() {
+                    any |= *reached;
+                    next[position] = any;
+                }
+            }
+            one => {
+                for (position, char) in chars.iter().enumerate() {
+                    let fits = match one {
+                        Glob::Char(wanted) => wanted == char,
+                        _ => true,
+                    };
+                    next[position + 1] = reached[position] && fits;
+                }
+            }
+        }
+        reached = next;
+    }
+    reached[chars.len()]
+}
+
+/// Where the text could be cut, from its beginning to its end.
+fn lengths(text: &str) -> Vec<usize> {
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
+}
+
+fn replace(text: &str, pattern: &[Glob], with: &str, all: bool) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    'text: while !rest.is_empty() {
+        // The longest match at this place, as the engine's regular expression takes it.
+        for end in lengths(rest).into_iter().rev().filter(|end| *end > 0) {
+            if matches(pattern, &rest[..end]) {
+                result.push_str(with);
+                rest = &rest[end..];
+                if all {
+                    continue 'text;
+                }
+                break 'text;
+            }
+        }
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        result.push_str(&rest[..first]);
+        rest = &rest[first..];
+    }
+    result.push_str(rest);
+    result
+}
+
+impl From<&str> for Word {
+    fn from(text: &str) -> Word {
+        lex::template(text)
+    }
+}
+
+impl From<String> for Word {
+    fn from(text: String) -> Word {
+        Word::from(text.as_str())
+    }
+}
+
+impl From<&String> for Word {
+    fn from(text: &String) -> Word {
+        Word::from(text.as_str())
+    }
+}
+
+/// The form that [`From`] reads.
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace('$', "\\$"))?,
+                Part::Variable(variable) => f.write_str(&lex::variable(variable, '\\'))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str) -> String {
+        let values = |name: &str| match name {
+            "path" => Some("a/b/c.tar.gz".to_owned()),
+            "empty" => Some(String::new()),
+            "set" => Some("x".to_owned()),
+            _ => None,
+        };
+        Word::from(text).expand(values).unwrap()
+    }
+
+    #[test]
+    fn modifiers_do_what_a_shell_does() {
+        for (text, result) in [
+            ("$set-${set}", "x-x"),
+            ("${no:-d}|${no-d}|${empty:-d}|${empty-d}|${set:-d}", "d|d|d||x"),
+            ("${no:+d}|${empty:+d}|${empty+d}|${set:+d}", "||d|d"),
+            ("${path#*/}|${path##*/}", "b/c.tar.gz|c.tar.gz"),
+            ("${path%.*}|${path%%.*}", "a/b/c.tar|a/b/c"),
+            ("${path/\\//-}|${path//\\//-}", "a-b/c.tar.gz|a-b-c.tar.gz"),
+            ("${no:-${set}y}", "xy"),
+            ("\\$set $", "$set $"),
+            ("a\\b \"c\" 'd'", "a\\b \"c\" 'd'"),
+        ] {
+            assert_eq!(expand(text), result, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_set_says_so() {
+        let error = Word::from("${no:?say why}").expand(|_| None).unwrap_err();
+        assert_eq!(error.to_string(), "variable `no`: say why");
+        assert_eq!(Word::from("${a:-${b}}$c").variables(), ["a", "b", "c"]);
+    }
+}
