@@ -60,6 +60,8 @@ pub enum ErrorKind {
     ImageDenied,
     /// A pull failed for another reason.
     Pull,
+    /// A build failed: at a step of the Dockerfile, or because the builder can't read it.
+    Build,
     /// The container, network, volume or path does not exist.
     NotFound,
     /// Something of that name exists already, or its state forbids the call.

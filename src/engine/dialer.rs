@@ -69,8 +69,24 @@ impl Dialer {
     /// Dropping the future, or later the answer's body, closes the connection.
     pub(super) async fn send(
         &self,
-        mut request: BollardRequest,
+        request: BollardRequest,
     ) -> Result<Response<Incoming>, BollardError> {
+        self.exchange(request).await
+    }
+
+    /// As [`send`](Self::send), with a body of any kind.
+    ///
+    /// # Cancel safety
+    /// As for [`send`](Self::send).
+    pub(super) async fn exchange<B>(
+        &self,
+        mut request: Request<B>,
+    ) -> Result<Response<Incoming>, BollardError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = self.dial().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
@@ -110,6 +126,35 @@ impl Dialer {
         };
         let (head, body) = answer.into_parts();
         Ok((head.status, Chunks { body, connection: Some(connection) }))
+    }
+
+    /// Asks for another protocol on the same connection, and hands that over.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    #[cfg(feature = "buildkit")]
+    pub(super) async fn hijack(
+        &self,
+        path: &'static str,
+        headers: &[(&'static str, String)],
+    ) -> Result<hyper::upgrade::Upgraded, BollardError> {
+        let mut request =
+            Request::post(path).header("Connection", "Upgrade").header("Upgrade", "h2c");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(BollardError::from)?;
+        let answer = self.exchange(request).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(hyper::upgrade::on(answer).await?);
+        }
+        let status_code = answer.status().as_u16();
+        let message = http_body_util::BodyExt::collect(answer.into_body()).await;
+        let message = message.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+        Err(BollardError::DockerResponseServerError {
+            status_code,
+            message: message.unwrap_or_default(),
+        })
     }
 
     /// What a server wants to see: the path alone, and a host.

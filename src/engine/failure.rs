@@ -79,6 +79,28 @@ pub(super) fn refusal(step: &'static str, status_code: u16, text: &[u8]) -> Erro
     convert(step, bollard::errors::Error::DockerResponseServerError { status_code, message })
 }
 
+/// A build that failed at a step, or without one.
+pub(super) fn build_failure(step: Option<&str>, text: &str, code: Option<i64>) -> Error {
+    let text = text.trim();
+    let message = match step {
+        Some(step) => format!("failed to build the image: step `{step}`: {text}"),
+        None => format!("failed to build the image: {text}"),
+    };
+    let error = Error::new(ErrorKind::Build, message).at("build");
+    match code.or_else(|| exit_code(text)) {
+        Some(code) => error.with_exit(code, false),
+        None => error,
+    }
+}
+
+/// Builders say it in words.
+fn exit_code(text: &str) -> Option<i64> {
+    let words = ["exit code: ", "non-zero code: ", "exit status "];
+    let rest = words.iter().find_map(|words| text.rsplit_once(words).map(|(_, rest)| rest))?;
+    let digits = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

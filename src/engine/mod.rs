@@ -6,6 +6,7 @@
 
 mod archive;
 mod auth;
+mod build;
 mod container;
 mod context;
 mod details;
@@ -24,6 +25,7 @@ mod reach;
 mod timestamp;
 mod volume;
 
+pub use build::{BuildEvent, BuildStep};
 pub use container::CreateBody;
 pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
 pub use endpoint::Endpoint;
@@ -34,6 +36,10 @@ pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
 
+pub(crate) use build::{
+    Agent, BuildOutput, BuildRequest, Built, CacheEntry, Content, NamedContext, OnEvent, Sink,
+    TarStream, Tree, TreeContext, TreeEntry, Ulimit,
+};
 pub(crate) use container::lower;
 pub(crate) use events::HealthEvent;
 pub(crate) use exec::{ExecRequest, ExecSession};

@@ -1,0 +1,14 @@
+//! BuildKit: a session that the engine calls back over, and a solve that it runs.
+//!
+//! Both are gRPC over connections that were HTTP/1.1 before: `POST /session` and `POST /grpc` with an
+//! upgrade to `h2c` (Engine API v1.39 to v1.53, the way that `docker buildx` takes with its `docker`
+//! driver). On the first this side is the server, on the second the client.
+
+mod agent;
+mod credentials;
+mod outlet;
+mod secrets;
+mod session;
+mod solve;
+mod sync;
+mod trace;

@@ -1,0 +1,138 @@
+//! The session: services that BuildKit calls while it builds.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bollard_buildkit_proto::health::health_check_response::ServingStatus;
+use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use bollard_buildkit_proto::moby::filesync::v1::file_send_server::FileSendServer;
+use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSyncServer;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
+use futures_util::Stream;
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::service::TowerToHyperService;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use super::super::super::Engine;
+use super::super::super::failure::lift;
+use super::agent::Agents;
+use super::credentials::Credentials;
+use super::outlet::Outlet;
+use super::secrets::Secrets;
+use super::sync::Trees;
+use crate::error::Result;
+
+/// What a session offers.
+pub(super) struct Services {
+    pub(super) trees: Trees,
+    pub(super) secrets: Secrets,
+    pub(super) agents: Agents,
+    pub(super) credentials: Credentials,
+    pub(super) outlet: Option<Outlet>,
+    /// What tells the contexts of one place from those of another.
+    pub(super) key: String,
+}
+
+/// A session that is open; closed when dropped.
+pub(super) struct Session {
+    pub(super) id: String,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Session {
+    pub(super) async fn open(engine: &Engine, id: String, services: Services) -> Result<Session> {
+        let mut headers = vec![
+            ("X-Docker-Expose-Session-Uuid", id.clone()),
+            ("X-Docker-Expose-Session-Name", "castoff".to_owned()),
+            ("X-Docker-Expose-Session-Sharedkey", services.key.clone()),
+        ];
+        let method = |path: &str| ("X-Docker-Expose-Session-Grpc-Method", path.to_owned());
+        headers.push(method("/grpc.health.v1.Health/Check"));
+        headers.push(method("/moby.filesync.v1.FileSync/DiffCopy"));
+        headers.push(method("/moby.filesync.v1.Auth/Credentials"));
+        headers.push(method("/moby.buildkit.secrets.v1.Secrets/GetSecret"));
+        if !services.agents.is_empty() {
+            headers.push(method("/moby.sshforward.v1.SSH/CheckAgent"));
+            headers.push(method("/moby.sshforward.v1.SSH/ForwardAgent"));
+        }
+        if services.outlet.is_some() {
+            headers.push(method("/moby.filesync.v1.FileSend/DiffCopy"));
+        }
+        let connection = engine.dialer().hijack("/session", &headers).await;
+        let connection = connection.map_err(lift("open a session for the build"))?;
+
+        let mut routes = Routes::new(HealthServer::new(Healthy))
+            .add_service(FileSyncServer::new(services.trees))
+            .add_service(AuthServer::new(services.credentials))
+            .add_service(SecretsServer::new(services.secrets));
+        if !services.agents.is_empty() {
+            routes = routes.add_service(SshServer::new(services.agents));
+        }
+        if let Some(outlet) = services.outlet {
+            let server = FileSendServer::new(outlet).max_decoding_message_size(64 << 20);
+            routes = routes.add_service(server);
+        }
+        let service = TowerToHyperService::new(routes.prepare());
+        let serving = tokio::spawn(async move {
+            let mut server = http2::Builder::new(TokioExecutor::new());
+            // Outputs come in; the default window would make each piece wait for the last.
+            server.initial_stream_window_size(4 << 20).initial_connection_window_size(8 << 20);
+            if let Err(error) = server.serve_connection(connection, service).await {
+                tracing::debug!(%error, "the build's session ended");
+            }
+        });
+        Ok(Session { id, serving })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+struct Healthy;
+
+#[tonic::async_trait]
+impl Health for Healthy {
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("list"))
+    }
+
+    type WatchStream = Never<HealthCheckResponse>;
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("watch"))
+    }
+}
+
+/// A stream that there is none of.
+pub(super) struct Never<T>(std::marker::PhantomData<fn() -> T>);
+
+impl<T> Stream for Never<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
+}

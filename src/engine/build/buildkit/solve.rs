@@ -1,0 +1,245 @@
+//! The solve: what BuildKit is told, and what it answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    CacheOptions, CacheOptionsEntry, SolveRequest, SolveResponse, StatusRequest,
+};
+use hyper_util::rt::TokioIo;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::super::super::Engine;
+use super::super::super::failure::{build_failure, lift};
+use super::super::{BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, OnEvent, Tree};
+use super::agent::Agents;
+use super::credentials::Credentials;
+use super::outlet::Outlet;
+use super::secrets::Secrets;
+use super::session::{Services, Session};
+use super::sync::Trees;
+use super::trace::Trace;
+use crate::error::{Error, ErrorKind, Result};
+
+impl Engine {
+    /// Builds by BuildKit. `dockerfile` is a tree that holds the Dockerfile, and nothing else.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connections, which ends the build.
+    pub(crate) async fn build_with_buildkit(
+        &self,
+        request: &BuildRequest,
+        dockerfile: Arc<Tree>,
+        on_event: &OnEvent,
+    ) -> Result<Built> {
+        let id = random_id();
+        let _session = Session::open(self, id.clone(), self.services(request, dockerfile)).await?;
+        let mut client =
+            ControlClient::new(self.control().await?).max_decoding_message_size(64 << 20);
+        let mut trace = Trace::new(on_event.clone());
+
+        let mut watcher = client.clone();
+        let status = watcher.status(StatusRequest { r#ref: id.clone() });
+        let watching = async {
+            match status.await {
+                Ok(answer) => {
+                    let mut answers = answer.into_inner();
+                    // Its end, whatever the reason, is told by the solve as well.
+                    while let Ok(Some(status)) = answers.message().await {
+                        trace.status(status);
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "the build tells nothing of its progress"),
+            }
+        };
+        let solving = client.solve(solve(request, id));
+        let answer = ended(solving, watching).await;
+        match answer {
+            Ok(answer) => Ok(built(answer.into_inner())),
+            Err(status) => Err(failed(&status, &trace)),
+        }
+    }
+
+    fn services(&self, request: &BuildRequest, dockerfile: Arc<Tree>) -> Services {
+        let mut trees = BTreeMap::from([
+            ("context".to_owned(), request.context.tree.clone()),
+            ("dockerfile".to_owned(), dockerfile),
+        ]);
+        for (name, context) in &request.named {
+            if let NamedContext::Tree(context) = context {
+                trees.insert(named_tree(name), context.tree.clone());
+            }
+        }
+        let outlet = match &request.output {
+            BuildOutput::Image => None,
+            BuildOutput::Tar(sink) | BuildOutput::Oci(sink) => Some(Outlet(sink.clone())),
+        };
+        Services {
+            trees: Trees(trees),
+            secrets: Secrets(request.secrets.clone()),
+            agents: Agents(request.agents.clone()),
+            credentials: Credentials(self.clone()),
+            outlet,
+            key: request.context.key.clone(),
+        }
+    }
+
+    /// A channel to BuildKit's control service, over a connection that the dialer made.
+    async fn control(&self) -> Result<Channel> {
+        let engine = self.clone();
+        let connect = tower::service_fn(move |_| {
+            let engine = engine.clone();
+            async move {
+                let connection = engine.dialer().hijack("/grpc", &[]).await;
+                connection.map(|connection| TokioIo::new(TokioIo::new(connection)))
+            }
+        });
+        let endpoint = Endpoint::from_static("http://engine")
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(8 << 20);
+        endpoint.connect_with_connector(connect).await.map_err(|error| {
+            Error::new(ErrorKind::Connection, "failed to reach the engine's BuildKit")
+                .with_source(error)
+        })
+    }
+}
+
+/// Waits for the answer, and for the rest of the progress behind it.
+async fn ended<T>(
+    solving: impl Future<Output = Result<T, Status>>,
+    watching: impl Future<Output = ()>,
+) -> Result<T, Status> {
+    let (mut solving, mut watching) = (std::pin::pin!(solving), std::pin::pin!(watching));
+    let mut watched = false;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut solving => break answer,
+            () = &mut watching, if !watched => watched = true,
+        }
+    };
+    if !watched {
+        // It ends by itself with the build; a builder that does not end it is not waited for.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), watching).await;
+    }
+    answer
+}
+
+fn solve(request: &BuildRequest, id: String) -> SolveRequest {
+    let mut exporter = HashMap::new();
+    let kind = match &request.output {
+        BuildOutput::Image => {
+            if !request.tags.is_empty() {
+                exporter.insert("name".to_owned(), request.tags.join(","));
+            }
+            "moby"
+        }
+        BuildOutput::Tar(_) => "tar",
+        BuildOutput::Oci(_) => "oci",
+    };
+    SolveRequest {
+        r#ref: id.clone(),
+        exporter_deprecated: kind.to_owned(),
+        exporter_attrs_deprecated: exporter,
+        session: id,
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: attributes(request),
+        cache: Some(CacheOptions {
+            exports: request.cache_to.iter().map(cache).collect(),
+            imports: request.cache_from.iter().map(cache).collect(),
+            ..CacheOptions::default()
+        }),
+        entitlements: request.entitlements.clone(),
+        ..SolveRequest::default()
+    }
+}
+
+/// What the Dockerfile frontend is told (BuildKit, `frontend/dockerui`).
+fn attributes(request: &BuildRequest) -> HashMap<String, String> {
+    let mut attributes = HashMap::from([("filename".to_owned(), "Dockerfile".to_owned())]);
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            attributes.insert(key.to_owned(), value);
+        }
+    };
+    set("target", request.target.clone());
+    set("platform", request.platform.clone());
+    set("no-cache", request.no_cache.then(String::new));
+    set("image-resolve-mode", request.pull.then(|| "pull".to_owned()));
+    set("force-network-mode", request.network.clone());
+    set("shm-size", request.shm_size.map(|bytes| bytes.to_string()));
+    let hosts: Vec<String> =
+        request.extra_hosts.iter().map(|(host, ip)| format!("{host}={ip}")).collect();
+    set("add-hosts", (!hosts.is_empty()).then(|| hosts.join(",")));
+    let limits: Vec<String> = request
+        .ulimits
+        .iter()
+        .map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard))
+        .collect();
+    set("ulimit", (!limits.is_empty()).then(|| limits.join(",")));
+    for (name, value) in &request.args {
+        set(&format!("build-arg:{name}"), Some(value.clone()));
+    }
+    for (name, value) in &request.labels {
+        set(&format!("label:{name}"), Some(value.clone()));
+    }
+    for (name, context) in &request.named {
+        let source = match context {
+            NamedContext::Tree(_) => format!("local:{}", named_tree(name)),
+            NamedContext::Image(image) => format!("docker-image://{image}"),
+        };
+        set(&format!("context:{name}"), Some(source));
+    }
+    attributes
+}
+
+fn named_tree(name: &str) -> String {
+    format!("context-{name}")
+}
+
+fn cache(entry: &CacheEntry) -> CacheOptionsEntry {
+    CacheOptionsEntry {
+        r#type: entry.kind.to_owned(),
+        attrs: entry.attributes.clone().into_iter().collect(),
+    }
+}
+
+fn built(answer: SolveResponse) -> Built {
+    let told = answer.exporter_response;
+    // The former is what a classic store calls the image, the latter what a containerd store does.
+    let keys = ["containerimage.digest", "containerimage.config.digest"];
+    Built { id: keys.iter().find_map(|key| told.get(*key).cloned()) }
+}
+
+fn failed(status: &Status, trace: &Trace) -> Error {
+    let text = status.message();
+    let text = text.trim_start_matches("failed to solve: ").trim_start_matches("rpc error: ");
+    match trace.failed() {
+        Some((step, lines)) => {
+            let why = step.error.as_deref().unwrap_or(text);
+            build_failure(Some(&step.name), why, None).with_log_tail(lines)
+        }
+        None if matches!(status.code(), Code::Unavailable | Code::Cancelled) => {
+            lift("build the image")(std::io::Error::other(status.clone()).into())
+        }
+        None => build_failure(None, text, None),
+    }
+}
+
+/// Sessions are told apart by 25 random letters and digits, as BuildKit's own clients do.
+fn random_id() -> String {
+    use std::collections::hash_map::RandomState;
+    use std::hash::{BuildHasher, Hasher};
+    let mut id = String::new();
+    while id.len() < 25 {
+        // The first state of a thread is random, and each one after it differs.
+        let mut number = RandomState::new().build_hasher().finish();
+        while number > 0 && id.len() < 25 {
+            let digit = u32::try_from(number % 36).unwrap_or_default();
+            id.extend(char::from_digit(digit, 36));
+            number /= 36;
+        }
+    }
+    id
+}

@@ -1,0 +1,133 @@
+//! [`Tree`]: the files of a build's context, without their content.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Files and directories, in the order that BuildKit wants: parents first, names by their bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    entries: Vec<TreeEntry>,
+}
+
+/// A file or directory.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeEntry {
+    /// Relative, with slashes.
+    pub(crate) path: String,
+    /// Permissions, with the bits for setuid, setgid and sticky.
+    pub(crate) mode: u32,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: i64,
+    /// Bytes, of a file.
+    pub(crate) size: u64,
+    pub(crate) content: Content,
+}
+
+/// What an entry is, and where its content comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Directory,
+    File(PathBuf),
+    Bytes(Bytes),
+    /// A part of a file that nobody else has open.
+    Part {
+        file: Arc<File>,
+        offset: u64,
+    },
+    Link(String),
+}
+
+impl Tree {
+    /// Sorts; of several entries of one path the last one stays.
+    pub(crate) fn new(mut entries: Vec<TreeEntry>) -> Tree {
+        entries.sort_by(|one, other| compare(&one.path, &other.path));
+        entries.reverse();
+        entries.dedup_by(|one, other| one.path == other.path);
+        entries.reverse();
+        Tree { entries }
+    }
+
+    pub(crate) fn entries(&self) -> &[TreeEntry] {
+        &self.entries
+    }
+}
+
+/// A directory's content comes right behind it: a slash is less than any other byte.
+pub(crate) fn compare(one: &str, other: &str) -> Ordering {
+    let low = |byte: u8| if byte == b'/' { 0 } else { byte };
+    one.bytes().map(low).cmp(other.bytes().map(low))
+}
+
+impl TreeEntry {
+    /// Opens a file's content; blocks. It ends after the size that was seen when the tree was made.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let told = |path: &PathBuf, error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        Ok(match &self.content {
+            Content::Directory | Content::Link(_) => Box::new(io::empty()),
+            Content::File(path) => {
+                let file = File::open(path).map_err(|error| told(path, error))?;
+                Box::new(file.take(self.size))
+            }
+            Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+            Content::Part { file, offset } => {
+                Box::new(Part { file: file.clone(), offset: *offset, left: self.size })
+            }
+        })
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        !matches!(self.content, Content::Directory | Content::Link(_))
+    }
+}
+
+struct Part {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = read_at(&self.file, &mut buffer[..most], self.offset)?;
+        self.offset += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directorys_content_comes_right_behind_it() {
+        let entry = |path: &str| TreeEntry {
+            path: path.to_owned(),
+            mode: 0o644,
+            modified: 0,
+            size: 0,
+            content: Content::Bytes(Bytes::new()),
+        };
+        let tree = Tree::new(["a-b", "a/c", "a", "b", "a/b/x", "a/b", "a"].map(entry).into());
+        let paths: Vec<_> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["a", "a/b", "a/b/x", "a/c", "a-b", "b"]);
+    }
+}

@@ -1,0 +1,15 @@
+//! What a build is given to copy from.
+
+#[expect(clippy::module_inception, reason = "the noun that the folder is about")]
+mod context;
+mod digest;
+mod dockerignore;
+mod pack;
+mod spool;
+mod walk;
+
+pub use context::BuildContext;
+
+pub(super) use context::Prepared;
+pub(super) use digest::digest;
+pub(super) use pack::pack;

@@ -1,0 +1,113 @@
+//! A context as a tar archive, made as it is sent.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tar::{Builder, EntryType, Header};
+use tokio::sync::mpsc;
+
+use crate::engine::{Content, TarStream, Tree, TreeEntry};
+
+/// The size of the pieces that are sent, and how many may be under way.
+const PIECE: usize = 256 * 1024;
+const UNDER_WAY: usize = 4;
+
+/// Packs a tree in its order, and a further file behind it. The same tree gives the same bytes.
+pub(in crate::image) fn pack(tree: Arc<Tree>, further: Option<(String, Bytes)>) -> TarStream {
+    let (pieces, sent) = mpsc::channel(UNDER_WAY);
+    tokio::task::spawn_blocking(move || {
+        let mut pipe = Pipe { pieces, buffer: BytesMut::with_capacity(PIECE) };
+        if let Err(error) = write(&mut pipe, &tree, further) {
+            // Nobody listens any more when the request has ended.
+            let _ = pipe.pieces.blocking_send(Err(error));
+        }
+    });
+    Box::pin(futures_util::stream::unfold(sent, |mut sent| async move {
+        Some((sent.recv().await?, sent))
+    }))
+}
+
+fn write(pipe: &mut Pipe, tree: &Tree, further: Option<(String, Bytes)>) -> io::Result<()> {
+    let mut tar = Builder::new(&mut *pipe);
+    for entry in tree.entries() {
+        append(&mut tar, entry)?;
+    }
+    if let Some((path, bytes)) = further {
+        let size = bytes.len() as u64;
+        let content = Content::Bytes(bytes);
+        append(&mut tar, &TreeEntry { path, mode: 0o644, modified: 0, size, content })?;
+    }
+    tar.finish()?;
+    drop(tar);
+    pipe.flush()
+}
+
+fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_mode(entry.mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(u64::try_from(entry.modified / 1_000_000_000).unwrap_or_default());
+    header.set_size(entry.size);
+    match &entry.content {
+        Content::Directory => {
+            header.set_entry_type(EntryType::Directory);
+            tar.append_data(&mut header, format!("{}/", entry.path), io::empty())
+        }
+        Content::Link(target) => {
+            header.set_entry_type(EntryType::Symlink);
+            tar.append_link(&mut header, &entry.path, target)
+        }
+        _ => {
+            header.set_entry_type(EntryType::Regular);
+            let mut content = Exactly { content: entry.open()?, left: entry.size };
+            tar.append_data(&mut header, &entry.path, &mut content)
+        }
+    }
+}
+
+/// A file that has become shorter would break the archive: that is an error instead.
+struct Exactly {
+    content: Box<dyn io::Read + Send>,
+    left: u64,
+}
+
+impl io::Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        if read == 0 && self.left > 0 && !buffer.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a file became shorter while it was sent",
+            ));
+        }
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
+    }
+}
+
+/// Collects what is written into pieces and sends them.
+struct Pipe {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    buffer: BytesMut,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = self.buffer.split().freeze();
+        self.buffer.reserve(PIECE);
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

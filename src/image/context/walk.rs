@@ -1,0 +1,128 @@
+//! A directory's files, without what is ignored.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+
+use super::context::nanos;
+use super::dockerignore::{Ignore, Matched};
+use crate::engine::{Content, TreeEntry};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Walks a directory; blocks. Links are taken as links. What is neither file, directory nor link
+/// (sockets, devices) is left out, as by `docker build`.
+pub(super) fn walk(directory: &Path, ignore: &Ignore) -> Result<Vec<TreeEntry>> {
+    let metadata = std::fs::metadata(directory).map_err(|error| refused(directory, error))?;
+    if !metadata.is_dir() {
+        return Err(Error::invalid("context", format!("{} is no directory", directory.display())));
+    }
+    let mut walk = Walk { ignore, entries: Vec::new(), excluded: Vec::new() };
+    walk.directory(directory, "", &Matched::default())?;
+    Ok(walk.entries)
+}
+
+struct Walk<'a> {
+    ignore: &'a Ignore,
+    entries: Vec<TreeEntry>,
+    /// Directories that are ignored, but may hold something that is not.
+    excluded: Vec<TreeEntry>,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, from: &Path, path: &str, above: &Matched) -> Result<()> {
+        let listed = std::fs::read_dir(from).map_err(|error| refused(from, error))?;
+        for entry in listed {
+            let entry = entry.map_err(|error| refused(from, error))?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "the name is no UTF-8");
+                return Err(refused(&entry.path(), error));
+            };
+            let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+            self.entry(&entry, path, above)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &std::fs::DirEntry, path: String, above: &Matched) -> Result<()> {
+        let matched = self.ignore.matches(&path, above);
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(error) => return gone_or(&entry.path(), error),
+        };
+        let excluded = matched.excluded();
+        if excluded && !(kind.is_dir() && self.ignore.may_reinclude_below(&path)) {
+            return Ok(());
+        }
+        let from = entry.path();
+        // (Does not follow links.)
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => return gone_or(&from, error),
+        };
+        let content = if kind.is_dir() {
+            Content::Directory
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(&from).map_err(|error| refused(&from, error))?;
+            match target.to_str() {
+                Some(target) => Content::Link(target.to_owned()),
+                None => {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, "the link is no UTF-8");
+                    return Err(refused(&from, error));
+                }
+            }
+        } else if kind.is_file() {
+            Content::File(from.clone())
+        } else {
+            return Ok(());
+        };
+        let found = TreeEntry {
+            path: path.clone(),
+            mode: mode(&metadata),
+            modified: metadata.modified().map(nanos).unwrap_or_default(),
+            size: if kind.is_file() { metadata.len() } else { 0 },
+            content,
+        };
+        if excluded {
+            // Comes along if something below it does.
+            self.excluded.push(found);
+            self.directory(&from, &path, &matched)?;
+            self.excluded.pop();
+            return Ok(());
+        }
+        self.entries.append(&mut self.excluded.clone());
+        self.entries.push(found);
+        if kind.is_dir() {
+            let outer = std::mem::take(&mut self.excluded);
+            self.directory(&from, &path, &matched)?;
+            self.excluded = outer;
+        }
+        Ok(())
+    }
+}
+
+/// A file may go while the directory is walked.
+fn gone_or(path: &Path, error: io::Error) -> Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(refused(path, error)) }
+}
+
+fn refused(path: &Path, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        _ => ErrorKind::Io,
+    };
+    let message = format!("the build's context can't be read at {}", path.display());
+    Error::new(kind, message).with_source(error).at("context")
+}
+
+#[cfg(unix)]
+fn mode(metadata: &Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o7777
+}
+
+/// As the docker CLI does on Windows.
+#[cfg(not(unix))]
+fn mode(_: &Metadata) -> u32 {
+    0o755
+}
