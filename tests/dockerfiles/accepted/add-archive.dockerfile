@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ADD archive.tar.gz /unpacked/

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ADD ["with space.txt", "/with space/"]

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ADD app.txt dir/one.txt /all/
+ADD dir /dir

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ADD app.txt /app.txt

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ARG name=app
+ADD ${name}.txt /${name}-copy.txt

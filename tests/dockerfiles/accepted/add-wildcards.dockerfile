@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ADD *.txt d?r/*.txt /x/

@@ -1,0 +1,4 @@
+FROM scratch
+ARG a=arg
+ENV a=env
+LABEL a=$a

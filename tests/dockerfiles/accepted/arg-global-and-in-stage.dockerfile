@@ -1,0 +1,4 @@
+ARG VERSION=1.2
+FROM scratch
+ARG VERSION
+LABEL version=$VERSION

@@ -1,0 +1,3 @@
+ARG VERSION=1.2
+FROM scratch
+LABEL version="${VERSION:-none}"

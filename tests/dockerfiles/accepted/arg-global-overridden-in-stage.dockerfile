@@ -1,0 +1,4 @@
+ARG VERSION=1.2
+FROM scratch
+ARG VERSION=3.4
+LABEL version=$VERSION

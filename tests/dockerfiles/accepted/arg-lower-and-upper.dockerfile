@@ -1,0 +1,3 @@
+FROM scratch
+ARG name=lower NAME=upper
+LABEL both=$name-$NAME

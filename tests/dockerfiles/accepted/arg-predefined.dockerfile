@@ -1,0 +1,5 @@
+FROM scratch
+ARG HTTP_PROXY
+ARG http_proxy
+ARG NO_PROXY
+LABEL proxy="$HTTP_PROXY"

@@ -1,0 +1,3 @@
+FROM scratch
+ARG version
+LABEL version=$version

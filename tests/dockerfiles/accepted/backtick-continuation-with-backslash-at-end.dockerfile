@@ -1,0 +1,4 @@
+# escape=`
+FROM castoff.test/busybox
+ENV dir c:\
+LABEL after=yes

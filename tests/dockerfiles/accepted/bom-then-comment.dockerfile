@@ -1,0 +1,3 @@
+﻿# A comment.
+FROM scratch
+LABEL bom=yes

@@ -1,0 +1,3 @@
+FROM scratch
+ENV HOME=/x
+CMD ["$HOME", "${HOME:-y}", "$(id)", "`id`"]

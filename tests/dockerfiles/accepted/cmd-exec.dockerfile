@@ -1,0 +1,2 @@
+FROM scratch
+CMD ["/server", "--port", "80"]

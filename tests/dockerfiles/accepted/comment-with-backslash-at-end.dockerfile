@@ -1,0 +1,3 @@
+FROM scratch
+# This comment ends with a backslash \
+LABEL a=1

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+ENV dir c:\\ \
+  d:
+LABEL after=yes

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+ENV a=x\ y b=c\
+\ d
+CMD echo a \ b

@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+LABEL a=1 \
+\
+  \
+  b=2

@@ -1,0 +1,6 @@
+FROM castoff.test/busybox
+RUN true \
+
+  && true \
+  
+  && true

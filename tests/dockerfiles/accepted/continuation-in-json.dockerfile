@@ -1,0 +1,6 @@
+FROM castoff.test/busybox
+CMD [ "echo", \
+      "one", \
+      # A comment.
+      "two" \
+    ]

@@ -1,0 +1,4 @@
+FROM scratch
+LABEL text="first \
+second \
+  third"

@@ -1,0 +1,7 @@
+FROM castoff.test/busybox
+ENV \
+  a=1
+CMD \
+  ["true"]
+WORKDIR \
+  /a

@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+CMD echo \
+FROM scratch \
+RUN x
+LABEL after=yes

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ENV dir c:\\\
+LABEL after=yes

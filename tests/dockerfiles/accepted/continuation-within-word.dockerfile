@@ -1,0 +1,6 @@
+FROM castoff.test/busybox
+ENV long=abc\
+def\
+ghi
+LAB\
+EL split=keyword

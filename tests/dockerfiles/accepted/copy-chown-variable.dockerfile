@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ARG owner=app
+COPY --chown=$owner:${owner} app.txt /1

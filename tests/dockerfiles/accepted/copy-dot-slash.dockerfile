@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+COPY ./ ./
+COPY ./app.txt ././b.txt

@@ -1,0 +1,2 @@
+FROM scratch
+COPY --from=castoff.test/busybox /etc/passwd /etc/group /etc/

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox AS One
+COPY app.txt /app.txt
+FROM scratch
+COPY --from=oNE /app.txt /

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+COPY [ "app.txt", \
+       "with space.txt", \
+       "/x/" ]

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+COPY app.txt /app.txt

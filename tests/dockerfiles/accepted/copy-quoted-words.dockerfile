@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+COPY "app.txt" '/x.txt'
+COPY app.txt "/y.txt"

@@ -1,0 +1,7 @@
+FROM castoff.test/busybox
+LABEL a=1 \
+  # A comment.
+
+  b=2
+CMD echo \
+  done

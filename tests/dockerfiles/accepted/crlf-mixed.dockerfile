@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+ENV a=1 \
+    b=2
+LABEL x=y
+LABEL y=z

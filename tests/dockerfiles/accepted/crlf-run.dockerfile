@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+RUN test a = a \
+  && test b = b

@@ -1,0 +1,5 @@
+# A comment.
+# escape=`
+FROM scratch
+LABEL a=1 \
+  b=2

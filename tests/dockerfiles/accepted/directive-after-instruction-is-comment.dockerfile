@@ -1,0 +1,4 @@
+FROM scratch
+# escape=`
+LABEL a=1 \
+  b=2

@@ -1,0 +1,5 @@
+# unknown=value
+# escape=`
+FROM scratch
+LABEL a=1 \
+  b=2

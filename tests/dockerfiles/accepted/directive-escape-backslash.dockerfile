@@ -1,0 +1,4 @@
+# escape=\
+FROM castoff.test/busybox
+LABEL a=1 \
+      b=2

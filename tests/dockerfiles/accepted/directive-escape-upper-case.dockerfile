@@ -1,0 +1,4 @@
+# ESCAPE=`
+FROM scratch
+LABEL a=1 `
+  b=2

@@ -1,0 +1,5 @@
+# syntax=docker/dockerfile:1
+# escape=`
+FROM scratch
+LABEL a=1 `
+  b=2

@@ -1,0 +1,4 @@
+# A comment.
+# syntax=not/a:frontend
+FROM scratch
+LABEL a=1

@@ -1,0 +1,3 @@
+# maintainer=someone
+FROM scratch
+LABEL a=1

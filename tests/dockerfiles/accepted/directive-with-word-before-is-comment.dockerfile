@@ -1,0 +1,4 @@
+# the escape=`
+FROM scratch
+LABEL a=1 \
+  b=2

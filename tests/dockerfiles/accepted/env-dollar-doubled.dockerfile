@@ -1,0 +1,3 @@
+FROM scratch
+ENV x=1
+ENV a=$$ b=$$x c="$$"

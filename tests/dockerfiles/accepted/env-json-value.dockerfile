@@ -1,0 +1,2 @@
+FROM scratch
+ENV list=["a","b"] object={"a":1} quoted='{"a": "b c"}'

@@ -1,0 +1,3 @@
+FROM scratch
+ENV x=value
+ENV a="${x:?is missing}" b=${x:?}

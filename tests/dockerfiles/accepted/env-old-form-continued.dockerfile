@@ -1,0 +1,4 @@
+FROM scratch
+ENV name first \
+  second \
+  third

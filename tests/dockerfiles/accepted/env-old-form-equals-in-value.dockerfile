@@ -1,0 +1,3 @@
+FROM scratch
+ENV OPTIONS a=b c=d
+ENV OTHER -Dx=y

@@ -1,0 +1,4 @@
+FROM scratch
+ENV ONE "quoted value" and more
+ENV TWO it is 'single $HOME'
+ENV THREE escaped\ \"quote\"

@@ -1,0 +1,3 @@
+FROM scratch
+ENV base /opt
+ENV path $base/bin:${base}/sbin

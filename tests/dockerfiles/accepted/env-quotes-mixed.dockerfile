@@ -1,0 +1,2 @@
+FROM scratch
+ENV a=one"two three"'four $five'six b='a'"b"c\ d c="'"'"'

@@ -1,0 +1,3 @@
+FROM scratch
+ARG n=key
+ENV $n=value ${n}2=other

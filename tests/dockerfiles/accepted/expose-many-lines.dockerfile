@@ -1,0 +1,5 @@
+FROM scratch
+EXPOSE 1 \
+       2/udp \
+       # A comment.
+       3

@@ -1,0 +1,3 @@
+FROM scratch
+EXPOSE 80 80/tcp
+EXPOSE 80

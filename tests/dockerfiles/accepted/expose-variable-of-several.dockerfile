@@ -1,0 +1,3 @@
+FROM scratch
+ARG ports="80 81"
+EXPOSE $ports

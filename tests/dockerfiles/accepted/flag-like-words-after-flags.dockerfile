@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+CMD -x --flag
+ENTRYPOINT ["--a"]
+RUN echo --mount=type=cache

@@ -1,0 +1,3 @@
+ARG TAG
+FROM castoff.test/busybox:${TAG:-latest}
+LABEL tag=default

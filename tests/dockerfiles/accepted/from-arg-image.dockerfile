@@ -1,0 +1,3 @@
+ARG IMAGE=castoff.test/busybox
+FROM $IMAGE
+LABEL image=arg

@@ -1,0 +1,3 @@
+ARG TAG="latest"
+FROM "castoff.test/busybox:${TAG}"
+LABEL quoted=image

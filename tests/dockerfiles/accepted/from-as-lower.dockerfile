@@ -1,0 +1,2 @@
+FROM castoff.test/busybox as base
+LABEL stage=base

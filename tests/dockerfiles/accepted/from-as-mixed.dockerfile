@@ -1,0 +1,2 @@
+From castoff.test/busybox aS Base
+LABEL stage=base

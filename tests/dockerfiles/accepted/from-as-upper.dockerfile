@@ -1,0 +1,2 @@
+FROM castoff.test/busybox AS base
+LABEL stage=base

@@ -1,0 +1,5 @@
+FROM \
+  castoff.test/busybox \
+  AS \
+  base
+LABEL split=yes

@@ -1,0 +1,1 @@
+FROM castoff.test/busybox

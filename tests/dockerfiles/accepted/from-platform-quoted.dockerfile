@@ -1,0 +1,2 @@
+FROM --platform="linux/amd64" castoff.test/busybox AS quoted
+LABEL platform=quoted

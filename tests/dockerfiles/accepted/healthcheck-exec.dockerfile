@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+HEALTHCHECK CMD ["/bin/check", "--fast"]

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+HEALTHCHECK cmd true

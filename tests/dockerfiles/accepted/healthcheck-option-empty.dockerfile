@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+HEALTHCHECK --interval= --retries= CMD true

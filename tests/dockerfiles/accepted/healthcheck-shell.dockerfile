@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+HEALTHCHECK CMD wget -q -O- http://localhost/ || exit 1

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+HEALTHCHECK CMD one
+HEALTHCHECK --retries=2 CMD two

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN echo "<<EOF" '<<EOF' a<<EOF

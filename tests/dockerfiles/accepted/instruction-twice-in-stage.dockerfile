@@ -1,0 +1,9 @@
+FROM castoff.test/busybox
+EXPOSE 1
+EXPOSE 2
+VOLUME /a
+VOLUME /b
+USER app
+USER root
+ENTRYPOINT ["a"]
+ENTRYPOINT b

@@ -1,0 +1,2 @@
+FROM scratch
+LABEL "a name with blanks"="x" 'and another'=y

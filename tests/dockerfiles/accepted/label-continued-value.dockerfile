@@ -1,0 +1,4 @@
+FROM scratch
+LABEL description="This text illustrates \
+that a value can span \
+several lines."

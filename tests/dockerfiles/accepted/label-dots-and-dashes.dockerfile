@@ -1,0 +1,2 @@
+FROM scratch
+LABEL org.opencontainers.image.title=x com.example/a-b_c=y multi.label="a" other="b"

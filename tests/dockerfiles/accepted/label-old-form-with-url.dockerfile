@@ -1,0 +1,2 @@
+FROM scratch
+LABEL url http://example.test/?a=b

@@ -1,0 +1,2 @@
+FROM scratch
+LABEL description This text is not quoted.

@@ -1,0 +1,2 @@
+FROM scratch
+LABEL version=1.0

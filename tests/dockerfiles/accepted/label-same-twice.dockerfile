@@ -1,0 +1,3 @@
+FROM scratch
+LABEL a=1 a=2
+LABEL a=3

@@ -1,0 +1,2 @@
+FROM scratch
+LABEL author="Jürgen Müller" 漢字=値 emoji="😀"

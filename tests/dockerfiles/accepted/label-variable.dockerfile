@@ -1,0 +1,3 @@
+FROM scratch
+ARG version=1.2
+LABEL version=$version "full-${version}"="v${version}" raw='$version'

@@ -1,0 +1,4 @@
+  FROM castoff.test/busybox
+	ENV a=1
+ 	 LABEL b=2
+     CMD ["true"]

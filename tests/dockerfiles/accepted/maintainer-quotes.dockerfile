@@ -1,0 +1,2 @@
+FROM scratch
+MAINTAINER "Jane 'J' Doe"  $HOME \x

@@ -1,0 +1,10 @@
+
+
+FROM scratch
+
+
+LABEL last=line
+
+
+
+

@@ -1,0 +1,3 @@
+FROM scratch
+LABEL last=line
+# The end.

@@ -1,0 +1,7 @@
+FROM castoff.test/busybox
+ONBUILD RUN one && \
+  # A comment.
+  two && \
+  three
+ONBUILD \
+  LABEL a=b

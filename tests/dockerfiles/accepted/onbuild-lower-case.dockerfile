@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+onbuild run true
+ONBUILD env a=b

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN ["sh", "-c", "test \"$0\" = sh && echo '$HOME' > /home.txt"]

@@ -1,0 +1,5 @@
+FROM scratch
+SHELL ["/bin/a", "-c"]
+CMD one
+SHELL ["/bin/b", "-c"]
+ENTRYPOINT two

@@ -1,0 +1,3 @@
+FROM scratch
+SHELL ["powershell", "-Command"]
+CMD Write-Host hello

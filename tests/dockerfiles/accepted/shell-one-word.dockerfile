@@ -1,0 +1,3 @@
+FROM scratch
+SHELL ["/shell"]
+ENTRYPOINT x y

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox AS empty
+FROM scratch
+COPY --from=empty /etc/passwd /etc/passwd

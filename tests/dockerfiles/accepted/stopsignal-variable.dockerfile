@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ARG SIGNAL=SIGINT
+STOPSIGNAL ${SIGNAL}

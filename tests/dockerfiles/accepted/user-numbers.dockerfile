@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+USER 1000:1000

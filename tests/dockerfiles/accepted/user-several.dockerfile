@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+USER root
+USER 65534

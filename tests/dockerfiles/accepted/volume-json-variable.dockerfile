@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+ENV dir=/data
+VOLUME ["$dir", "/x/${dir}"]

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+WORKDIR /a#b
+LABEL c=d #e=f

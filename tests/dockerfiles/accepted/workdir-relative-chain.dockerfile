@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+WORKDIR /a
+WORKDIR b
+WORKDIR ./c
+WORKDIR ../d

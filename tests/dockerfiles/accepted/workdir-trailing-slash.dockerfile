@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+WORKDIR /a/
+WORKDIR b//

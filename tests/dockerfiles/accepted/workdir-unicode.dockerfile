@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+WORKDIR /größe/漢字

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+ENV dir=/path
+ARG name=x
+WORKDIR $dir/${name}

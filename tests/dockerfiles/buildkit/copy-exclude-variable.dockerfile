@@ -1,0 +1,3 @@
+FROM scratch
+ARG skip=*.md
+COPY --exclude=$skip --exclude=${skip}.bak . /a/

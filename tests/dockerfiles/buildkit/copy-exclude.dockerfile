@@ -1,0 +1,3 @@
+FROM scratch
+COPY --exclude=*.txt . /a/
+COPY --exclude=dir/one.txt --exclude=**/two.txt . /b/

@@ -1,0 +1,2 @@
+FROM scratch
+COPY --link --chmod=600 ["with space.txt", "/with space/"]

@@ -1,0 +1,4 @@
+FROM scratch
+COPY --link app.txt /a
+COPY --link=true app.txt /b
+COPY --link=false app.txt /c

@@ -1,0 +1,3 @@
+# check=experimental=all
+FROM scratch
+COPY --link app.txt /

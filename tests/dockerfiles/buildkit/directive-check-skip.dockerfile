@@ -1,0 +1,4 @@
+# check=skip=JSONArgsRecommended,StageNameCasing
+FROM scratch
+CMD x
+COPY --link app.txt /

@@ -1,0 +1,5 @@
+# check=skip=all
+# escape=`
+FROM scratch
+LABEL a=1 `
+  b=2

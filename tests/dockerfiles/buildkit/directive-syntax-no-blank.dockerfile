@@ -1,0 +1,3 @@
+#syntax=docker/dockerfile:1.20
+FROM scratch
+COPY --parents dir/one.txt /

@@ -1,0 +1,3 @@
+#  	Syntax  =  docker/dockerfile:1-labs   
+FROM scratch
+COPY --link app.txt /

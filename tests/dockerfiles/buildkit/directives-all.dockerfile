@@ -1,0 +1,6 @@
+# syntax=docker/dockerfile:1
+# check=skip=all
+# escape=`
+FROM scratch
+LABEL a=1 `
+  b=2

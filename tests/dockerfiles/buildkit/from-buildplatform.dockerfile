@@ -1,0 +1,6 @@
+FROM --platform=$BUILDPLATFORM castoff.test/busybox AS build
+ARG TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT
+ARG BUILDPLATFORM BUILDOS BUILDARCH BUILDVARIANT
+RUN echo "$TARGETOS/$TARGETARCH" > /platform
+FROM --platform=${TARGETPLATFORM} castoff.test/busybox
+COPY --link --from=build /platform /

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+HEALTHCHECK --retries=0 CMD true

@@ -1,0 +1,4 @@
+FROM scratch
+ADD <<EOF /x
+text
+EOF

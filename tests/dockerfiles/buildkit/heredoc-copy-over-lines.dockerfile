@@ -1,0 +1,9 @@
+FROM scratch
+COPY --chmod=600 \
+  <<one \
+  <<two \
+  /dir/
+1
+one
+2
+two

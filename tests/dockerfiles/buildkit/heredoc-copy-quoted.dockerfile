@@ -1,0 +1,5 @@
+FROM scratch
+COPY <<"EOF" /script.sh
+#!/bin/sh
+echo "$HOME"
+EOF

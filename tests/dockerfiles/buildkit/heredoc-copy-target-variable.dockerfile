@@ -1,0 +1,5 @@
+FROM scratch
+ARG dir=/d
+COPY <<EOF ${dir}/x
+text
+EOF

@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+ONBUILD COPY <<EOF /x
+text
+EOF
+LABEL after=yes

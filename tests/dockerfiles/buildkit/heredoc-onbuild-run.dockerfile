@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+ONBUILD RUN <<EOF
+echo x
+EOF
+LABEL after=yes

@@ -1,0 +1,9 @@
+FROM castoff.test/busybox
+RUN <<EOF
+# A comment of the script.
+
+echo one
+
+  # Another.
+
+EOF

@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+RUN <<EOF
+echo x
+EOF
+LABEL after=yes

@@ -1,0 +1,7 @@
+FROM castoff.test/busybox
+RUN <<EOF
+echo EOF
+ EOF
+EOF2
+xEOF
+EOF

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+RUN <<E\OF
+echo x
+EOF

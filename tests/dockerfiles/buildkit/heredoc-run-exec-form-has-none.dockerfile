@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+RUN ["echo", "<<EOF"]
+LABEL after=yes

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+run <<eof
+echo x
+eof

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+RUN <<E"O"F
+echo x
+EOF

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+RUN <<script.sh
+echo x
+script.sh

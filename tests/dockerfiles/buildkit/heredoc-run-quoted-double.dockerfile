@@ -1,0 +1,4 @@
+FROM castoff.test/busybox
+RUN <<"EOF"
+echo "$HOME"
+EOF

@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+RUN cat <<EOF > /out && wc -l < /out
+one
+two
+EOF

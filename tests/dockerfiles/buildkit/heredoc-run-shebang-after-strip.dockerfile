@@ -1,0 +1,5 @@
+FROM castoff.test/busybox
+RUN <<-EOF
+	#!/bin/sh -e
+	echo x
+EOF

@@ -1,0 +1,6 @@
+FROM castoff.test/busybox
+RUN <<-EOF
+    echo four
+	    EOF
+    EOF
+EOF

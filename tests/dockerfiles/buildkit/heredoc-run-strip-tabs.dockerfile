@@ -1,0 +1,6 @@
+FROM castoff.test/busybox
+RUN <<-EOF
+	if true; then
+		echo yes
+	fi
+	EOF

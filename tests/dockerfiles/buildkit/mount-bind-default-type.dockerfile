@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN --mount=target=/src cat /src/app.txt

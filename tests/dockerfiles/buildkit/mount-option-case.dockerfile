@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+RUN --mount=TYPE=cache,Target=/a,SHARING=locked true
+RUN --mount=type=Cache,target=/a,sharing=LOCKED true

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN --mount=type=secret,id=token,env=TOKEN,target=/token test -n "$TOKEN" -a -f /token

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN --mount=type=tmpfs,target=/t touch /t/x

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ONBUILD COPY --link --from=castoff.test/busybox /etc/passwd /x

@@ -1,0 +1,3 @@
+FROM scratch
+ARG x=foobarbaz
+ENV a=${x%b*} b=${x%%b*} c=${x%?}

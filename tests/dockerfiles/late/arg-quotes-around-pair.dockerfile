@@ -1,0 +1,3 @@
+FROM scratch
+ARG "a=x y"
+LABEL a=$a

@@ -1,0 +1,2 @@
+FROM scratch AS one
+COPY --from=one a /

@@ -1,0 +1,4 @@
+FROM castoff.test/busybox AS one
+FROM scratch
+ARG stage=one
+COPY --from=$stage /etc/passwd /

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+COPY "--chown=1:1" app.txt /2

@@ -1,0 +1,2 @@
+FROM scratch
+ENV $nothing=x

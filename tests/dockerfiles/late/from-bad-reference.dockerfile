@@ -1,0 +1,2 @@
+FROM UPPER/Case:!!
+LABEL a=1

@@ -1,0 +1,2 @@
+FROM $nothing
+LABEL a=1

@@ -1,0 +1,3 @@
+FROM scratch
+ARG --x a
+LABEL a=$a

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ONBUILD HEALTHCHECK nonsense

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+ONBUILD INSTALL x

@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+STOPSIGNAL --x SIGINT

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox AS one
+FROM scratch
+ADD --from=one /a /b

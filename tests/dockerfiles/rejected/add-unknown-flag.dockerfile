@@ -1,0 +1,2 @@
+FROM scratch
+ADD --extract app.txt /

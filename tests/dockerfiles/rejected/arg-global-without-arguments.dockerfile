@@ -1,0 +1,3 @@
+ARG
+FROM scratch
+LABEL a=1

@@ -1,0 +1,3 @@
+# escape=backslash
+FROM scratch
+LABEL a=1

@@ -1,0 +1,2 @@
+ENV a=1
+FROM scratch

@@ -1,0 +1,2 @@
+LABEL a=1
+FROM scratch

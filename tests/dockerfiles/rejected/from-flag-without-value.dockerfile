@@ -1,0 +1,2 @@
+FROM --platform scratch
+LABEL a=1

@@ -1,0 +1,2 @@
+FROM --arch=amd64 scratch
+LABEL a=1

@@ -1,0 +1,1 @@
+FROM scratch IS base

@@ -1,0 +1,2 @@
+FROM scratch
+HEALTHCHECK --timeout=5s --timeout=5s CMD true

@@ -1,0 +1,3 @@
+FROM scratch
+ARG i=5s
+HEALTHCHECK --interval=$i CMD true

@@ -1,0 +1,3 @@
+FROM scratch
+# A comment.
+COPY

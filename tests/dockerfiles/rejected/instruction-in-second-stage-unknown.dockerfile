@@ -1,0 +1,5 @@
+FROM scratch AS one
+LABEL a=1
+FROM scratch
+LABEL b=1
+EXPORT c=1

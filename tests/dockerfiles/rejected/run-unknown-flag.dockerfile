@@ -1,0 +1,2 @@
+FROM castoff.test/busybox
+RUN --cache=/x true

@@ -1,0 +1,3 @@
+FROM castoff.test/busybox
+RUN true
+    && true

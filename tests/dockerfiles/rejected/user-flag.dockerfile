@@ -1,0 +1,2 @@
+FROM scratch
+USER --id=1 app
