@@ -26,7 +26,7 @@ struct Inner {
     cause: Option<Cause>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Story {
     image: Option<String>,
     container: Option<String>,
@@ -246,6 +246,25 @@ impl Error {
             self.0.story.log_tail = lines;
         }
         self
+    }
+
+    /// The same once more, for another one who waited for it. Its causes are kept as text.
+    pub(crate) fn retold(&self) -> Error {
+        let Inner { kind, message, status, story, .. } = &*self.0;
+        let mut cause = None;
+        let mut level = self.source();
+        while let Some(error) = level {
+            let text = error.to_string();
+            cause = Some(cause.map_or(text.clone(), |outer| format!("{outer}: {text}")));
+            level = error.source();
+        }
+        Error(Box::new(Inner {
+            kind: *kind,
+            message: message.clone(),
+            status: *status,
+            story: story.clone(),
+            cause: cause.map(Cause::from),
+        }))
     }
 
     pub(crate) fn is_engine_answer(&self) -> bool {

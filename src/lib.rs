@@ -78,7 +78,7 @@ pub mod wait;
 pub use container::{Container, ContainerBuilder, CopySource, IntoAliases};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
-pub use image::Image;
+pub use image::{Image, ImageBuilder};
 pub use module::Module;
 pub use network::{Network, NetworkBuilder};
 pub use reaper::{Reaper, Swept, sweep};

@@ -5,6 +5,7 @@
 
 mod aliases;
 mod builder;
+mod built;
 mod copy;
 mod exec;
 mod handle;

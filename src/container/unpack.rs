@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use tar::{Archive, EntryType};
 use tokio::sync::mpsc;
 
+use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -122,7 +123,7 @@ async fn through_blocking<T: Send + 'static>(
     work: impl FnOnce(ChunkReader) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let (feed, source) = mpsc::channel(4);
-    let reader = ChunkReader { source, current: Bytes::new() };
+    let reader = ChunkReader::new(source);
     let working = tokio::task::spawn_blocking(move || work(reader));
     let mut failure = None;
     while let Some(chunk) = chunks.next().await {
@@ -147,25 +148,6 @@ async fn through_blocking<T: Send + 'static>(
         (None, Err(error)) => {
             Err(Error::new(ErrorKind::Io, "failed to copy out of the container").with_source(error))
         }
-    }
-}
-
-struct ChunkReader {
-    source: mpsc::Receiver<io::Result<Bytes>>,
-    current: Bytes,
-}
-
-impl Read for ChunkReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.source.blocking_recv() {
-                Some(chunk) => self.current = chunk?,
-                None => return Ok(0),
-            }
-        }
-        let size = self.current.len().min(into.len());
-        self.current.copy_to_slice(&mut into[..size]);
-        Ok(size)
     }
 }
 

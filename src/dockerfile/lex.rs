@@ -42,11 +42,6 @@ pub(super) fn word(text: &str, escape: char) -> Result<Word, LexError> {
     Reader { chars, escape, raw: false, template: false }.read(None)
 }
 
-/// Reads text in which only variables count: that of a heredoc.
-pub(super) fn raw(text: &str, escape: char) -> Result<Word, LexError> {
-    Reader { chars: text.chars().peekable(), escape, raw: true, template: false }.read(None)
-}
-
 /// Reads what is given to the typed API: variables, and `\$` for a dollar.
 pub(super) fn template(text: &str) -> Word {
     let chars = text.chars().peekable();

@@ -53,7 +53,5 @@ pub use run::{Run, RunNetwork, RunSecurity};
 pub use stage::Stage;
 pub use word::{Modifier, Part, Variable, Word};
 
-pub(crate) use file::Base;
-
 #[cfg(test)]
 mod tests;

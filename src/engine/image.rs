@@ -121,6 +121,13 @@ impl Engine {
         let removed = self.patient().remove_image(name, Some(options), None).await;
         removed.map(drop).map_err(lift("remove the image"))
     }
+
+    /// Removes an image that has no name and that nothing builds on; what it builds on stays.
+    pub(crate) async fn remove_scrap(&self, id: &str) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
+        let removed = self.patient().remove_image(id, Some(options), None).await;
+        removed.map(drop).map_err(lift("remove the image"))
+    }
 }
 
 fn read_event(event: CreateImageInfo) -> Result<PullEvent> {

@@ -7,6 +7,7 @@
 mod archive;
 mod auth;
 mod build;
+mod chunks;
 mod container;
 mod context;
 mod details;
@@ -18,6 +19,8 @@ mod exec;
 mod failure;
 mod handle;
 mod image;
+mod image_details;
+mod image_transfer;
 mod list;
 mod logs;
 mod network;
@@ -32,6 +35,7 @@ pub use endpoint::Endpoint;
 pub use exec::ExecOutput;
 pub use handle::{ApiVersion, Engine, EngineKind};
 pub use image::{ImageSummary, PullEvent};
+pub use image_details::{ImageDetails, ImageLayer};
 pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
@@ -40,6 +44,7 @@ pub(crate) use build::{
     Agent, BuildOutput, BuildRequest, Built, CacheEntry, Content, NamedContext, OnEvent, Sink,
     TarStream, Tree, TreeContext, TreeEntry, Ulimit,
 };
+pub(crate) use chunks::ChunkReader;
 pub(crate) use container::lower;
 pub(crate) use events::HealthEvent;
 pub(crate) use exec::{ExecRequest, ExecSession};

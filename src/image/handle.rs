@@ -1,30 +1,39 @@
-//! [`Image`]: one that castoff made, removed when it is dropped.
+//! [`Image`]: one that castoff made.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use super::archive;
+use super::build::BuildReport;
+use super::push::push;
+use super::resolve;
+use crate::engine::{Engine, ImageDetails, ImageLayer};
 use crate::error::{Error, Result};
 use crate::reaper::{Guard, Kind, Worker};
 use crate::spec::ImageRef;
 
-/// An image that castoff made, removed when this handle is dropped.
+/// An image that castoff made.
 ///
-/// Give it to a builder by name: `Container::builder(&image)`.
-#[must_use = "the image is removed when its handle is dropped"]
+/// Made without a name of the user's, it is removed with the last clone of its handle; built under
+/// a name, or given one by [`tag`](Self::tag), it stays. Start it by name,
+/// `Container::builder(&image)`, or by [`container`](Self::container), which keeps it until the
+/// container is gone.
+#[derive(Clone)]
+#[must_use = "an image without a name of yours is removed when its handle is dropped"]
 pub struct Image {
-    guard: Arc<Guard>,
-    name: ImageRef,
+    engine: Engine,
+    /// For one without a name of the user's.
+    guard: Option<Arc<Guard>>,
+    id: String,
+    names: Vec<ImageRef>,
+    report: Arc<BuildReport>,
 }
 
 impl Image {
     /// Makes an image of a container's file system.
     pub(crate) async fn commit(engine: &Engine, container: &str, name: &str) -> Result<Image> {
-        let name: ImageRef = name.parse()?;
-        if name.is_id() || name.digest().is_some() {
-            let message = format!("`{name}`: an image is made under a name and a tag");
-            return Err(Error::invalid("image", message));
-        }
+        let name = own_name(name)?;
         let (engine, container) = (engine.clone(), container.to_owned());
         let making = async move {
             let guard = Guard::arm(&engine, Kind::Image).await?;
@@ -37,31 +46,136 @@ impl Image {
                     return Err(error);
                 }
             }
-            Ok(Image { guard: Arc::new(guard), name })
+            let id = guard.id().to_owned();
+            let report = BuildReport { image: familiar, ..BuildReport::default() };
+            Ok(Image::new(engine, Some(guard), id, vec![name], report))
         };
         Worker::start()?.run(making).await?
+    }
+
+    /// One that is there: with a guard to be removed, without one to stay.
+    pub(super) fn new(
+        engine: Engine,
+        guard: Option<Guard>,
+        id: String,
+        names: Vec<ImageRef>,
+        report: BuildReport,
+    ) -> Image {
+        Image { engine, guard: guard.map(Arc::new), id, names, report: Arc::new(report) }
     }
 
     /// The id.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.guard.id()
+        &self.id
     }
 
-    /// The name.
+    /// The name, or the first of several. One that was built without a name has one that no other
+    /// image has.
     #[must_use]
     pub fn name(&self) -> &ImageRef {
-        &self.name
+        // (Never without one: whoever makes an image names it.)
+        &self.names[0]
+    }
+
+    /// What the build did.
+    #[must_use]
+    pub fn report(&self) -> &BuildReport {
+        &self.report
+    }
+
+    /// Bytes of all its layers when it was built.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.report.size
+    }
+
+    /// All that the engine knows of it.
+    ///
+    /// # Errors
+    /// When the engine does not have it any more, or can't be asked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn inspect(&self) -> Result<ImageDetails> {
+        self.engine.image_details(&self.id).await
+    }
+
+    /// What it was made of, the newest layer first.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn history(&self) -> Result<Vec<ImageLayer>> {
+        self.engine.image_history(&self.id).await
+    }
+
+    /// Gives it another name, `repository:tag`. It is yours from then on, and stays when its handle
+    /// goes.
+    ///
+    /// # Errors
+    /// For a name that is none, or when the engine refuses.
+    ///
+    /// # Cancel safety
+    /// The image may or may not have the name when the future is dropped.
+    pub async fn tag(&self, name: impl AsRef<str>) -> Result<()> {
+        let name = own_name(name.as_ref())?;
+        self.engine.tag_image(&self.id, &name).await?;
+        if let Some(guard) = &self.guard {
+            guard.keep();
+        }
+        Ok(())
+    }
+
+    /// Pushes it under a name in a registry, which it gets if it has it not, and returns the digest
+    /// that the registry has it under. Credentials come from where the docker CLI has them.
+    ///
+    /// ```no_run
+    /// # async fn run(image: castoff::Image) -> castoff::Result<()> {
+    /// let digest = image.push("registry.example.com/team/api:1.0.0").await?;
+    /// assert!(digest.starts_with("sha256:"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) when the registry refuses;
+    /// [`ErrorKind::Engine`](crate::ErrorKind::Engine) when it can't be reached.
+    ///
+    /// # Cancel safety
+    /// The push ends with the future; the registry may have got some layers by then.
+    pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
+        let name = own_name(name.as_ref())?;
+        self.engine.tag_image(&self.id, &name).await?;
+        push(&self.engine, &name).await
+    }
+
+    /// Writes it to a file, as an archive for [`Images::load`](super::Images::load) and `docker
+    /// load`, with its names in it. The file is there when it is complete, and replaces one that was.
+    ///
+    /// # Errors
+    /// When the engine or the file system fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is left of the file when the future is dropped.
+    pub async fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let names: Vec<String> = self.names.iter().map(ImageRef::familiar).collect();
+        archive::write(self.engine.save_image(&names[0]), path.as_ref()).await
     }
 
     /// Lets the image live on after this handle. Returns its name.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> ImageRef {
-        self.guard.keep();
-        self.name
+        if let Some(guard) = &self.guard {
+            guard.keep();
+        }
+        self.name().clone()
     }
 
-    /// Removes it now, with all its names.
+    /// Removes it now. One that was built without a name goes with all the names that it got; of
+    /// one that was built under names these go, and the image with them if it has no other.
     ///
     /// # Errors
     /// When the engine could not remove it, after some attempts: containers made of it are the
@@ -70,18 +184,52 @@ impl Image {
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
     pub async fn remove(self) -> Result<()> {
-        self.guard.remove().await
+        if let Some(guard) = &self.guard {
+            return guard.remove().await;
+        }
+        for name in &self.names {
+            match self.engine.untag_image(&name.familiar()).await {
+                Err(error) if error.status() != Some(404) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// For what is made of it, and has to go first.
+    pub(crate) fn guard(&self) -> Option<&Arc<Guard>> {
+        self.guard.as_ref()
     }
 }
 
+/// A name that an image can be given.
+pub(super) fn own_name(name: &str) -> Result<ImageRef> {
+    let parsed: ImageRef = name.parse()?;
+    if parsed.is_id() || parsed.digest().is_some() {
+        let message = format!("`{name}`: an image is made under a name and a tag");
+        return Err(Error::invalid("image", message));
+    }
+    Ok(parsed)
+}
+
 impl From<&Image> for String {
+    /// The name, or the id where a prefix or substitute that is set for images would make another
+    /// name of it.
     fn from(image: &Image) -> Self {
-        image.name.familiar()
+        let name = image.name();
+        match resolve(image.engine.config(), &name.familiar(), name.clone()) {
+            Ok(names) if names.used == *name => name.familiar(),
+            _ => image.id.clone(),
+        }
     }
 }
 
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Image").field("name", &self.name.familiar()).finish_non_exhaustive()
+        f.debug_struct("Image").field("name", &self.name().familiar()).finish_non_exhaustive()
     }
 }

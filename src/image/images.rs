@@ -1,11 +1,14 @@
 //! [`Images`]: the images of an engine.
 
 use std::future::{Future, IntoFuture};
+use std::path::Path;
 use std::pin::Pin;
 
+use super::handle::own_name;
 use super::pull::{pull, pull_with_progress};
-use super::{Names, PullProgress, resolve};
-use crate::engine::{Engine, ImageSummary};
+use super::push::push;
+use super::{Names, PullProgress, archive, resolve};
+use crate::engine::{Engine, ImageDetails, ImageLayer, ImageSummary};
 use crate::error::Result;
 use crate::spec::Platform;
 
@@ -66,6 +69,100 @@ impl Images {
         let asked = image.as_ref();
         let names = resolve(self.engine.config(), asked, asked.parse()?)?;
         self.engine.inspect_image(&names.used.familiar()).await
+    }
+
+    /// All that the engine knows of an image, under the name that would be used for it, or an id.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn details(&self, image: impl AsRef<str>) -> Result<ImageDetails> {
+        let asked = image.as_ref();
+        let names = resolve(self.engine.config(), asked, asked.parse()?)?;
+        self.engine.image_details(&names.used.familiar()).await
+    }
+
+    /// What an image was made of, the newest layer first.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn history(&self, image: impl AsRef<str>) -> Result<Vec<ImageLayer>> {
+        let asked = image.as_ref();
+        let names = resolve(self.engine.config(), asked, asked.parse()?)?;
+        self.engine.image_history(&names.used.familiar()).await
+    }
+
+    /// Gives an image another name, `repository:tag`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no such image.
+    ///
+    /// # Cancel safety
+    /// The image may or may not have the name when the future is dropped.
+    pub async fn tag(&self, image: impl AsRef<str>, name: impl AsRef<str>) -> Result<()> {
+        self.engine.tag_image(image.as_ref(), &own_name(name.as_ref())?).await
+    }
+
+    /// Pushes an image that the engine has under a name in a registry, and returns the digest that the
+    /// registry has it under. Credentials come from where the docker CLI has them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) when the registry refuses.
+    ///
+    /// # Cancel safety
+    /// The push ends with the future; the registry may have got some layers by then.
+    pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
+        push(&self.engine, &own_name(name.as_ref())?).await
+    }
+
+    /// Writes an image to a file, as an archive for [`load`](Self::load). The file is there when it is
+    /// complete, and replaces one that was.
+    ///
+    /// # Errors
+    /// When the engine or the file system fails.
+    ///
+    /// # Cancel safety
+    /// Nothing is left of the file when the future is dropped.
+    pub async fn save(&self, image: impl AsRef<str>, path: impl AsRef<Path>) -> Result<()> {
+        archive::write(self.engine.save_image(image.as_ref()), path.as_ref()).await
+    }
+
+    /// Loads the images of an archive that [`save`](Self::save) or `docker save` made; it may be
+    /// compressed. Returns their names, or ids for those without one. They are yours: nothing removes
+    /// them.
+    ///
+    /// # Errors
+    /// When the file can't be read, or the engine can't make sense of it.
+    ///
+    /// # Cancel safety
+    /// The engine may have loaded some of them when the future is dropped.
+    pub async fn load(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
+        self.engine.load_images(archive::read(path.as_ref()).await?).await
+    }
+
+    /// Makes an image of one layer from a tar archive of a file system, with changes in the form of
+    /// Dockerfile instructions, such as `CMD ["/server"]`. Returns its id. It is yours: nothing removes
+    /// it.
+    ///
+    /// # Errors
+    /// When the file can't be read, or the engine can't make sense of it or of a change.
+    ///
+    /// # Cancel safety
+    /// The engine may have made the image when the future is dropped.
+    pub async fn import(
+        &self,
+        name: impl AsRef<str>,
+        path: impl AsRef<Path>,
+        changes: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<String> {
+        let name = own_name(name.as_ref())?;
+        let changes: Vec<String> = changes.into_iter().map(Into::into).collect();
+        self.engine.import_image(&name, archive::read(path.as_ref()).await?, &changes).await
     }
 
     /// The images whose names match a pattern such as `team/app` (with any tag) or `team/*:1.*`;

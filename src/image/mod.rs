@@ -3,15 +3,21 @@
 //! [`Engine::images`](crate::Engine::images) pulls and looks; [`Image`] is one that castoff
 //! made, and removes when it is dropped.
 
+mod archive;
+mod build;
 mod context;
+mod handle;
 mod images;
 mod names;
-mod owned;
 mod pull;
+mod push;
 
+pub use build::{
+    BuildProgress, BuildReport, Builder, ImageBuilder, LayerReport, StageReport, StepReport,
+};
 pub use context::BuildContext;
+pub use handle::Image;
 pub use images::{Images, Pull};
-pub use owned::Image;
 pub use pull::PullProgress;
 
 pub(crate) use names::{Names, resolve};

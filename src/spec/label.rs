@@ -28,6 +28,9 @@ pub const IMAGE_PREFIX: &str = "castoff.image.";
 /// [`SESSION`], on images.
 pub const IMAGE_SESSION: &str = "castoff.image.session";
 
+/// On images that were built under a name: a hash of what they were built from.
+pub const IMAGE_BUILD: &str = "castoff.image.build";
+
 /// The form of one of castoff's labels that images carry.
 pub(crate) fn on_image(label: &str) -> String {
     format!("{IMAGE_PREFIX}{}", label.strip_prefix(PREFIX).unwrap_or(label))

@@ -38,7 +38,7 @@ struct Message {
 
 impl Engine {
     /// Builds by the classic builder. `name` is the Dockerfile's within the archive; `registries`
-    /// are those that base images come from.
+    /// are those that base images come from; `on_image` is told the images that steps made.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection, which ends the build.
@@ -49,6 +49,7 @@ impl Engine {
         archive: TarStream,
         registries: &[String],
         on_event: &OnEvent,
+        on_image: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<Built> {
         let body = StreamBody::new(archive.map(|piece| piece.map(Frame::data)));
         let mut http = Request::post(format!("/build?{}", query(request, name)))
@@ -60,7 +61,7 @@ impl Engine {
             Error::invalid("build", "a value can't be sent to the engine").with_source(error)
         })?;
         let answer = self.dialer().exchange(http).await.map_err(|error| convert(STEP, error))?;
-        let mut reader = Prose::new(on_event.clone());
+        let mut reader = Prose::new(on_event.clone(), on_image);
         read(answer, &mut reader).await?;
         reader.finish()
     }
@@ -133,7 +134,7 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-async fn read(answer: Response<Incoming>, reader: &mut Prose) -> Result<()> {
+async fn read(answer: Response<Incoming>, reader: &mut Prose<'_>) -> Result<()> {
     let status = answer.status();
     let mut body = answer.into_body();
     if status != StatusCode::OK {
@@ -175,15 +176,16 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>> {
 }
 
 /// Makes events of the classic builder's prose.
-struct Prose {
+struct Prose<'a> {
     on_event: OnEvent,
+    on_image: &'a (dyn Fn(&str) + Send + Sync),
     step: Option<BuildStep>,
     image: Option<String>,
 }
 
-impl Prose {
-    fn new(on_event: OnEvent) -> Prose {
-        Prose { on_event, step: None, image: None }
+impl<'a> Prose<'a> {
+    fn new(on_event: OnEvent, on_image: &'a (dyn Fn(&str) + Send + Sync)) -> Prose<'a> {
+        Prose { on_event, on_image, step: None, image: None }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<()> {
@@ -236,6 +238,13 @@ impl Prose {
             self.image.get_or_insert_with(|| id.to_owned());
             return;
         }
+        if let Some(id) = trimmed.strip_prefix("---> ").and_then(short_id)
+            && let Some(step) = &self.step
+            && !step.cached
+            && !step.name.contains("] FROM ")
+        {
+            (self.on_image)(id);
+        }
         let quiet =
             ["---> ", "--> ", "Removing intermediate container", "Successfully tagged", "COMMIT "];
         if quiet.iter().any(|start| trimmed.starts_with(start)) {
@@ -280,6 +289,11 @@ impl Prose {
     }
 }
 
+/// The first twelve digits of an image's id.
+fn short_id(text: &str) -> Option<&str> {
+    (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+}
+
 /// `Step 2/3 : RUN x` of Docker and `STEP 2/3: RUN x` of Podman; Podman has a number in front of the
 /// stages where there are several.
 fn step(text: &str) -> Option<(String, String)> {
@@ -306,13 +320,18 @@ mod tests {
     fn prose_becomes_events() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = seen.clone();
-        let mut prose = Prose::new(Arc::new(move |event| told.lock().unwrap().push(event)));
+        let made = Mutex::new(Vec::new());
+        let on_image = |id: &str| made.lock().unwrap().push(id.to_owned());
+        let mut prose =
+            Prose::new(Arc::new(move |event| told.lock().unwrap().push(event)), &on_image);
         for line in [
             r#"{"stream":"Step 1/3 : FROM busybox"}"#,
             r#"{"stream":"\n"}"#,
             r#"{"stream":" ---\u003e Using cache\n"}"#,
+            r#"{"stream":" ---\u003e 0123456789aa\n"}"#,
             r#"{"stream":"Step 2/3 : RUN echo Step by step: 1/2"}"#,
             r#"{"stream":"Step by step: 1/2\n"}"#,
+            r#"{"stream":" ---\u003e 0123456789ab\n"}"#,
             r#"{"aux":{"ID":"sha256:aa"}}"#,
             r#"{"stream":"STEP 3/3: CMD x"}"#,
         ] {
@@ -332,6 +351,7 @@ mod tests {
             seen.iter().any(|event| matches!(event, BuildEvent::Log { text, .. } if text == wanted))
         };
         assert!(logged("Step by step: 1/2\n"));
+        assert_eq!(*made.lock().unwrap(), ["0123456789ab"]);
     }
 
     #[test]

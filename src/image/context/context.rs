@@ -252,7 +252,10 @@ fn confined(path: &str) -> Result<String> {
         match part {
             "" | "." => {}
             ".." => {
-                return Err(Error::invalid("context", format!("`{path}` leads out of the context")));
+                return Err(Error::invalid(
+                    "context",
+                    format!("`{path}` leads out of the context"),
+                ));
             }
             part => parts.push(part),
         }

@@ -249,21 +249,12 @@ fn rule(pattern: &str) -> Result<Rule, ()> {
                 expression.push('\\');
                 expression.push(next);
             }
-            '.' | '+' | '(' | ')' | '|' | '{' | '}' | '$' => {
-                expression.push('\\');
-                expression.push(char);
-            }
             '[' | ']' => {
                 plain = false;
                 class = char == '[';
                 expression.push(char);
             }
-            // Rust's expressions have operators in classes that Go's don't.
-            '&' | '~' if class => {
-                expression.push('\\');
-                expression.push(char);
-            }
-            char => expression.push(char),
+            char => literal(char, class, &mut expression),
         }
         first = false;
     }
@@ -278,6 +269,14 @@ fn rule(pattern: &str) -> Result<Rule, ()> {
     }
     expression.push('$');
     Regex::new(&expression).map(Rule::Expression).map_err(drop)
+}
+
+/// Escapes what is an operator of expressions; in classes Rust has some that Go has not.
+fn literal(char: char, class: bool, expression: &mut String) {
+    if ".+()|{}$".contains(char) || class && "&~".contains(char) {
+        expression.push('\\');
+    }
+    expression.push(char);
 }
 
 #[cfg(test)]

@@ -85,12 +85,14 @@ impl Walk<'_> {
         };
         if excluded {
             // Comes along if something below it does.
+            let outer = self.excluded.len();
             self.excluded.push(found);
             self.directory(&from, &path, &matched)?;
-            self.excluded.pop();
+            // (Empty by now if something did.)
+            self.excluded.truncate(outer);
             return Ok(());
         }
-        self.entries.append(&mut self.excluded.clone());
+        self.entries.append(&mut self.excluded);
         self.entries.push(found);
         if kind.is_dir() {
             let outer = std::mem::take(&mut self.excluded);

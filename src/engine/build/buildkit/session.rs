@@ -42,7 +42,6 @@ pub(super) struct Services {
 
 /// A session that is open; closed when dropped.
 pub(super) struct Session {
-    pub(super) id: String,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -88,7 +87,7 @@ impl Session {
                 tracing::debug!(%error, "the build's session ended");
             }
         });
-        Ok(Session { id, serving })
+        Ok(Session { serving })
     }
 }
 

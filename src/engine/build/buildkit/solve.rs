@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    CacheOptions, CacheOptionsEntry, SolveRequest, SolveResponse, StatusRequest,
+    CacheOptions, CacheOptionsEntry, ListWorkersRequest, SolveRequest, SolveResponse, StatusRequest,
 };
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint};
@@ -60,6 +60,23 @@ impl Engine {
             Ok(answer) => Ok(built(answer.into_inner())),
             Err(status) => Err(failed(&status, &trace)),
         }
+    }
+
+    /// The platforms whose programs BuildKit can run, emulated ones included.
+    pub(crate) async fn build_platforms(&self) -> Result<Vec<String>> {
+        let mut client = ControlClient::new(self.control().await?);
+        let answer =
+            client.list_workers(ListWorkersRequest::default()).await.map_err(|status| {
+                Error::new(ErrorKind::Engine, "failed to ask BuildKit for its platforms")
+                    .with_source(status)
+            })?;
+        let platforms = answer.into_inner().record.into_iter().flat_map(|worker| worker.platforms);
+        let joined = platforms.map(|platform| {
+            let parts = [platform.os, platform.architecture, platform.variant];
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            parts.join("/")
+        });
+        Ok(joined.collect())
     }
 
     fn services(&self, request: &BuildRequest, dockerfile: Arc<Tree>) -> Services {

@@ -1,0 +1,72 @@
+//! Containers of images that castoff built.
+
+use super::{Container, ContainerBuilder};
+use crate::error::Result;
+use crate::image::{Image, ImageBuilder};
+
+impl Image {
+    /// Describes a container of this very image, which stays until the container is gone.
+    ///
+    /// ```no_run
+    /// use castoff::Image;
+    ///
+    /// # async fn run() -> castoff::Result<()> {
+    /// let image = Image::builder("./service").build().await?;
+    /// let service = image.container().with_port(8080).start().await?;
+    /// # drop(service);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn container(&self) -> ContainerBuilder {
+        let mut builder = ContainerBuilder::new(self.into());
+        builder.uses.extend(self.guard().cloned());
+        builder.on(self.engine())
+    }
+}
+
+impl ImageBuilder {
+    /// Builds the image and starts a container of it, with a free loopback port for every port that
+    /// the image exposes. The image goes with the container, unless it was given a name.
+    ///
+    /// ```no_run
+    /// use castoff::dockerfile::{Dockerfile, Stage};
+    ///
+    /// # async fn run() -> castoff::Result<()> {
+    /// let web = Dockerfile::new()
+    ///     .stage(Stage::from("busybox").expose(80).cmd(["httpd", "-f"]))
+    ///     .builder()
+    ///     .start()
+    ///     .await?;
+    /// println!("http://{}", web.addr(80)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build) and [`ContainerBuilder::start`].
+    ///
+    /// # Cancel safety
+    /// As for these.
+    pub async fn start(self) -> Result<Container> {
+        self.start_with(|container| container).await
+    }
+
+    /// As [`start`](Self::start), with settings for the container.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// As for [`start`](Self::start).
+    pub async fn start_with(
+        self,
+        settings: impl FnOnce(ContainerBuilder) -> ContainerBuilder + Send,
+    ) -> Result<Container> {
+        let image = self.build().await?;
+        let mut container = image.container();
+        for port in image.inspect().await?.exposed_ports {
+            container = container.with_port(port.as_str());
+        }
+        settings(container).start().await
+    }
+}

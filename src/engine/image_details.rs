@@ -1,0 +1,116 @@
+//! [`ImageDetails`]: what is known of an image; its layers' history.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{ImageHistoryResponseItem, ImageInspect};
+
+use super::Engine;
+use super::failure::lift;
+use crate::error::Result;
+use crate::spec::Platform;
+
+/// What is known of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageDetails {
+    /// The id: the digest of its configuration or, with a containerd store, of its manifest.
+    pub id: String,
+    /// Its names with tags.
+    pub names: Vec<String>,
+    /// Its names with digests, for those that came from a registry or went to one.
+    pub digests: Vec<String>,
+    /// When it was made, as RFC 3339 writes it.
+    pub created: Option<String>,
+    /// Bytes of all its layers; with a containerd store, compressed ones count as well.
+    pub size: u64,
+    /// The platform that it is for.
+    pub platform: Option<Platform>,
+    /// The digests of its layers' content, the lowest first.
+    pub layers: Vec<String>,
+    /// Environment variables, as `NAME=value`.
+    pub env: Vec<String>,
+    /// What a container runs.
+    pub entrypoint: Vec<String>,
+    /// What a container runs, or what its entrypoint is given.
+    pub cmd: Vec<String>,
+    /// The user; empty for root.
+    pub user: String,
+    /// The working directory; empty for `/`.
+    pub working_dir: String,
+    /// Ports that are exposed, as `80/tcp`.
+    pub exposed_ports: Vec<String>,
+    /// Directories that become volumes.
+    pub volumes: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// What `docker stop` sends.
+    pub stop_signal: Option<String>,
+}
+
+/// A layer, or an instruction that made none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImageLayer {
+    /// The instruction.
+    pub created_by: String,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// What the builder notes.
+    pub comment: String,
+}
+
+impl Engine {
+    /// All that the engine knows of an image.
+    pub(crate) async fn image_details(&self, name: &str) -> Result<ImageDetails> {
+        let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
+        Ok(read(image))
+    }
+
+    /// What an image was made of, the newest first.
+    pub(crate) async fn image_history(&self, name: &str) -> Result<Vec<ImageLayer>> {
+        let history = self.docker().image_history(name).await;
+        let history = history.map_err(lift("ask for the image's history"))?;
+        Ok(history.into_iter().map(layer).collect())
+    }
+}
+
+fn read(image: ImageInspect) -> ImageDetails {
+    let config = image.config.unwrap_or_default();
+    let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let platform = text(image.os).zip(text(image.architecture)).map(|(os, architecture)| {
+        let platform = Platform::new(os, architecture);
+        match text(image.variant) {
+            Some(variant) => platform.with_variant(variant),
+            None => platform,
+        }
+    });
+    ImageDetails {
+        id: image.id.unwrap_or_default(),
+        names: image.repo_tags.unwrap_or_default(),
+        digests: image.repo_digests.unwrap_or_default(),
+        created: image.created.map(|date| date.to_string()),
+        size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        platform,
+        layers: image.root_fs.and_then(|root| root.layers).unwrap_or_default(),
+        env: config.env.unwrap_or_default(),
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        cmd: config.cmd.unwrap_or_default(),
+        user: config.user.unwrap_or_default(),
+        working_dir: config.working_dir.unwrap_or_default(),
+        exposed_ports: config.exposed_ports.unwrap_or_default(),
+        volumes: config.volumes.unwrap_or_default(),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        stop_signal: text(config.stop_signal),
+    }
+}
+
+fn layer(item: ImageHistoryResponseItem) -> ImageLayer {
+    ImageLayer {
+        created_by: item.created_by,
+        size: u64::try_from(item.size).unwrap_or_default(),
+        created: u64::try_from(item.created).unwrap_or_default(),
+        comment: item.comment,
+    }
+}

@@ -1,0 +1,219 @@
+//! Advice that cache misses give: the source is copied before its dependencies are installed.
+
+use super::report::{StepReport, line};
+use crate::dockerfile::{Command, Copy, Dockerfile, Instruction, Source, Stage};
+
+/// What installs dependencies, and the files that it needs for that.
+const INSTALLERS: [(&str, &str); 21] = [
+    ("npm install", "package.json and package-lock.json"),
+    ("npm ci", "package.json and package-lock.json"),
+    ("yarn", "package.json and yarn.lock"),
+    ("pnpm install", "package.json and pnpm-lock.yaml"),
+    ("bun install", "package.json and bun.lock"),
+    ("pip install", "requirements.txt"),
+    ("pip3 install", "requirements.txt"),
+    ("uv sync", "pyproject.toml and uv.lock"),
+    ("uv pip install", "requirements.txt"),
+    ("poetry install", "pyproject.toml and poetry.lock"),
+    ("pipenv install", "Pipfile and Pipfile.lock"),
+    ("go mod download", "go.mod and go.sum"),
+    ("go get", "go.mod and go.sum"),
+    ("cargo fetch", "Cargo.toml and Cargo.lock"),
+    ("bundle install", "Gemfile and Gemfile.lock"),
+    ("composer install", "composer.json and composer.lock"),
+    ("dotnet restore", "the project files"),
+    ("mvn dependency", "pom.xml"),
+    ("apt-get install", "nothing"),
+    ("apk add", "nothing"),
+    ("dnf install", "nothing"),
+];
+
+/// Advice for stages in which a copy of the source was not cached, and an installation behind it
+/// had to run again for that.
+pub(super) fn advice(file: &Dockerfile, steps: &[StepReport]) -> Vec<String> {
+    let stages = file.stages.iter().enumerate();
+    stages.filter_map(|(number, stage)| of_stage(file, number, stage, steps)).collect()
+}
+
+fn of_stage(
+    file: &Dockerfile,
+    number: usize,
+    stage: &Stage,
+    steps: &[StepReport],
+) -> Option<String> {
+    let cached = |instruction: usize| {
+        let name = step_name(file, number, instruction)?;
+        steps.iter().find(|step| name.is_of(&step.name)).map(|step| step.cached)
+    };
+    // The first one that was not cached is the reason for all that follow.
+    let missed = (0..stage.instructions.len()).find(|index| cached(*index) == Some(false))?;
+    let Instruction::Copy(copy) = &stage.instructions[missed] else { return None };
+    if copy.from.is_some() || !takes_the_source(copy) {
+        return None;
+    }
+    let behind = stage.instructions.iter().enumerate().skip(missed + 1);
+    let ran = behind.filter(|(index, _)| cached(*index) == Some(false));
+    let (command, needs) = ran.map(|(_, instruction)| instruction).find_map(installs)?;
+    let name = stage.name.clone().unwrap_or_else(|| number.to_string());
+    let sources = paths(copy).join(" ");
+    let command = line(&command);
+    let first = match needs {
+        "nothing" => "install first, and copy then".to_owned(),
+        needs => format!("copy {needs} first, install, and copy the rest then"),
+    };
+    Some(format!(
+        "stage {name}: `COPY {sources}` stands before `{command}`, so every change of the source \
+         installs the dependencies again; {first}"
+    ))
+}
+
+/// What the builders call a step.
+struct StepName {
+    /// BuildKit: stage and number among what makes layers.
+    stage: String,
+    number: String,
+    /// The classic builder: a number among all.
+    classic: String,
+}
+
+impl StepName {
+    fn is_of(&self, name: &str) -> bool {
+        let Some((inside, _)) = name.strip_prefix('[').and_then(|rest| rest.split_once("] "))
+        else {
+            return false;
+        };
+        if inside == self.classic {
+            return true;
+        }
+        // (In front of the stage there may be a platform.)
+        match inside.rsplit_once(' ') {
+            Some((before, number)) => {
+                number == self.number
+                    && before.rsplit(' ').next().is_some_and(|stage| stage == self.stage)
+            }
+            None => self.stage.is_empty() && inside == self.number,
+        }
+    }
+}
+
+fn step_name(file: &Dockerfile, stage: usize, instruction: usize) -> Option<StepName> {
+    let of = &file.stages[stage];
+    let counts = |instruction: &Instruction| {
+        matches!(
+            instruction,
+            Instruction::Run(_)
+                | Instruction::Copy(_)
+                | Instruction::Add(_)
+                | Instruction::Workdir(_)
+        )
+    };
+    if !counts(of.instructions.get(instruction)?) {
+        return None;
+    }
+    let before = of.instructions[..=instruction].iter().filter(|one| counts(one)).count();
+    let all = of.instructions.iter().filter(|one| counts(one)).count();
+    let name = match &of.name {
+        Some(name) => name.to_ascii_lowercase(),
+        None if file.stages.len() == 1 => String::new(),
+        None => format!("stage-{stage}"),
+    };
+    let earlier: usize = file.stages[..stage].iter().map(|one| one.instructions.len() + 1).sum();
+    let total: usize = file.stages.iter().map(|one| one.instructions.len() + 1).sum();
+    Some(StepName {
+        stage: name,
+        number: format!("{}/{}", before + 1, all + 1),
+        classic: format!("{}/{total}", earlier + instruction + 2),
+    })
+}
+
+/// Whether it takes a whole directory, and not just some files by name.
+fn takes_the_source(copy: &Copy) -> bool {
+    paths(copy).iter().any(|path| {
+        let path = path.trim_end_matches('/');
+        let last = path.rsplit('/').next().unwrap_or(path);
+        matches!(last, "." | "" | "*") || !last.contains('.')
+    })
+}
+
+fn paths(copy: &Copy) -> Vec<String> {
+    let path = |source: &Source| match source {
+        Source::Path(path) => Some(path.to_string()),
+        Source::Heredoc(_) => None,
+    };
+    copy.sources.iter().filter_map(path).collect()
+}
+
+/// The command, and the files that it needs, where it installs dependencies.
+fn installs(instruction: &Instruction) -> Option<(String, &'static str)> {
+    let Instruction::Run(run) = instruction else { return None };
+    let text = match &run.command {
+        Command::Shell(text) => text.clone(),
+        Command::Exec(words) => words.join(" "),
+    };
+    let needs = |(command, needs): &(&str, &'static str)| {
+        let at = text.find(command)?;
+        let before = text[..at].chars().next_back();
+        // (`/venv/bin/pip install` counts.)
+        let starts = before.is_none_or(|char| !char.is_alphanumeric() && char != '-');
+        let after = text[at + command.len()..].chars().next();
+        let ends = after.is_none_or(|char| char.is_whitespace() || ":;&|".contains(char));
+        (starts && ends).then_some(*needs)
+    };
+    let needs = INSTALLERS.iter().find_map(needs)?;
+    Some((format!("RUN {text}"), needs))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn step(name: &str, cached: bool) -> StepReport {
+        StepReport { name: name.into(), cached, took: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_source_before_the_dependencies_is_told() {
+        let file = Dockerfile::parse(
+            "FROM node AS Build\nWORKDIR /app\nCOPY . .\nRUN npm ci\nFROM scratch\nCOPY --from=build /a /",
+        );
+        let kit = [
+            step("[linux/arm64 build 1/4] FROM node", true),
+            step("[linux/arm64 build 2/4] WORKDIR /app", true),
+            step("[linux/arm64 build 3/4] COPY . .", false),
+            step("[linux/arm64 build 4/4] RUN npm ci", false),
+        ];
+        let told = advice(&file.dockerfile, &kit);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("`COPY .` stands before `RUN npm ci`"), "{told:?}");
+        assert!(told[0].contains("copy package.json and package-lock.json first"), "{told:?}");
+        let classic = [
+            step("[2/6] WORKDIR /app", true),
+            step("[3/6] COPY . .", false),
+            step("[4/6] RUN npm ci", false),
+        ];
+        assert_eq!(advice(&file.dockerfile, &classic), told);
+        // All anew, as in a first build: nothing is known of the order.
+        let first = kit.clone().map(|step| StepReport { cached: false, ..step });
+        assert!(advice(&file.dockerfile, &first).is_empty());
+        // All cached.
+        let second = kit.map(|step| StepReport { cached: true, ..step });
+        assert!(advice(&file.dockerfile, &second).is_empty());
+    }
+
+    #[test]
+    fn dependencies_first_is_as_it_should_be() {
+        let file = Dockerfile::parse(
+            "FROM python\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCOPY app app\nRUN pip check",
+        );
+        let steps = [
+            step("[1/5] FROM python", true),
+            step("[2/5] COPY requirements.txt .", true),
+            step("[3/5] RUN pip install -r requirements.txt", true),
+            step("[4/5] COPY app app", false),
+            step("[5/5] RUN pip check", false),
+        ];
+        assert!(advice(&file.dockerfile, &steps).is_empty());
+    }
+}

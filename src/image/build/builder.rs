@@ -1,0 +1,325 @@
+//! [`ImageBuilder`]: what is to be built. The rarer settings are in `options`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::{BuildContext, Image};
+use crate::dockerfile::Dockerfile;
+use crate::engine::{Agent, BuildEvent, CacheEntry, Engine, OnEvent, Ulimit};
+use crate::error::{Error, Result};
+
+/// Describes a build. Nothing happens before [`build`](Self::build), [`start`](Self::start) or
+/// one of the other verbs.
+///
+/// ```no_run
+/// use castoff::Image;
+/// use castoff::dockerfile::{Dockerfile, Run, Stage};
+///
+/// # async fn run(token: String) -> castoff::Result<()> {
+/// // From a directory with a Dockerfile:
+/// let image = Image::builder("./service").arg("VERSION", "1.2").build().await?;
+///
+/// // From a value:
+/// let image = Dockerfile::new()
+///     .stage(Stage::from("golang:1.22").named("builder")
+///         .workdir("/app")
+///         .copy(["go.mod", "go.sum"], "./")
+///         .run(Run::shell("go mod download").cache("/go/pkg/mod").secret("token"))
+///         .copy(".", ".")
+///         .run("CGO_ENABLED=0 go build -o server ."))
+///     .stage(Stage::scratch().copy_from("builder", "/app/server", "/server")
+///         .user("65532").entrypoint(["/server"]))
+///     .image("my-api:1.0.0").context("./service").secret("token", token).build().await?;
+/// println!("{}", image.report());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is built before `build()`"]
+pub struct ImageBuilder {
+    pub(super) engine: Option<Engine>,
+    pub(super) dockerfile: Source,
+    pub(super) context: BuildContext,
+    pub(super) named: Vec<(String, Named)>,
+    pub(super) names: Vec<String>,
+    pub(super) target: Option<String>,
+    pub(super) args: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) platforms: Vec<String>,
+    pub(super) no_cache: bool,
+    pub(super) pull: bool,
+    pub(super) network: Option<String>,
+    pub(super) extra_hosts: Vec<(String, String)>,
+    pub(super) shm_size: Option<u64>,
+    pub(super) ulimits: Vec<Ulimit>,
+    pub(super) cache_from: Vec<CacheEntry>,
+    pub(super) cache_to: Vec<CacheEntry>,
+    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) agents: BTreeMap<String, Option<Agent>>,
+    pub(super) builder: Option<Builder>,
+    pub(super) measure_stages: bool,
+    pub(super) listeners: Vec<OnEvent>,
+}
+
+/// Where the Dockerfile comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A path in the context.
+    Path(String),
+    Text(String),
+    Value(Box<Dockerfile>),
+}
+
+#[derive(Clone)]
+pub(super) enum Named {
+    Context(BuildContext),
+    Image(String),
+}
+
+/// A secret, or where it is. Never shown.
+#[derive(Clone)]
+pub(super) enum Secret {
+    Bytes(Bytes),
+    File(PathBuf),
+    Env(String),
+}
+
+/// Who builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Builder {
+    /// BuildKit, over a session (feature `buildkit`; Docker 18.09 and newer).
+    BuildKit,
+    /// The engine's classic builder, which every engine has; on Podman, buildah.
+    Classic,
+}
+
+impl fmt::Display for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Builder::BuildKit => "BuildKit",
+            Builder::Classic => "the classic builder",
+        })
+    }
+}
+
+impl Image {
+    /// Builds from a directory, or whatever a context is made of, by the `Dockerfile` in it.
+    pub fn builder(context: impl Into<BuildContext>) -> ImageBuilder {
+        ImageBuilder::new(Source::Path("Dockerfile".to_owned())).context(context)
+    }
+}
+
+impl Dockerfile {
+    /// Builds it under a name, `repository:tag`, which stays with the engine when the handle goes.
+    pub fn image(self, name: impl Into<String>) -> ImageBuilder {
+        self.builder().name(name)
+    }
+
+    /// Builds it, with a context that is empty unless one is set. Without a name, the image goes with
+    /// its last handle.
+    pub fn builder(self) -> ImageBuilder {
+        ImageBuilder::new(Source::Value(Box::new(self)))
+    }
+
+    /// Builds it without a context and a name: short for `builder().build()`.
+    ///
+    /// # Errors
+    /// As for [`ImageBuilder::build`].
+    ///
+    /// # Cancel safety
+    /// As for [`ImageBuilder::build`].
+    pub async fn build(self) -> Result<Image> {
+        self.builder().build().await
+    }
+}
+
+impl ImageBuilder {
+    fn new(dockerfile: Source) -> ImageBuilder {
+        ImageBuilder {
+            engine: None,
+            dockerfile,
+            context: BuildContext::empty(),
+            named: Vec::new(),
+            names: Vec::new(),
+            target: None,
+            args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            platforms: Vec::new(),
+            no_cache: false,
+            pull: false,
+            network: None,
+            extra_hosts: Vec::new(),
+            shm_size: None,
+            ulimits: Vec::new(),
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
+            secrets: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            builder: None,
+            measure_stages: false,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    pub fn on(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
+    /// A name, `repository:tag`; call it again for several. An image with a name is yours: it stays
+    /// when its handle goes, and is recognised when it is to be built again unchanged. Default: a
+    /// name that no other image has, and the image goes with its last handle.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
+    }
+
+    /// What the Dockerfile copies from. Default: nothing for a [`Dockerfile`] that is a value.
+    pub fn context(mut self, context: impl Into<BuildContext>) -> Self {
+        self.context = context.into();
+        self
+    }
+
+    /// The Dockerfile, in place of the context's.
+    pub fn dockerfile(mut self, dockerfile: Dockerfile) -> Self {
+        self.dockerfile = Source::Value(Box::new(dockerfile));
+        self
+    }
+
+    /// The path of the Dockerfile within the context. Default: `Dockerfile`.
+    pub fn dockerfile_path(mut self, path: impl Into<String>) -> Self {
+        self.dockerfile = Source::Path(path.into());
+        self
+    }
+
+    /// The text of the Dockerfile; the engine gets it as it is.
+    pub fn dockerfile_text(mut self, text: impl Into<String>) -> Self {
+        self.dockerfile = Source::Text(text.into());
+        self
+    }
+
+    /// The stage to build. Default: the last one.
+    pub fn target(mut self, stage: impl Into<String>) -> Self {
+        self.target = Some(stage.into());
+        self
+    }
+
+    /// A build argument. It can be read off the image's history: for secrets there is
+    /// [`secret`](Self::secret).
+    pub fn arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.args.insert(name.into(), value.into());
+        self
+    }
+
+    /// A label of the image.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// A platform, such as `linux/arm64`; call it again for several. Default: the engine's.
+    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+        self.platforms.push(platform.into());
+        self
+    }
+
+    /// Builds every step anew. (On Docker 20.10 and 26 this empties the cache mounts as well.)
+    pub fn no_cache(mut self) -> Self {
+        self.no_cache = true;
+        self
+    }
+
+    /// Asks the registry for newer base images.
+    pub fn pull(mut self) -> Self {
+        self.pull = true;
+        self
+    }
+
+    /// A secret for the steps that mount it (`RUN --mount=type=secret,id=..`), at most 500 KiB. It is
+    /// handed to BuildKit when such a step runs, and is in no log, error, layer or history.
+    pub fn secret(mut self, id: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        self.secrets.insert(id.into(), Secret::Bytes(content.into()));
+        self
+    }
+
+    /// Is told what happens in the build. May be called from any thread, and should not block.
+    pub fn on_event(mut self, listener: impl Fn(BuildEvent) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Builds the image.
+    ///
+    /// BuildKit does it where the engine has it and the feature `buildkit` is on, else the classic
+    /// builder. Where nothing has changed since an image of the same [name](Self::name) was built,
+    /// that one is the outcome, and nothing is sent. Builds of the same that are under way at the same
+    /// time in this process are one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Build`](crate::ErrorKind::Build) names the step that failed and its last log
+    /// lines; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) what the engine or the
+    /// builder can't do; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) what was given
+    /// and can't be used; [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) a base image
+    /// that does not exist, or not for the platform.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the build, unless somebody else waits for the same one. What it made
+    /// by then is removed, but for the builder's cache.
+    pub async fn build(self) -> Result<Image> {
+        super::run::build(self).await
+    }
+
+    pub(super) async fn engine(&self) -> Result<Engine> {
+        match &self.engine {
+            Some(engine) => Ok(engine.clone()),
+            None => Engine::connect().await,
+        }
+    }
+}
+
+impl fmt::Debug for ImageBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageBuilder")
+            .field("names", &self.names)
+            .field("context", &self.context)
+            .field("target", &self.target)
+            .field("platforms", &self.platforms)
+            // Their ids alone.
+            .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Secret {
+    pub(super) async fn read(&self, id: &str) -> Result<Bytes> {
+        /// BuildKit's own limit.
+        const MOST: usize = 500 * 1024;
+        let bytes = match self {
+            Secret::Bytes(bytes) => bytes.clone(),
+            Secret::File(path) => {
+                tokio::fs::read(path).await.map(Bytes::from).map_err(|error| {
+                    let message =
+                        format!("the file of the secret `{id}`, {}, can't be read", path.display());
+                    Error::new(crate::ErrorKind::Io, message).with_source(error)
+                })?
+            }
+            Secret::Env(name) => match std::env::var_os(name) {
+                Some(value) => Bytes::from(value.into_encoded_bytes()),
+                None => {
+                    let message = format!("`{id}`: the environment variable {name} is not set");
+                    return Err(Error::invalid("secret", message));
+                }
+            },
+        };
+        if bytes.len() > MOST {
+            return Err(Error::invalid("secret", format!("`{id}` is larger than 500 KiB")));
+        }
+        Ok(bytes)
+    }
+}

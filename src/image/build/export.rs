@@ -1,0 +1,126 @@
+//! Builds whose outcome is files, and no image of the engine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::super::archive;
+use super::builder::{Builder, ImageBuilder};
+use super::plan::Plan;
+use super::{preflight, run, support, tracing_events};
+use crate::engine::{BuildEvent, BuildOutput, OnEvent, Sink};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Pieces of an output that may be under way.
+const UNDER_WAY: usize = 16;
+
+impl ImageBuilder {
+    /// Builds, and unpacks the files of the image into a directory, which is made if it is missing.
+    /// Files of the same paths are replaced, others stay. Needs BuildKit.
+    ///
+    /// ```no_run
+    /// use castoff::dockerfile::{Dockerfile, Stage};
+    ///
+    /// # async fn run() -> castoff::Result<()> {
+    /// Dockerfile::new()
+    ///     .stage(Stage::from("golang:1.22").named("build").copy(".", ".").run("go build -o /server ."))
+    ///     .stage(Stage::scratch().copy_from("build", "/server", "/"))
+    ///     .builder().context(".").to_directory("dist").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build), and when the files can't be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the build. Files that were written by then stay.
+    pub async fn to_directory(self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref().to_owned();
+        let (sink, pieces) = mpsc::channel(UNDER_WAY);
+        let to = path.clone();
+        let unpacking = tokio::task::spawn_blocking(move || archive::unpack(pieces, &to));
+        let outcome = self.export(BuildOutput::Tar(sink)).await;
+        let unpacked =
+            unpacking.await.map_err(|error| Error::other("unpacking failed").with_source(error))?;
+        // Where the disk is the reason, the build failed only because of it.
+        unpacked.map_err(|error| not_written(&path, error))?;
+        outcome
+    }
+
+    /// Builds, and writes the files of the image to a tar archive. Needs BuildKit. The file is there
+    /// when it is complete, and replaces one that was.
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build), and when the file can't be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the build, and nothing is left of the file.
+    pub async fn to_tar(self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref().to_owned();
+        self.archived(path, BuildOutput::Tar).await
+    }
+
+    /// Builds, and writes the image to an archive in the OCI image layout, with all the platforms that
+    /// were asked for. Needs BuildKit. The file is there when it is complete, and replaces one that was.
+    ///
+    /// # Errors
+    /// As for [`to_tar`](Self::to_tar).
+    ///
+    /// # Cancel safety
+    /// As for [`to_tar`](Self::to_tar).
+    pub async fn to_oci(self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref().to_owned();
+        self.archived(path, BuildOutput::Oci).await
+    }
+
+    async fn archived(self, path: PathBuf, output: fn(Sink) -> BuildOutput) -> Result<()> {
+        let (sink, mut pieces) = mpsc::channel::<io::Result<Bytes>>(UNDER_WAY);
+        // The file is not to be complete before the build has succeeded.
+        let (failed, failure) = tokio::sync::oneshot::channel();
+        let building = async {
+            let outcome = self.export(output(sink)).await;
+            let _ = failed.send(outcome);
+        };
+        let stream = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
+        let stream = stream.map(|piece| piece.map_err(not_received));
+        let end = futures_util::stream::once(async {
+            failure.await.unwrap_or_else(|_| Err(Error::other("the build was lost"))).err()
+        });
+        let end = end.filter_map(|error| std::future::ready(error.map(Err)));
+        let writing = archive::write(Box::pin(stream.chain(end)), &path);
+        let ((), written) = futures_util::future::join(building, writing).await;
+        written
+    }
+
+    async fn export(self, output: BuildOutput) -> Result<()> {
+        let plan = Plan::make(&self, output).await?;
+        if plan.builder != Builder::BuildKit {
+            return Err(support::no_buildkit(&plan.engine, "the output is no image of the engine"));
+        }
+        let listeners = self.listeners.clone();
+        let tell = tracing_events::listener();
+        let on_event: OnEvent = Arc::new(move |event: BuildEvent| {
+            for listener in &listeners {
+                listener(event.clone());
+            }
+            tell(event);
+        });
+        preflight::check(&plan, &on_event).await?;
+        let built = run::with_buildkit(&plan.engine, &plan.request, &on_event).await;
+        built.map(drop).map_err(|error| preflight::explained(&plan, error))
+    }
+}
+
+fn not_received(error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, "the build's output broke off").with_source(error)
+}
+
+fn not_written(path: &Path, error: io::Error) -> Error {
+    let message = format!("the build's output can't be written to {}", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
+}

@@ -1,0 +1,73 @@
+//! Builds of the same that are under way at the same time are one.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{Shared, WeakShared};
+
+use super::super::Image;
+use crate::engine::{BuildEvent, OnEvent};
+use crate::error::{Error, Result};
+
+type Outcome = Result<Image, Arc<Error>>;
+type Building = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Who is told; those who join are added.
+type Listeners = Arc<Mutex<Vec<OnEvent>>>;
+
+struct Flight {
+    building: WeakShared<Building>,
+    listeners: Listeners,
+}
+
+static FLIGHTS: Mutex<Option<HashMap<String, Flight>>> = Mutex::new(None);
+
+/// Waits for the build of that key which is under way, or begins it.
+///
+/// # Cancel safety
+/// When the last one who waits is dropped, the build is, too.
+pub(super) async fn join(
+    key: String,
+    listeners: Vec<OnEvent>,
+    build: impl FnOnce(OnEvent) -> Pin<Box<dyn Future<Output = Result<Image>> + Send>>,
+) -> Result<Image> {
+    let building = board(key, listeners, build);
+    building.await.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(|error| error.retold()))
+}
+
+fn board(
+    key: String,
+    listeners: Vec<OnEvent>,
+    build: impl FnOnce(OnEvent) -> Pin<Box<dyn Future<Output = Result<Image>> + Send>>,
+) -> Shared<Building> {
+    let mut flights = FLIGHTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let flights = flights.get_or_insert_default();
+    if let Some(flight) = flights.get(&key)
+        && let Some(building) = flight.building.upgrade()
+    {
+        lock(&flight.listeners).extend(listeners);
+        return building;
+    }
+    flights.retain(|_, flight| flight.building.upgrade().is_some());
+    let listeners: Listeners = Arc::new(Mutex::new(listeners));
+    let told = listeners.clone();
+    let tell = move |event: BuildEvent| {
+        // Not called under the lock, as listeners may do what they like.
+        let listeners = lock(&told).clone();
+        for listener in &listeners {
+            listener(event.clone());
+        }
+    };
+    let outcome = build(Arc::new(tell)).map(|outcome| outcome.map_err(Arc::new));
+    let building = (Box::pin(outcome) as Building).shared();
+    if let Some(weak) = building.downgrade() {
+        flights.insert(key, Flight { building: weak, listeners });
+    }
+    building
+}
+
+fn lock(listeners: &Listeners) -> MutexGuard<'_, Vec<OnEvent>> {
+    listeners.lock().unwrap_or_else(PoisonError::into_inner)
+}

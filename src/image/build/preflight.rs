@@ -1,0 +1,160 @@
+//! What is known to fail before anything is built: base images that do not exist for a platform. And
+//! what is slow: platforms that are emulated.
+
+use super::builder::Builder;
+use super::plan::Plan;
+use super::report::BaseImage;
+use crate::engine::{BuildEvent, BuildOutput, OnEvent};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ImageRef, Platform};
+
+/// Looks for base images that do not exist for the platforms that they are needed for. Asks nothing
+/// where no platform was asked for.
+pub(super) async fn check(plan: &Plan, on_event: &OnEvent) -> Result<()> {
+    if plan.platforms.len() > 1 && matches!(plan.request.output, BuildOutput::Image) {
+        several(plan).await?;
+    }
+    for base in &plan.bases {
+        for platform in wanted(plan, base) {
+            let local = base.details.as_ref().and_then(|details| details.platform.as_ref());
+            if local.is_some_and(|local| fits(local, &platform)) {
+                continue;
+            }
+            base_exists(plan, base, &platform, local).await?;
+        }
+    }
+    for platform in &plan.platforms {
+        if let Some(message) = emulation(plan, platform).await {
+            on_event(BuildEvent::Warning { step: String::new(), message, url: None });
+        }
+    }
+    Ok(())
+}
+
+/// Only some engines keep images of several platforms.
+async fn several(plan: &Plan) -> Result<()> {
+    if plan.engine.has_containerd_store().await? {
+        return Ok(());
+    }
+    let message =
+        "an image of several platforms, which needs an engine with a containerd image store";
+    let hint = "build one per platform, push them, and join them with `registry::Registry::push_index`; \
+                or write all to a file with `to_oci`";
+    Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
+}
+
+/// The platforms that a base image is needed for, as far as they were asked for.
+fn wanted(plan: &Plan, base: &BaseImage) -> Vec<Platform> {
+    match &base.platform {
+        // (One that can't be read is the builder's to explain.)
+        Some(platform) => platform.parse().into_iter().collect(),
+        None => plan.platforms.clone(),
+    }
+}
+
+async fn base_exists(
+    plan: &Plan,
+    base: &BaseImage,
+    platform: &Platform,
+    local: Option<&Platform>,
+) -> Result<()> {
+    let Ok(name) = base.image.parse::<ImageRef>() else { return Ok(()) };
+    if name.is_id() {
+        return Ok(());
+    }
+    let login = plan.engine.login_for(name.registry()).await;
+    let known = match plan.engine.registry_platforms(&name, login).await {
+        Ok(known) if known.is_empty() => return Ok(()),
+        Ok(known) => known,
+        Err(error) => match local {
+            // Nobody knows better than the engine, which has another one.
+            Some(local) => {
+                let error = missing(base, platform, &[local.to_string()]).with_source(error);
+                return Err(error.with_hint(format!(
+                    "the engine has it for {local}, and its registry can't be asked for more"
+                )));
+            }
+            None => {
+                tracing::debug!(image = base.image, %error, "the platforms are not known");
+                return Ok(());
+            }
+        },
+    };
+    let exists = known.iter().filter_map(|known| known.parse::<Platform>().ok());
+    if exists.into_iter().any(|known| fits(&known, platform)) {
+        return Ok(());
+    }
+    Err(missing(base, platform, &known))
+}
+
+fn missing(base: &BaseImage, platform: &Platform, known: &[String]) -> Error {
+    let BaseImage { image, stage, .. } = base;
+    let message = format!("the base image {image} of stage {stage} does not exist for {platform}");
+    let error = Error::new(ErrorKind::ImageNotFound, message).with_image(image.clone());
+    error.with_hint(format!("it exists for {}", known.join(", "))).at("preflight")
+}
+
+/// Whether an image of one platform is what is asked for: a variant counts where both have one, and
+/// `arm64` is always `arm64/v8`.
+fn fits(known: &Platform, asked: &Platform) -> bool {
+    let variants = known.variant.as_ref().zip(asked.variant.as_ref());
+    known.os == asked.os
+        && known.architecture == asked.architecture
+        && variants.is_none_or(|(known, asked)| known == asked)
+}
+
+/// What there is to say of running a platform's programs, where it is not the engine's own.
+async fn emulation(plan: &Plan, platform: &Platform) -> Option<String> {
+    if platform.architecture == plan.engine.architecture() || plan.builder != Builder::BuildKit {
+        return None;
+    }
+    let known = build_platforms(plan).await?;
+    let emulated = known.iter().filter_map(|known| known.parse::<Platform>().ok());
+    Some(match emulated.into_iter().any(|known| fits(&known, platform)) {
+        true => format!("{platform} is emulated on this engine, which makes RUN steps slow"),
+        false => format!(
+            "this engine can't run programs for {platform}, as no emulation is registered with its \
+             kernel (binfmt_misc): only stages without RUN can be built for it"
+        ),
+    })
+}
+
+#[cfg(feature = "buildkit")]
+async fn build_platforms(plan: &Plan) -> Option<Vec<String>> {
+    plan.engine.build_platforms().await.ok()
+}
+
+#[cfg(not(feature = "buildkit"))]
+async fn build_platforms(_: &Plan) -> Option<Vec<String>> {
+    None
+}
+
+/// Says why a step could not run, where it is the platform.
+pub(super) fn explained(plan: &Plan, error: Error) -> Error {
+    let told = error.log_tail().iter().any(|line| line.contains("exec format error"));
+    if !told && !error.to_string().contains("exec format error") {
+        return error;
+    }
+    let here = plan.engine.architecture();
+    let asked: Vec<String> = plan.platforms.iter().map(ToString::to_string).collect();
+    let asked = if asked.is_empty() { "the base image".to_owned() } else { asked.join(", ") };
+    error.with_hint(format!(
+        "the engine runs {here}, and can't run programs for {asked}: register an emulation with its \
+         kernel (binfmt_misc), or keep RUN to stages with `--platform=$BUILDPLATFORM`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_count_where_both_have_one() {
+        let fits =
+            |known: &str, asked: &str| fits(&known.parse().unwrap(), &asked.parse().unwrap());
+        assert!(fits("linux/arm64/v8", "linux/arm64"));
+        assert!(fits("linux/amd64", "linux/amd64"));
+        assert!(!fits("linux/amd64", "linux/arm64"));
+        assert!(!fits("linux/arm/v6", "linux/arm/v7"));
+    }
+}

@@ -1,0 +1,232 @@
+//! [`BuildReport`]: what a build did, and what came of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Builder;
+use crate::engine::ImageDetails;
+
+/// What a build did, and what came of it. `Display` shows all of it in a few lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BuildReport {
+    /// The image's name, the first of several.
+    pub image: String,
+    /// Who built; `None` for an image that was not built from a Dockerfile.
+    pub builder: Option<Builder>,
+    /// Whether an image of the very same build was there, so that nothing was sent or built.
+    pub recognised: bool,
+    /// How long it took.
+    pub took: Duration,
+    /// The steps, in the order in which they began: those of the Dockerfile and the builder's own.
+    pub steps: Vec<StepReport>,
+    /// The stages that begin with an image or with nothing, in the Dockerfile's order.
+    pub stages: Vec<StageReport>,
+    /// Bytes of the image.
+    pub size: u64,
+    /// The layers that hold something, the biggest first.
+    pub layers: Vec<LayerReport>,
+    /// The builder's own warnings.
+    pub warnings: Vec<String>,
+    /// What would make the next build faster, as far as this one shows it.
+    pub advice: Vec<String>,
+}
+
+/// A step of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// Its name, such as `[builder 3/5] RUN go build`.
+    pub name: String,
+    /// Whether its outcome came from the cache.
+    pub cached: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A stage of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StageReport {
+    /// Its name, or its number from 0.
+    pub name: String,
+    /// The image that it begins with, or `scratch`.
+    pub base: String,
+    /// Bytes of that image, if the engine has it.
+    pub base_size: Option<u64>,
+    /// Bytes of the stage as an image, where
+    /// [`measure_stages`](super::ImageBuilder::measure_stages) was asked for.
+    pub size: Option<u64>,
+}
+
+/// A layer of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerReport {
+    /// The instruction that made it.
+    pub created_by: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What a stage begins with, and what the engine has of it.
+#[derive(Clone, Debug)]
+pub(super) struct BaseImage {
+    pub(super) stage: String,
+    pub(super) image: String,
+    pub(super) platform: Option<String>,
+    pub(super) details: Option<ImageDetails>,
+}
+
+impl BuildReport {
+    /// Whether a step that came from the Dockerfile and holds `instruction` in its name was found
+    /// in the cache; `None` if there is no such step.
+    #[must_use]
+    pub fn cached(&self, instruction: &str) -> Option<bool> {
+        let step = self.steps.iter().find(|step| step.name.contains(instruction))?;
+        Some(step.cached)
+    }
+
+    /// The biggest of what the stages were measured to be, or else begin with.
+    #[must_use]
+    pub fn biggest_stage(&self) -> Option<&StageReport> {
+        let size = |stage: &StageReport| stage.size.or(stage.base_size);
+        self.stages.iter().filter(|stage| size(stage).is_some()).max_by_key(|stage| size(stage))
+    }
+}
+
+impl fmt::Display for BuildReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.image, bytes(self.size))?;
+        match self.builder {
+            None => return Ok(()),
+            Some(_) if self.recognised => write!(f, ", unchanged since it was built")?,
+            Some(builder) => {
+                let steps = self.steps.iter().filter(|step| step.is_instruction());
+                let cached = steps.clone().filter(|step| step.cached).count();
+                let (took, all) = (seconds(self.took), steps.count());
+                write!(f, ", by {builder} in {took}, {cached} of {all} steps cached")?;
+            }
+        }
+        for stage in &self.stages {
+            write!(f, "\n  stage {} from {}", stage.name, stage.base)?;
+            if let Some(size) = stage.base_size {
+                write!(f, " ({})", bytes(size))?;
+            }
+            if let Some(size) = stage.size {
+                write!(f, ": {}", bytes(size))?;
+            }
+        }
+        if let Some(stage) = self.biggest_stage()
+            && let Some(size) = stage.size.or(stage.base_size).filter(|size| *size > 0)
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+            let part = self.size as f64 / size as f64 * 100.0;
+            let of = if stage.size.is_some() { "stage" } else { "the base image of" };
+            write!(f, "\n  {part:.1} % of {of} {}", stage.name)?;
+        }
+        for step in self.steps.iter().filter(|step| step.is_instruction()) {
+            let took = if step.cached { "cached".to_owned() } else { seconds(step.took) };
+            write!(f, "\n  {took:>8}  {}", line(&step.name))?;
+        }
+        for layer in self.layers.iter().take(5) {
+            write!(f, "\n  {:>8}  layer of {}", bytes(layer.size), line(&layer.created_by))?;
+        }
+        for text in self.warnings.iter().map(|text| format!("warning: {text}")) {
+            write!(f, "\n  {text}")?;
+        }
+        for text in &self.advice {
+            write!(f, "\n  advice: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StepReport {
+    /// Whether it came from the Dockerfile.
+    #[must_use]
+    pub fn is_instruction(&self) -> bool {
+        self.name.starts_with('[') && !self.name.starts_with("[internal]")
+    }
+}
+
+/// The start of the first line.
+pub(super) fn line(text: &str) -> String {
+    const MOST: usize = 90;
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Bytes as the docker CLI writes them, by powers of 1000.
+#[expect(clippy::cast_precision_loss, reason = "three digits for people")]
+pub(super) fn bytes(size: u64) -> String {
+    let mut rest = size as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if rest < 999.5 {
+            return match unit {
+                "B" => format!("{size} B"),
+                _ if rest < 9.95 => format!("{rest:.1} {unit}"),
+                _ => format!("{rest:.0} {unit}"),
+            };
+        }
+        rest /= 1000.0;
+    }
+    format!("{rest:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_few_digits() {
+        let shown = [0, 999, 1000, 9_949_999, 9_960_000, 980_000_000, 1_200_000_000].map(bytes);
+        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "9.9 MB", "10 MB", "980 MB", "1.2 GB"]);
+    }
+
+    #[test]
+    fn a_report_says_what_matters() {
+        let step = |name: &str, cached| StepReport {
+            name: name.to_owned(),
+            cached,
+            took: Duration::from_millis(1500),
+        };
+        let report = BuildReport {
+            image: "shop:1".into(),
+            builder: Some(Builder::BuildKit),
+            took: Duration::from_secs(2),
+            steps: vec![
+                step("[internal] load build context", false),
+                step("[builder 1/2] FROM golang", true),
+                step("[builder 2/2] RUN go\n  build", false),
+            ],
+            stages: vec![StageReport {
+                name: "builder".into(),
+                base: "golang".into(),
+                base_size: Some(900_000_000),
+                size: Some(980_000_000),
+            }],
+            size: 9_800_000,
+            layers: vec![LayerReport { created_by: "COPY server".into(), size: 9_800_000 }],
+            advice: vec!["copy less".into()],
+            ..BuildReport::default()
+        };
+        let expected = "shop:1: 9.8 MB, by BuildKit in 2.0 s, 1 of 2 steps cached
+  stage builder from golang (900 MB): 980 MB
+  1.0 % of stage builder
+    cached  [builder 1/2] FROM golang
+     1.5 s  [builder 2/2] RUN go build
+    9.8 MB  layer of COPY server
+  advice: copy less";
+        assert_eq!(report.to_string(), expected);
+        assert_eq!(report.cached("FROM golang"), Some(true));
+        assert_eq!(report.cached("npm"), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! A build, from the plan to the handle of its image.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::super::Image;
+use super::advice::advice;
+use super::builder::{Builder, ImageBuilder};
+use super::plan::Plan;
+use super::record::Record;
+use super::report::{BuildReport, LayerReport, StageReport};
+use super::{flight, preflight, scraps, tracing_events};
+use crate::engine::{
+    BuildOutput, BuildRequest, Built, Content, Engine, ImageDetails, OnEvent, Tree, TreeEntry,
+};
+use crate::error::Result;
+#[cfg(not(feature = "buildkit"))]
+use crate::error::{Error, ErrorKind};
+use crate::reaper::{Guard, Kind};
+use crate::spec::{ImageRef, label};
+
+pub(super) async fn build(build: ImageBuilder) -> Result<Image> {
+    let plan = Plan::make(&build, BuildOutput::Image).await?;
+    let mut listeners = build.listeners.clone();
+    listeners.push(tracing_events::listener());
+    let (key, measure) = (plan.flight(), build.measure_stages);
+    let making = |on_event: OnEvent| -> Pin<Box<dyn Future<Output = Result<Image>> + Send>> {
+        Box::pin(async move { make(plan, measure, on_event).await })
+    };
+    flight::join(key, listeners, making).await
+}
+
+async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
+    if let Some(found) = plan.recognised().await? {
+        let report = BuildReport {
+            recognised: true,
+            ..report(&plan, &plan.names[0].familiar(), &found).await?
+        };
+        return Ok(Image::new(plan.engine, None, found.id, plan.names, report));
+    }
+    let record = Arc::new(Mutex::new(Record::default()));
+    let on_event = recorded(&record, on_event);
+    let started = Instant::now();
+    preflight::check(&plan, &on_event).await?;
+    let (guard, names, details) = match plan.names.is_empty() {
+        true => {
+            let (guard, name, details) = guarded(&plan, plan.request.clone(), &on_event).await?;
+            (Some(guard), vec![name], details)
+        }
+        false => (None, plan.names.clone(), named(&plan, &on_event).await?),
+    };
+    let took = started.elapsed();
+    let mut report = report(&plan, &names[0].familiar(), &details).await?;
+    report.took = took;
+    {
+        let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        report.steps = record.steps();
+        report.warnings.clone_from(&record.warnings);
+    }
+    report.advice = advice(&plan.file, &report.steps);
+    if measure {
+        for stage in &mut report.stages {
+            stage.size = stage_size(&plan, &stage.name, &on_event).await?;
+        }
+    }
+    Ok(Image::new(plan.engine, guard, details.id, names, report))
+}
+
+/// Tells a record, and then whoever else is told.
+fn recorded(record: &Arc<Mutex<Record>>, on_event: OnEvent) -> OnEvent {
+    let record = record.clone();
+    Arc::new(move |event| {
+        record.lock().unwrap_or_else(PoisonError::into_inner).note(&event);
+        on_event(event);
+    })
+}
+
+/// Builds an image that goes when its guard does.
+async fn guarded(
+    plan: &Plan,
+    mut request: BuildRequest,
+    on_event: &OnEvent,
+) -> Result<(Guard, ImageRef, ImageDetails)> {
+    let engine = &plan.engine;
+    let guard = Guard::arm(engine, Kind::Image).await?;
+    let name: ImageRef = guard.resource().parse()?;
+    request.tags = vec![name.familiar()];
+    request.labels.extend(guard.labels());
+    let built = send(plan, &request, on_event).await;
+    if let Err(error) = &built {
+        guard.refused(error);
+    }
+    let details = outcome(engine, &built?, &name).await?;
+    guard.created(&details.id);
+    Ok((guard, name, details))
+}
+
+/// Builds an image that stays.
+async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
+    let engine = &plan.engine;
+    let mut request = plan.request.clone();
+    request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
+    // A base image that is one of this or another session's: what is built on it is not.
+    let inherited = plan.bases.iter().filter_map(|base| base.details.as_ref());
+    for key in [label::SESSION, label::OWNER, label::RESOURCE, label::SHARED, label::KEPT] {
+        let key = label::on_image(key);
+        if inherited.clone().any(|base| base.labels.contains_key(&key)) {
+            request.labels.insert(key, String::new());
+        }
+    }
+    let mut before = BTreeMap::new();
+    for name in &plan.names {
+        if let Ok(details) = engine.image_details(&name.familiar()).await {
+            before.insert(details.id.clone(), details);
+        }
+    }
+    let built = send(plan, &request, on_event).await?;
+    let details = outcome(engine, &built, &plan.names[0]).await?;
+    before.remove(&details.id);
+    for replaced in before.into_values() {
+        forget(engine, replaced).await;
+    }
+    Ok(details)
+}
+
+/// An image that had the name before. If castoff built it, and it has no other name now, it goes,
+/// unless something is made of it.
+async fn forget(engine: &Engine, replaced: ImageDetails) {
+    if !replaced.labels.contains_key(label::IMAGE_BUILD) {
+        return;
+    }
+    match engine.image_details(&replaced.id).await {
+        Ok(now) if now.names.is_empty() => {}
+        _ => return,
+    }
+    if let Err(error) = engine.untag_image(&replaced.id).await {
+        tracing::debug!(id = replaced.id, %error, "an image that was replaced is still needed");
+    }
+}
+
+async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<ImageDetails> {
+    // The name may be another one's by now, the id can't.
+    if let Some(id) = &built.id
+        && let Ok(details) = engine.image_details(id).await
+    {
+        return Ok(details);
+    }
+    engine.image_details(&name.familiar()).await
+}
+
+/// Hands the request to the builder.
+async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
+    let sent = match plan.builder {
+        Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
+            // An engine that calls itself Docker, and has no sessions.
+            Err(error) if plan.classic_would_do && error.status() == Some(404) => {
+                scraps::build(&plan.engine, request, &plan.registries(), on_event).await
+            }
+            outcome => outcome,
+        },
+        Builder::Classic => {
+            scraps::build(&plan.engine, request, &plan.registries(), on_event).await
+        }
+    };
+    sent.map_err(|error| preflight::explained(plan, error))
+}
+
+#[cfg(feature = "buildkit")]
+pub(super) async fn with_buildkit(
+    engine: &Engine,
+    request: &BuildRequest,
+    on_event: &OnEvent,
+) -> Result<Built> {
+    engine.build_with_buildkit(request, Arc::new(dockerfile_tree(request)), on_event).await
+}
+
+#[cfg(not(feature = "buildkit"))]
+pub(super) async fn with_buildkit(_: &Engine, _: &BuildRequest, _: &OnEvent) -> Result<Built> {
+    Err(Error::new(ErrorKind::Unsupported, "castoff was built without its feature `buildkit`"))
+}
+
+/// The Dockerfile, and ignore patterns that ignore nothing: what is ignored is left out already, and
+/// BuildKit would otherwise look for a `.dockerignore` in the context.
+#[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "BuildKit's own form"))]
+fn dockerfile_tree(request: &BuildRequest) -> Tree {
+    let file = |path: &str, text: &str| TreeEntry {
+        path: path.to_owned(),
+        mode: 0o644,
+        modified: 0,
+        size: text.len() as u64,
+        content: Content::Bytes(Bytes::copy_from_slice(text.as_bytes())),
+    };
+    Tree::new(vec![
+        file("Dockerfile", &request.dockerfile),
+        file("Dockerfile.dockerignore", "# nothing more\n"),
+    ])
+}
+
+/// What a named stage weighs as an image.
+async fn stage_size(plan: &Plan, stage: &str, on_event: &OnEvent) -> Result<Option<u64>> {
+    let named = plan.file.stages.iter().any(|one| one.name.as_deref() == Some(stage));
+    if !named {
+        return Ok(None);
+    }
+    let target = Some(stage.to_owned());
+    let request = BuildRequest { target, no_cache: false, ..plan.request.clone() };
+    let (guard, _, details) = guarded(plan, request, on_event).await?;
+    guard.remove().await?;
+    Ok(Some(details.size))
+}
+
+async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<BuildReport> {
+    let history = plan.engine.image_history(&details.id).await?;
+    let layers = history.into_iter().filter(|layer| layer.size > 0);
+    let mut layers: Vec<LayerReport> = layers
+        .map(|layer| LayerReport { created_by: layer.created_by, size: layer.size })
+        .collect();
+    layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
+    Ok(BuildReport {
+        image: name.to_owned(),
+        builder: Some(plan.builder),
+        stages: stages(plan),
+        size: details.size,
+        layers,
+        ..BuildReport::default()
+    })
+}
+
+/// The stages that begin with an image or with nothing.
+fn stages(plan: &Plan) -> Vec<StageReport> {
+    let mut stages = Vec::new();
+    for (number, stage) in plan.file.stages.iter().enumerate() {
+        let name = stage.name.clone().unwrap_or_else(|| number.to_string());
+        let base = plan.bases.iter().find(|base| base.stage == name);
+        let scratch = stage.from.to_string() == "scratch";
+        if base.is_none() && !scratch {
+            continue;
+        }
+        let image = base.map_or_else(|| "scratch".to_owned(), |base| base.image.clone());
+        let base_size = base.and_then(|base| base.details.as_ref()).map(|details| details.size);
+        stages.push(StageReport { name, base: image, base_size, size: None });
+    }
+    stages
+}

@@ -1,0 +1,70 @@
+//! The classic builder makes an image of each step. Those of a build that ends early are scraps, and
+//! go.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::super::context::pack;
+use crate::engine::{BuildRequest, Built, Engine, OnEvent};
+use crate::error::{ErrorKind, Result};
+use crate::reaper::Worker;
+
+/// Builds by the classic builder. `registries` are those that base images come from.
+///
+/// # Cancel safety
+/// Dropping the future ends the build; the images of its steps are removed.
+pub(super) async fn build(
+    engine: &Engine,
+    request: &BuildRequest,
+    registries: &[String],
+    on_event: &OnEvent,
+) -> Result<Built> {
+    Worker::start()?;
+    // A name that no file of the context has.
+    let mut name = ".castoff.Dockerfile".to_owned();
+    while request.context.tree.entries().iter().any(|entry| entry.path == name) {
+        name.push('_');
+    }
+    let text = Bytes::copy_from_slice(request.dockerfile.as_bytes());
+    let archive = pack(request.context.tree.clone(), Some((name.clone(), text)));
+    let mut scraps = Scraps { engine: engine.clone(), images: Arc::default() };
+    let images = scraps.images.clone();
+    let built = engine
+        .build_classic(request, &name, archive, registries, on_event, &move |id: &str| {
+            images.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+        })
+        .await;
+    match &built {
+        // They are its layers.
+        Ok(_) => scraps.images = Arc::default(),
+        Err(error) if error.kind() == ErrorKind::Build => {}
+        Err(_) => {}
+    }
+    built
+}
+
+/// What the steps made so far; removed when dropped.
+struct Scraps {
+    engine: Engine,
+    images: Arc<Mutex<Vec<String>>>,
+}
+
+impl Drop for Scraps {
+    fn drop(&mut self) {
+        let images =
+            std::mem::take(&mut *self.images.lock().unwrap_or_else(PoisonError::into_inner));
+        let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };
+        let engine = self.engine.clone();
+        let removal_engine = engine.clone();
+        // (Each is the parent of the next, and none goes that something else builds on.)
+        drop(worker.remove(engine.endpoint(), async move {
+            for image in images.iter().rev() {
+                if let Err(error) = removal_engine.remove_scrap(image).await {
+                    tracing::debug!(image, %error, "an image of a step stays");
+                }
+            }
+            Ok(())
+        }));
+    }
+}
