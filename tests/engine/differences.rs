@@ -101,3 +101,9 @@ pub(crate) fn may_refuse_ulimits(engine: &Engine) -> bool {
 pub(crate) fn spares_the_holder_of_a_port(engine: &Engine) -> bool {
     !is_podman(engine)
 }
+
+/// The frontend of BuildKit that came with the engine knows heredocs from Docker 23 on; buildah, from
+/// its 1.33 on, which no test bed has.
+pub(crate) fn reads_heredocs(engine: &Engine) -> bool {
+    !is_podman(engine) && engine.api_version() >= castoff::engine::ApiVersion::new(1, 42)
+}

@@ -7,6 +7,12 @@
 // The helpers are test code as well: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "buildkit")]
+mod build;
+#[cfg(feature = "buildkit")]
+mod build_cache;
+#[cfg(feature = "buildkit")]
+mod build_ends;
 mod children;
 mod copy;
 mod differences;

@@ -20,8 +20,9 @@ const MODULES: &str = "castoff-conformance";
 const IN_THREADS: [&str; 2] = ["mariadb", "redis"];
 
 /// What needs protoc, and the unit tests of all modules; and with what CI can't run.
-const TESTED: &str = "castoff-conformance/etcd,castoff-modules/full";
-const ALL: &str = "castoff-conformance/etcd,castoff-conformance/unverified,castoff-modules/full";
+const TESTED: &str = "castoff/full,castoff-conformance/etcd,castoff-modules/full";
+const ALL: &str =
+    "castoff/full,castoff-conformance/etcd,castoff-conformance/unverified,castoff-modules/full";
 
 /// What to run.
 #[derive(Debug, Default, PartialEq)]

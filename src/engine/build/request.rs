@@ -39,11 +39,13 @@ pub(crate) struct BuildRequest {
     pub(crate) shm_size: Option<u64>,
     pub(crate) ulimits: Vec<Ulimit>,
     pub(crate) cache_from: Vec<CacheEntry>,
+    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     pub(crate) cache_to: Vec<CacheEntry>,
     pub(crate) secrets: BTreeMap<String, Bytes>,
     pub(crate) agents: BTreeMap<String, Agent>,
     pub(crate) output: BuildOutput,
     /// Entitlements, such as `network.host`.
+    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     pub(crate) entitlements: Vec<String>,
 }
 
@@ -51,6 +53,7 @@ pub(crate) struct BuildRequest {
 #[derive(Clone, Default)]
 pub(crate) struct TreeContext {
     pub(crate) tree: Arc<Tree>,
+    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     pub(crate) key: String,
 }
 
@@ -89,8 +92,10 @@ pub(crate) enum BuildOutput {
     #[default]
     Image,
     /// The files of the image, as a tar archive.
+    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     Tar(Sink),
     /// The image itself, as an archive in the OCI layout.
+    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     Oci(Sink),
 }
 

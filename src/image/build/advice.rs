@@ -1,5 +1,6 @@
 //! Advice that cache misses give: the source is copied before its dependencies are installed.
 
+use super::Builder;
 use super::report::{StepReport, line};
 use crate::dockerfile::{Command, Copy, Dockerfile, Instruction, Source, Stage};
 
@@ -30,21 +31,20 @@ const INSTALLERS: [(&str, &str); 21] = [
 
 /// Advice for stages in which a copy of the source was not cached, and an installation behind it
 /// had to run again for that.
-pub(super) fn advice(file: &Dockerfile, steps: &[StepReport]) -> Vec<String> {
+pub(super) fn advice(file: &Dockerfile, builder: Builder, steps: &[StepReport]) -> Vec<String> {
+    let told = |number: usize, instruction: usize| {
+        let name = step_name(file, number, instruction)?;
+        steps.iter().find(|step| name.is_of(builder, &step.name)).map(|step| step.cached)
+    };
     let stages = file.stages.iter().enumerate();
-    stages.filter_map(|(number, stage)| of_stage(file, number, stage, steps)).collect()
+    stages.filter_map(|(number, stage)| of_stage(number, stage, &|at| told(number, at))).collect()
 }
 
 fn of_stage(
-    file: &Dockerfile,
     number: usize,
     stage: &Stage,
-    steps: &[StepReport],
+    cached: &dyn Fn(usize) -> Option<bool>,
 ) -> Option<String> {
-    let cached = |instruction: usize| {
-        let name = step_name(file, number, instruction)?;
-        steps.iter().find(|step| name.is_of(&step.name)).map(|step| step.cached)
-    };
     // The first one that was not cached is the reason for all that follow.
     let missed = (0..stage.instructions.len()).find(|index| cached(*index) == Some(false))?;
     let Instruction::Copy(copy) = &stage.instructions[missed] else { return None };
@@ -77,21 +77,19 @@ struct StepName {
 }
 
 impl StepName {
-    fn is_of(&self, name: &str) -> bool {
+    fn is_of(&self, builder: Builder, name: &str) -> bool {
         let Some((inside, _)) = name.strip_prefix('[').and_then(|rest| rest.split_once("] "))
         else {
             return false;
         };
-        if inside == self.classic {
-            return true;
-        }
-        // (In front of the stage there may be a platform.)
-        match inside.rsplit_once(' ') {
-            Some((before, number)) => {
-                number == self.number
-                    && before.rsplit(' ').next().is_some_and(|stage| stage == self.stage)
+        match (builder, inside.rsplit_once(' ')) {
+            // (It counts labels that were added behind the Dockerfile's own steps.)
+            (Builder::Classic, _) => inside.split('/').next() == Some(&self.classic),
+            // (In front of the stage there may be a platform.)
+            (Builder::BuildKit, Some((before, number))) => {
+                number == self.number && before.rsplit(' ').next() == Some(&self.stage)
             }
-            None => self.stage.is_empty() && inside == self.number,
+            (Builder::BuildKit, None) => self.stage.is_empty() && inside == self.number,
         }
     }
 }
@@ -118,11 +116,10 @@ fn step_name(file: &Dockerfile, stage: usize, instruction: usize) -> Option<Step
         None => format!("stage-{stage}"),
     };
     let earlier: usize = file.stages[..stage].iter().map(|one| one.instructions.len() + 1).sum();
-    let total: usize = file.stages.iter().map(|one| one.instructions.len() + 1).sum();
     Some(StepName {
         stage: name,
         number: format!("{}/{}", before + 1, all + 1),
-        classic: format!("{}/{total}", earlier + instruction + 2),
+        classic: (earlier + instruction + 2).to_string(),
     })
 }
 
@@ -184,7 +181,7 @@ mod tests {
             step("[linux/arm64 build 3/4] COPY . .", false),
             step("[linux/arm64 build 4/4] RUN npm ci", false),
         ];
-        let told = advice(&file.dockerfile, &kit);
+        let told = advice(&file.dockerfile, Builder::BuildKit, &kit);
         assert_eq!(told.len(), 1);
         assert!(told[0].contains("`COPY .` stands before `RUN npm ci`"), "{told:?}");
         assert!(told[0].contains("copy package.json and package-lock.json first"), "{told:?}");
@@ -193,13 +190,13 @@ mod tests {
             step("[3/6] COPY . .", false),
             step("[4/6] RUN npm ci", false),
         ];
-        assert_eq!(advice(&file.dockerfile, &classic), told);
+        assert_eq!(advice(&file.dockerfile, Builder::Classic, &classic), told);
         // All anew, as in a first build: nothing is known of the order.
         let first = kit.clone().map(|step| StepReport { cached: false, ..step });
-        assert!(advice(&file.dockerfile, &first).is_empty());
+        assert!(advice(&file.dockerfile, Builder::BuildKit, &first).is_empty());
         // All cached.
         let second = kit.map(|step| StepReport { cached: true, ..step });
-        assert!(advice(&file.dockerfile, &second).is_empty());
+        assert!(advice(&file.dockerfile, Builder::BuildKit, &second).is_empty());
     }
 
     #[test]
@@ -214,6 +211,6 @@ mod tests {
             step("[4/5] COPY app app", false),
             step("[5/5] RUN pip check", false),
         ];
-        assert!(advice(&file.dockerfile, &steps).is_empty());
+        assert!(advice(&file.dockerfile, Builder::BuildKit, &steps).is_empty());
     }
 }

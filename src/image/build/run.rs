@@ -61,7 +61,7 @@ async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
         report.steps = record.steps();
         report.warnings.clone_from(&record.warnings);
     }
-    report.advice = advice(&plan.file, &report.steps);
+    report.advice = advice(&plan.file, plan.builder, &report.steps);
     if measure {
         for stage in &mut report.stages {
             stage.size = stage_size(&plan, &stage.name, &on_event).await?;

@@ -2,6 +2,7 @@
 //! go.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,6 +10,9 @@ use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent};
 use crate::error::{ErrorKind, Result};
 use crate::reaper::Worker;
+
+/// Pauses, in milliseconds, while the step's container is on its way out.
+const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
 /// Builds by the classic builder. `registries` are those that base images come from.
 ///
@@ -35,11 +39,9 @@ pub(super) async fn build(
             images.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
         })
         .await;
-    match &built {
+    if built.is_ok() {
         // They are its layers.
-        Ok(_) => scraps.images = Arc::default(),
-        Err(error) if error.kind() == ErrorKind::Build => {}
-        Err(_) => {}
+        scraps.images = Arc::default();
     }
     built
 }
@@ -56,15 +58,29 @@ impl Drop for Scraps {
             std::mem::take(&mut *self.images.lock().unwrap_or_else(PoisonError::into_inner));
         let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };
         let engine = self.engine.clone();
-        let removal_engine = engine.clone();
-        // (Each is the parent of the next, and none goes that something else builds on.)
-        drop(worker.remove(engine.endpoint(), async move {
+        drop(worker.remove(self.engine.endpoint(), async move {
+            // (Each is the parent of the next, and none goes that something else builds on.)
             for image in images.iter().rev() {
-                if let Err(error) = removal_engine.remove_scrap(image).await {
+                if let Err(error) = remove(&engine, image).await {
                     tracing::debug!(image, %error, "an image of a step stays");
                 }
             }
             Ok(())
         }));
+    }
+}
+
+/// Removes it when the step that ran on it has ended.
+async fn remove(engine: &Engine, image: &str) -> Result<()> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match engine.remove_scrap(image).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => match pauses.next() {
+                Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
+                None => return Err(error),
+            },
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            outcome => return outcome,
+        }
     }
 }

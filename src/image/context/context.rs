@@ -10,6 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncRead;
 
+use super::digest::digest;
 use super::dockerignore::Ignore;
 use super::{spool, walk};
 use crate::engine::{Content, Tree, TreeContext, TreeEntry};
@@ -66,7 +67,7 @@ impl BuildContext {
         BuildContext { archive: Some(archive), ..BuildContext::default() }
     }
 
-    /// A file in memory, with mode 0644. It hides one of the same path that is there already, and
+    /// A file in memory, with mode 0644, ignored or not. It hides one of the same path that is there already, and
     /// makes the directories above it.
     #[must_use]
     pub fn with_file(self, path: impl Into<String>, content: impl Into<Bytes>) -> BuildContext {
@@ -185,7 +186,9 @@ impl BuildContext {
                 entry.modified = nanos;
             }
         }
-        let context = TreeContext { tree: Arc::new(Tree::new(entries)), key: self.key() };
+        let tree = Tree::new(entries);
+        let key = self.key(&tree)?;
+        let context = TreeContext { tree: Arc::new(tree), key };
         Ok(Prepared { context, dockerfile: text })
     }
 
@@ -221,8 +224,9 @@ impl BuildContext {
         }
     }
 
-    /// What stands for the place, so that a builder compares with what it had from there.
-    fn key(&self) -> String {
+    /// What stands for the place, so that a builder compares with what it had from there. It goes by
+    /// sizes and times, so what these do not tell has to be in the key.
+    fn key(&self, tree: &Tree) -> std::io::Result<String> {
         let mut hash = Sha256::new();
         if let Some(directory) = &self.directory {
             let path = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
@@ -231,9 +235,16 @@ impl BuildContext {
         for file in &self.files {
             hash.update(b"\0");
             hash.update(&file.path);
+            if let Content::Bytes(bytes) = &file.content {
+                hash.update(bytes);
+            }
+        }
+        // Their times tell nothing of what is in them.
+        if self.modified.is_some() || self.archive.is_some() {
+            hash.update(digest(tree)?);
         }
         let digest = hash.finalize();
-        digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+        Ok(digest[..12].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
