@@ -112,20 +112,27 @@ impl Image {
         self.engine.image_history(&self.id).await
     }
 
-    /// Gives it another name, `repository:tag`. It is yours from then on, and stays when its handle
-    /// goes.
+    /// Gives it another name, `repository:tag`. It is yours from then on, and stays when its handles
+    /// go; a name that it had of castoff's own is taken away.
     ///
     /// # Errors
     /// For a name that is none, or when the engine refuses.
     ///
     /// # Cancel safety
-    /// The image may or may not have the name when the future is dropped.
-    pub async fn tag(&self, name: impl AsRef<str>) -> Result<()> {
+    /// The image may or may not have the name when the future is dropped; as long as it was not told
+    /// to be yours, it goes with its last handle.
+    pub async fn tag(&mut self, name: impl AsRef<str>) -> Result<()> {
         let name = own_name(name.as_ref())?;
         self.engine.tag_image(&self.id, &name).await?;
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = self.guard.take() {
             guard.keep();
+            let own =
+                self.names.iter().position(|name| name.familiar().starts_with(guard.resource()));
+            if let Some(own) = own.map(|own| self.names.remove(own)) {
+                self.engine.untag_image(&own.familiar()).await?;
+            }
         }
+        self.names.push(name);
         Ok(())
     }
 
@@ -217,10 +224,14 @@ pub(super) fn own_name(name: &str) -> Result<ImageRef> {
 }
 
 impl From<&Image> for String {
-    /// The name, or the id where a prefix or substitute that is set for images would make another
-    /// name of it.
+    /// The user's name, or the id where it has none, or where a prefix or substitute that is set
+    /// for images would make another name of it.
     fn from(image: &Image) -> Self {
         let name = image.name();
+        if image.guard.is_some() {
+            // A name of castoff's own is gone once another handle has given it one of the user's.
+            return image.id.clone();
+        }
         match resolve(image.engine.config(), &name.familiar(), name.clone()) {
             Ok(names) if names.used == *name => name.familiar(),
             _ => image.id.clone(),

@@ -9,7 +9,7 @@ use castoff::{Container, Error, ErrorKind, Image, ImageBuilder};
 
 use crate::differences;
 use crate::raw::Raw;
-use crate::support::{BUSYBOX, engine, unique};
+use crate::support::{BUSYBOX, engine, eventually, unique};
 
 /// The builders that this engine has.
 pub(crate) async fn builders() -> Vec<Builder> {
@@ -22,6 +22,14 @@ pub(crate) async fn builders() -> Vec<Builder> {
 /// A stage of busybox, with a line that no other test's has.
 pub(crate) fn stage(what: &str) -> Stage {
     Stage::from(BUSYBOX).label("test", unique(what))
+}
+
+/// How many images there are with a test's label, those of steps included.
+pub(crate) fn scraps(raw: &Raw, label: &str) -> usize {
+    let filters = format!("{{\"label\":[\"test={label}\"]}}");
+    let filters = filters.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+    let (_, images) = raw.call("GET", &format!("/images/json?all=1&filters={filters}"), None);
+    images.as_array().map_or(0, Vec::len)
 }
 
 fn build(stage: Stage) -> ImageBuilder {
@@ -120,13 +128,14 @@ async fn a_failed_step_is_told_with_its_last_words() {
 #[ignore = "needs a container engine"]
 async fn stages_arguments_and_targets() {
     for builder in builders().await {
+        let label = unique("stages");
         let file = || {
             Dockerfile::new()
                 .arg_default("BASE", BUSYBOX)
                 .stage(
                     Stage::from("$BASE")
                         .named("build")
-                        .label("test", unique("stages"))
+                        .label("test", &*label)
                         .arg("TEXT")
                         .run("echo \"$TEXT\" > /text"),
                 )
@@ -141,6 +150,9 @@ async fn stages_arguments_and_targets() {
         assert_eq!(stages, ["build", "1"]);
         let image = file().target("build").build().await.unwrap();
         assert_eq!(says(&image, &["cat", "/text"]).await, "a 'b' $c");
+        image.remove().await.unwrap();
+        let raw = Raw::of(&engine().await);
+        eventually("no stage is left", async || scraps(&raw, &label) == 0).await;
     }
 }
 
@@ -198,7 +210,7 @@ async fn a_secret_is_in_the_step_and_nowhere_else() {
     assert_eq!(held, None, "in a layer");
     let told = format!("{:?} {:?}", image.inspect().await.unwrap(), image.history().await.unwrap());
     assert!(!told.contains(&secret) && !image.report().to_string().contains(&secret));
-    let events = events.lock().unwrap();
+    let events = events.lock().unwrap().clone();
     assert!(events.contains("/run/secrets/token") && !events.contains(&secret), "{events}");
     // Nor in an error.
     let run = Run::shell("cat /run/secrets/token > /dev/null; exit 3").secret("token");
@@ -339,13 +351,14 @@ async fn a_platform_that_a_base_has_not_fails_before_anything_is_built() {
 async fn images_travel_in_archives() {
     let engine = engine().await;
     let (images, name) = (engine.images(), unique("travels"));
-    let image = build(stage("travels").cmd(["true"])).build().await.unwrap();
+    let mut image = build(stage("travels").cmd(["true"])).build().await.unwrap();
     image.tag(&name).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("image.tar");
     images.save(&name, &archive).await.unwrap();
-    images.remove(&name).await.unwrap();
-    drop(image);
+    assert_eq!(image.inspect().await.unwrap().names, [format!("{name}:latest")]);
+    image.remove().await.unwrap();
+    assert!(!images.exists(&name).await.unwrap());
     let loaded = images.load(&archive).await.unwrap();
     assert!(loaded.iter().any(|one| one.contains(&name)), "{loaded:?}");
     images.remove(&name).await.unwrap();

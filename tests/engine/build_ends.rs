@@ -8,17 +8,9 @@ use castoff::engine::BuildEvent;
 use castoff::image::Builder;
 use tokio::sync::Notify;
 
-use crate::build::{builders, stage};
+use crate::build::{builders, scraps, stage};
 use crate::raw::Raw;
 use crate::support::{engine, eventually, unique};
-
-/// Ids of images without a name, and of containers; the engine's build cache is no image.
-fn scraps(raw: &Raw, label: &str) -> usize {
-    let filters = format!("{{\"label\":[\"test={label}\"]}}");
-    let filters = filters.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
-    let (_, images) = raw.call("GET", &format!("/images/json?all=1&filters={filters}"), None);
-    images.as_array().map_or(0, Vec::len)
-}
 
 #[tokio::test]
 #[ignore = "needs a container engine"]

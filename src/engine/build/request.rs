@@ -49,6 +49,20 @@ pub(crate) struct BuildRequest {
     pub(crate) entitlements: Vec<String>,
 }
 
+#[cfg(feature = "buildkit")]
+impl BuildRequest {
+    /// What stands for the places of all contexts.
+    pub(crate) fn place(&self) -> String {
+        let mut place = self.context.key.clone();
+        for (name, context) in &self.named {
+            if let NamedContext::Tree(context) = context {
+                place.push_str(&format!("-{name}-{}", context.key));
+            }
+        }
+        place
+    }
+}
+
 /// A tree, and what stands for its place between builds.
 #[derive(Clone, Default)]
 pub(crate) struct TreeContext {

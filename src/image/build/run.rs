@@ -21,7 +21,7 @@ use crate::error::Result;
 #[cfg(not(feature = "buildkit"))]
 use crate::error::{Error, ErrorKind};
 use crate::reaper::{Guard, Kind};
-use crate::spec::{ImageRef, label};
+use crate::spec::{ImageRef, label, spec_hash};
 
 pub(super) async fn build(build: ImageBuilder) -> Result<Image> {
     let plan = Plan::make(&build, BuildOutput::Image).await?;
@@ -190,7 +190,8 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
     let file = |path: &str, text: &str| TreeEntry {
         path: path.to_owned(),
         mode: 0o644,
-        modified: 0,
+        // BuildKit takes what has the size and the time of before for the same.
+        modified: time_of(text),
         size: text.len() as u64,
         content: Content::Bytes(Bytes::copy_from_slice(text.as_bytes())),
     };
@@ -198,6 +199,14 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
         file("Dockerfile", &request.dockerfile),
         file("Dockerfile.dockerignore", "# nothing more\n"),
     ])
+}
+
+/// A time that another text hardly has.
+#[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "BuildKit's own form"))]
+fn time_of(text: &str) -> i64 {
+    let digits = spec_hash(&text);
+    let digits = digits.get(..15).unwrap_or_default();
+    i64::from_str_radix(digits, 16).unwrap_or_default()
 }
 
 /// What a named stage weighs as an image.

@@ -1,5 +1,6 @@
 //! The classic builder makes an image of each step. Those of a build that ends early are scraps, and
-//! go.
+//! go; those of other stages than the target's go unless the image has a name of the user's, and are
+//! its cache.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +9,9 @@ use bytes::Bytes;
 
 use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::Worker;
+use crate::spec::label;
 
 /// Pauses, in milliseconds, while the step's container is on its way out.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
@@ -39,8 +41,8 @@ pub(super) async fn build(
             images.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
         })
         .await;
-    if built.is_ok() {
-        // They are its layers.
+    if built.is_ok() && request.labels.contains_key(label::IMAGE_BUILD) {
+        // They are its layers, and those of other stages its cache, for as long as it is there.
         scraps.images = Arc::default();
     }
     built
@@ -73,9 +75,15 @@ impl Drop for Scraps {
 /// Removes it when the step that ran on it has ended.
 async fn remove(engine: &Engine, image: &str) -> Result<()> {
     let mut pauses = PAUSES.iter();
+    // (By its id, one with a name would go as well: the image that was built.)
+    match engine.image_details(image).await {
+        Ok(details) if details.names.is_empty() => {}
+        Err(error) if error.status() != Some(404) => return Err(error),
+        _ => return Ok(()),
+    }
     loop {
         match engine.remove_scrap(image).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => match pauses.next() {
+            Err(error) if is_used(&error) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
                 None => return Err(error),
             },
@@ -83,4 +91,9 @@ async fn remove(engine: &Engine, image: &str) -> Result<()> {
             outcome => return outcome,
         }
     }
+}
+
+/// Whether a container is what it is needed for; that one image builds on another does not pass.
+fn is_used(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.to_string().contains("container")
 }

@@ -99,7 +99,7 @@ impl Engine {
             agents: Agents(request.agents.clone()),
             credentials: Credentials(self.clone()),
             outlet,
-            key: request.context.key.clone(),
+            key: request.place(),
         }
     }
 
