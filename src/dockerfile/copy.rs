@@ -2,7 +2,7 @@
 
 use super::{Heredoc, Word};
 
-/// What a [`Copy`] or [`Add`] takes.
+/// What a [`struct@Copy`] or [`Add`] takes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {

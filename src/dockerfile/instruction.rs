@@ -77,7 +77,7 @@ impl Arg {
 
 /// An instruction that `ONBUILD` may hold: any but `FROM`, `MAINTAINER` and `ONBUILD` itself.
 ///
-/// Made by [`From`] of [`Run`], [`Copy`] and [`Add`], and by functions for the others.
+/// Made by [`From`] of [`Run`], [`struct@Copy`] and [`Add`], and by functions for the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trigger(Box<Instruction>);
 

@@ -57,7 +57,7 @@ impl Stage {
         self
     }
 
-    /// Any instruction, such as a [`Copy`], [`Add`] or [`Run`] with options.
+    /// Any instruction, such as a [`struct@Copy`], [`Add`] or [`Run`] with options.
     #[must_use]
     pub fn with(mut self, instruction: impl Into<Instruction>) -> Stage {
         self.instructions.push(instruction.into());

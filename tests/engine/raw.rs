@@ -56,7 +56,8 @@ impl Raw {
         match self.call("GET", &path, None) {
             (200, body) => Some(body),
             (404, _) => None,
-            // Podman, of one that goes while it looks.
+            // Docker, of an image that goes while it looks; and Podman, of a container.
+            (500, body) if body.to_string().contains("layer does not exist") => None,
             (500, body) if body.to_string().contains("no such container") => None,
             // Podman, of an image's id that it does not know.
             (500, body) if body.to_string().contains("64-byte hexadecimal") => None,
