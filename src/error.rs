@@ -6,7 +6,7 @@ use std::fmt;
 /// What castoff's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Cause = Box<dyn StdError + Send + Sync>;
+pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong, told in full.
 ///

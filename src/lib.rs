@@ -70,6 +70,8 @@ pub mod image;
 mod module;
 mod network;
 mod reaper;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod spec;
 mod timed;
 mod volume;

@@ -1,0 +1,102 @@
+//! What stands in the `Authorization` header: the login itself, or a token for it.
+//!
+//! Docker Registry v2 authentication: the registry names a token server in its challenge.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::{HeaderMap, Method};
+use serde::Deserialize;
+
+use super::Registry;
+use super::call::Call;
+use super::challenge::{Challenge, challenges};
+use super::client::Credential;
+use super::connection;
+use super::url::{Url, encode};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A token server's answer is small.
+const LIMIT: usize = 1 << 20;
+
+#[derive(Deserialize)]
+struct Tokens {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Registry {
+    /// The header for what the registry asks for; `None` where there is nothing to answer with.
+    pub(super) async fn authorize(&self, headers: &HeaderMap) -> Result<Option<String>> {
+        let asked = challenges(headers);
+        if let Some(bearer) = asked.iter().find(|challenge| challenge.scheme == "bearer") {
+            return self.token_for(bearer).await.map(Some);
+        }
+        if !asked.iter().any(|challenge| challenge.scheme == "basic") {
+            return Ok(None);
+        }
+        match &self.credential {
+            Some(Credential::Password { .. }) if !self.trusts(&self.base()?) => {
+                Err(self.unsafe_place(&self.host))
+            }
+            Some(Credential::Password { user, password }) => Ok(Some(basic(user, password))),
+            Some(Credential::IdentityToken(_)) => {
+                let message = format!("{} takes a user and a password, and no token", self.host);
+                Err(Error::new(ErrorKind::ImageDenied, message))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn token_for(&self, bearer: &Challenge) -> Result<String> {
+        let senseless = || {
+            let message = format!("{} asks for a token of nobody", self.host);
+            Error::new(ErrorKind::Protocol, message)
+        };
+        let realm = bearer.param("realm").and_then(Url::parse).ok_or_else(senseless)?;
+        if self.credential.is_some() && !self.trusts(&realm) {
+            return Err(self.unsafe_place(&realm.host));
+        }
+        let parameters = ["service", "scope"].into_iter();
+        let parameters = parameters.filter_map(|name| Some((name, bearer.param(name)?)));
+        let (call, url, header) = match &self.credential {
+            Some(Credential::IdentityToken(token)) => {
+                let mut form = "grant_type=refresh_token&client_id=castoff".to_owned();
+                for (name, value) in parameters.chain([("refresh_token", token.as_str())]) {
+                    form.push_str(&format!("&{name}={}", encode(value)));
+                }
+                let body = ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form));
+                let call = Call::get("").method(Method::POST);
+                (Call { body: Some(body), ..call }, realm, None)
+            }
+            credential => {
+                let url = parameters.fold(realm, |url, (name, value)| url.with_query(name, value));
+                let header = match credential {
+                    Some(Credential::Password { user, password }) => Some(basic(user, password)),
+                    _ => None,
+                };
+                (Call::get(""), url, header)
+            }
+        };
+        let request = call.request(&url, header.as_deref())?;
+        let answer = connection::send(&url, request, || self.tls(), LIMIT).await?;
+        if answer.status != 200 {
+            return Err(self.refused("a token", &answer));
+        }
+        let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|error| {
+            let message = format!("the token server {} makes no sense", url.host);
+            Error::new(ErrorKind::Protocol, message).with_source(error)
+        })?;
+        let token = tokens.token.or(tokens.access_token).filter(|token| !token.is_empty());
+        token.map(|token| format!("Bearer {token}")).ok_or_else(senseless)
+    }
+
+    fn unsafe_place(&self, host: &str) -> Error {
+        let message = format!("the login for {} is not sent to {host} without TLS", self.host);
+        Error::new(ErrorKind::ImageDenied, message).with_hint("`insecure_http` allows it")
+    }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}

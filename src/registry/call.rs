@@ -1,0 +1,154 @@
+//! [`Call`]: a request with what a registry may answer it with: a challenge, a redirect, an error.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Method, Request};
+use serde::Deserialize;
+
+use super::Registry;
+use super::connection::{self, Answer};
+use super::url::Url;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the specification asks registries to take as a manifest ("Pushing Manifests").
+pub(super) const LIMIT: usize = 4 << 20;
+const REDIRECTS: usize = 5;
+
+/// A request, by its path.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) accept: Option<&'static str>,
+    /// Media type and content.
+    pub(super) body: Option<(String, Bytes)>,
+}
+
+impl Call {
+    pub(super) fn get(path: impl Into<String>) -> Call {
+        Call { method: Method::GET, path: path.into(), accept: None, body: None }
+    }
+
+    pub(super) fn accept(self, media_types: &'static str) -> Call {
+        Call { accept: Some(media_types), ..self }
+    }
+
+    pub(super) fn method(self, method: Method) -> Call {
+        Call { method, ..self }
+    }
+
+    pub(super) fn request(
+        &self,
+        url: &Url,
+        authorization: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(&url.target)
+            .header("Host", url.authority())
+            .header("User-Agent", concat!("castoff/", env!("CARGO_PKG_VERSION")));
+        if let Some(accept) = self.accept {
+            request = request.header("Accept", accept);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let body = match &self.body {
+            Some((media_type, content)) => {
+                request = request.header("Content-Type", media_type);
+                content.clone()
+            }
+            None => Bytes::new(),
+        };
+        request
+            .body(Full::new(body))
+            .map_err(|error| Error::invalid("registry", "a value can't be sent").with_source(error))
+    }
+}
+
+impl Registry {
+    /// Sends it, with the login if the registry wants one, and follows redirects.
+    pub(super) async fn call(&self, call: Call) -> Result<Answer> {
+        let base = self.base()?;
+        let mut url = base.join(&call.path).ok_or_else(|| {
+            Error::invalid("registry", format!("`{}` can't be asked for", call.path))
+        })?;
+        let mut authorization: Option<String> = None;
+        let mut redirects = 0;
+        loop {
+            let own = url.same_origin(&base);
+            let shown = authorization.as_deref().filter(|_| own);
+            let request = call.request(&url, shown)?;
+            let answer = connection::send(&url, request, || self.tls(), LIMIT).await?;
+            match answer.status {
+                401 if own && authorization.is_none() => {
+                    match self.authorize(&answer.headers).await? {
+                        Some(given) => authorization = Some(given),
+                        None => return Ok(answer),
+                    }
+                }
+                301 | 302 | 303 | 307 | 308 if call.body.is_none() => {
+                    redirects += 1;
+                    let next = answer.header("location").and_then(|to| url.join(to));
+                    let Some(next) = next.filter(|_| redirects <= REDIRECTS) else {
+                        let message = format!("{} sends from one place to another", self.host);
+                        return Err(Error::new(ErrorKind::Protocol, message));
+                    };
+                    url = next;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// What a registry says instead of what it was asked for.
+    pub(super) fn refused(&self, what: &str, answer: &Answer) -> Error {
+        let host = &self.host;
+        let told = told(&answer.body);
+        let (kind, message) = match answer.status {
+            401 | 403 => {
+                (ErrorKind::ImageDenied, format!("the registry {host} refused access to {what}"))
+            }
+            404 => (ErrorKind::ImageNotFound, format!("the registry {host} has no {what}")),
+            405 => (
+                ErrorKind::Unsupported,
+                format!("the registry {host} does not allow that for {what}"),
+            ),
+            status => {
+                (ErrorKind::Other, format!("the registry {host} answered {status} for {what}"))
+            }
+        };
+        let error = match told {
+            Some(told) => Error::new(kind, format!("{message}: {told}")),
+            None => Error::new(kind, message),
+        };
+        let error = error.with_status(answer.status);
+        match answer.status {
+            401 if self.credential.is_none() => error.with_hint("it was asked without a login"),
+            _ => error,
+        }
+    }
+}
+
+/// The errors in an answer (OCI Distribution, "Error Codes").
+fn told(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        errors: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let told: Told = serde_json::from_slice(body).ok()?;
+    let lines: Vec<String> = told
+        .errors
+        .into_iter()
+        .map(|one| format!("{} {}", one.message, one.code).trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}

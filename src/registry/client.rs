@@ -1,0 +1,158 @@
+//! [`Registry`]: one registry, and the login for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_rustls::rustls::ClientConfig;
+
+use super::call::Call;
+use super::connection;
+use super::name::{HUB, HUB_NAMES};
+use super::url::{self, Url};
+use crate::error::{Error, Result};
+
+/// One image registry. Nothing is sent before one of the verbs.
+///
+/// ```no_run
+/// use castoff::registry::Registry;
+///
+/// # async fn run(ca: Vec<u8>) -> castoff::Result<()> {
+/// let registry = Registry::new("registry.example.com:5000").login("ann", "sesame").certificate(ca);
+/// registry.check().await?;
+/// for tag in registry.tags("team/api").await? {
+///     println!("{tag}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "it does nothing by itself"]
+pub struct Registry {
+    pub(super) host: String,
+    pub(super) credential: Option<Credential>,
+    certificates: Vec<Bytes>,
+    insecure_http: bool,
+}
+
+/// What the registry or its token server is told. Never shown.
+#[derive(Clone)]
+pub(super) enum Credential {
+    Password { user: String, password: String },
+    IdentityToken(String),
+}
+
+impl Registry {
+    /// A registry by its host, with a port where it is not the usual one: `ghcr.io`,
+    /// `127.0.0.1:5000`, `docker.io`. Without a login, and by HTTPS unless it is on this machine.
+    pub fn new(host: impl Into<String>) -> Registry {
+        let host = host.into();
+        let host = if HUB_NAMES.contains(&host.as_str()) { HUB.to_owned() } else { host };
+        Registry { host, credential: None, certificates: Vec::new(), insecure_http: false }
+    }
+
+    /// User and password.
+    pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Registry {
+        let (user, password) = (user.into(), password.into());
+        self.credential = Some(Credential::Password { user, password });
+        self
+    }
+
+    /// An identity token, as `docker login` stores it for some registries, in place of a password.
+    pub fn token(mut self, token: impl Into<String>) -> Registry {
+        self.credential = Some(Credential::IdentityToken(token.into()));
+        self
+    }
+
+    /// A certificate to trust, in PEM form, besides those of the system. With one, a registry on this
+    /// machine is spoken to by HTTPS as well.
+    pub fn certificate(mut self, pem: impl Into<Bytes>) -> Registry {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Plain HTTP, also to another machine. Whoever is between can read the login.
+    pub fn insecure_http(mut self) -> Registry {
+        self.insecure_http = true;
+        self
+    }
+
+    /// Whether the registry is there, and takes the login.
+    ///
+    /// OCI Distribution Specification v1.1, "Determining Support" (`GET /v2/`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) for a login that it does not take, or
+    /// none where it wants one; [`ErrorKind::Connection`](crate::ErrorKind::Connection) when it can't
+    /// be reached.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn check(&self) -> Result<()> {
+        let answer = self.call(Call::get("/v2/")).await?;
+        match answer.status {
+            200 => Ok(()),
+            404 => Err(Error::new(
+                crate::ErrorKind::Protocol,
+                format!("{} does not speak the registry protocol", self.host),
+            )
+            .with_status(404)),
+            _ => Err(self.refused("the login", &answer)),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn base(&self) -> Result<Url> {
+        let host = if self.host == HUB { "registry-1.docker.io" } else { &self.host };
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let local = url::is_loopback(name.trim_matches(['[', ']']));
+        let plain = self.insecure_http || local && self.certificates.is_empty();
+        let scheme = if plain { "http" } else { "https" };
+        let url = Url::parse(&format!("{scheme}://{host}/"));
+        let url = url.filter(|url| url.target == "/");
+        url.ok_or_else(|| Error::invalid("registry", format!("{host:?} is no host")))
+    }
+
+    /// Whether a login may be sent there.
+    pub(super) fn trusts(&self, url: &Url) -> bool {
+        url.tls || url.is_loopback() || self.insecure_http
+    }
+
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>> {
+        connection::tls(&self.certificates)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("host", &self.host)
+            .field("login", &self.credential.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        let base = |registry: Registry| registry.base().unwrap();
+        assert!(!base(Registry::new("127.0.0.1:5000")).tls);
+        assert!(!base(Registry::new("[::1]:5000")).tls);
+        assert!(base(Registry::new("localhost:5000").certificate("x")).tls);
+        assert!(base(Registry::new("ghcr.io")).tls);
+        assert_eq!(base(Registry::new("index.docker.io")).host, "registry-1.docker.io");
+        assert!(!base(Registry::new("10.0.0.1:5000").insecure_http()).tls);
+        for bad in ["", "a/b", "user@host", "a b"] {
+            assert!(Registry::new(bad).base().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let registry = Registry::new("ghcr.io").login("ann", "sesame");
+        assert!(!format!("{registry:?} {:?}", registry.clone().token("t0ken")).contains("sesame"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The tags of a repository: listed, resolved, deleted.
+
+use hyper::Method;
+use serde::Deserialize;
+
+use super::Registry;
+use super::call::Call;
+use super::link;
+use super::manifest::ANY;
+use super::name::Name;
+use crate::error::{Error, ErrorKind, Result};
+
+/// No repository has more pages than this.
+const PAGES: usize = 10_000;
+
+impl Registry {
+    /// The tags of a repository, in the registry's order.
+    ///
+    /// OCI Distribution Specification v1.1, "Listing Tags"; all pages are read.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn tags(&self, repository: impl AsRef<str>) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct List {
+            tags: Option<Vec<String>>,
+        }
+        let name = Name::repository(&self.host, repository.as_ref())?;
+        let mut path = format!("/v2/{}/tags/list", name.repository);
+        let mut tags = Vec::new();
+        for _ in 0..PAGES {
+            let base = self.base()?;
+            let answer = self.call(Call::get(&path)).await?;
+            if answer.status != 200 {
+                return Err(self.refused(&name.repository, &answer));
+            }
+            let list: List = serde_json::from_slice(&answer.body).map_err(|error| {
+                let message = format!("the list of tags of {} makes no sense", name.repository);
+                Error::new(ErrorKind::Protocol, message).with_source(error)
+            })?;
+            tags.extend(list.tags.unwrap_or_default());
+            let here = base.join(&path);
+            let next = link::next(&answer.headers).and_then(|next| here?.join(&next));
+            match next.filter(|next| next.same_origin(&base)) {
+                Some(next) => path = next.target,
+                None => break,
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The digest of what is under a name, or `None` when there is nothing.
+    ///
+    /// # Errors
+    /// As for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn digest(&self, image: impl AsRef<str>) -> Result<Option<String>> {
+        let name = Name::parse(&self.host, image.as_ref())?;
+        let path = format!("/v2/{}/manifests/{}", name.repository, name.reference());
+        let answer = self.call(Call::get(path).accept(ANY).method(Method::HEAD)).await?;
+        match answer.status {
+            404 => Ok(None),
+            200 => match answer.header("docker-content-digest") {
+                Some(digest) => Ok(Some(digest.to_owned())),
+                // Not all registries send it with a HEAD.
+                None => self.manifest(&name).await.map(|it| Some(it.descriptor.digest)),
+            },
+            _ => Err(self.refused(&name.short(), &answer)),
+        }
+    }
+
+    /// Deletes what is under a name: the manifest, and with it **all** tags that it has.
+    ///
+    /// OCI Distribution Specification v1.1, "Deleting Manifests". Registries keep the layers until their
+    /// own clean-up, and many allow no deletion unless they are set up for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) when the registry does not allow it;
+    /// otherwise as for [`inspect`](Self::inspect).
+    ///
+    /// # Cancel safety
+    /// It may or may not be deleted when the future is dropped.
+    pub async fn delete(&self, image: impl AsRef<str>) -> Result<()> {
+        let name = Name::parse(&self.host, image.as_ref())?;
+        let digest = match &name.digest {
+            Some(digest) => digest.clone(),
+            None => self.manifest(&name).await?.descriptor.digest,
+        };
+        let path = format!("/v2/{}/manifests/{digest}", name.repository);
+        let answer = self.call(Call::get(path).method(Method::DELETE)).await?;
+        match answer.status {
+            200 | 202 => Ok(()),
+            405 => {
+                Err(self.refused(&format!("the deletion of {}", name.short()), &answer).with_hint(
+                    "CNCF Distribution allows it with REGISTRY_STORAGE_DELETE_ENABLED=true",
+                ))
+            }
+            _ => Err(self.refused(&name.short(), &answer).with_image(name.to_string())),
+        }
+    }
+}
