@@ -57,6 +57,12 @@ impl From<String> for Command {
     }
 }
 
+impl From<&String> for Command {
+    fn from(text: &String) -> Command {
+        Command::shell(text)
+    }
+}
+
 impl<S: Into<String>, const N: usize> From<[S; N]> for Command {
     fn from(words: [S; N]) -> Command {
         Command::exec(words)

@@ -142,6 +142,12 @@ impl From<String> for Run {
     }
 }
 
+impl From<&String> for Run {
+    fn from(text: &String) -> Run {
+        Run::shell(text)
+    }
+}
+
 impl<S: Into<String>, const N: usize> From<[S; N]> for Run {
     fn from(words: [S; N]) -> Run {
         Run::exec(words)

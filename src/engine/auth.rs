@@ -29,6 +29,15 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
+    /// User (`None` for an identity token) and secret.
+    #[cfg(feature = "registry")]
+    pub(crate) fn into_parts(self) -> (Option<String>, String) {
+        match self.credential {
+            DockerCredential::IdentityToken(token) => (None, token),
+            DockerCredential::UsernamePassword(name, password) => (Some(name), password),
+        }
+    }
+
     pub(super) fn into_header(self) -> DockerCredentials {
         let header = DockerCredentials {
             serveraddress: Some(self.registry),

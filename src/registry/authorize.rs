@@ -79,7 +79,7 @@ impl Registry {
             }
         };
         let request = call.request(&url, header.as_deref())?;
-        let answer = connection::send(&url, request, || self.tls(), LIMIT).await?;
+        let answer = connection::send(&url, request, &self.certificates, LIMIT).await?;
         if answer.status != 200 {
             return Err(self.refused("a token", &answer));
         }

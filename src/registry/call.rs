@@ -79,7 +79,7 @@ impl Registry {
             let own = url.same_origin(&base);
             let shown = authorization.as_deref().filter(|_| own);
             let request = call.request(&url, shown)?;
-            let answer = connection::send(&url, request, || self.tls(), LIMIT).await?;
+            let answer = connection::send(&url, request, &self.certificates, LIMIT).await?;
             match answer.status {
                 401 if own && authorization.is_none() => {
                     match self.authorize(&answer.headers).await? {

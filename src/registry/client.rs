@@ -1,15 +1,13 @@
 //! [`Registry`]: one registry, and the login for it.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio_rustls::rustls::ClientConfig;
 
 use super::call::Call;
-use super::connection;
 use super::name::{HUB, HUB_NAMES};
 use super::url::{self, Url};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 /// One image registry. Nothing is sent before one of the verbs.
@@ -31,7 +29,7 @@ use crate::error::{Error, Result};
 pub struct Registry {
     pub(super) host: String,
     pub(super) credential: Option<Credential>,
-    certificates: Vec<Bytes>,
+    pub(super) certificates: Vec<Bytes>,
     insecure_http: bool,
 }
 
@@ -117,9 +115,30 @@ impl Registry {
     pub(super) fn trusts(&self, url: &Url) -> bool {
         url.tls || url.is_loopback() || self.insecure_http
     }
+}
 
-    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>> {
-        connection::tls(&self.certificates)
+impl Engine {
+    /// A registry, with the login that the engine's pulls and pushes use for it: `DOCKER_AUTH_CONFIG`,
+    /// then what `docker login` has stored, credential helpers included. Without a login where there
+    /// is none.
+    ///
+    /// ```no_run
+    /// # async fn run() -> castoff::Result<()> {
+    /// let registry = castoff::Engine::connect().await?.registry("ghcr.io").await;
+    /// println!("{:?}", registry.tags("acme/api").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// A credential helper that runs is left to end by itself.
+    pub async fn registry(&self, host: impl Into<String>) -> Registry {
+        let registry = Registry::new(host);
+        match self.login_for(&registry.host).await.map(|login| login.into_parts()) {
+            Some((Some(user), password)) => registry.login(user, password),
+            Some((None, token)) => registry.token(token),
+            None => registry,
+        }
     }
 }
 

@@ -37,11 +37,11 @@ impl Answer {
     }
 }
 
-/// Sends a request; `tls` is asked for where it is needed. More than `limit` bytes are refused.
+/// Sends a request, trusting the certificates besides the system's. More than `limit` bytes are refused.
 pub(super) async fn send(
     url: &Url,
     request: Request<Full<Bytes>>,
-    tls: impl FnOnce() -> Result<Arc<ClientConfig>>,
+    certificates: &[Bytes],
     limit: usize,
 ) -> Result<Answer> {
     let place = url.authority();
@@ -54,7 +54,11 @@ pub(super) async fn send(
     let stream = stream.map_err(|error| failed(error.into()))?;
     let response = if url.tls {
         let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(error.into()))?;
-        let connector = TlsConnector::from(tls()?);
+        let certificates = certificates.to_vec();
+        // The system's certificates are read from files.
+        let setting_up = tokio::task::spawn_blocking(move || tls(&certificates));
+        let connector =
+            TlsConnector::from(setting_up.await.map_err(|error| failed(error.into()))??);
         let stream = within(&place, connector.connect(name, stream)).await?;
         exchange(&place, stream.map_err(|error| failed(error.into()))?, request).await?
     } else {
@@ -124,7 +128,7 @@ async fn within<T>(place: &str, work: impl Future<Output = T>) -> Result<T> {
 }
 
 /// The system's certificates and these.
-pub(super) fn tls(certificates: &[Bytes]) -> Result<Arc<ClientConfig>> {
+fn tls(certificates: &[Bytes]) -> Result<Arc<ClientConfig>> {
     static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
     let mut roots = SYSTEM.get_or_init(system).clone();
     for pem in certificates {

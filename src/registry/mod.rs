@@ -48,6 +48,8 @@ mod link;
 mod manifest;
 mod name;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod url;
 
 pub use client::Registry;

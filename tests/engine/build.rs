@@ -36,7 +36,7 @@ fn build(stage: Stage) -> ImageBuilder {
     Dockerfile::new().stage(stage).builder()
 }
 
-async fn says(image: &Image, command: &[&str]) -> String {
+pub(crate) async fn says(image: &Image, command: &[&str]) -> String {
     let output = image.container().with_command(command.iter().copied()).run().await.unwrap();
     assert!(output.success(), "{}", output.stderr_text());
     output.stdout_text().trim_end().to_owned()

@@ -26,6 +26,8 @@ mod network;
 mod options;
 mod ports;
 mod raw;
+#[cfg(all(feature = "buildkit", feature = "registry"))]
+mod registry;
 mod restart;
 mod shared;
 mod state;

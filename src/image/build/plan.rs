@@ -125,16 +125,11 @@ fn platforms(build: &ImageBuilder) -> Result<Vec<Platform>> {
 }
 
 fn request(build: &ImageBuilder, platforms: &[Platform], output: BuildOutput) -> BuildRequest {
-    let mut args = build.args.clone();
-    let inline = build.cache_to.iter().any(|entry| entry.kind == "inline");
-    if inline {
-        args.insert("BUILDKIT_INLINE_CACHE".to_owned(), "1".to_owned());
-    }
     let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     let host = build.network.as_deref() == Some("host");
     BuildRequest {
         target: build.target.clone(),
-        args,
+        args: build.args.clone(),
         labels: build.labels.clone(),
         platform: (!platforms.is_empty()).then(|| platforms.join(",")),
         no_cache: build.no_cache,
@@ -144,8 +139,7 @@ fn request(build: &ImageBuilder, platforms: &[Platform], output: BuildOutput) ->
         shm_size: build.shm_size,
         ulimits: build.ulimits.clone(),
         cache_from: build.cache_from.clone(),
-        // The inline one is asked for by the argument.
-        cache_to: build.cache_to.iter().filter(|entry| entry.kind != "inline").cloned().collect(),
+        cache_to: build.cache_to.clone(),
         entitlements: if host { vec!["network.host".to_owned()] } else { Vec::new() },
         output,
         ..BuildRequest::default()

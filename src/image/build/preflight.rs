@@ -4,7 +4,7 @@
 use super::builder::Builder;
 use super::plan::Plan;
 use super::report::BaseImage;
-use crate::engine::{BuildEvent, BuildOutput, OnEvent};
+use crate::engine::{BuildEvent, BuildOutput, Engine, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Platform};
 
@@ -62,8 +62,7 @@ async fn base_exists(
     if name.is_id() {
         return Ok(());
     }
-    let login = plan.engine.login_for(name.registry()).await;
-    let known = match plan.engine.registry_platforms(&name, login).await {
+    let known = match registry_platforms(&plan.engine, &name).await {
         Ok(known) if known.is_empty() => return Ok(()),
         Ok(known) => known,
         Err(error) => match local {
@@ -85,6 +84,26 @@ async fn base_exists(
         return Ok(());
     }
     Err(missing(base, platform, &known))
+}
+
+/// The engine knows registries best: mirrors, certificates, logins. Some engines can't be asked
+/// (Podman has no `/distribution`), or only for one kind of manifest.
+async fn registry_platforms(engine: &Engine, name: &ImageRef) -> Result<Vec<String>> {
+    let login = engine.login_for(name.registry()).await;
+    let told = engine.registry_platforms(name, login).await;
+    match told {
+        Ok(known) if !known.is_empty() => Ok(known),
+        #[cfg(feature = "registry")]
+        told => match engine.registry(name.registry()).await.inspect(name.to_string()).await {
+            Ok(image) => Ok(image.platforms.iter().map(|one| one.platform.to_string()).collect()),
+            Err(error) => {
+                tracing::debug!(image = %name, %error, "the registry can't be asked directly");
+                told
+            }
+        },
+        #[cfg(not(feature = "registry"))]
+        told => told,
+    }
 }
 
 fn missing(base: &BaseImage, platform: &Platform, known: &[String]) -> Error {

@@ -202,7 +202,6 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
 }
 
 /// A time that another text hardly has.
-#[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "BuildKit's own form"))]
 fn time_of(text: &str) -> i64 {
     let digits = spec_hash(&text);
     let digits = digits.get(..15).unwrap_or_default();

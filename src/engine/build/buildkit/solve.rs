@@ -164,7 +164,6 @@ fn solve(request: &BuildRequest, id: String) -> SolveRequest {
         frontend_attrs: attributes(request),
         cache: Some(CacheOptions {
             exports: request.cache_to.iter().map(cache).collect(),
-            imports: request.cache_from.iter().map(cache).collect(),
             ..CacheOptions::default()
         }),
         entitlements: request.entitlements.clone(),
@@ -195,6 +194,7 @@ fn attributes(request: &BuildRequest) -> HashMap<String, String> {
         .map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard))
         .collect();
     set("ulimit", (!limits.is_empty()).then(|| limits.join(",")));
+    set("cache-imports", imports(&request.cache_from));
     for (name, value) in &request.args {
         set(&format!("build-arg:{name}"), Some(value.clone()));
     }
@@ -220,6 +220,14 @@ fn cache(entry: &CacheEntry) -> CacheOptionsEntry {
         r#type: entry.kind.to_owned(),
         attrs: entry.attributes.clone().into_iter().collect(),
     }
+}
+
+/// The frontend builds on its own behalf, so it is the one that has to know of caches.
+fn imports(entries: &[CacheEntry]) -> Option<String> {
+    let import =
+        |entry: &CacheEntry| serde_json::json!({ "Type": entry.kind, "Attrs": entry.attributes });
+    let imports: Vec<_> = entries.iter().map(import).collect();
+    (!imports.is_empty()).then(|| serde_json::Value::from(imports).to_string())
 }
 
 fn built(answer: SolveResponse) -> Built {

@@ -1,0 +1,277 @@
+//! Images and a real registry: pushed, read, pulled, deleted, and read by a program of others.
+
+use castoff::config::Config;
+use castoff::dockerfile::{Dockerfile, Stage};
+use castoff::image::BuildContext;
+use castoff::registry::Registry;
+use castoff::{Container, Engine, ErrorKind, Image, Network};
+use castoff_modules::RegistryServer;
+use serde_json::Value;
+
+use crate::build::{says, stage};
+use crate::differences;
+use crate::raw::Raw;
+use crate::support::{BUSYBOX, eventually, unique};
+
+const SKOPEO: &str = "castoff.test/skopeo";
+const USER: &str = "ann";
+const PASSWORD: &str = "s3same-0pen";
+
+async fn server() -> RegistryServer {
+    castoff_modules::Registry::new().with_user(USER, PASSWORD).start().await.unwrap()
+}
+
+/// An engine that has the login for a registry, as after `docker login`.
+async fn logged_in(host: &str, password: &str) -> Engine {
+    let login = [USER, password].join(":");
+    let login = format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{}\"}}}}}}", base64(&login));
+    let mut config = Config::from_env();
+    config.auth_config = Some(login);
+    Engine::connect_with(config).await.unwrap()
+}
+
+fn base64(text: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
+        let word = word << (8 * (3 - three.len()));
+        for n in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * n)) as usize & 63];
+            encoded.push(if n > three.len() { '=' } else { char::from(letter) });
+        }
+    }
+    encoded
+}
+
+/// An image without a system in it: one file, for any platform.
+async fn service(engine: &Engine, platform: &str) -> Image {
+    let file =
+        Stage::scratch().label("test", unique("service")).copy("service", "/").cmd(["/service"]);
+    let context = BuildContext::empty().with_file("service", format!("for {platform}"));
+    let builder = Dockerfile::new().stage(file).builder().context(context).platform(platform);
+    builder.on(engine).build().await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn two_platforms_under_one_name_are_read_back_by_others() {
+    let network = Network::create().await.unwrap();
+    let server = castoff_modules::Registry::new()
+        .with_user(USER, PASSWORD)
+        .customize(|container| container.with_network(&network, "registry"))
+        .start()
+        .await
+        .unwrap();
+    let host = server.addr().to_string();
+    let engine = logged_in(&host, PASSWORD).await;
+    let mut digests = Vec::new();
+    for (platform, tag) in [("linux/amd64", "amd64"), ("linux/arm64", "arm64")] {
+        let image = service(&engine, platform).await;
+        assert!(image.inspect().await.unwrap().platform.unwrap().to_string().starts_with(platform));
+        digests.push(image.push(server.name_for(&format!("team/service:{tag}"))).await.unwrap());
+    }
+    let registry = Registry::new(&host).login(USER, PASSWORD);
+    let index = registry.push_index("team/service:1.0", &digests).await.unwrap();
+
+    let found = registry.inspect("team/service:1.0").await.unwrap();
+    assert_eq!((&found.digest, found.layers.len()), (&index, 0));
+    let read: Vec<_> = found.platforms.iter().map(|one| one.platform.to_string()).collect();
+    assert_eq!(read, ["linux/amd64", "linux/arm64"]);
+    let read: Vec<_> = found.platforms.iter().map(|one| one.digest.clone()).collect();
+    assert_eq!(read, digests);
+    assert!(found.to_string().contains(&format!("linux/arm64      {}", digests[1])), "{found}");
+
+    let skopeo = async |args: &[&str], platform: &[&str]| {
+        let login = format!("--creds={USER}:{PASSWORD}");
+        let command = platform.iter().chain(args).copied().chain(["--tls-verify=false", &login]);
+        let command = command.chain(["docker://registry:5000/team/service:1.0"]);
+        let skopeo = Container::builder(SKOPEO).with_network(&network, "skopeo");
+        let output = skopeo.with_command(command).run().await.unwrap();
+        assert!(output.success(), "{}", output.stderr_text());
+        output.stdout_text().into_owned()
+    };
+    let raw: Value = serde_json::from_str(&skopeo(&["inspect", "--raw"], &[]).await).unwrap();
+    let platforms: Vec<_> = raw["manifests"].as_array().unwrap().iter().collect();
+    assert_eq!(platforms[0]["digest"], digests[0].as_str());
+    assert_eq!(platforms[1]["platform"]["architecture"], "arm64");
+    for platform in ["amd64", "arm64"] {
+        let text = skopeo(&["inspect"], &["--override-arch", platform]).await;
+        let one: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&one["Architecture"], &one["Os"]), (&platform.into(), &"linux".into()));
+        assert_eq!(one["Digest"], index.as_str());
+    }
+
+    // The engine takes the one of its own platform.
+    let name = server.name_for(&format!("team/service@{index}"));
+    engine.images().pull(&name).await.unwrap();
+    let pulled = engine.images().details(&name).await.unwrap();
+    assert_eq!(pulled.platform.unwrap().architecture, engine.architecture());
+    engine.images().remove(&name).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn pushed_listed_pulled_by_digest_and_deleted() {
+    let server = server().await;
+    let host = server.addr().to_string();
+    let engine = logged_in(&host, PASSWORD).await;
+    let registry = engine.registry(&host).await;
+    registry.check().await.unwrap();
+    let repository = format!("{}app", server.prefix());
+    let image = Dockerfile::new().stage(stage("push").run("echo built > /built"));
+    let image = image.builder().on(&engine).build().await.unwrap();
+    let layers = image.inspect().await.unwrap().layers.len();
+    let digest = image.push(server.name_for(&format!("{repository}:1"))).await.unwrap();
+    assert_eq!(image.push(server.name_for(&format!("{repository}:2"))).await.unwrap(), digest);
+    let mut tags = registry.tags(&repository).await.unwrap();
+    tags.sort();
+    assert_eq!(tags, ["1", "2"]);
+    assert_eq!(registry.digest(format!("{repository}:1")).await.unwrap().as_ref(), Some(&digest));
+    assert_eq!(registry.digest(format!("{repository}:9")).await.unwrap(), None);
+    let found = registry.inspect(format!("{repository}@{digest}")).await.unwrap();
+    let config = found.config.unwrap();
+    assert_eq!(found.layers.len(), layers);
+    assert!(config.labels.contains_key("test"), "{config:?}");
+    image.remove().await.unwrap();
+
+    let name = server.name_for(&format!("{repository}@{digest}"));
+    engine.images().pull(&name).await.unwrap();
+    let output = Container::builder(&name).on(&engine).with_command(["cat", "/built"]).run().await;
+    assert_eq!(output.unwrap().stdout_text().trim(), "built");
+    engine.images().remove(&name).await.unwrap();
+
+    registry.delete(format!("{repository}:1")).await.unwrap();
+    let error = registry.inspect(format!("{repository}:1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error}");
+    assert_eq!(
+        registry.digest(format!("{repository}:2")).await.unwrap(),
+        None,
+        "the same manifest"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_wrong_login_is_told_and_not_shown() {
+    let server = server().await;
+    let host = server.addr().to_string();
+    let name = server.name_for("team/app:1");
+    let wrong = logged_in(&host, "wr0ng-word").await;
+    let image = service(&wrong, "linux/amd64").await;
+    for error in [
+        wrong.registry(&host).await.check().await.unwrap_err(),
+        Registry::new(&host).check().await.unwrap_err(),
+        Registry::new(&host).inspect("team/app").await.unwrap_err(),
+        image.push(&name).await.unwrap_err(),
+        wrong.images().pull(&name).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::ImageDenied, "{error:?}");
+        assert!(!format!("{error:?}").contains("wr0ng-word"), "{error:?}");
+    }
+    let raw = Raw::of(&wrong);
+    let status = || raw.call("GET", &format!("/images/{name}/json"), None).0;
+    assert_eq!(status(), 200);
+    drop(image);
+    eventually("the name goes with the image", async || status() == 404).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn tls_is_verified() {
+    let recipe =
+        || castoff_modules::Registry::new().with_user(USER, PASSWORD).with_tls(["registry"]);
+    let (server, other) = tokio::try_join!(recipe().start(), recipe().start()).unwrap();
+    let host = server.addr().to_string();
+    let certificate = |server: &RegistryServer| server.ca_certificate().unwrap().to_owned();
+    let registry = Registry::new(&host).login(USER, PASSWORD).certificate(certificate(&server));
+    registry.check().await.unwrap();
+    let stranger = Registry::new(&host).login(USER, PASSWORD).certificate(certificate(&other));
+    let error = stranger.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error:?}");
+    assert!(format!("{error:?}").contains("invalid peer certificate"), "{error:?}");
+    let plain = Registry::new(&host).login(USER, PASSWORD).check().await.unwrap_err();
+    assert!(plain.to_string().contains("400"), "{plain}");
+
+    // Docker asks registries on this machine without verifying them.
+    let engine = logged_in(&host, PASSWORD).await;
+    if differences::is_podman(&engine) {
+        return;
+    }
+    let image = service(&engine, "linux/arm64").await;
+    let digest = image.push(server.name_for("team/app:1")).await.unwrap();
+    let found = registry.inspect("team/app:1").await.unwrap();
+    assert_eq!(found.digest, digest);
+    assert_eq!(found.platforms[0].platform.to_string(), "linux/arm64");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_base_that_a_registry_has_not_for_a_platform_is_told_with_what_it_has() {
+    let server = server().await;
+    let host = server.addr().to_string();
+    let engine = logged_in(&host, PASSWORD).await;
+    let name = server.name_for("team/base:1");
+    let base = Dockerfile::new().stage(stage("base").run("echo base > /base"));
+    let base = base.builder().on(&engine).build().await.unwrap();
+    base.push(&name).await.unwrap();
+    base.remove().await.unwrap();
+    let derived = |platform: &str| {
+        let file = Dockerfile::new().stage(Stage::from(&name).run("cat /base"));
+        file.builder().on(&engine).platform(platform)
+    };
+    let error = derived("linux/s390x").build().await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::ImageNotFound, Some("preflight")));
+    let here = format!("linux/{}", engine.architecture());
+    assert!(error.hint().unwrap().contains(&here), "{error:?}");
+    assert!(error.log_tail().is_empty(), "{error:?}");
+    let image = derived(&here).build().await.unwrap();
+    assert_eq!(says(&image, &["cat", "/base"]).await, "base");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
+    let server = server().await;
+    let host = server.addr().to_string();
+    let engine = logged_in(&host, PASSWORD).await;
+    if differences::is_podman(&engine) {
+        return;
+    }
+    let name = server.name_for("team/cached:1");
+    let label = unique("inline");
+    let step = format!("head -c 16 /dev/urandom > /id-{label}");
+    let built = async |with_cache: bool| {
+        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        let builder = Dockerfile::new().stage(file).builder().on(&engine).cache_inline();
+        let builder = if with_cache { builder.cache_from(&name) } else { builder };
+        builder.build().await.unwrap()
+    };
+    let command = format!("cat /id-{label}");
+    let first = built(false).await;
+    let id = says(&first, &["sh", "-c", &command]).await;
+    first.push(&name).await.unwrap();
+    first.remove().await.unwrap();
+    forget(&Raw::of(&engine), &label);
+    let second = built(true).await;
+    let cached = second.report().cached(&format!("RUN {step}"));
+    assert_eq!(cached, Some(true), "{}", second.report());
+    assert_eq!(says(&second, &["sh", "-c", &command]).await, id);
+}
+
+/// Removes the records of one step from the engine's build cache, and nothing else of it.
+fn forget(raw: &Raw, step: &str) {
+    let (_, usage) = raw.call("GET", "/system/df", None);
+    let records = usage["BuildCache"].as_array().unwrap();
+    let own = |record: &&Value| record["Description"].as_str().unwrap_or_default().contains(step);
+    let mut gone = 0;
+    for record in records.iter().filter(own) {
+        let id = record["ID"].as_str().unwrap();
+        let filters = format!("%7B%22id%22:%5B%22{id}%22%5D%7D");
+        let (status, answer) =
+            raw.call("POST", &format!("/build/prune?all=1&filters={filters}"), None);
+        assert_eq!(status, 200, "{answer}");
+        gone += answer["CachesDeleted"].as_array().map_or(0, Vec::len);
+    }
+    assert!(gone > 0, "{usage}");
+}
