@@ -1,5 +1,9 @@
 //! The flags of an instruction, `--name=value`.
 
+use super::Word;
+use super::diagnostic::Severity;
+use super::read::{Problems, Read, lexed};
+
 /// The flags at the beginning of an instruction's text, without their quotes, and the rest.
 ///
 /// As in BuildKit, a backslash escapes here whatever the file's escape character is, and two dashes
@@ -34,6 +38,68 @@ fn word(text: &str) -> (String, &str) {
         }
     }
     (word, "")
+}
+
+/// Flags that were found, taken one by one.
+pub(super) struct Flags {
+    pub(super) flags: Vec<String>,
+}
+
+impl Flags {
+    /// The values of a flag, each time that it is there.
+    pub(super) fn all(&mut self, name: &str) -> Read<Vec<String>> {
+        let (own, others) = std::mem::take(&mut self.flags).into_iter().partition(|flag| {
+            let flag = flag.strip_prefix("--").unwrap_or_default();
+            flag.split('=').next() == Some(name)
+        });
+        self.flags = others;
+        let own: Vec<String> = own;
+        let value = |flag: String| {
+            let value = flag.split_once('=').map(|(_, value)| value.to_owned());
+            value.ok_or_else(|| format!("the flag --{name} has no value"))
+        };
+        own.into_iter().map(value).collect()
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Read<Option<String>> {
+        let mut values = self.all(name)?;
+        if values.len() > 1 {
+            return Err(format!("the flag --{name} is there twice"));
+        }
+        Ok(values.pop())
+    }
+
+    pub(super) fn word(&mut self, name: &str, escape: char) -> Read<Option<Word>> {
+        self.text(name)?.map(|text| lexed(&text, escape)).transpose()
+    }
+
+    pub(super) fn truth(&mut self, name: &str) -> Read<Option<bool>> {
+        let bare = format!("--{name}");
+        for flag in &mut self.flags {
+            if *flag == bare {
+                flag.push_str("=true");
+            }
+        }
+        match self.text(name)?.map(|text| text.to_ascii_lowercase()).as_deref() {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(format!("--{name} is true or false, not `{other}`")),
+        }
+    }
+
+    pub(super) fn finish(self) -> Read<()> {
+        match self.flags.first() {
+            None => Ok(()),
+            Some(flag) => Err(format!("the flag {flag} is unknown here")),
+        }
+    }
+
+    pub(super) fn ignored(self, problems: &mut Problems) {
+        for flag in self.flags {
+            problems.push((Severity::Warning, format!("the flag {flag} is ignored here")));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,11 @@
-//! [`Heredoc`]: text that follows an instruction.
+//! [`Heredoc`]: text that follows an instruction, and the words that name it there.
+//!
+//! The rules are those of BuildKit's parser, which finds the words with its shell lexer.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::lines::trim_end_of_line;
 
 /// A text that follows a `RUN`, `COPY` or `ADD` (Dockerfile 1.4: "Here-documents").
 ///
@@ -41,24 +48,34 @@ impl Heredoc {
     /// The word that stands for it in its instruction.
     pub(super) fn word(&self) -> String {
         let dash = if self.strip_tabs { "-" } else { "" };
-        let quote = if self.expand { "" } else { "'" };
-        format!("<<{dash}{quote}{}{quote}", self.name)
+        let plain = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '/');
+        if self.name.chars().all(plain) {
+            let quote = if self.expand { "" } else { "'" };
+            return format!("<<{dash}{quote}{}{quote}", self.name);
+        }
+        // Escapes leave it as it is; what keeps its text from being expanded is a pair of quotes.
+        let mut word = format!("<<{dash}{}", if self.expand { "" } else { "''" });
+        for char in self.name.chars() {
+            if !plain(char) {
+                word.push('\\');
+            }
+            word.push(char);
+        }
+        word
     }
 
     /// Whether it can be written, and read again as it is.
     pub(super) fn is_writable(&self) -> bool {
-        let name = &self.name;
-        let plain =
-            |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.' | '/');
-        let ends = |line: &str| {
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            let line = if self.strip_tabs { line.trim_start_matches('\t') } else { line };
-            line == name
+        let word = HeredocWord {
+            name: self.name.clone(),
+            expand: self.expand,
+            strip_tabs: self.strip_tabs,
+            blank: false,
         };
-        !name.is_empty()
-            && name.chars().all(plain)
+        heredoc_words(&self.word()) == [&word]
+            && !self.name.contains(['\n', '\r'])
             && (self.content.is_empty() || self.content.ends_with('\n'))
-            && !self.content.split_terminator('\n').any(ends)
+            && !self.content.split_inclusive('\n').any(|line| word.is_end(line))
     }
 
     /// What the engine makes of it: the content, without tabs where they go.
@@ -68,5 +85,248 @@ impl Heredoc {
             return self.content.clone();
         }
         self.content.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
+    }
+}
+
+/// A word such as `<<EOF`, `<<-"EOF"` or `3<<EOF`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HeredocWord {
+    pub(super) name: String,
+    pub(super) expand: bool,
+    pub(super) strip_tabs: bool,
+    /// Whether blanks stand before the name.
+    pub(super) blank: bool,
+}
+
+impl HeredocWord {
+    /// Whether a line, its end included, ends the text.
+    pub(super) fn is_end(&self, line: &str) -> bool {
+        let line = trim_end_of_line(line);
+        self.name == if self.strip_tabs { line.trim_start_matches('\t') } else { line }
+    }
+}
+
+impl PartialEq<&HeredocWord> for HeredocWord {
+    fn eq(&self, other: &&HeredocWord) -> bool {
+        self == *other
+    }
+}
+
+/// The heredocs that an instruction names, in order. Where its quotes or braces don't match, none.
+pub(super) fn heredoc_words(text: &str) -> Vec<HeredocWord> {
+    let words = Words::split(text).unwrap_or_default();
+    words.iter().filter_map(|word| heredoc_word(word)).collect()
+}
+
+pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
+    let rest = word.trim_start_matches(|char: char| char.is_ascii_digit()).strip_prefix("<<")?;
+    let (strip_tabs, rest) = match rest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let trimmed = rest.trim_start();
+    let blank = trimmed.len() < rest.len();
+    if trimmed.is_empty() || trimmed.contains('<') {
+        return None;
+    }
+    let mut name = String::new();
+    let mut quote = None;
+    let mut quoted = false;
+    let mut chars = trimmed.chars();
+    while let Some(char) = chars.next() {
+        match (char, quote) {
+            ('\'' | '"', None) => (quote, quoted) = (Some(char), true),
+            (char, Some(open)) if char == open => quote = None,
+            // (Only quotes keep the text from being expanded.)
+            ('\\', None | Some('"')) => name.extend(chars.next()),
+            (char, _) => name.push(char),
+        }
+    }
+    let whole = quote.is_none() && !name.is_empty();
+    whole.then_some(HeredocWord { name, expand: !quoted, strip_tabs, blank })
+}
+
+/// Splits a line at blanks, with quotes, escapes and variables left as they are.
+struct Words<'a> {
+    chars: Peekable<Chars<'a>>,
+    words: Vec<String>,
+    word: String,
+}
+
+impl Words<'_> {
+    /// Nothing where a quote or a brace is left open, or a variable's modifier is unknown.
+    fn split(text: &str) -> Option<Vec<String>> {
+        let chars = text.chars().peekable();
+        let mut words = Words { chars, words: Vec::new(), word: String::new() };
+        while let Some(char) = words.chars.next() {
+            match char {
+                '\'' => {
+                    words.word.push(char);
+                    words.until('\'')?;
+                }
+                '"' => {
+                    words.word.push(char);
+                    words.double_quoted()?;
+                }
+                '$' => words.dollar()?,
+                '\\' => {
+                    words.word.push(char);
+                    words.word.extend(words.chars.next());
+                }
+                '<' => words.less(),
+                char => words.plain(char),
+            }
+        }
+        if !words.word.is_empty() {
+            words.words.push(words.word);
+        }
+        Some(words.words)
+    }
+
+    fn plain(&mut self, char: char) {
+        if !char.is_whitespace() {
+            self.word.push(char);
+        } else if !self.word.is_empty() {
+            self.words.push(std::mem::take(&mut self.word));
+        }
+    }
+
+    /// Blanks after `<<` belong to the word, and after a dash as well: where that is no heredoc for an
+    /// engine, what would be its text is nothing else either.
+    fn less(&mut self) {
+        self.word.push('<');
+        if self.chars.next_if_eq(&'<').is_some() {
+            self.word.push('<');
+            self.word.extend(self.chars.next_if_eq(&'-'));
+            while let Some(blank) = self.chars.next_if(|char| char.is_whitespace()) {
+                self.word.push(blank);
+            }
+        }
+    }
+
+    fn until(&mut self, end: char) -> Option<()> {
+        loop {
+            let char = self.chars.next()?;
+            self.word.push(char);
+            if char == end {
+                return Some(());
+            }
+        }
+    }
+
+    fn double_quoted(&mut self) -> Option<()> {
+        loop {
+            match self.chars.next()? {
+                '"' => break self.word.push('"'),
+                '$' => self.dollar()?,
+                '\\' => {
+                    self.word.push('\\');
+                    self.word.push(self.chars.next()?);
+                }
+                char => self.word.push(char),
+            }
+        }
+        Some(())
+    }
+
+    /// A variable, of which only the braces count.
+    fn dollar(&mut self) -> Option<()> {
+        self.word.push('$');
+        if self.chars.next_if_eq(&'{').is_none() {
+            return Some(());
+        }
+        self.word.push('{');
+        if matches!(self.chars.peek()?, '{' | '}' | ':') {
+            return None;
+        }
+        let is_name = |char: &char| char.is_alphanumeric() || *char == '_';
+        if let Some(special) = self.chars.next_if(|char| "@*#?-$!".contains(*char)) {
+            self.word.push(special);
+        } else {
+            while let Some(char) = self.chars.next_if(is_name) {
+                self.word.push(char);
+            }
+        }
+        let mut sign = self.chars.next()?;
+        self.word.push(sign);
+        if sign == ':' {
+            sign = self.chars.next()?;
+            self.word.push(sign);
+        }
+        match sign {
+            '}' => Some(()),
+            '+' | '-' | '?' | '#' | '%' => self.braced('}'),
+            '/' => {
+                if self.chars.next_if_eq(&'/').is_some() {
+                    self.word.push('/');
+                }
+                self.braced('/')?;
+                self.braced('}')
+            }
+            _ => None,
+        }
+    }
+
+    fn braced(&mut self, end: char) -> Option<()> {
+        loop {
+            match self.chars.next()? {
+                char if char == end => break self.word.push(char),
+                '\'' => {
+                    self.word.push('\'');
+                    self.until('\'')?;
+                }
+                '"' => {
+                    self.word.push('"');
+                    self.double_quoted()?;
+                }
+                '$' => self.dollar()?,
+                '\\' => {
+                    self.word.push('\\');
+                    self.word.extend(self.chars.next());
+                }
+                char => self.plain(char),
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_as_the_engine_finds_them() {
+        for (text, names) in [
+            ("RUN <<EOF", vec!["EOF"]),
+            ("RUN 3<<-\"E F\" x", vec!["E F"]),
+            ("RUN <<", vec![]),
+            ("RUN <<- EOF", vec!["EOF"]),
+            ("RUN << -EOF", vec!["-EOF"]),
+            ("RUN <<<EOF", vec![]),
+            ("RUN a<<EOF", vec![]),
+            ("RUN '<<EOF' \"<<EOF\" \\<<EOF", vec![]),
+            ("RUN echo don't <<EOF", vec![]),
+            ("RUN echo \"${x^^}\" <<EOF", vec![]),
+            ("RUN echo ${x:-a b} ${y##*/} $(z) <<EOF <<$F", vec!["EOF", "$F"]),
+            ("RUN echo ${x/a/b} ${ <<EOF", vec![]),
+            ("RUN <<eo\\'f", vec!["eo'f"]),
+        ] {
+            let found: Vec<_> = heredoc_words(text).into_iter().map(|word| word.name).collect();
+            assert_eq!(found, names, "{text}");
+        }
+        assert!(heredoc_word("<<eo\\'f").unwrap().expand);
+        assert!(!heredoc_word("<<e'o'f").unwrap().expand);
+    }
+
+    #[test]
+    fn any_name_without_angles_can_be_written() {
+        for (name, expand) in [("eo'f", true), ("eo'f", false), ("a b", false), ("$x\\", true)] {
+            let heredoc = Heredoc { expand, ..Heredoc::new(name, "a\n") };
+            assert!(heredoc.is_writable(), "{name} {}", heredoc.word());
+        }
+        for name in ["", "a<b", "a\nb"] {
+            assert!(!Heredoc::new(name, "a\n").is_writable(), "{name}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The rules are those of BuildKit's shell lexer, which are a shell's with less in them.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -152,7 +153,7 @@ impl Reader<'_> {
     fn name(&mut self) -> String {
         let mut name = String::new();
         match self.chars.peek() {
-            Some('@' | '*' | '#' | '?' | '-' | '$' | '!' | '0') => name.extend(self.chars.next()),
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => name.extend(self.chars.next()),
             Some(first) if first.is_ascii_digit() => {
                 while let Some(digit) = self.chars.next_if(char::is_ascii_digit) {
                     name.push(digit);
@@ -182,18 +183,19 @@ impl Reader<'_> {
             (_, '-') => Modifier::Default { empty, word: self.read(Some(&['}']))? },
             (_, '+') => Modifier::Alternate { empty, word: self.read(Some(&['}']))? },
             (_, '?') => Modifier::Required { empty, word: self.read(Some(&['}']))? },
-            (false, '#') => {
+            // (A colon before these two changes nothing.)
+            (_, '#') => {
                 let longest = doubled(self);
                 Modifier::TrimStart { longest, pattern: self.pattern(&['}'])? }
             }
-            (false, '%') => {
+            (_, '%') => {
                 let longest = doubled(self);
                 Modifier::TrimEnd { longest, pattern: self.pattern(&['}'])? }
             }
             (false, '/') => {
                 let all = doubled(self);
                 let pattern = self.pattern(&['/'])?;
-                Modifier::Replace { all, pattern, with: self.read(Some(&['}']))? }
+                Modifier::Replace { all, pattern, with: self.replacement()? }
             }
             _ => return Err(LexError::Modifier),
         };
@@ -208,6 +210,8 @@ impl Reader<'_> {
             match self.chars.next() {
                 None => return Err(LexError::Brace),
                 Some(char) if stops.contains(&char) => break,
+                Some('\'') if !self.raw => self.single_quoted(&mut text)?,
+                Some('"') if !self.raw => self.quoted_pattern(&mut word, &mut text)?,
                 Some('$') => self.dollar(&mut word, &mut text)?,
                 Some(char) if char == self.escape => match self.chars.next() {
                     None => return Err(LexError::Brace),
@@ -219,6 +223,51 @@ impl Reader<'_> {
                     }
                 },
                 Some(char) => text.push(char),
+            }
+        }
+        word.push_text(&text);
+        Ok(word)
+    }
+
+    /// Within double quotes escapes are kept as well.
+    fn quoted_pattern(&mut self, word: &mut Word, text: &mut String) -> Result<(), LexError> {
+        loop {
+            match self.chars.next() {
+                None => return Err(LexError::DoubleQuote),
+                Some('"') => return Ok(()),
+                Some('$') => self.dollar(word, text)?,
+                Some(char) => {
+                    text.push(char);
+                    if char == self.escape {
+                        text.extend(
+                            self.chars.next_if(|next| matches!(next, '"' | '$') || *next == char),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// What comes instead keeps its escapes altogether.
+    fn replacement(&mut self) -> Result<Word, LexError> {
+        if self.template {
+            return self.read(Some(&['}']));
+        }
+        let mut word = Word::default();
+        let mut text = String::new();
+        loop {
+            match self.chars.next() {
+                None => return Err(LexError::Brace),
+                Some('}') => break,
+                Some('\'') => self.single_quoted(&mut text)?,
+                Some('"') => self.quoted_pattern(&mut word, &mut text)?,
+                Some('$') => self.dollar(&mut word, &mut text)?,
+                Some(char) => {
+                    text.push(char);
+                    if char == self.escape {
+                        text.extend(self.chars.next());
+                    }
+                }
             }
         }
         word.push_text(&text);
@@ -329,7 +378,22 @@ pub(super) fn variable(variable: &Variable, escape: char) -> String {
         }
         Some(Modifier::Replace { all, pattern: this, with }) => {
             let all = if *all { "/" } else { "" };
-            format!("${{{name}/{all}{}/{}}}", pattern(this), inner(with))
+            format!("${{{name}/{all}{}/{}}}", pattern(this), replacement(with, escape))
         }
     }
+}
+
+/// Escapes don't go away here, and quotes do: single ones hold all but themselves.
+fn replacement(word: &Word, escape: char) -> String {
+    let mut written = String::new();
+    for part in &word.parts {
+        match part {
+            Part::Text(text) if text.chars().all(is_plain) => written.push_str(text),
+            Part::Text(text) => {
+                let _ = write!(written, "'{text}'");
+            }
+            Part::Variable(this) => written.push_str(&variable(this, escape)),
+        }
+    }
+    written
 }

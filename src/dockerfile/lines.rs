@@ -4,6 +4,7 @@
 
 use super::Heredoc;
 use super::diagnostic::{Diagnostic, Span};
+use super::heredoc::{HeredocWord, heredoc_words};
 
 /// What a Dockerfile's text falls into, before its instructions are looked at.
 #[derive(Default)]
@@ -41,11 +42,16 @@ impl<'a> Physical<'a> {
         self.number += 1;
         Some(line)
     }
+
+    fn has_end(&self, word: &HeredocWord) -> bool {
+        self.rest.split_inclusive('\n').any(|line| word.is_end(line))
+    }
 }
 
 pub(super) fn read(text: &str) -> Lines {
     let mut lines = Lines::default();
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    lines.too_long(text);
     let mut physical = Physical { rest: body, offset: text.len() - body.len(), number: 0 };
     let mut directives = true;
     loop {
@@ -67,6 +73,8 @@ pub(super) fn read(text: &str) -> Lines {
             lines.diagnostics.push(Diagnostic::warning(span.clone(), message));
         }
         if text.trim().is_empty() {
+            let message = "an escape character with no instruction after it";
+            lines.diagnostics.push(Diagnostic::error(span, message));
             continue;
         }
         let heredocs = lines.heredocs(&text, &mut physical, &span);
@@ -113,11 +121,23 @@ fn continued(line: &str, escape: char) -> Option<&str> {
     if text.ends_with(escape) { None } else { Some(text) }
 }
 
-fn trim_end_of_line(line: &str) -> &str {
+pub(super) fn trim_end_of_line(line: &str) -> &str {
     line.trim_end_matches(['\r', '\n'])
 }
 
 impl Lines {
+    /// The engine reads lines into a buffer of 64 KiB, and no longer ones.
+    fn too_long(&mut self, text: &str) {
+        let mut start = 0;
+        for (number, line) in text.split('\n').enumerate() {
+            if line.len() > 65535 {
+                let span = Span::new(start..start + line.len(), number + 1..=number + 1);
+                self.diagnostics.push(Diagnostic::error(span, "a line of more than 65535 bytes"));
+            }
+            start += line.len() + 1;
+        }
+    }
+
     /// Takes a line as a directive; says whether the next one may be one.
     fn directive(&mut self, line: &str, span: Span) -> bool {
         let Some(text) = line.strip_prefix('#') else { return false };
@@ -156,14 +176,15 @@ impl Lines {
         }
         let mut heredocs = Vec::new();
         for word in heredoc_words(text) {
+            // With a blank before its name it is one since BuildKit 0.22 only, and may be meant as a
+            // shift by older rules; then nothing ends it.
+            if word.blank && !physical.has_end(&word) {
+                continue;
+            }
             let mut content = String::new();
             let mut ended = false;
             while let Some(line) = physical.next() {
-                let mut end = trim_end_of_line(line);
-                if word.strip_tabs {
-                    end = end.trim_start_matches('\t');
-                }
-                if end == word.name {
+                if word.is_end(line) {
                     ended = true;
                     break;
                 }
@@ -174,7 +195,7 @@ impl Lines {
                 let message = format!("the heredoc `{}` is never ended", word.name);
                 self.diagnostics.push(Diagnostic::error(span, message));
             }
-            let HeredocWord { name, expand, strip_tabs } = word;
+            let HeredocWord { name, expand, strip_tabs, .. } = word;
             heredocs.push(Heredoc { name, content, expand, strip_tabs });
         }
         heredocs
@@ -207,78 +228,6 @@ pub(super) fn keyword(text: &str) -> (&str, &str) {
     }
 }
 
-/// A word such as `<<EOF`, `<<-"EOF"` or `3<<EOF`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct HeredocWord {
-    pub(super) name: String,
-    pub(super) expand: bool,
-    pub(super) strip_tabs: bool,
-}
-
-/// The heredocs that an instruction names, in order. Where its quotes don't match, none.
-pub(super) fn heredoc_words(text: &str) -> Vec<HeredocWord> {
-    raw_words(text).unwrap_or_default().iter().filter_map(|word| heredoc_word(word)).collect()
-}
-
-pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
-    let rest = word.trim_start_matches(|char: char| char.is_ascii_digit()).strip_prefix("<<")?;
-    let (strip_tabs, rest) = match rest.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, rest),
-    };
-    if rest.is_empty() || rest.contains('<') {
-        return None;
-    }
-    let mut name = String::new();
-    let mut quote = None;
-    let mut quoted = false;
-    let mut chars = rest.chars();
-    while let Some(char) = chars.next() {
-        match (char, quote) {
-            ('\'' | '"', None) => (quote, quoted) = (Some(char), true),
-            (char, Some(open)) if char == open => quote = None,
-            ('\\', None | Some('"')) => {
-                quoted = true;
-                name.extend(chars.next());
-            }
-            (char, _) => name.push(char),
-        }
-    }
-    let whole = quote.is_none() && !name.is_empty();
-    whole.then_some(HeredocWord { name, expand: !quoted, strip_tabs })
-}
-
-/// The words of a line with their quotes and escapes, or nothing where a quote is left open.
-fn raw_words(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        match (char, quote) {
-            (char, None) if char.is_whitespace() => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            ('\'' | '"', None) => quote = Some(char),
-            (char, Some(open)) if char == open => quote = None,
-            ('\\', None | Some('"')) => {
-                word.push(char);
-                word.extend(chars.next());
-                continue;
-            }
-            _ => {}
-        }
-        word.push(char);
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    quote.is_none().then_some(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,10 +244,22 @@ mod tests {
             ("RUN a \\  \n# no\n  # no\n\n b\nRUN c", vec!["RUN a  b", "RUN c"]),
             ("RUN a \\\\\nRUN b", vec!["RUN a \\\\", "RUN b"]),
             ("RUN a \\", vec!["RUN a "]),
+            ("\\\n\\\n# no\n", vec![]),
             ("# escape=`\nRUN a `\n b\\\nRUN c", vec!["RUN a  b\\", "RUN c"]),
             ("  # no\n  RUN a # b\n", vec!["RUN a # b"]),
         ] {
             assert_eq!(texts(text), lines, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_lines_and_lost_escapes_are_errors() {
+        let long = format!("# {}\nFROM a", "x".repeat(65_533));
+        assert!(read(&long).diagnostics.is_empty());
+        let longer = format!("FROM a\n# {}", "x".repeat(65_534));
+        assert_eq!(read(&longer).diagnostics[0].span.lines(), 2..=2);
+        for lost in ["FROM a\n\\", "FROM a\n\\\n# no\n"] {
+            assert_eq!(read(lost).diagnostics.len(), 1, "{lost}");
         }
     }
 
@@ -331,6 +292,8 @@ mod tests {
         }
         assert_eq!(read("ONBUILD RUN <<EOF\na\nEOF\n").lines[0].heredocs.len(), 1);
         assert_eq!(read("RUN <<EOF\na\n").diagnostics.len(), 1);
-        assert!(heredoc_word("<<").is_none() && heredoc_word("3<<E").is_some());
+        let blank = read("RUN cat << 'A' >/a\n1\nA\nRUN echo $((1 << 4))\n");
+        assert_eq!(blank.lines[0].heredocs[0].content, "1\n");
+        assert!(blank.lines[1].heredocs.is_empty() && blank.diagnostics.is_empty());
     }
 }

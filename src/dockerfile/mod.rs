@@ -27,6 +27,7 @@ mod copy;
 mod diagnostic;
 mod file;
 mod flags;
+mod healthcheck;
 mod heredoc;
 mod instruction;
 mod json;

@@ -16,9 +16,22 @@ pub enum RunMount {
     Bind(BindMount),
     /// A directory in memory.
     Tmpfs(TmpfsMount),
+    /// One whose type, numbers or switches depend on variables, as it is written:
+    /// `type=cache,target=/cache,uid=$UID`.
+    Unresolved(String),
 }
 
 impl RunMount {
+    /// Whether it is one that engines put at the working directory, for want of a target.
+    pub(super) fn is_without_target(&self) -> bool {
+        match self {
+            RunMount::Cache(CacheMount { target, .. })
+            | RunMount::Bind(BindMount { target, .. })
+            | RunMount::Tmpfs(TmpfsMount { target, .. }) => target.parts().is_empty(),
+            _ => false,
+        }
+    }
+
     /// A directory that survives between builds. Default id: its target.
     pub fn cache(target: impl Into<Word>) -> CacheMount {
         CacheMount { target: target.into(), ..CacheMount::default() }
@@ -50,7 +63,7 @@ impl RunMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CacheMount {
-    /// Where it is mounted.
+    /// Where it is mounted. Empty stands for the working directory.
     pub target: Word,
     /// What tells it from others. Default: the target.
     pub id: Option<Word>,
@@ -236,7 +249,7 @@ impl SshMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BindMount {
-    /// Where it is mounted.
+    /// Where it is mounted. Empty stands for the working directory.
     pub target: Word,
     /// The path in the context, stage or image. Default: all of it.
     pub source: Option<Word>,
@@ -273,7 +286,7 @@ impl BindMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TmpfsMount {
-    /// Where it is mounted.
+    /// Where it is mounted. Empty stands for the working directory.
     pub target: Word,
     /// How large it may grow, in bytes.
     pub size: Option<u64>,

@@ -98,15 +98,19 @@ impl Parser {
         let instruction = match read::instruction(&text, &mut problems) {
             Ok(instruction) => instruction,
             Err(problem) => {
-                problems.push(problem);
+                problems.push((Severity::Error, problem));
                 Instruction::Unknown { keyword: keyword.clone(), text: rest.to_owned() }
             }
         };
-        for problem in problems {
-            let message = format!("{keyword}: {problem}");
-            self.parsed.diagnostics.push(Diagnostic::error(line.span.clone(), message));
-        }
+        self.report(&keyword, problems, &line.span);
         self.place(instruction, &line.span);
+    }
+
+    fn report(&mut self, keyword: &str, problems: read::Problems, span: &Span) {
+        for (severity, problem) in problems {
+            let message = format!("{keyword}: {problem}");
+            self.parsed.diagnostics.push(Diagnostic { severity, span: span.clone(), message });
+        }
     }
 
     fn place(&mut self, instruction: Instruction, span: &Span) {
@@ -140,10 +144,7 @@ impl Parser {
                 self.parsed.diagnostics.push(Diagnostic::warning(span.clone(), message));
             }
         }
-        for problem in problems {
-            let message = format!("FROM: {problem}");
-            self.parsed.diagnostics.push(Diagnostic::error(span.clone(), message));
-        }
+        self.report("FROM", problems, span);
         self.parsed.dockerfile.stages.push(stage);
         self.parsed.stages.push(StageSpans { from: span.clone(), instructions: Vec::new() });
     }

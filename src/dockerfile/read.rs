@@ -4,14 +4,15 @@
 //! and `ARG` know quotes, `COPY`, `ADD`, `EXPOSE` and `FROM` split at blanks alone, and `USER`,
 //! `WORKDIR` and `STOPSIGNAL` take the whole rest.
 
-use std::time::Duration;
-
-use super::lines::{heredoc_word, keyword};
+use super::diagnostic::Severity;
+use super::flags::Flags;
+use super::heredoc::heredoc_word;
+use super::lines::keyword;
 use super::{
     Add, Arg, Command, Copy, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
-    Word, copy, flags, json, lex, mounts,
+    Word, copy, flags, healthcheck, json, lex, mounts,
 };
-use crate::spec::Healthcheck;
+use crate::spec::HealthTest;
 
 /// An instruction's text, and what follows it.
 pub(super) struct Source<'a> {
@@ -21,15 +22,21 @@ pub(super) struct Source<'a> {
     pub(super) escape: char,
 }
 
-type Read<T> = std::result::Result<T, String>;
+pub(super) type Read<T> = std::result::Result<T, String>;
+
+/// What is said of something that could be read.
+pub(super) type Problems = Vec<(Severity, String)>;
 
 /// What could be read goes with problems; without a value that could be, there is one as the error.
-pub(super) fn instruction(source: &Source<'_>, problems: &mut Vec<String>) -> Read<Instruction> {
+pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<Instruction> {
     let (found, rest) = flags::split(source.rest);
     let mut flags = Flags { flags: found };
     let escape = source.escape;
+    if matches!(source.keyword, "CMD" | "ENTRYPOINT" | "RUN") && rest.is_empty() {
+        problems.push((Severity::Warning, "there is no command".to_owned()));
+    }
     let instruction = match source.keyword {
-        "RUN" => Instruction::Run(run(source, &mut flags, rest)?),
+        "RUN" => Instruction::Run(run(source, &mut flags, rest, problems)?),
         "CMD" => Instruction::Cmd(command(rest)?),
         "ENTRYPOINT" => Instruction::Entrypoint(command(rest)?),
         "COPY" => Instruction::Copy(copy(source, &mut flags, rest)?),
@@ -37,7 +44,7 @@ pub(super) fn instruction(source: &Source<'_>, problems: &mut Vec<String>) -> Re
         "ENV" => Instruction::Env(pairs(rest, escape)?),
         "LABEL" => Instruction::Label(pairs(rest, escape)?),
         "ARG" => Instruction::Arg(args(rest, escape)?),
-        "EXPOSE" => Instruction::Expose(words(rest.split_whitespace(), escape)?),
+        "EXPOSE" => Instruction::Expose(words(split(rest), escape)?),
         "VOLUME" => Instruction::Volume(paths(rest, escape)?),
         "USER" => Instruction::User(whole(rest, escape)?),
         "WORKDIR" => Instruction::Workdir(whole(rest, escape)?),
@@ -49,46 +56,52 @@ pub(super) fn instruction(source: &Source<'_>, problems: &mut Vec<String>) -> Re
             }
             Instruction::Shell(words)
         }
-        "HEALTHCHECK" => Instruction::Healthcheck(healthcheck(&mut flags, rest)?),
-        "ONBUILD" => Instruction::OnBuild(trigger(source, problems)?),
+        "HEALTHCHECK" => Instruction::Healthcheck(healthcheck::read(&mut flags, rest)?),
+        "ONBUILD" => Instruction::OnBuild(trigger(source, rest, problems)?),
         "MAINTAINER" if rest.is_empty() => return Err("it takes a value".to_owned()),
         "MAINTAINER" => Instruction::Maintainer(rest.to_owned()),
         _ => return Err("there is no such instruction".to_owned()),
     };
-    if source.keyword != "ONBUILD" {
-        flags.finish()?;
+    match &instruction {
+        // Engines never look at the flags of these.
+        Instruction::Arg(_) | Instruction::StopSignal(_) => flags.ignored(problems),
+        Instruction::Healthcheck(check) if check.test == HealthTest::Disabled => {
+            flags.ignored(problems);
+        }
+        _ => flags.finish()?,
     }
     Ok(instruction)
 }
 
-pub(super) fn from(rest: &str, escape: char, problems: &mut Vec<String>) -> Stage {
+pub(super) fn from(rest: &str, escape: char, problems: &mut Problems) -> Stage {
     let (found, rest) = flags::split(rest);
     let mut flags = Flags { flags: found };
     let platform = flags.word("platform", escape).unwrap_or_else(|problem| {
-        problems.push(problem);
+        problems.push((Severity::Error, problem));
         None
     });
     if let Err(problem) = flags.finish() {
-        problems.push(problem);
+        problems.push((Severity::Error, problem));
     }
-    let words: Vec<&str> = rest.split_whitespace().collect();
+    let mut problem = |problem: &str| problems.push((Severity::Error, problem.to_owned()));
+    let words: Vec<&str> = split(rest).collect();
     let (image, name) = match words.as_slice() {
         [image] => (*image, None),
         [image, by, name] if by.eq_ignore_ascii_case("as") => (*image, Some((*name).to_owned())),
         other => {
-            problems.push("it takes an image, and a name after AS".to_owned());
+            problem("it takes an image, and a name after AS");
             (other.first().copied().unwrap_or_default(), None)
         }
     };
     if let Some(name) = &name {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if !name.bytes().all(good) || !name.as_bytes()[0].is_ascii_alphabetic() {
-            problems.push(format!("`{name}` can't be a stage's name"));
+            problem(&format!("`{name}` can't be a stage's name"));
         }
     }
     let mut stage = Stage::scratch();
     stage.from = lex::word(image, escape).unwrap_or_else(|error| {
-        problems.push(error.message().to_owned());
+        problem(error.message());
         Word::literal(image)
     });
     stage.platform = platform;
@@ -96,10 +109,18 @@ pub(super) fn from(rest: &str, escape: char, problems: &mut Vec<String>) -> Stag
     stage
 }
 
-fn run(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Run> {
+fn run(source: &Source<'_>, flags: &mut Flags, rest: &str, problems: &mut Problems) -> Read<Run> {
     let mut run = Run::exec(Vec::<String>::new());
-    for mount in flags.all("mount") {
-        run.mounts.push(mounts::read(&mount, source.escape)?);
+    for text in flags.all("mount")? {
+        let mount = mounts::read(&text, source.escape)?;
+        if mount.is_without_target() {
+            let message = format!("the mount `{text}` has no target");
+            problems.push((Severity::Warning, message));
+        }
+        run.mounts.push(mount);
+    }
+    for device in flags.all("device")? {
+        run.devices.push(lexed(&device, source.escape)?);
     }
     run.network = match flags.text("network")?.as_deref() {
         None => None,
@@ -120,10 +141,7 @@ fn run(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Run> {
 }
 
 /// The exec form where it is one; anything else is for the shell.
-fn command(rest: &str) -> Read<Command> {
-    if rest.is_empty() {
-        return Err("it takes a command".to_owned());
-    }
+pub(super) fn command(rest: &str) -> Read<Command> {
     match json::read(rest) {
         Some(words) => Ok(Command::Exec(words)),
         None if json::is_other_array(rest) => Err("the array may hold strings only".to_owned()),
@@ -140,7 +158,7 @@ fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Copy> {
     copy.chmod = flags.word("chmod", source.escape)?;
     copy.link = flags.truth("link")?.unwrap_or(false);
     copy.parents = flags.truth("parents")?.unwrap_or(false);
-    for pattern in flags.all("exclude") {
+    for pattern in flags.all("exclude")? {
         copy.exclude.push(lexed(&pattern, source.escape)?);
     }
     Ok(copy)
@@ -156,7 +174,7 @@ fn add(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Add> {
     add.link = flags.truth("link")?.unwrap_or(false);
     add.keep_git_dir = flags.truth("keep-git-dir")?.unwrap_or(false);
     add.unpack = flags.truth("unpack")?;
-    for pattern in flags.all("exclude") {
+    for pattern in flags.all("exclude")? {
         add.exclude.push(lexed(&pattern, source.escape)?);
     }
     Ok(add)
@@ -168,10 +186,13 @@ fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> 
         return Err("the array may hold strings only".to_owned());
     }
     let words: Vec<String> =
-        json::read(rest).unwrap_or_else(|| rest.split_whitespace().map(str::to_owned).collect());
+        json::read(rest).unwrap_or_else(|| split(rest).map(str::to_owned).collect());
     let Some((target, paths)) = words.split_last().filter(|(_, paths)| !paths.is_empty()) else {
         return Err("it takes at least a source and a target".to_owned());
     };
+    if heredoc_word(target).is_some() {
+        return Err("a heredoc can't be the target".to_owned());
+    }
     let mut heredocs = source.heredocs.iter();
     let mut sources = Vec::new();
     for path in paths {
@@ -185,14 +206,21 @@ fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> 
     Ok((sources, lexed(target, source.escape)?))
 }
 
+/// What parts words where quotes don't count.
+const BLANKS: [char; 5] = ['\t', '\u{b}', '\u{c}', '\r', ' '];
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(BLANKS).filter(|word| !word.is_empty())
+}
+
 /// `name=value`s, or in the old form a name and the rest as its value.
 fn pairs(rest: &str, escape: char) -> Read<Vec<(Word, Word)>> {
     let words = quoted_words(rest, escape);
     let Some(first) = words.first() else { return Err("it takes a name and a value".to_owned()) };
     if !first.contains('=') {
-        let (name, value) =
-            rest.split_once([' ', '\t', '\u{b}', '\u{c}', '\r']).ok_or("the name has no value")?;
-        return Ok(vec![(lexed(name, escape)?, lexed(value.trim_start(), escape)?)]);
+        let (name, value) = rest.split_once(BLANKS).ok_or("the name has no value")?;
+        let value = value.trim_start_matches(BLANKS);
+        return Ok(vec![(lexed(name, escape)?, lexed(value, escape)?)]);
     }
     let pair = |word: &String| {
         let (name, value) = word
@@ -231,7 +259,7 @@ fn paths(rest: &str, escape: char) -> Read<Vec<Word>> {
     }
     let paths = match json::read(rest) {
         Some(paths) => words(paths.iter().map(String::as_str), escape)?,
-        None => words(rest.split_whitespace(), escape)?,
+        None => words(split(rest), escape)?,
     };
     if paths.iter().any(|path| path.as_literal() == Some("")) {
         return Err("a path is empty".to_owned());
@@ -254,75 +282,13 @@ fn whole(rest: &str, escape: char) -> Read<Word> {
     lexed(rest, escape)
 }
 
-fn lexed(text: &str, escape: char) -> Read<Word> {
+pub(super) fn lexed(text: &str, escape: char) -> Read<Word> {
     lex::word(text, escape).map_err(|error| error.message().to_owned())
 }
 
-fn healthcheck(flags: &mut Flags, rest: &str) -> Read<Healthcheck> {
-    let (kind, command_text) = keyword(rest);
-    let mut check = match kind.to_ascii_uppercase().as_str() {
-        "NONE" if command_text.is_empty() => Healthcheck::disabled(),
-        "NONE" => return Err("NONE takes no command".to_owned()),
-        "CMD" => match command(command_text)? {
-            Command::Shell(line) => Healthcheck::shell(line),
-            Command::Exec(words) if words.is_empty() => {
-                return Err("CMD takes a command".to_owned());
-            }
-            Command::Exec(words) => Healthcheck::command(words),
-        },
-        _ => return Err("it takes NONE, or CMD with a command".to_owned()),
-    };
-    let mut duration = |name: &str| match flags.text(name)? {
-        // Nothing stands for the default, as no flag at all does.
-        Some(text) if text.is_empty() => Ok(None),
-        Some(text) => go_duration(&text).map(Some).ok_or(format!("`{text}` is no duration")),
-        None => Ok(None),
-    };
-    check.interval = duration("interval")?;
-    check.timeout = duration("timeout")?;
-    check.start_period = duration("start-period")?;
-    check.start_interval = duration("start-interval")?;
-    if let Some(text) = flags.text("retries")?.filter(|text| !text.is_empty()) {
-        check.retries = Some(text.parse().map_err(|_| format!("`{text}` is no number"))?);
-    }
-    Ok(check)
-}
-
-/// As Go reads it: `1m30s`, `1.5h`, `300ms`.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    let mut seconds = 0.0;
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let end = rest.find(|char: char| !(char.is_ascii_digit() || char == '.'))?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end =
-            rest.find(|char: char| char.is_ascii_digit() || char == '.').unwrap_or(rest.len());
-        seconds += number
-            * match &rest[..end] {
-                "ns" => 1e-9,
-                "us" | "µs" | "μs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[end..];
-    }
-    // (Rounded, as `0.3` is a little less than three tenths.)
-    let nanos = (seconds * 1e9).round();
-    (nanos < 9.2e18).then(|| Duration::from_nanos(nanos as u64))
-}
-
-fn trigger(source: &Source<'_>, problems: &mut Vec<String>) -> Read<Trigger> {
-    let (word, rest) = keyword(source.rest);
+/// Most of what a trigger holds is looked at when it is run, by a build of another image.
+fn trigger(source: &Source<'_>, rest: &str, problems: &mut Problems) -> Read<Trigger> {
+    let (word, rest) = keyword(rest);
     let inner = word.to_ascii_uppercase();
     match inner.as_str() {
         "" => return Err("it takes an instruction".to_owned()),
@@ -331,9 +297,38 @@ fn trigger(source: &Source<'_>, problems: &mut Vec<String>) -> Read<Trigger> {
         }
         _ => {}
     }
-    let inner = Source { keyword: &inner, rest, ..*source };
-    let read = instruction(&inner, problems);
-    read.map(Trigger::of).map_err(|problem| format!("{}: {problem}", inner.keyword))
+    let source = Source { keyword: &inner, rest, ..*source };
+    let mut found = Problems::new();
+    let read = instruction(&source, &mut found);
+    // (One with heredocs could not be kept as it is.)
+    let at_once = is_refused_at_once(&source) || (read.is_err() && !source.heredocs.is_empty());
+    found.extend(read.as_ref().err().map(|problem| (Severity::Error, problem.clone())));
+    for (severity, problem) in found {
+        let severity = if at_once { severity } else { Severity::Warning };
+        problems.push((severity, format!("{inner}: {problem}")));
+    }
+    Ok(Trigger::of(read.unwrap_or_else(|_| Instruction::Unknown {
+        keyword: inner.clone(),
+        text: rest.to_owned(),
+    })))
+}
+
+/// Whether the builder's parser refuses it, before it is looked at as an instruction.
+fn is_refused_at_once(source: &Source<'_>) -> bool {
+    let (_, rest) = flags::split(source.rest);
+    match source.keyword {
+        "ENV" | "LABEL" => {
+            let words = quoted_words(rest, source.escape);
+            let pairs = words.iter().filter(|word| word.contains('=')).count();
+            let old = words.first().is_some_and(|first| !first.contains('='));
+            if old { words.len() < 2 } else { pairs < words.len() }
+        }
+        "HEALTHCHECK" => json::is_other_array(keyword(rest).1),
+        "RUN" | "CMD" | "ENTRYPOINT" | "SHELL" | "COPY" | "ADD" | "VOLUME" => {
+            json::is_other_array(rest)
+        }
+        _ => false,
+    }
 }
 
 /// Words with their quotes and escapes, split at blanks outside of quotes.
@@ -369,57 +364,4 @@ fn quoted_words(text: &str, escape: char) -> Vec<String> {
         words.push(word);
     }
     words
-}
-
-/// Flags that were found, taken one by one.
-struct Flags {
-    flags: Vec<String>,
-}
-
-impl Flags {
-    fn all(&mut self, name: &str) -> Vec<String> {
-        let prefix = format!("--{name}=");
-        let mut values = Vec::new();
-        self.flags.retain(|flag| match flag.strip_prefix(&prefix) {
-            Some(value) => {
-                values.push(value.to_owned());
-                false
-            }
-            None => true,
-        });
-        values
-    }
-
-    fn text(&mut self, name: &str) -> Read<Option<String>> {
-        let mut values = self.all(name);
-        if values.len() > 1 {
-            return Err(format!("the flag --{name} is there twice"));
-        }
-        Ok(values.pop())
-    }
-
-    fn word(&mut self, name: &str, escape: char) -> Read<Option<Word>> {
-        self.text(name)?.map(|text| lexed(&text, escape)).transpose()
-    }
-
-    fn truth(&mut self, name: &str) -> Read<Option<bool>> {
-        let bare = format!("--{name}");
-        if let Some(at) = self.flags.iter().position(|flag| *flag == bare) {
-            self.flags.remove(at);
-            return Ok(Some(true));
-        }
-        match self.text(name)?.as_deref() {
-            None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
-            Some(other) => Err(format!("--{name} is true or false, not `{other}`")),
-        }
-    }
-
-    fn finish(self) -> Read<()> {
-        match self.flags.first() {
-            None => Ok(()),
-            Some(flag) => Err(format!("the flag {flag} is unknown here, or has no value")),
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::lines::heredoc_words;
+use super::heredoc::{HeredocWord, heredoc_word, heredoc_words};
 use super::{
     Add, Arg, Command, Copy, Dockerfile, Heredoc, Instruction, Run, RunNetwork, RunSecurity,
     Source, Stage, Word, json, lex, mounts,
@@ -41,10 +41,34 @@ pub(super) fn render(file: &Dockerfile) -> Result<String> {
         }
         let _ = writeln!(text, "{}", writer.from(stage)?);
         for instruction in &stage.instructions {
-            let _ = writeln!(text, "{}", writer.instruction(instruction)?);
+            let instruction = writer.instruction(instruction)?;
+            let (line, heredocs) = instruction.split_once('\n').unwrap_or((&instruction, ""));
+            fold(&mut text, line, writer.escape);
+            text.push_str(heredocs);
+            if !heredocs.is_empty() {
+                text.push('\n');
+            }
         }
     }
     Ok(text)
+}
+
+/// No line of a file may have 64 KiB, but lines that are joined may have more.
+fn fold(text: &mut String, line: &str, escape: char) {
+    const LONGEST: usize = 60_000;
+    let mut rest = line;
+    while rest.len() > LONGEST {
+        let fits = |at: &usize| {
+            let (before, after) = rest.split_at(*at);
+            !before.ends_with(escape) && !after.starts_with(|c: char| c == '#' || c.is_whitespace())
+        };
+        let ends = (1..LONGEST).rev().filter(|at| rest.is_char_boundary(*at));
+        let Some(at) = ends.into_iter().find(fits) else { break };
+        let (before, after) = rest.split_at(at);
+        let _ = writeln!(text, "{before}{escape}");
+        rest = after;
+    }
+    let _ = writeln!(text, "{rest}");
 }
 
 struct Writer {
@@ -104,16 +128,15 @@ impl Writer {
             }
             Instruction::Healthcheck(check) => self.healthcheck(check)?,
             Instruction::OnBuild(trigger) => self.instruction(trigger.instruction())?,
-            Instruction::Maintainer(text) => {
+            Instruction::Maintainer(text) | Instruction::Unknown { text, .. } => {
                 one_line(keyword, text)?;
-                text.clone()
-            }
-            Instruction::Unknown { text, .. } => {
-                one_line(keyword, text)?;
+                if text.ends_with(self.escape) {
+                    return Err(refused(keyword, "it can't end in the escape character"));
+                }
                 text.clone()
             }
         };
-        Ok(format!("{keyword} {rest}"))
+        Ok(format!("{keyword} {rest}").trim_end().to_owned())
     }
 
     fn run(&self, run: &Run) -> Result<String> {
@@ -121,6 +144,9 @@ impl Writer {
         for mount in &run.mounts {
             let mount = mounts::write(mount, self.escape)?;
             let _ = write!(text, "--mount={} ", flag_quoted(&mount));
+        }
+        for device in &run.devices {
+            let _ = write!(text, "--device={} ", self.flag("RUN", device)?);
         }
         match run.network {
             Some(RunNetwork::Default) => text.push_str("--network=default "),
@@ -133,7 +159,9 @@ impl Writer {
             Some(RunSecurity::Insecure) => text.push_str("--security=insecure "),
             None => {}
         }
-        text.push_str(&self.command("RUN", &run.command, true)?);
+        let command = self.command("RUN", &run.command, true)?;
+        // A blank at the end of a flag would go with the line's.
+        text.push_str(if command.is_empty() && !text.is_empty() { "--" } else { &command });
         self.heredocs("RUN", &text, &run.heredocs.iter().collect::<Vec<_>>())
     }
 
@@ -142,11 +170,11 @@ impl Writer {
             Command::Exec(words) => Ok(json::write(words)),
             Command::Shell(text) => {
                 one_line(keyword, text)?;
-                if text.is_empty() || text.trim() != text {
-                    return Err(refused(
-                        keyword,
-                        "a command is not empty and has no blanks around it",
-                    ));
+                if text.trim() != text {
+                    return Err(refused(keyword, "a command has no blanks around it"));
+                }
+                if text.is_empty() && keyword == "HEALTHCHECK" {
+                    return Err(refused(keyword, "it takes a command"));
                 }
                 if json::read(text).is_some() {
                     return Err(refused(keyword, "the command would be read as a JSON array"));
@@ -244,9 +272,17 @@ impl Writer {
 
     /// The texts after an instruction; it must name exactly those.
     fn heredocs(&self, keyword: &str, text: &str, heredocs: &[&Heredoc]) -> Result<String> {
-        let named: Vec<_> = heredoc_words(text).into_iter().map(|word| word.name).collect();
-        let given: Vec<_> = heredocs.iter().map(|heredoc| heredoc.name.clone()).collect();
-        if named != given {
+        let named = heredoc_words(text);
+        let mut given = heredocs.iter();
+        // (One with a blank before its name is none where nothing ends it, as in `1 << 4`.)
+        let fits = |word: &HeredocWord| {
+            given.as_slice().first().is_some_and(|heredoc| heredoc.name == word.name)
+                && given.next().is_some()
+                || word.blank
+        };
+        if !named.iter().all(fits) || given.next().is_some() {
+            let named: Vec<_> = named.iter().map(|word| &word.name).collect();
+            let given: Vec<_> = heredocs.iter().map(|heredoc| &heredoc.name).collect();
             let why = format!("the instruction names the heredocs {named:?}, and has {given:?}");
             return Err(refused(keyword, &why));
         }
@@ -293,7 +329,11 @@ impl Writer {
         let mut written = Vec::new();
         for path in paths {
             self.check(keyword, path)?;
-            let text = lex::escaped(path, self.escape);
+            let mut text = lex::escaped(path, self.escape);
+            // (In the exec form as well, it would stand for a text.)
+            if heredoc_word(&text).is_some() {
+                text.insert(0, self.escape);
+            }
             plain &= !text.is_empty() && !text.contains(char::is_whitespace);
             written.push(text);
         }

@@ -22,6 +22,8 @@ pub struct Run {
     pub network: Option<RunNetwork>,
     /// The security mode (BuildKit, with an entitlement). Default: sandboxed.
     pub security: Option<RunSecurity>,
+    /// Devices by their CDI names, such as `vendor.com/gpu=all` (BuildKit, Dockerfile labs).
+    pub devices: Vec<Word>,
     /// The texts that follow the instruction (Dockerfile 1.4).
     pub heredocs: Vec<Heredoc>,
 }
@@ -73,7 +75,14 @@ impl Run {
     }
 
     fn new(command: Command) -> Run {
-        Run { command, mounts: Vec::new(), network: None, security: None, heredocs: Vec::new() }
+        Run {
+            command,
+            mounts: Vec::new(),
+            network: None,
+            security: None,
+            devices: Vec::new(),
+            heredocs: Vec::new(),
+        }
     }
 
     /// A mount.
@@ -119,6 +128,14 @@ impl Run {
     #[must_use]
     pub fn security(mut self, security: RunSecurity) -> Run {
         self.security = Some(security);
+        self
+    }
+
+    /// A device by its CDI name, such as `vendor.com/gpu=all`; with `,required` the build fails
+    /// without it (Dockerfile labs).
+    #[must_use]
+    pub fn device(mut self, name: impl Into<Word>) -> Run {
+        self.devices.push(name.into());
         self
     }
 

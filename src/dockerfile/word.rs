@@ -200,9 +200,9 @@ impl Word {
                 Modifier::TrimStart { pattern, .. } | Modifier::TrimEnd { pattern, .. } => {
                     pattern.unwritable_pattern(escape)
                 }
-                Modifier::Replace { pattern, with, .. } => {
-                    pattern.unwritable_pattern(escape).or_else(|| with.unwritable(escape))
-                }
+                Modifier::Replace { pattern, with, .. } => pattern
+                    .unwritable_pattern(escape)
+                    .or_else(|| with.unwritable_replacement(escape)),
             },
         })
     }
@@ -219,6 +219,13 @@ impl Word {
         };
         let why = "the pattern of a variable has a quote, a dollar or such an escape in it";
         self.unwritable(escape).or_else(|| self.parts.iter().any(bad).then_some(why))
+    }
+
+    /// What comes instead can have no escapes, so nothing can stand beside a quote.
+    fn unwritable_replacement(&self, escape: char) -> Option<&'static str> {
+        let quote = |part: &Part| matches!(part, Part::Text(text) if text.contains(['\'', '"']));
+        let why = "the replacement of a variable has a quote in it";
+        self.unwritable(escape).or_else(|| self.parts.iter().any(quote).then_some(why))
     }
 }
 

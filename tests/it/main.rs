@@ -3,6 +3,7 @@
 
 mod calls;
 mod copy;
+mod dockerfiles;
 mod drop;
 mod exec;
 mod failures;

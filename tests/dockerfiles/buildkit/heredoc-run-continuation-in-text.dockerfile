@@ -1,8 +1,6 @@
 FROM castoff.test/busybox
 RUN <<EOF
 echo one \
-  two \
-EOF
-  three
+  two
 EOF
 LABEL after=yes
