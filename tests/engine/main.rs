@@ -16,6 +16,7 @@ mod build_ends;
 mod children;
 mod copy;
 mod differences;
+mod dockerfiles;
 mod drop;
 mod ends;
 mod exec;

@@ -29,15 +29,21 @@ impl Raw {
 
     /// Status and body of one request; a body that is no JSON comes as a string.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
         let body = body.map(Value::to_string).unwrap_or_default();
+        self.send(method, path, "application/json", body.as_bytes())
+    }
+
+    /// The same with a body of any kind.
+    pub(crate) fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n",
             body.len()
         )
         .unwrap();
+        stream.write_all(body).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer);

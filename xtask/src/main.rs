@@ -10,6 +10,7 @@ mod chaos;
 mod client;
 mod command;
 mod daemon;
+mod dockerfiles;
 mod endpoint;
 mod engine;
 mod images;
@@ -36,6 +37,7 @@ cargo xtask <task>
   bench [args…]             castoff against the raw Engine API
   chaos [--rounds N] [--seed S]
                             end programs at random instants in every way and look what is left
+  dockerfiles               the parser against the classic builder and hadolint, on all files
   suite                     forty tests that share one container, under nextest and libtest
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
@@ -67,6 +69,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["test", rest @ ..] => test::test(rest),
         ["demo"] => run::demo(),
         ["bench", rest @ ..] => run::bench(rest),
+        ["dockerfiles"] => dockerfiles::judge(),
         ["suite"] => suite::alone(),
         ["chaos", rest @ ..] => chaos::alone(rest),
         [] | ["help" | "--help" | "-h"] => {
