@@ -30,6 +30,8 @@ mod raw;
 #[cfg(all(feature = "buildkit", feature = "registry"))]
 mod registry;
 mod restart;
+#[cfg(feature = "buildkit")]
+mod services;
 mod shared;
 mod state;
 mod support;

@@ -29,6 +29,15 @@ const SUBSTITUTES: [(&str, &str); 18] = [
     ("busybox:1", "busybox"),
 ];
 
+/// What the examples of services are built from.
+const BASES: [(&str, &str); 5] = [
+    ("GO_IMAGE", "golang"),
+    ("NODE_IMAGE", "node"),
+    ("NODE_SLIM_IMAGE", "node-slim"),
+    ("PYTHON_IMAGE", "python"),
+    ("PYTHON_SLIM_IMAGE", "python-slim"),
+];
+
 /// As castoff reads them.
 pub(crate) fn substitutes() -> String {
     let pairs = SUBSTITUTES.map(|(default, image)| format!("{default}={PREFIX}{image}"));
@@ -41,6 +50,7 @@ pub(crate) fn cargo(engine: &Endpoint, args: &[&str]) -> Command {
     cargo.args(args).current_dir(paths::root());
     cargo.env("CASTOFF_ENGINE", engine.address());
     cargo.env("CASTOFF_IMAGE_SUBSTITUTES", substitutes());
+    cargo.envs(BASES.map(|(variable, image)| (variable, format!("{PREFIX}{image}"))));
     cargo
 }
 

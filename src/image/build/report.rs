@@ -130,7 +130,11 @@ impl fmt::Display for BuildReport {
             write!(f, "\n  {took:>8}  {}", line(&step.name))?;
         }
         for layer in self.layers.iter().take(5) {
-            write!(f, "\n  {:>8}  layer of {}", bytes(layer.size), line(&layer.created_by))?;
+            let made = match layer.created_by.as_str() {
+                "" => "without a history".to_owned(),
+                created_by => format!("of {}", line(created_by)),
+            };
+            write!(f, "\n  {:>8}  layer {made}", bytes(layer.size))?;
         }
         for text in self.warnings.iter().map(|text| format!("warning: {text}")) {
             write!(f, "\n  {text}")?;

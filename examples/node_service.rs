@@ -1,0 +1,48 @@
+//! A TypeScript service: compiled with all its development dependencies, shipped with those that it
+//! needs to run.
+//!
+//! `cargo run --features buildkit --example node_service`. The base images are `node:22` and
+//! `node:22-slim`; `NODE_IMAGE` and `NODE_SLIM_IMAGE` name others.
+
+#[path = "common/service.rs"]
+mod service;
+
+use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
+use castoff::{Image, Result};
+
+/// The first stage compiles and drops what only that needed, the second runs.
+pub(crate) async fn build() -> Result<Image> {
+    let install = Run::shell("NODE_EXTRA_CA_CERTS=/run/secrets/ca npm ci --no-audit --no-fund")
+        .cache("/root/.npm")
+        .mount(RunMount::secret("ca"));
+    let builder = Stage::from(service::base("NODE_IMAGE", "node:22"))
+        .named("build")
+        .workdir("/app")
+        .copy("package*.json", "./")
+        .run(install)
+        .copy(".", ".")
+        .run("npm run build")
+        .run("npm prune --omit=dev --no-audit --no-fund");
+    let shipped = Stage::from(service::base("NODE_SLIM_IMAGE", "node:22-slim"))
+        .env("NODE_ENV", "production")
+        .workdir("/app")
+        .with(Copy::new(["/app/package.json"], "./").from("build"))
+        .with(Copy::new(["/app/node_modules"], "./node_modules").from("build"))
+        .with(Copy::new(["/app/dist"], "./dist").from("build"))
+        .user("1000:1000")
+        .expose(8080)
+        .cmd(["node", "dist/server.js"]);
+    let file = Dockerfile::new().stage(builder).stage(shipped);
+    let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/node");
+    let build = Image::builder(context).dockerfile(file).measure_stages();
+    service::with_authorities(build).build().await
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let image = build().await?;
+    println!("{}", image.report());
+    let service = service::start(&image).await?;
+    println!("{}", service::ask(&service).await?);
+    Ok(())
+}
