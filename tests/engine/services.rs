@@ -7,17 +7,10 @@ use crate::differences;
 use crate::support::engine;
 
 #[allow(dead_code, reason = "its `main` is for `cargo run`")]
-#[path = "../../examples/go_service.rs"]
-mod go_service;
-#[allow(dead_code, reason = "its `main` is for `cargo run`")]
-#[path = "../../examples/node_service.rs"]
-mod node_service;
-#[allow(dead_code, reason = "its `main` is for `cargo run`")]
-#[path = "../../examples/python_service.rs"]
-mod python_service;
-#[allow(dead_code, reason = "the examples use the rest of it")]
-#[path = "../../examples/common/service.rs"]
-mod service;
+#[path = "../../examples/services/main.rs"]
+mod example;
+
+use example::{go, node, python, service};
 
 /// Runs it; gives what it answers, and its size as a share of the stage that built it.
 async fn shipped(image: &Image) -> (Value, f64) {
@@ -35,7 +28,7 @@ async fn a_compiled_service_is_shipped_without_its_compiler() {
     if differences::is_podman(&engine().await) {
         return;
     }
-    let image = go_service::build().await.unwrap();
+    let image = go::build().await.unwrap();
     let (answer, share) = shipped(&image).await;
     assert_eq!((&answer["service"], &answer["user"]), (&"go".into(), &65532.into()));
     assert!(share < 0.02, "{share}");
@@ -48,7 +41,7 @@ async fn a_node_service_is_shipped_with_production_dependencies_only() {
     if differences::is_podman(&engine().await) {
         return;
     }
-    let image = node_service::build().await.unwrap();
+    let image = node::build().await.unwrap();
     let (answer, share) = shipped(&image).await;
     assert_eq!((&answer["service"], &answer["user"]), (&"node".into(), &1000.into()));
     assert!(share < 0.7, "{share}");
@@ -63,7 +56,7 @@ async fn a_python_service_is_shipped_without_rights_and_compilers() {
     if differences::is_podman(&engine().await) {
         return;
     }
-    let image = python_service::build().await.unwrap();
+    let image = python::build().await.unwrap();
     let (answer, share) = shipped(&image).await;
     assert_eq!((&answer["service"], &answer["user"]), (&"python".into(), &1000.into()));
     assert!(share < 0.6, "{share}");

@@ -1,14 +1,10 @@
 //! A TypeScript service: compiled with all its development dependencies, shipped with those that it
 //! needs to run.
-//!
-//! `cargo run --features buildkit --example node_service`. The base images are `node:22` and
-//! `node:22-slim`; `NODE_IMAGE` and `NODE_SLIM_IMAGE` name others.
-
-#[path = "common/service.rs"]
-mod service;
 
 use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
+
+use super::service;
 
 /// The first stage compiles and drops what only that needed, the second runs.
 pub(crate) async fn build() -> Result<Image> {
@@ -36,13 +32,4 @@ pub(crate) async fn build() -> Result<Image> {
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/node");
     let build = Image::builder(context).dockerfile(file).measure_stages();
     service::with_authorities(build).build().await
-}
-
-#[tokio::main]
-async fn main() -> Result<()> {
-    let image = build().await?;
-    println!("{}", image.report());
-    let service = service::start(&image).await?;
-    println!("{}", service::ask(&service).await?);
-    Ok(())
 }

@@ -1,14 +1,10 @@
 //! A FastAPI service: its virtual environment is made where there is a compiler, and runs as a user
 //! without rights where there is none.
-//!
-//! `cargo run --features buildkit --example python_service`. The base images are `python:3.13` and
-//! `python:3.13-slim`; `PYTHON_IMAGE` and `PYTHON_SLIM_IMAGE` name others.
-
-#[path = "common/service.rs"]
-mod service;
 
 use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
+
+use super::service;
 
 /// The first stage installs, the second runs.
 pub(crate) async fn build() -> Result<Image> {
@@ -36,13 +32,4 @@ pub(crate) async fn build() -> Result<Image> {
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/python");
     let build = Image::builder(context).dockerfile(file).measure_stages();
     service::with_authorities(build).build().await
-}
-
-#[tokio::main]
-async fn main() -> Result<()> {
-    let image = build().await?;
-    println!("{}", image.report());
-    let service = service::start(&image).await?;
-    println!("{}", service::ask(&service).await?);
-    Ok(())
 }

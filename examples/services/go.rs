@@ -1,22 +1,23 @@
 //! A compiled service, built among hundreds of megabytes of compiler and shipped without any of them.
-//!
-//! `cargo run --features buildkit --example go_service`. The base image is `golang:1.24`; `GO_IMAGE`
-//! names another.
 
-#[path = "common/service.rs"]
-mod service;
-
-use castoff::dockerfile::{Copy, Dockerfile, Run, Stage};
+use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
+
+use super::service;
 
 /// The first stage compiles, the second is the program and nothing else.
 pub(crate) async fn build() -> Result<Image> {
+    let download = Run::shell(
+        "if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi && \
+         go mod download",
+    )
+    .mount(RunMount::secret("ca"));
     let compiler = Stage::from(service::base("GO_IMAGE", "golang:1.24"))
         .named("build")
         .workdir("/src")
         // What the dependencies follow from comes first, so that other changes leave them cached.
         .copy("go.mod", "./")
-        .run("go mod download")
+        .run(download)
         .copy(".", ".")
         .env("CGO_ENABLED", "0")
         .run(
@@ -30,14 +31,6 @@ pub(crate) async fn build() -> Result<Image> {
         .entrypoint(["/service"]);
     let file = Dockerfile::new().stage(compiler).stage(shipped);
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/go");
-    Image::builder(context).dockerfile(file).measure_stages().build().await
-}
-
-#[tokio::main]
-async fn main() -> Result<()> {
-    let image = build().await?;
-    println!("{}", image.report());
-    let service = service::start(&image).await?;
-    println!("{}", service::ask(&service).await?);
-    Ok(())
+    let build = Image::builder(context).dockerfile(file).measure_stages();
+    service::with_authorities(build).build().await
 }
