@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::raw::Raw;
 use crate::stats::{Judged, Row};
-use crate::{Bench, Outcome, Side, copy, ends, guardian, logs, sharing};
+use crate::{Bench, Outcome, Side, build, copy, ends, guardian, logs, sharing};
 
 /// What a child is to do, as JSON.
 const ROLE: &str = "CASTOFF_BENCH_ROLE";
@@ -23,6 +23,7 @@ pub(crate) async fn act(role: &Value) -> Outcome<()> {
     let raw = Raw::new(&PathBuf::from(role["socket"].as_str().ok_or("no socket")?));
     match role["case"].as_str() {
         Some("copy") => copy::child(side, &raw, role).await,
+        Some("build") => build::child(role).await,
         Some("log") => logs::child(side, &raw, role).await,
         Some("end") => ends::child(role).await,
         Some("guardian") => guardian::child(role).await,

@@ -14,6 +14,7 @@ use castoff::Engine;
 use self::raw::Raw;
 use self::stats::Row;
 
+mod build;
 mod child;
 mod copy;
 mod ends;
@@ -131,6 +132,9 @@ impl Bench {
         }
         if self.wants("suite") {
             rows.extend(sharing::suites(self)?);
+        }
+        if self.wants("build") {
+            rows.extend(build::builds(self)?);
         }
         if self.wants("postgres") {
             rows.extend(modules::servers(self).await?);

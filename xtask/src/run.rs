@@ -66,7 +66,7 @@ pub(crate) fn demo() -> Outcome {
 pub(crate) fn bench(args: &[&str]) -> Outcome {
     let engine = engine::up()?;
     images::provide(&engine, false)?;
-    let mut bench = cargo(&engine, &["bench", "--bench", "engine", "--"]);
+    let mut bench = cargo(&engine, &["bench", "--bench", "engine", "--features", "full", "--"]);
     bench.args(args);
     run(bench)?;
     leftovers::check(&engine)

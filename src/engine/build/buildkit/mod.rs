@@ -6,6 +6,7 @@
 
 mod agent;
 mod credentials;
+mod follow;
 mod outlet;
 mod secrets;
 mod session;

@@ -12,16 +12,22 @@ use std::sync::Arc;
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::fsutil::types::{Packet, Stat};
 use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSync;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::super::{Content, Tree, TreeEntry};
+use super::follow;
 use super::session::Never;
 
-/// The size of the pieces of a file, and how many packets may be under way.
+/// The size of the pieces of a file, and of the batches that pieces are handed over in: between
+/// threads, each packet by itself would cost more than it takes to read a small file.
 const PIECE: usize = 128 * 1024;
-const UNDER_WAY: usize = 16;
+const BATCH: usize = 256 * 1024;
+/// How many batches may be under way.
+const UNDER_WAY: usize = 4;
+/// What a packet counts as besides its data.
+const PACKET: usize = 128;
 
 /// The trees that BuildKit may ask for, by name.
 pub(super) struct Trees(pub(super) BTreeMap<String, Arc<Tree>>);
@@ -39,13 +45,25 @@ impl FileSync for Trees {
         let tree = tree.ok_or_else(|| {
             Status::not_found(format!("the build has no context `{}`", name.unwrap_or_default()))
         })?;
+        let paths = follow::paths(request.metadata());
         let (wanted, queue) = std::sync::mpsc::channel();
         let (packets, sent) = mpsc::channel(UNDER_WAY);
-        tokio::task::spawn_blocking(move || serve(&tree, &queue, &packets));
+        tokio::task::spawn_blocking(move || {
+            let numbers = paths.and_then(|paths| follow::wanted(&tree, &paths));
+            let entries = tree.entries();
+            match numbers {
+                Some(some) => {
+                    let entries: Vec<_> = some.into_iter().map(|at| &entries[at]).collect();
+                    serve(&entries, &queue, packets);
+                }
+                None => serve(&entries.iter().collect::<Vec<_>>(), &queue, packets),
+            }
+        });
         tokio::spawn(listen(request.into_inner(), wanted));
-        let answers =
-            stream::unfold(sent, |mut sent| async move { Some((sent.recv().await?, sent)) });
-        Ok(Response::new(Box::pin(answers)))
+        let batches = stream::unfold(sent, |mut sent: mpsc::Receiver<Vec<_>>| async move {
+            Some((stream::iter(sent.recv().await?), sent))
+        });
+        Ok(Response::new(Box::pin(batches.flatten())))
     }
 
     type TarStreamStream = Never<Packet>;
@@ -77,29 +95,65 @@ async fn listen(mut incoming: Streaming<Packet>, wanted: std::sync::mpsc::Sender
     }
 }
 
-type Packets = mpsc::Sender<Result<Packet, Status>>;
+/// Packets for the other side, handed over in batches. What says whether there is somebody to take
+/// them says `false` when there is not.
+struct Packets {
+    sender: mpsc::Sender<Vec<Result<Packet, Status>>>,
+    batch: Vec<Result<Packet, Status>>,
+    bytes: usize,
+}
+
+impl Packets {
+    fn push(&mut self, packet: Packet) -> bool {
+        self.bytes += PACKET + packet.data.len();
+        self.batch.push(Ok(packet));
+        self.bytes < BATCH || self.flush()
+    }
+
+    fn fail(&mut self, error: Status) {
+        self.batch.push(Err(error));
+        self.flush();
+    }
+
+    fn flush(&mut self) -> bool {
+        self.bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        batch.is_empty() || self.sender.blocking_send(batch).is_ok()
+    }
+}
 
 /// Reads files on a thread for blocking work.
-fn serve(tree: &Tree, queue: &std::sync::mpsc::Receiver<Option<u32>>, packets: &Packets) {
-    for entry in tree.entries() {
-        if packets.blocking_send(Ok(stat(Some(entry)))).is_err() {
-            return;
-        }
-    }
-    if packets.blocking_send(Ok(stat(None))).is_err() {
+fn serve(
+    entries: &[&TreeEntry],
+    queue: &std::sync::mpsc::Receiver<Option<u32>>,
+    sender: mpsc::Sender<Vec<Result<Packet, Status>>>,
+) {
+    let mut packets = Packets { sender, batch: Vec::new(), bytes: 0 };
+    let told = entries.iter().all(|entry| packets.push(stat(Some(entry))));
+    if !told || !packets.push(stat(None)) || !packets.flush() {
         return;
     }
     let mut buffer = vec![0; PIECE];
-    while let Ok(request) = queue.recv() {
+    loop {
+        // What has been read waits for more only as long as more is wanted.
+        let request = match queue.try_recv() {
+            Ok(request) => request,
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
+            Err(std::sync::mpsc::TryRecvError::Empty) if !packets.flush() => return,
+            Err(std::sync::mpsc::TryRecvError::Empty) => match queue.recv() {
+                Ok(request) => request,
+                Err(_) => return,
+            },
+        };
         let served = match request {
             None => {
-                let _ = packets.blocking_send(Ok(packet(PacketType::PacketFin, 0, Vec::new())));
+                packets.push(packet(PacketType::PacketFin, 0, Vec::new()));
+                packets.flush();
                 return;
             }
-            Some(id) => tree
-                .entries()
+            Some(id) => entries
                 .get(id as usize)
-                .is_none_or(|entry| file(entry, id, &mut buffer, packets)),
+                .is_none_or(|entry| file(entry, id, &mut buffer, &mut packets)),
         };
         if !served {
             return;
@@ -108,30 +162,30 @@ fn serve(tree: &Tree, queue: &std::sync::mpsc::Receiver<Option<u32>>, packets: &
 }
 
 /// Sends a file's content; says whether there is somebody to send more to.
-fn file(entry: &TreeEntry, id: u32, buffer: &mut [u8], packets: &Packets) -> bool {
-    let failed = |error: std::io::Error| {
-        let text = format!("{}: {error}", entry.path);
-        let _ = packets.blocking_send(Err(Status::unknown(text)));
-        false
-    };
+fn file(entry: &TreeEntry, id: u32, buffer: &mut [u8], packets: &mut Packets) -> bool {
     let mut content = match entry.open() {
         Ok(content) => content,
-        Err(error) => return failed(error),
+        Err(error) => {
+            packets.fail(Status::unknown(format!("{}: {error}", entry.path)));
+            return false;
+        }
     };
     loop {
         match content.read(buffer) {
             Ok(0) => break,
             Ok(read) => {
-                let data = packet(PacketType::PacketData, id, buffer[..read].to_vec());
-                if packets.blocking_send(Ok(data)).is_err() {
+                if !packets.push(packet(PacketType::PacketData, id, buffer[..read].to_vec())) {
                     return false;
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return failed(error),
+            Err(error) => {
+                packets.fail(Status::unknown(format!("{}: {error}", entry.path)));
+                return false;
+            }
         }
     }
-    packets.blocking_send(Ok(packet(PacketType::PacketData, id, Vec::new()))).is_ok()
+    packets.push(packet(PacketType::PacketData, id, Vec::new()))
 }
 
 fn packet(kind: PacketType, id: u32, data: Vec<u8>) -> Packet {
