@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use castoff::dockerfile::{Dockerfile, Stage};
+use castoff::image::BuildContext;
 use castoff::{Container, ContainerBuilder, Network, Volume, WaitFor};
 use serde_json::{Value, json};
 
@@ -161,6 +163,33 @@ async fn shared(role: &Role, scope: &str) -> castoff::Result<Container> {
     Ok(made)
 }
 
+/// Builds an image, over and over: without a name, so that it goes with what has it, or with the end.
+async fn build(role: &Role, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    loop {
+        let context = BuildContext::empty().with_file("file", format!("{:x}", random.u64(..)));
+        let stage = Stage::from(IMAGE)
+            .label(LABEL, &role.name)
+            .copy("file", "/file")
+            .run(format!("head -c {} /dev/urandom > /more", random.u32(1..1_000_000)))
+            .run("test -s /more");
+        let build = Dockerfile::of(stage).builder().context(context);
+        let Ok(image) = build.build().await else { continue };
+        match random.u8(..3) {
+            0 => drop(image),
+            1 => drop(image.remove().await),
+            _ => {
+                if let Ok(container) = image.container().with_command(["sleep", "9"]).start().await
+                {
+                    hold(container);
+                }
+                hold(image);
+                return;
+            }
+        }
+    }
+}
+
 /// Makes things over and over, a few of them at a time, in an order that the seed decides.
 async fn work(role: Role) {
     let mut random = fastrand::Rng::with_seed(role.seed);
@@ -169,7 +198,8 @@ async fn work(role: Role) {
     let (Ok(net), Ok(volume)) = (net, volume) else { return };
     let seeds: Vec<u64> = (0..CONTAINERS).map(|_| random.u64(..)).collect();
     let one = |seed| one(&role, &net, &volume, seed);
-    futures_util::future::join_all(seeds.into_iter().map(one)).await;
+    let building = build(&role, random.u64(..));
+    futures_util::join!(building, futures_util::future::join_all(seeds.into_iter().map(one)));
     hold(net);
     hold(volume);
     std::future::pending::<()>().await;
