@@ -1,0 +1,7 @@
+//! `ONBUILD` holds no `FROM`.
+
+use castoff::dockerfile::Stage;
+
+fn main() {
+    let _ = Stage::scratch().on_build(Stage::from("debian"));
+}
