@@ -6,7 +6,7 @@
 
 use super::diagnostic::Severity;
 use super::flags::Flags;
-use super::heredoc::heredoc_word;
+use super::heredoc::{HeredocWord, heredoc_word};
 use super::lines::keyword;
 use super::{
     Add, Arg, Command, Copy, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
@@ -193,12 +193,13 @@ fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> 
     if heredoc_word(target).is_some() {
         return Err("a heredoc can't be the target".to_owned());
     }
-    let mut heredocs = source.heredocs.iter();
     let mut sources = Vec::new();
     for path in paths {
-        // There are none where the exec form was used.
-        let heredoc = heredoc_word(path).filter(|_| !source.heredocs.is_empty());
-        sources.push(match heredoc.and_then(|_| heredocs.next()) {
+        // Found by its name, so of two with the same the last; in the exec form there is none.
+        let named = |word: HeredocWord| {
+            source.heredocs.iter().rev().find(|heredoc| heredoc.name == word.name)
+        };
+        sources.push(match heredoc_word(path).and_then(named) {
             Some(heredoc) => copy::Source::Heredoc(heredoc.clone()),
             None => copy::Source::Path(lexed(path, source.escape)?),
         });

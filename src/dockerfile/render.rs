@@ -28,7 +28,7 @@ pub(super) fn render(file: &Dockerfile) -> Result<String> {
     let writer = Writer { escape: file.escape_char() };
     if !file.args.is_empty() {
         for arg in &file.args {
-            let _ = writeln!(text, "ARG {}", writer.arg(arg)?);
+            let _ = writeln!(text, "ARG {}", no_flag(writer.arg(arg)?));
         }
         text.push('\n');
     }
@@ -81,7 +81,7 @@ impl Writer {
         if let Some(platform) = &stage.platform {
             let _ = write!(line, "--platform={} ", self.flag("FROM", platform)?);
         }
-        line.push_str(&self.blankless("FROM", &stage.from)?);
+        line.push_str(&no_flag(self.blankless("FROM", &stage.from)?));
         if let Some(name) = &stage.name {
             let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
             let good =
@@ -105,15 +105,17 @@ impl Writer {
             }
             Instruction::Copy(copy) => self.copy(copy)?,
             Instruction::Add(add) => self.add(add)?,
-            Instruction::Env(pairs) | Instruction::Label(pairs) => self.pairs(keyword, pairs)?,
+            Instruction::Env(pairs) | Instruction::Label(pairs) => {
+                no_flag(self.pairs(keyword, pairs)?)
+            }
             Instruction::Arg(args) => {
                 some(keyword, args)?;
-                args.iter().map(|arg| self.arg(arg)).collect::<Result<Vec<_>>>()?.join(" ")
+                no_flag(args.iter().map(|arg| self.arg(arg)).collect::<Result<Vec<_>>>()?.join(" "))
             }
             Instruction::Expose(ports) => {
                 some(keyword, ports)?;
                 let ports = ports.iter().map(|port| self.blankless(keyword, port));
-                ports.collect::<Result<Vec<_>>>()?.join(" ")
+                no_flag(ports.collect::<Result<Vec<_>>>()?.join(" "))
             }
             Instruction::Volume(paths) => {
                 some(keyword, paths)?;
@@ -121,7 +123,7 @@ impl Writer {
             }
             Instruction::User(word)
             | Instruction::Workdir(word)
-            | Instruction::StopSignal(word) => self.word(keyword, word)?,
+            | Instruction::StopSignal(word) => no_flag(self.word(keyword, word)?),
             Instruction::Shell(words) => {
                 some(keyword, words)?;
                 json::write(words)
@@ -185,9 +187,7 @@ impl Writer {
                 if !flags && keyword == "HEALTHCHECK" {
                     return Ok(text.clone());
                 }
-                // What looks like a flag is one, but for what follows two dashes.
-                let dashes = if text.starts_with("--") { "-- " } else { "" };
-                Ok(format!("{dashes}{text}"))
+                Ok(no_flag(text.clone()))
             }
         }
     }
@@ -267,7 +267,7 @@ impl Writer {
             });
         }
         words.push(self.blankless(keyword, target)?);
-        self.heredocs(keyword, &format!("{flags}{}", words.join(" ")), &texts)
+        self.heredocs(keyword, &format!("{flags}{}", no_flag(words.join(" "))), &texts)
     }
 
     /// The texts after an instruction; it must name exactly those.
@@ -396,6 +396,11 @@ impl Writer {
     fn flag(&self, keyword: &str, word: &Word) -> Result<String> {
         Ok(flag_quoted(&self.word(keyword, word)?))
     }
+}
+
+/// What looks like a flag at the beginning is one, but for what follows two dashes.
+fn no_flag(text: String) -> String {
+    if text.starts_with("--") { format!("-- {text}") } else { text }
 }
 
 /// Flags lose one layer of quotes and backslashes before anything else looks at them.

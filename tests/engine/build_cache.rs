@@ -144,14 +144,15 @@ async fn two_builds_of_the_same_at_once_are_one() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn stages_are_measured_when_asked() {
-    let big = "dd if=/dev/zero of=/big bs=1M count=3 2>/dev/null && echo 1 > /small";
+    // (Some engines count compressed bytes.)
+    let big = "dd if=/dev/urandom of=/big bs=1M count=3 2>/dev/null && echo 1 > /small";
     let file = Dockerfile::new()
         .stage(stage("measure").named("build").run(big))
         .stage(Stage::scratch().copy_from("build", "/small", "/"));
     let image = file.builder().measure_stages().build().await.unwrap();
     let report = image.report();
     let size = report.stages[0].size.unwrap();
-    assert!(size > 3 << 20 && report.size < 1000, "{report}");
+    assert!(size > 3 << 20 && report.size < 10_000, "{report}");
     assert!(report.to_string().contains("% of stage build"), "{report}");
     assert_eq!(report.builder.is_some(), builders().await.contains(&Builder::Classic));
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use castoff::engine::{Engine, EngineKind};
 
+use crate::raw::Raw;
+
 pub(crate) fn is_podman(engine: &Engine) -> bool {
     engine.kind() == EngineKind::Podman
 }
@@ -106,4 +108,11 @@ pub(crate) fn spares_the_holder_of_a_port(engine: &Engine) -> bool {
 /// its 1.33 on, which no test bed has.
 pub(crate) fn reads_heredocs(engine: &Engine) -> bool {
     !is_podman(engine) && engine.api_version() >= castoff::engine::ApiVersion::new(1, 42)
+}
+
+/// The classic builder of Docker 23 to 27 loses images of steps where the store is containerd's: it
+/// says that it can't find what it has just made.
+pub(crate) fn has_containerd_store(raw: &Raw) -> bool {
+    let (_, info) = raw.call("GET", "/info", None);
+    info["DriverStatus"].to_string().contains("io.containerd.snapshotter")
 }

@@ -241,37 +241,47 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     let name = server.name_for("team/cached:1");
     let label = unique("inline");
     let step = format!("head -c 16 /dev/urandom > /id-{label}");
+    // Docker keeps it in the image, and where it has a containerd store also beside it.
+    let beside = differences::has_containerd_store(&Raw::of(&engine));
     let built = async |with_cache: bool| {
         let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
-        let builder = Dockerfile::new().stage(file).builder().on(&engine).cache_inline();
-        let builder = if with_cache { builder.cache_from(&name) } else { builder };
+        let builder = Dockerfile::new().stage(file).builder().on(&engine);
+        let builder = match (with_cache, beside) {
+            (true, _) => builder.cache_from(&name),
+            (false, true) => builder.cache_to(&name),
+            (false, false) => builder.cache_inline(),
+        };
         builder.build().await.unwrap()
     };
     let command = format!("cat /id-{label}");
     let first = built(false).await;
     let id = says(&first, &["sh", "-c", &command]).await;
-    first.push(&name).await.unwrap();
+    if !beside {
+        first.push(&name).await.unwrap();
+    }
     first.remove().await.unwrap();
-    forget(&Raw::of(&engine), &label);
+    let raw = Raw::of(&engine);
+    eventually("the step is forgotten", async || forget(&raw, &label)).await;
     let second = built(true).await;
+    // The step writes something else each time that it runs.
+    assert_eq!(says(&second, &["sh", "-c", &command]).await, id);
     let cached = second.report().cached(&format!("RUN {step}"));
     assert_eq!(cached, Some(true), "{}", second.report());
-    assert_eq!(says(&second, &["sh", "-c", &command]).await, id);
 }
 
-/// Removes the records of one step from the engine's build cache, and nothing else of it.
-fn forget(raw: &Raw, step: &str) {
+/// Removes the records of one step from the engine's build cache, and nothing else of it; says whether
+/// there were any. (An engine that removes something at that moment may say nothing.)
+fn forget(raw: &Raw, step: &str) -> bool {
     let (_, usage) = raw.call("GET", "/system/df", None);
-    let records = usage["BuildCache"].as_array().unwrap();
+    let records = usage["BuildCache"].as_array().cloned().unwrap_or_default();
     let own = |record: &&Value| record["Description"].as_str().unwrap_or_default().contains(step);
     let mut gone = 0;
     for record in records.iter().filter(own) {
         let id = record["ID"].as_str().unwrap();
         let filters = format!("%7B%22id%22:%5B%22{id}%22%5D%7D");
-        let (status, answer) =
-            raw.call("POST", &format!("/build/prune?all=1&filters={filters}"), None);
-        assert_eq!(status, 200, "{answer}");
+        let path = format!("/build/prune?all=1&filters={filters}");
+        let (_, answer) = raw.call("POST", &path, None);
         gone += answer["CachesDeleted"].as_array().map_or(0, Vec::len);
     }
-    assert!(gone > 0, "{usage}");
+    gone > 0
 }

@@ -81,12 +81,6 @@ impl ImageBuilder {
         self
     }
 
-    /// A directory of [`cache_to_directory`](Self::cache_to_directory) whose steps may be taken.
-    pub fn cache_from_directory(mut self, path: impl Into<String>) -> Self {
-        self.cache_from.push(entry("local", [("src", path.into())]));
-        self
-    }
-
     /// Keeps the cache in the image itself, for [`cache_from`](Self::cache_from) after a push.
     pub fn cache_inline(mut self) -> Self {
         self.cache_to.push(entry("inline", []));
@@ -96,12 +90,6 @@ impl ImageBuilder {
     /// Keeps the cache of all stages in a registry (engines with a containerd image store).
     pub fn cache_to(mut self, image: impl Into<String>) -> Self {
         self.cache_to.push(entry("registry", [("ref", image.into()), ("mode", "max".to_owned())]));
-        self
-    }
-
-    /// Keeps the cache of all stages in a directory (engines with a containerd image store).
-    pub fn cache_to_directory(mut self, path: impl Into<String>) -> Self {
-        self.cache_to.push(entry("local", [("dest", path.into()), ("mode", "max".to_owned())]));
         self
     }
 

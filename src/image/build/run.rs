@@ -152,8 +152,31 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
     engine.image_details(&name.familiar()).await
 }
 
+/// How often a build is sent whose layers were taken away from under it.
+const ATTEMPTS: usize = 3;
+
 /// Hands the request to the builder.
 async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
+    for _ in 1..ATTEMPTS {
+        match send_once(plan, request, on_event).await {
+            Err(error) if lost_a_snapshot(&error) => {
+                tracing::debug!(%error, "the build is sent again");
+            }
+            outcome => return outcome,
+        }
+    }
+    send_once(plan, request, on_event).await
+}
+
+/// A containerd store that removes another image at the same moment may remove what a build of the
+/// same layers has just counted on, by either builder (seen with Docker 26.1).
+fn lost_a_snapshot(error: &crate::error::Error) -> bool {
+    let text = error.to_string();
+    (text.contains("snapshot") && text.contains("does not exist"))
+        || text.contains("unable to find image \"sha256:")
+}
+
+async fn send_once(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
     let sent = match plan.builder {
         Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
             // An engine that calls itself Docker, and has no sessions.
@@ -222,7 +245,11 @@ async fn stage_size(plan: &Plan, stage: &str, on_event: &OnEvent) -> Result<Opti
 }
 
 async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<BuildReport> {
-    let history = plan.engine.image_history(&details.id).await?;
+    let history = match plan.engine.image_history(&details.id).await {
+        // An image for another platform, which a containerd store has not unpacked.
+        Err(error) if error.status() == Some(404) => Vec::new(),
+        history => history?,
+    };
     let layers = history.into_iter().filter(|layer| layer.size > 0);
     let mut layers: Vec<LayerReport> = layers
         .map(|layer| LayerReport { created_by: layer.created_by, size: layer.size })

@@ -56,7 +56,7 @@ impl Trace {
     }
 
     fn vertex(&mut self, vertex: Vertex) {
-        let step = BuildStep {
+        let mut step = BuildStep {
             id: vertex.digest,
             name: vertex.name,
             inputs: vertex.inputs,
@@ -65,6 +65,14 @@ impl Trace {
             cached: vertex.cached,
             error: Some(vertex.error).filter(|error| !error.is_empty()),
         };
+        // A step whose result is fetched from a cache only when it is needed comes twice, the second
+        // time without its past.
+        if let Some(before) = self.steps.get(&step.id) {
+            step.cached |= before.cached;
+            if step.inputs.is_empty() {
+                step.inputs.clone_from(&before.inputs);
+            }
+        }
         self.steps.insert(step.id.clone(), step.clone());
         (self.on_event)(BuildEvent::Step(step));
     }
@@ -114,4 +122,31 @@ fn time(stamp: Option<Timestamp>) -> Option<SystemTime> {
     let seconds = Duration::from_secs(u64::try_from(stamp.seconds).ok()?);
     let nanos = Duration::from_nanos(u64::try_from(stamp.nanos).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(seconds)?.checked_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_cache_stays_one_when_its_result_is_fetched() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = told.clone();
+        let mut trace = Trace::new(Arc::new(move |event| all.lock().unwrap().push(event)));
+        let vertex = |cached, inputs: &[&str]| Vertex {
+            digest: "step".to_owned(),
+            cached,
+            inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            ..Vertex::default()
+        };
+        let vertexes = vec![vertex(true, &["base"]), vertex(false, &[])];
+        trace.status(StatusResponse { vertexes, ..StatusResponse::default() });
+        let told = told.lock().unwrap();
+        let [BuildEvent::Step(one), BuildEvent::Step(other)] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((one, one.cached, one.inputs.len()), (other, true, 1));
+    }
 }
