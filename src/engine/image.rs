@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use super::Engine;
 use super::auth::Login;
 use super::failure::{convert, lift};
+use super::image_details::{familiar, steady};
 use super::list::Labelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
@@ -84,7 +85,7 @@ impl Engine {
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
         Ok(ImageSummary {
             id: image.id.unwrap_or_default(),
-            names: image.repo_tags.unwrap_or_default(),
+            names: familiar(image.repo_tags.unwrap_or_default()),
             labels: labels.into_iter().collect(),
             size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         })
@@ -97,10 +98,15 @@ impl Engine {
             .into_iter()
             .collect();
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let listed = self.docker().list_images(Some(options)).await.map_err(lift("list images"))?;
+        let listed = steady(|| async {
+            self.docker().list_images(Some(options.clone())).await.map_err(lift("list images"))
+        });
+        let listed = listed.await?;
         let summary = |image: bollard::models::ImageSummary| ImageSummary {
             id: image.id,
-            names: image.repo_tags.into_iter().filter(|name| name != "<none>:<none>").collect(),
+            names: familiar(
+                image.repo_tags.into_iter().filter(|name| name != "<none>:<none>").collect(),
+            ),
             labels: image.labels.into_iter().collect(),
             size: u64::try_from(image.size).unwrap_or_default(),
         };
@@ -111,7 +117,10 @@ impl Engine {
     pub(crate) async fn images_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();
-        let listed = self.docker().list_images(Some(options)).await.map_err(lift("list images"))?;
+        let listed = steady(|| async {
+            self.docker().list_images(Some(options.clone())).await.map_err(lift("list images"))
+        });
+        let listed = listed.await?;
         Ok(listed.into_iter().map(|image| Labelled::new(image.id, image.labels)).collect())
     }
 

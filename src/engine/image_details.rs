@@ -1,13 +1,14 @@
 //! [`ImageDetails`]: what is known of an image; its layers' history.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
 
 use super::Engine;
 use super::failure::lift;
-use crate::error::Result;
-use crate::spec::Platform;
+use crate::error::{Error, Result};
+use crate::spec::{ImageRef, Platform};
 
 /// What is known of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,8 +65,11 @@ pub struct ImageLayer {
 impl Engine {
     /// All that the engine knows of an image.
     pub(crate) async fn image_details(&self, name: &str) -> Result<ImageDetails> {
-        let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
-        Ok(read(image))
+        steady(|| async {
+            let image = self.docker().inspect_image(name).await;
+            Ok(read(image.map_err(lift("inspect the image"))?))
+        })
+        .await
     }
 
     /// What an image was made of, the newest first.
@@ -74,6 +78,37 @@ impl Engine {
         let history = history.map_err(lift("ask for the image's history"))?;
         Ok(history.into_iter().map(layer).collect())
     }
+}
+
+/// Asks again where another image, which went at that moment, was in the way: Podman looks at all of
+/// them, and fails with status 500 over one that it no longer finds.
+pub(super) async fn steady<T, F>(ask: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for pause in [10, 20, 50, 100, 200] {
+        match ask().await {
+            Err(error) if error.status() == Some(500) && is_of_another(&error) => {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    ask().await
+}
+
+fn is_of_another(error: &Error) -> bool {
+    let text = error.to_string();
+    ["image not known", "layer not known"].iter().any(|told| text.contains(told))
+}
+
+/// Names as Docker says them: Podman says those of Docker Hub in full.
+pub(super) fn familiar(names: Vec<String>) -> Vec<String> {
+    let short = |name: String| match name.parse::<ImageRef>() {
+        Ok(image) if !image.is_id() => image.familiar(),
+        _ => name,
+    };
+    names.into_iter().map(short).collect()
 }
 
 fn read(image: ImageInspect) -> ImageDetails {
@@ -88,7 +123,7 @@ fn read(image: ImageInspect) -> ImageDetails {
     });
     ImageDetails {
         id: image.id.unwrap_or_default(),
-        names: image.repo_tags.unwrap_or_default(),
+        names: familiar(image.repo_tags.unwrap_or_default()),
         digests: image.repo_digests.unwrap_or_default(),
         created: image.created.map(|date| date.to_string()),
         size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),

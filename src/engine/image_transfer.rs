@@ -15,6 +15,7 @@ use super::Engine;
 use super::auth::Login;
 use super::build::TarStream;
 use super::failure::{convert, lift};
+use super::image_details::familiar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
@@ -64,7 +65,7 @@ impl Engine {
                     .iter()
                     .find_map(|start| line.strip_prefix(start));
                 let names = name.into_iter().flat_map(|names| names.split(','));
-                loaded.extend(names.map(|name| name.trim().to_owned()));
+                loaded.extend(familiar(names.map(|name| name.trim().to_owned()).collect()));
             }
         }
         Ok(loaded)

@@ -116,3 +116,9 @@ pub(crate) fn has_containerd_store(raw: &Raw) -> bool {
     let (_, info) = raw.call("GET", "/info", None);
     info["DriverStatus"].to_string().contains("io.containerd.snapshotter")
 }
+
+/// Podman speaks TLS to any registry that its `registries.conf` does not name, those on this machine
+/// included; Docker does not.
+pub(crate) fn wants_tls_of_registries(engine: &Engine) -> bool {
+    is_podman(engine)
+}

@@ -65,6 +65,7 @@ impl Raw {
             // Docker, of an image that goes while it looks; and Podman, of a container.
             (500, body) if body.to_string().contains("layer does not exist") => None,
             (500, body) if body.to_string().contains("no such container") => None,
+            (500, body) if body.to_string().contains("image not known") => None,
             // Podman, of an image's id that it does not know.
             (500, body) if body.to_string().contains("64-byte hexadecimal") => None,
             other => panic!("inspect of {what}: {other:?}"),

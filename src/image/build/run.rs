@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -152,15 +152,16 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
     engine.image_details(&name.familiar()).await
 }
 
-/// How often a build is sent whose layers were taken away from under it.
-const ATTEMPTS: usize = 3;
+/// When a build is sent again whose layers were taken away from under it, in milliseconds.
+const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Hands the request to the builder.
 async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
-    for _ in 1..ATTEMPTS {
+    for pause in PAUSES {
         match send_once(plan, request, on_event).await {
             Err(error) if lost_a_snapshot(&error) => {
                 tracing::debug!(%error, "the build is sent again");
+                tokio::time::sleep(Duration::from_millis(pause)).await;
             }
             outcome => return outcome,
         }
@@ -169,11 +170,13 @@ async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result
 }
 
 /// A containerd store that removes another image at the same moment may remove what a build of the
-/// same layers has just counted on, by either builder (seen with Docker 26.1).
+/// same layers has just counted on, by either builder (seen with Docker 26.1, and Podman 4.3).
 fn lost_a_snapshot(error: &crate::error::Error) -> bool {
     let text = error.to_string();
     (text.contains("snapshot") && text.contains("does not exist"))
         || text.contains("unable to find image \"sha256:")
+        // Podman.
+        || text.contains("layer not known")
 }
 
 async fn send_once(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
