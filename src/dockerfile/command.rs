@@ -26,9 +26,36 @@ impl Command {
         Command::Shell(joined(&text.into()))
     }
 
+    /// The shell form of words that are to arrive as they are: each is quoted for a POSIX shell where
+    /// it needs that. For programs and arguments that come from elsewhere.
+    ///
+    /// ```
+    /// use castoff::dockerfile::Command;
+    ///
+    /// let command = Command::shell_words(["echo", "it's", "$HOME", "plain"]);
+    /// assert_eq!(command, Command::Shell(r#"echo 'it'\''s' '$HOME' plain"#.into()));
+    /// ```
+    ///
+    /// A word with a line break in it can't be said in the shell form: rendering such a command is an
+    /// error, and the exec form has none.
+    pub fn shell_words(words: impl IntoIterator<Item = impl AsRef<str>>) -> Command {
+        let words: Vec<String> = words.into_iter().map(|word| quoted(word.as_ref())).collect();
+        Command::Shell(words.join(" "))
+    }
+
     /// The exec form.
     pub fn exec(words: impl IntoIterator<Item = impl Into<String>>) -> Command {
         Command::Exec(words.into_iter().map(Into::into).collect())
+    }
+}
+
+/// A word as a POSIX shell reads it (XCU 2.2.2, single quotes).
+fn quoted(word: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "_-./:@%+,".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

@@ -65,6 +65,12 @@ impl Run {
         Run::new(Command::exec(words))
     }
 
+    /// The shell form of words that are to arrive as they are, as
+    /// [`Command::shell_words`].
+    pub fn shell_words(words: impl IntoIterator<Item = impl AsRef<str>>) -> Run {
+        Run::new(Command::shell_words(words))
+    }
+
     /// A script of several lines, as a heredoc; with `#!` in front by whatever program that names.
     /// Needs an engine of API 1.42 or newer (Docker 23) with BuildKit.
     pub fn script(text: impl Into<String>) -> Run {

@@ -163,6 +163,25 @@ proptest! {
     }
 
     #[test]
+    fn a_shell_sees_the_words_that_were_given(
+        words in proptest::collection::vec("[^\0\r\n]{0,12}|[ -~]{0,12}", 1..5),
+        backtick in any::<bool>(),
+    ) {
+        let mut file = Dockerfile::of(Stage::scratch().run(Run::shell_words(&words)));
+        if backtick {
+            file = file.escape('`');
+        }
+        let parsed = Dockerfile::parse(&file.render().unwrap()).into_dockerfile().unwrap();
+        let Instruction::Run(run) = &parsed.stages[0].instructions[0] else { panic!() };
+        let Command::Shell(text) = &run.command else { panic!("{run:?}") };
+        let script = format!("printf '%s\\0' {text}");
+        let printed = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let seen = String::from_utf8(printed.stdout).unwrap();
+        let seen: Vec<&str> = seen.split_terminator('\0').collect();
+        prop_assert_eq!(seen, words, "{}", text);
+    }
+
+    #[test]
     fn no_text_makes_it_panic(text in "(?s)\\PC{0,200}|[A-Z #=\\\\`'\"$<>{}\n\r\t-]{0,200}") {
         let parsed = Dockerfile::parse(&text);
         for stage in &parsed.stages {

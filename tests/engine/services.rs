@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::differences;
 use crate::support::engine;
 
-#[allow(dead_code, reason = "its `main` is for `cargo run`")]
+#[expect(dead_code, reason = "its `main` is for `cargo run`")]
 #[path = "../../examples/services/main.rs"]
 mod example;
 

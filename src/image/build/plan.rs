@@ -112,8 +112,10 @@ fn dockerfile(build: &ImageBuilder, prepared: &Prepared) -> Result<(String, Dock
         Source::Path(path) => match &prepared.dockerfile {
             Some(text) => Ok((text.clone(), Dockerfile::parse(text).dockerfile)),
             None => {
-                let message =
-                    format!("there is no `{path}` in the build's context {:?}", build.context);
+                let message = format!(
+                    "there is no `{path}` in the build's context, {}",
+                    build.context.place()
+                );
                 Err(Error::new(ErrorKind::NotFound, message).at("context"))
             }
         },

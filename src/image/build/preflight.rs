@@ -148,8 +148,16 @@ async fn build_platforms(_: &Plan) -> Option<Vec<String>> {
     None
 }
 
-/// Says why a step could not run, where it is the platform.
+/// Says what to do about a step that could not run, where it is the platform or a secret.
 pub(super) fn explained(plan: &Plan, error: Error) -> Error {
+    let text = error.to_string();
+    if text.contains("secret ") && text.contains("not found") {
+        let given: Vec<&str> = plan.request.secrets.keys().map(String::as_str).collect();
+        let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
+        return error.with_hint(format!(
+            "the build was given these secrets: {given}; `secret`, `secret_file` and `secret_env` give more"
+        ));
+    }
     let told = error.log_tail().iter().any(|line| line.contains("exec format error"));
     if !told && !error.to_string().contains("exec format error") {
         return error;

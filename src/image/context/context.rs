@@ -335,6 +335,18 @@ impl From<&PathBuf> for BuildContext {
     }
 }
 
+impl BuildContext {
+    /// Where it is, for messages.
+    pub(in crate::image) fn place(&self) -> String {
+        match (&self.directory, self.files.len()) {
+            (Some(path), _) => path.display().to_string(),
+            (None, _) if self.archive.is_some() => "an archive".to_owned(),
+            (None, 0) => "which is empty".to_owned(),
+            (None, files) => format!("of {files} files in memory"),
+        }
+    }
+}
+
 impl fmt::Debug for BuildContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildContext")

@@ -239,7 +239,13 @@ fn built(answer: SolveResponse) -> Built {
 
 fn failed(status: &Status, trace: &Trace) -> Error {
     let text = status.message();
-    let text = text.trim_start_matches("failed to solve: ").trim_start_matches("rpc error: ");
+    let told = [
+        "failed to solve: ",
+        "rpc error: ",
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to create LLB definition: ",
+    ];
+    let text = told.iter().fold(text, |text, start| text.strip_prefix(start).unwrap_or(text));
     match trace.failed() {
         Some((step, lines)) => {
             let why = step.error.as_deref().unwrap_or(text);
