@@ -34,4 +34,5 @@ pub(crate) use removal::Kind;
 use session::Session;
 pub use sweep::{Swept, sweep};
 pub use watch_over::Reaper;
+pub(crate) use watch_over::Scraps;
 pub(crate) use worker::Worker;

@@ -40,6 +40,8 @@ struct Watch {
     /// For a guardian that has to be started once more.
     kept: Vec<(Kind, String)>,
     leases: BTreeMap<u32, Held>,
+    /// What steps of builds have made so far, by build.
+    scraps: BTreeMap<u32, Vec<String>>,
     next: u32,
 }
 
@@ -126,6 +128,45 @@ pub(super) fn leave(engine: &Engine, number: u32) {
     if let Some(watch) = watches().get_mut(&place_of(engine)) {
         watch.leases.remove(&number);
         watch.tell(Word::Left(number), None);
+    }
+}
+
+/// A build that makes images on its way: should this process end before this is dropped, the guardian
+/// removes those that nothing has come of.
+#[derive(Debug)]
+pub(crate) struct Scraps {
+    engine: Engine,
+    number: u32,
+}
+
+impl Scraps {
+    pub(crate) async fn watch(engine: &Engine) -> Scraps {
+        arm(engine).await;
+        let mut watches = watches();
+        let number = watches.get_mut(&place_of(engine)).map_or(0, |watch| {
+            watch.next += 1;
+            watch.scraps.insert(watch.next, Vec::new());
+            watch.next
+        });
+        Scraps { engine: engine.clone(), number }
+    }
+
+    /// A step has made an image.
+    pub(crate) fn made(&self, id: &str) {
+        if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
+            watch.tell(Word::Scrap(self.number, id), None);
+            watch.scraps.entry(self.number).or_default().push(id.to_owned());
+        }
+    }
+}
+
+impl Drop for Scraps {
+    fn drop(&mut self) {
+        if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
+            watch.scraps.remove(&self.number);
+            watch.tell(Word::Built(self.number), None);
+        }
+        done(&self.engine);
     }
 }
 
@@ -223,6 +264,7 @@ impl Watch {
             owned: 0,
             kept: Vec::new(),
             leases: BTreeMap::new(),
+            scraps: BTreeMap::new(),
             next: 0,
         };
         if watch.holds() {
@@ -275,6 +317,11 @@ impl Watch {
         guardian.tell(Word::Idle(self.owned == 0), None)?;
         for (number, held) in &self.leases {
             guardian.tell(held.word(*number), Some(held.file.as_fd()))?;
+        }
+        for (number, ids) in &self.scraps {
+            for id in ids {
+                guardian.tell(Word::Scrap(*number, id), None)?;
+            }
         }
         Ok(())
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use castoff::dockerfile::Dockerfile;
+use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::engine::BuildEvent;
 use castoff::image::Builder;
 use tokio::sync::Notify;
 
 use crate::build::{builders, scraps, stage};
+use crate::children::Running;
 use crate::raw::Raw;
-use crate::support::{engine, eventually, unique};
+use crate::support::{BUSYBOX, engine, eventually, unique};
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
@@ -77,4 +78,38 @@ async fn an_image_without_a_name_goes_with_its_last_handle() {
         drop(other);
         eventually("it goes", async || raw.inspect(&path).is_none()).await;
     }
+}
+
+const LABEL: &str = "CASTOFF_TEST_BUILD_LABEL";
+
+/// What the child does: it builds for ever. Run by itself, it is a test of nothing.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_child_that_builds() {
+    let Ok(label) = std::env::var(LABEL) else { return };
+    let file = Stage::from(BUSYBOX)
+        .label("test", label)
+        .run("echo one > /one")
+        .run("echo the second step is there; sleep 3600");
+    let build = Dockerfile::of(file).builder().using(Builder::Classic).on_event(|event| {
+        if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
+            println!("child is ready: now");
+        }
+    });
+    drop(build.build().await);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_killed_build_leaves_nothing() {
+    let engine = engine().await;
+    let (raw, label) = (Raw::of(&engine), unique("killed"));
+    let variables = [(LABEL, label.as_str())];
+    let mut child = Running::start("build_ends::a_child_that_builds", &variables);
+    child.says("child is ready: ");
+    assert!(scraps(&raw, &label) > 0, "steps have made images");
+    child.kill();
+    eventually("images of steps are removed", async || scraps(&raw, &label) == 0).await;
+    let left = || raw.labelled("containers", &format!("test={label}"));
+    eventually("the step's container is removed", async || left().is_empty()).await;
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::Worker;
+use crate::reaper::{self, Worker};
 use crate::spec::label;
 
 /// Pauses, in milliseconds, while the step's container is on its way out.
@@ -34,10 +34,13 @@ pub(super) async fn build(
     }
     let text = Bytes::copy_from_slice(request.dockerfile.as_bytes());
     let archive = pack(request.context.tree.clone(), Some((name.clone(), text)));
-    let mut scraps = Scraps { engine: engine.clone(), images: Arc::default() };
+    let watched = Arc::new(reaper::Scraps::watch(engine).await);
+    let mut scraps =
+        Scraps { engine: engine.clone(), images: Arc::default(), watched: watched.clone() };
     let images = scraps.images.clone();
     let built = engine
         .build_classic(request, &name, archive, registries, on_event, &move |id: &str| {
+            watched.made(id);
             images.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
         })
         .await;
@@ -52,6 +55,8 @@ pub(super) async fn build(
 struct Scraps {
     engine: Engine,
     images: Arc<Mutex<Vec<String>>>,
+    /// Whoever does it if this process can't.
+    watched: Arc<reaper::Scraps>,
 }
 
 impl Drop for Scraps {
@@ -59,7 +64,7 @@ impl Drop for Scraps {
         let images =
             std::mem::take(&mut *self.images.lock().unwrap_or_else(PoisonError::into_inner));
         let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };
-        let engine = self.engine.clone();
+        let (engine, watched) = (self.engine.clone(), self.watched.clone());
         drop(worker.remove(self.engine.endpoint(), async move {
             // (Each is the parent of the next, and none goes that something else builds on.)
             for image in images.iter().rev() {
@@ -67,6 +72,7 @@ impl Drop for Scraps {
                     tracing::debug!(image, %error, "an image of a step stays");
                 }
             }
+            drop(watched);
             Ok(())
         }));
     }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitOptions};
 
 use super::address::Address;
 use super::child::{self, Plan};
-use super::http::{Kind, list_request};
+use super::http::{Kind, list_request, nameless_request};
 use super::sys::{self, Arena, SignalsBlocked};
 use super::work::Word;
 
@@ -53,6 +53,7 @@ impl Guardian {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the label is too long"));
             }
         }
+        arena.work().nameless.set(&nameless_request());
         let (stream, childs) = stream_pair()?;
         // The first use may have to look for the clock; the child only reads it.
         child::now();

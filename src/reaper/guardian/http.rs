@@ -62,6 +62,12 @@ pub(super) fn list_request(kind: Kind, label: &str) -> Vec<u8> {
     request.into_bytes()
 }
 
+/// Lists the images that have no name, and that nothing builds on.
+pub(super) fn nameless_request() -> Vec<u8> {
+    let filter = "%7B%22dangling%22%3A%5B%22true%22%5D%7D";
+    format!("GET /images/json?filters={filter}{TAIL}").into_bytes()
+}
+
 /// `{"label":["…"]}`, with the label escaped as a JSON string.
 fn label_filter(label: &str) -> String {
     let mut filter = String::from("{\"label\":[\"");

@@ -41,7 +41,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
                 lease.end();
                 continue;
             };
-            let cleared = Round { kind, request, ids, kept, input, engine }.clear(give_up);
+            let cleared =
+                Round { kind, request, only: None, ids, kept, input, engine }.clear(give_up);
             if cleared != Outcome::Stuck && !lease.is_late() {
                 settle(lease);
             }

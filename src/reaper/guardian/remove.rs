@@ -12,7 +12,7 @@ use super::address::Address;
 use super::child::{now, sleep, timespec};
 use super::http::{Kind, Response, delete_request};
 use super::json::{ID_MAX, Ids};
-use super::work::{IdTable, KeepTable, Work};
+use super::work::{IdTable, KeepTable, ScrapTable, Work};
 
 /// Deletions at the same time.
 const CONNECTIONS: usize = 16;
@@ -35,13 +35,19 @@ pub(super) enum Outcome {
 
 /// Every kind gets its turn, whatever becomes of the one before it.
 pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
-    let Work { requests, ids, kept, input, .. } = work;
+    let Work { requests, ids, kept, input, scraps, nameless, .. } = work;
     let mut outcome = Outcome::Nothing;
     for (kind, request) in Kind::ALL.into_iter().zip(requests) {
         if !kept.is_sealed(kind) {
-            let mut round = Round { kind, request: request.get(), ids, kept, input, engine };
+            let request = request.get();
+            let mut round = Round { kind, request, only: None, ids, kept, input, engine };
             outcome = outcome.max(round.clear(give_up));
         }
+    }
+    if !scraps.is_empty() {
+        let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*scraps));
+        let mut round = Round { kind, request, only, ids, kept, input, engine };
+        outcome = outcome.max(round.clear(give_up));
     }
     outcome
 }
@@ -50,6 +56,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
 pub(super) struct Round<'a> {
     pub(super) kind: Kind,
     pub(super) request: &'a [u8],
+    /// Nothing but these.
+    pub(super) only: Option<&'a ScrapTable>,
     pub(super) ids: &'a mut IdTable,
     pub(super) kept: &'a KeepTable,
     pub(super) input: &'a mut [u8],
@@ -89,7 +97,7 @@ impl Round<'_> {
 
     /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
     fn list(&mut self) -> Option<()> {
-        let Self { kind, request, ids, kept, input, engine } = self;
+        let Self { kind, request, only, ids, kept, input, engine } = self;
         ids.clear();
         let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
         let mut scan = Ids::new(*kind);
@@ -110,7 +118,8 @@ impl Round<'_> {
                 }
                 if let Some(id) = body.and_then(|byte| scan.feed(byte)) {
                     // A full table is a round's worth: the next one lists the rest.
-                    if !kept.holds(*kind, id) && !ids.push(id) {
+                    let meant = only.is_none_or(|only| only.holds(id));
+                    if meant && !kept.holds(*kind, id) && !ids.push(id) {
                         return Some(());
                     }
                 }

@@ -16,6 +16,8 @@ const IDS: usize = 256;
 const KEPT: usize = 4096;
 /// Leases that can be held. What is beyond is left to the sweep.
 const LEASES: usize = 256;
+/// Images of steps that can be remembered.
+const SCRAPS: usize = 256;
 /// The longest value of the label of what is shared.
 pub(super) const SHARED_MAX: usize = 64;
 /// A message on the parent's stream: a code, a kind, a length, a byte of nothing, a number of 4
@@ -35,6 +37,9 @@ mod code {
     /// The descriptor that comes with it is a lease's, or that lease has ended.
     pub(super) const LEASE: u8 = 6;
     pub(super) const LEFT: u8 = 7;
+    /// An image that a step of a build made, or that build has ended.
+    pub(super) const SCRAP: u8 = 8;
+    pub(super) const BUILT: u8 = 9;
 }
 
 /// What a parent says to its guardian.
@@ -53,6 +58,10 @@ pub(crate) enum Word<'a> {
     Lease { number: u32, kind: Kind, value: &'a str, linger: u64 },
     /// That lease is held no more.
     Left(u32),
+    /// An image without a name that a step of a build made: removed unless the build ends.
+    Scrap(u32, &'a str),
+    /// That build has ended, and this process has seen to what it made.
+    Built(u32),
 }
 
 impl Word<'_> {
@@ -68,6 +77,8 @@ impl Word<'_> {
                 (code::LEASE, kind, number, linger, value)
             }
             Word::Left(number) => (code::LEFT, Kind::Container, number, 0, ""),
+            Word::Scrap(number, id) => (code::SCRAP, Kind::Image, number, 0, id),
+            Word::Built(number) => (code::BUILT, Kind::Image, number, 0, ""),
         };
         let length = u8::try_from(text.len().min(SHARED_MAX)).unwrap_or(0);
         let head = [code, kind as u8, length, 0];
@@ -110,6 +121,9 @@ pub(super) struct Work {
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
     pub(super) leases: LeaseTable,
+    pub(super) scraps: ScrapTable,
+    /// The request that lists images which have no name, and which nothing builds on.
+    pub(super) nameless: Text<REQUEST_MAX>,
     /// The parent has said that it owns nothing.
     pub(super) idle: bool,
     /// The parent has said that everything is to stay.
@@ -138,6 +152,8 @@ impl Work {
                 }
             }
             (code::LEFT, _) => self.leases.end(number),
+            (code::SCRAP, _) => self.scraps.add(number, text),
+            (code::BUILT, _) => self.scraps.end(number),
             _ => {}
         }
     }
@@ -211,6 +227,41 @@ impl LeaseTable {
 
     pub(super) fn held(&mut self) -> impl Iterator<Item = &mut Lease> {
         self.0.iter_mut().filter(|lease| lease.file != 0)
+    }
+}
+
+/// Images that steps of builds made. What is beyond stays: it has no name, and is no leak but scrap.
+#[repr(C)]
+pub(super) struct ScrapTable([Scrap; SCRAPS]);
+
+#[repr(C)]
+struct Scrap {
+    /// Of the build; 0 where there is none.
+    number: u32,
+    id: Text<SHARED_MAX>,
+}
+
+impl ScrapTable {
+    fn add(&mut self, number: u32, id: &[u8]) {
+        let Some(place) = self.0.iter_mut().find(|scrap| scrap.number == 0) else { return };
+        if !id.is_empty() && place.id.set(id) {
+            place.number = number;
+        }
+    }
+
+    fn end(&mut self, number: u32) {
+        self.0.iter_mut().filter(|scrap| scrap.number == number).for_each(|scrap| scrap.number = 0);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|scrap| scrap.number == 0)
+    }
+
+    /// Whether an id that the engine lists is one of them. The engine says the first characters of
+    /// an id while it builds.
+    pub(super) fn holds(&self, listed: &[u8]) -> bool {
+        let listed = listed.strip_prefix(b"sha256:").unwrap_or(listed);
+        self.0.iter().any(|scrap| scrap.number != 0 && listed.starts_with(scrap.id.get()))
     }
 }
 
@@ -330,6 +381,26 @@ mod tests {
         assert_eq!((held.kind(), held.value.get()), (Some(Kind::Volume), b"0a-1b".as_slice()));
         say(work, Word::Left(2));
         assert_eq!(work.leases.held().count(), 0);
+    }
+
+    #[test]
+    fn scraps_are_found_by_the_beginning_of_their_id_until_their_build_ends() {
+        let mut arena = Arena::map().unwrap();
+        let work = arena.work();
+        assert!(work.scraps.is_empty() && !work.scraps.holds(b"sha256:0123456789abcdef"));
+        say(work, Word::Scrap(1, "0123456789ab"));
+        say(work, Word::Scrap(2, "ffff"));
+        say(work, Word::Scrap(2, ""));
+        assert!(work.scraps.holds(b"sha256:0123456789abcdef") && work.scraps.holds(b"ffff00"));
+        assert!(!work.scraps.holds(b"sha256:012345") && !work.scraps.holds(b""));
+        say(work, Word::Built(1));
+        assert!(!work.scraps.holds(b"sha256:0123456789abcdef") && !work.scraps.is_empty());
+        for n in 0..2 * SCRAPS {
+            say(work, Word::Scrap(3, &format!("{n:012}")));
+        }
+        say(work, Word::Built(2));
+        say(work, Word::Built(3));
+        assert!(work.scraps.is_empty());
     }
 
     #[test]
