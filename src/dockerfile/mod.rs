@@ -20,6 +20,23 @@
 //! # file.render().unwrap();
 //! ```
 //!
+//! What no Dockerfile can say does not compile. An instruction belongs to a stage, a trigger of
+//! `ONBUILD` is no `FROM`, a mount has the options of its type, and only `ADD` has a checksum:
+//!
+//! ```compile_fail,E0599
+//! castoff::dockerfile::Dockerfile::new().run("make");
+//! ```
+//! ```compile_fail,E0277
+//! use castoff::dockerfile::Stage;
+//! Stage::scratch().on_build(Stage::from("debian"));
+//! ```
+//! ```compile_fail,E0599
+//! castoff::dockerfile::RunMount::tmpfs("/tmp").id("x");
+//! ```
+//! ```compile_fail,E0599
+//! castoff::dockerfile::Copy::new(["a"], "/").checksum("sha256:00");
+//! ```
+//!
 //! Sources: the Dockerfile reference, and the parser of BuildKit for what the reference leaves open.
 
 mod command;

@@ -9,7 +9,7 @@ use castoff::{Container, Reaper};
 
 use crate::children::{Running, told};
 use crate::raw::Raw;
-use crate::support::{PATIENCE, engine, sleeper, unique};
+use crate::support::{PATIENCE, engine, eventually, sleeper, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const ENTRY: &str = "state::child_process_entry";
@@ -101,7 +101,10 @@ async fn a_directory_that_is_deleted_under_them_takes_nothing_from_anybody() {
     };
     let mut first = start();
     let one = first.says("id: ");
-    std::fs::remove_dir_all(home.path().join("castoff")).unwrap();
+    // (The first one may be writing there at this moment.)
+    let state = home.path().join("castoff");
+    let deleted = async || std::fs::remove_dir_all(&state).is_ok() || !state.exists();
+    eventually("the directory is deleted", deleted).await;
     let mut second = start();
     let two = second.says("id: ");
     // They can't find each other any more, and neither removes what the other one has.

@@ -1,5 +1,5 @@
 //! `cargo xtask dockerfiles`: the parser against two that are not ours, on the whole corpus: the
-//! engine's classic builder, and hadolint.
+//! engine's classic builder, and hadolint; and mistakes that must not compile.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,6 +24,8 @@ pub(crate) fn judge() -> Outcome {
     builds.arg("what_is_read_and_written_builds_the_same_image");
     builds.env("CASTOFF_TEST_DOCKERFILES", "all");
     run(builds)?;
+    let mistakes = ["test", "-p", "castoff-compile", "--features", "compile"];
+    run(cargo(&engine, &mistakes))?;
     hadolint()
 }
 
