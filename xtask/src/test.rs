@@ -113,8 +113,6 @@ fn checks(engine: &Endpoint, steps: &mut Steps) {
     let clippy =
         ["clippy", "--workspace", "--all-targets", "--features", ALL, "--", "-D", "warnings"];
     steps.run("clippy", || run(cargo(engine, &clippy)));
-    let bare = ["clippy", "-p", "castoff", "--lib", "--", "-D", "warnings"];
-    steps.run("clippy, without features", || run(cargo(engine, &bare)));
     steps.run("doc", || {
         let features = ["--features", ALL];
         let mut doc = cargo(engine, &["doc", "--workspace", "--no-deps"]);
