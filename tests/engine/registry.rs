@@ -281,6 +281,40 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     assert_eq!(cached, Some(true), "{}", second.report());
 }
 
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_cache_in_a_directory_serves_an_engine_that_has_lost_its_own() {
+    let engine = engine().await;
+    if differences::is_podman(&engine) {
+        return;
+    }
+    let raw = Raw::of(&engine);
+    let (label, place) = (unique("directory"), tempfile::tempdir().unwrap());
+    let path = place.path().join("cache").to_str().unwrap().to_owned();
+    let step = format!("head -c 16 /dev/urandom > /id-{label}");
+    let build = || {
+        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        Dockerfile::new().stage(file).builder().cache_from_directory(&path)
+    };
+    let first = build().cache_to_directory(&path).build().await;
+    if !differences::has_containerd_store(&raw) {
+        let error = first.unwrap_err();
+        assert_eq!((error.kind(), error.step()), (ErrorKind::Unsupported, Some("preflight")));
+        assert!(error.hint().unwrap().contains("cache_inline"), "{error:?}");
+        return;
+    }
+    let first = first.unwrap();
+    let command = format!("cat /id-{label}");
+    let id = says(&first, &["sh", "-c", &command]).await;
+    first.remove().await.unwrap();
+    eventually("the step is forgotten", async || forget(&raw, &label)).await;
+    let second = build().build().await.unwrap();
+    assert_eq!(says(&second, &["sh", "-c", &command]).await, id);
+    assert_eq!(second.report().cached(&format!("RUN {step}")), Some(true), "{}", second.report());
+    let left: Vec<_> = std::fs::read_dir(place.path().join("cache/ingest")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// Removes the records of one step from the engine's build cache, and nothing else of it; says whether
 /// there were any. (An engine that removes something at that moment may say nothing.)
 fn forget(raw: &Raw, step: &str) -> bool {

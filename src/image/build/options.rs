@@ -81,6 +81,13 @@ impl ImageBuilder {
         self
     }
 
+    /// A directory of [`cache_to_directory`](Self::cache_to_directory) whose steps may be taken. One
+    /// that is not there is no mistake.
+    pub fn cache_from_directory(mut self, path: impl Into<String>) -> Self {
+        self.cache_from.push(entry("local", [("src", path.into())]));
+        self
+    }
+
     /// Keeps the cache in the image itself, for [`cache_from`](Self::cache_from) after a push.
     pub fn cache_inline(mut self) -> Self {
         self.cache_to.push(entry("inline", []));
@@ -90,6 +97,14 @@ impl ImageBuilder {
     /// Keeps the cache of all stages in a registry (engines with a containerd image store).
     pub fn cache_to(mut self, image: impl Into<String>) -> Self {
         self.cache_to.push(entry("registry", [("ref", image.into()), ("mode", "max".to_owned())]));
+        self
+    }
+
+    /// Keeps the cache of all stages in a directory, in the form of an OCI image layout, as `docker
+    /// buildx build --cache-to type=local` does (engines with a containerd image store). What earlier
+    /// builds have kept there stays beside it.
+    pub fn cache_to_directory(mut self, path: impl Into<String>) -> Self {
+        self.cache_to.push(entry("local", [("dest", path.into()), ("mode", "max".to_owned())]));
         self
     }
 

@@ -14,6 +14,9 @@ pub(super) async fn check(plan: &Plan, on_event: &OnEvent) -> Result<()> {
     if plan.platforms.len() > 1 && matches!(plan.request.output, BuildOutput::Image) {
         several(plan).await?;
     }
+    if plan.request.cache_to.iter().any(|entry| entry.kind != "inline") {
+        cache_elsewhere(plan).await?;
+    }
     for base in &plan.bases {
         for platform in wanted(plan, base) {
             let local = base.details.as_ref().and_then(|details| details.platform.as_ref());
@@ -40,6 +43,17 @@ async fn several(plan: &Plan) -> Result<()> {
         "an image of several platforms, which needs an engine with a containerd image store";
     let hint = "build one per platform, push them, and join them with `registry::Registry::push_index`; \
                 or write all to a file with `to_oci`";
+    Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
+}
+
+/// Nor do all keep a cache elsewhere than in the image.
+async fn cache_elsewhere(plan: &Plan) -> Result<()> {
+    if plan.engine.has_containerd_store().await? {
+        return Ok(());
+    }
+    let message =
+        "a cache in a registry or a directory needs an engine with a containerd image store";
+    let hint = "`cache_inline` keeps it in the image, for `cache_from` after a push";
     Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
 }
 

@@ -5,6 +5,8 @@
 //! driver). On the first this side is the server, on the second the client.
 
 mod agent;
+mod content;
+mod content_server;
 mod credentials;
 mod follow;
 mod outlet;

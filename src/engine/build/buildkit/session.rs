@@ -17,12 +17,15 @@ use futures_util::Stream;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::service::TowerToHyperService;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::super::super::Engine;
 use super::super::super::failure::lift;
 use super::agent::Agents;
+use super::content::Stores;
+use super::content_server::{self, ContentServer};
 use super::credentials::Credentials;
 use super::outlet::Outlet;
 use super::secrets::Secrets;
@@ -36,6 +39,7 @@ pub(super) struct Services {
     pub(super) agents: Agents,
     pub(super) credentials: Credentials,
     pub(super) outlet: Option<Outlet>,
+    pub(super) stores: Stores,
     /// What tells the contexts of one place from those of another.
     pub(super) key: String,
 }
@@ -64,6 +68,11 @@ impl Session {
         if services.outlet.is_some() {
             headers.push(method("/moby.filesync.v1.FileSend/DiffCopy"));
         }
+        if !services.stores.is_empty() {
+            for name in content_server::METHODS {
+                headers.push(method(&format!("/{}/{name}", ContentServer::NAME)));
+            }
+        }
         let connection = engine.dialer().hijack("/session", &headers).await;
         let connection = connection.map_err(lift("open a session for the build"))?;
 
@@ -73,6 +82,9 @@ impl Session {
             .add_service(SecretsServer::new(services.secrets));
         if !services.agents.is_empty() {
             routes = routes.add_service(SshServer::new(services.agents));
+        }
+        if !services.stores.is_empty() {
+            routes = routes.add_service(ContentServer(services.stores));
         }
         if let Some(outlet) = services.outlet {
             let server = FileSendServer::new(outlet).max_decoding_message_size(64 << 20);

@@ -15,6 +15,7 @@ use super::super::super::Engine;
 use super::super::super::failure::{build_failure, lift};
 use super::super::{BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, OnEvent, Tree};
 use super::agent::Agents;
+use super::content::{self, Store, Stores};
 use super::credentials::Credentials;
 use super::outlet::Outlet;
 use super::secrets::Secrets;
@@ -54,10 +55,15 @@ impl Engine {
                 Err(error) => tracing::debug!(%error, "the build tells nothing of its progress"),
             }
         };
-        let solving = client.solve(solve(request, id));
+        let imports = imports(&request.cache_from).await;
+        let solving = client.solve(solve(request, id, imports));
         let answer = ended(solving, watching).await;
         match answer {
-            Ok(answer) => Ok(built(answer.into_inner())),
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                keep(request, &answer).await?;
+                Ok(built(answer))
+            }
             Err(status) => Err(failed(&status, &trace)),
         }
     }
@@ -99,6 +105,7 @@ impl Engine {
             agents: Agents(request.agents.clone()),
             credentials: Credentials(self.clone()),
             outlet,
+            stores: Stores::of(request.cache_from.iter().chain(&request.cache_to)),
             key: request.place(),
         }
     }
@@ -143,7 +150,7 @@ async fn ended<T>(
     answer
 }
 
-fn solve(request: &BuildRequest, id: String) -> SolveRequest {
+fn solve(request: &BuildRequest, id: String, imports: Option<String>) -> SolveRequest {
     let mut exporter = HashMap::new();
     let kind = match &request.output {
         BuildOutput::Image => {
@@ -161,7 +168,7 @@ fn solve(request: &BuildRequest, id: String) -> SolveRequest {
         exporter_attrs_deprecated: exporter,
         session: id,
         frontend: "dockerfile.v0".to_owned(),
-        frontend_attrs: attributes(request),
+        frontend_attrs: attributes(request, imports),
         cache: Some(CacheOptions {
             exports: request.cache_to.iter().map(cache).collect(),
             ..CacheOptions::default()
@@ -172,7 +179,7 @@ fn solve(request: &BuildRequest, id: String) -> SolveRequest {
 }
 
 /// What the Dockerfile frontend is told (BuildKit, `frontend/dockerui`).
-fn attributes(request: &BuildRequest) -> HashMap<String, String> {
+fn attributes(request: &BuildRequest, imports: Option<String>) -> HashMap<String, String> {
     let mut attributes = HashMap::from([("filename".to_owned(), "Dockerfile".to_owned())]);
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -194,7 +201,7 @@ fn attributes(request: &BuildRequest) -> HashMap<String, String> {
         .map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard))
         .collect();
     set("ulimit", (!limits.is_empty()).then(|| limits.join(",")));
-    set("cache-imports", imports(&request.cache_from));
+    set("cache-imports", imports);
     for (name, value) in &request.args {
         set(&format!("build-arg:{name}"), Some(value.clone()));
     }
@@ -223,11 +230,30 @@ fn cache(entry: &CacheEntry) -> CacheOptionsEntry {
 }
 
 /// The frontend builds on its own behalf, so it is the one that has to know of caches.
-fn imports(entries: &[CacheEntry]) -> Option<String> {
-    let import =
-        |entry: &CacheEntry| serde_json::json!({ "Type": entry.kind, "Attrs": entry.attributes });
-    let imports: Vec<_> = entries.iter().map(import).collect();
+async fn imports(entries: &[CacheEntry]) -> Option<String> {
+    let mut imports = Vec::new();
+    for entry in entries {
+        let mut attributes = entry.attributes.clone();
+        if let Some(path) = content::directory(entry) {
+            // A directory that has none yet is no cache, and no mistake.
+            let Some(digest) = Store::at(path).latest().await else { continue };
+            attributes.insert("digest".to_owned(), digest);
+        }
+        imports.push(serde_json::json!({ "Type": entry.kind, "Attrs": attributes }));
+    }
     (!imports.is_empty()).then(|| serde_json::Value::from(imports).to_string())
+}
+
+/// Names what was kept in directories, for the next build.
+async fn keep(request: &BuildRequest, answer: &SolveResponse) -> Result<()> {
+    let Some(manifest) = answer.exporter_response.get("cache.manifest") else { return Ok(()) };
+    for path in request.cache_to.iter().filter_map(content::directory) {
+        Store::at(path).keep(manifest).await.map_err(|error| {
+            let message = format!("the build's cache can't be kept in {path}");
+            Error::new(ErrorKind::Io, message).with_source(error)
+        })?;
+    }
+    Ok(())
 }
 
 fn built(answer: SolveResponse) -> Built {
@@ -259,7 +285,7 @@ fn failed(status: &Status, trace: &Trace) -> Error {
 }
 
 /// Sessions are told apart by 25 random letters and digits, as BuildKit's own clients do.
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     use std::collections::hash_map::RandomState;
     use std::hash::{BuildHasher, Hasher};
     let mut id = String::new();
