@@ -1,14 +1,28 @@
 //! `cargo xtask chaos`: programs that are ended at random, and what they leave.
 
-use crate::command::run;
+use std::env;
+
+use crate::command::{command, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
+use crate::test::TESTED;
 use crate::{Outcome, engine, images, leftovers};
 
 /// Ends programs at random and looks what they leave.
 pub(crate) fn chaos(engine: &Endpoint, args: &[&str]) -> Outcome {
     let mut chaos = cargo(engine, &["run", "--quiet", "-p", "castoff-chaos", "--"]);
     chaos.args(args);
+    run(chaos)
+}
+
+/// The same with the features of all tests, with which most of it is built already.
+pub(crate) fn with_the_rest(engine: &Endpoint, args: &[&str]) -> Outcome {
+    let build = ["build", "--workspace", "--features", TESTED, "--bin", "castoff-chaos"];
+    run(cargo(engine, &build))?;
+    // It lies next to this program.
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let mut chaos = command(program.with_file_name("castoff-chaos"));
+    chaos.args(args).env("CASTOFF_ENGINE", engine.address());
     run(chaos)
 }
 

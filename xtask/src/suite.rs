@@ -7,6 +7,7 @@ use crate::command::run;
 use crate::endpoint::{Endpoint, strings};
 use crate::run::cargo;
 use crate::step::Steps;
+use crate::test::TESTED;
 use crate::{Outcome, engine, images, leftovers, paths};
 
 /// Labels of what the suites' tests create, encoded for a query.
@@ -27,14 +28,24 @@ struct Case {
     created: std::ops::RangeInclusive<usize>,
 }
 
-const NEXTEST: &[&str] =
-    &["nextest", "run", "-p", "castoff-suite", "--test", "forty", "--run-ignored", "ignored-only"];
+const NEXTEST: &[&str] = &[
+    "nextest",
+    "run",
+    "--workspace",
+    "--features",
+    TESTED,
+    "--test",
+    "forty",
+    "--run-ignored",
+    "ignored-only",
+];
 /// The killed test is run again, and that is no failure.
 const RETRIED: &[&str] = &[
     "nextest",
     "run",
-    "-p",
-    "castoff-suite",
+    "--workspace",
+    "--features",
+    TESTED,
     "--test",
     "forty",
     "--run-ignored",
@@ -45,14 +56,16 @@ const RETRIED: &[&str] = &[
 const TWO_HUNDRED: &[&str] = &[
     "nextest",
     "run",
-    "-p",
-    "castoff-suite",
+    "--workspace",
+    "--features",
+    TESTED,
     "--test",
     "two_hundred",
     "--run-ignored",
     "ignored-only",
 ];
-const LIBTEST: &[&str] = &["test", "-p", "castoff-suite", "--test", "forty", "--", "--ignored"];
+const LIBTEST: &[&str] =
+    &["test", "--workspace", "--features", TESTED, "--test", "forty", "--", "--ignored"];
 
 const CASES: [Case; 6] = [
     Case { name: "nextest", label: FORTY, args: NEXTEST, variables: &[], created: 1..=1 },

@@ -9,6 +9,9 @@ use crate::step::Steps;
 use crate::{Outcome, apt, chaos, engine, images, leftovers, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
+///
+/// Whatever a whole run builds, it builds with the features of the whole workspace: another choice of
+/// packages would compile what they share once more.
 const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
 
 /// Tests wait on the engine more than they compute: more of them than there are processors.
@@ -19,8 +22,11 @@ const THREADS: &str = "--test-threads=4";
 const MODULES: &str = "castoff-conformance";
 const IN_THREADS: [&str; 2] = ["mariadb", "redis"];
 
+/// What takes long and is the same in threads: nextest has run it.
+const IN_PROCESSES: [&str; 2] = ["services::", "dockerfiles::"];
+
 /// What needs protoc, and the unit tests of all modules; and with what CI can't run.
-const TESTED: &str = "castoff/full,castoff-conformance/etcd,castoff-modules/full";
+pub(crate) const TESTED: &str = "castoff/full,castoff-conformance/etcd,castoff-modules/full";
 const ALL: &str =
     "castoff/full,castoff-conformance/etcd,castoff-conformance/unverified,castoff-modules/full";
 
@@ -91,7 +97,7 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     if plan.complete() {
         suite::suite(&engine, &mut steps);
         let rounds = ["--rounds", "12"];
-        steps.run("chaos", || chaos::chaos(&engine, &rounds));
+        steps.run("chaos", || chaos::with_the_rest(&engine, &rounds));
     }
     steps.run("leftovers", || leftovers::check(&engine));
     steps.finish()
@@ -148,25 +154,24 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
 fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
     for (name, ignored) in tiers {
-        let mut args = vec!["test", "--workspace", "--no-fail-fast"];
-        if ignored {
-            args.extend(TARGETS);
-            args.extend(plan.left_out());
-        }
+        let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         if ignored && plan.complete() {
-            args.extend(["--exclude", MODULES]);
-        } else {
-            args.extend(["--features", TESTED]);
+            args.extend(["--lib", "--test", "engine"]);
+        } else if ignored {
+            args.extend(TARGETS);
         }
         args.push("--");
         args.extend(&plan.filter);
         if ignored {
             args.extend(["--ignored", THREADS]);
         }
+        if ignored && plan.complete() {
+            args.extend(IN_PROCESSES.iter().flat_map(|name| ["--skip", name]));
+        }
         steps.run(name, || run(tests(engine, plan, &args)));
     }
     if plan.complete() {
-        let mut args = vec!["test", "-p", MODULES, "--no-fail-fast"];
+        let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         args.extend(IN_THREADS.iter().flat_map(|name| ["--test", name]));
         args.extend(["--", "--ignored", THREADS]);
         steps.run("libtest, modules", || run(tests(engine, plan, &args)));
