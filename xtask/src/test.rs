@@ -23,7 +23,8 @@ const MODULES: &str = "castoff-conformance";
 const IN_THREADS: [&str; 2] = ["mariadb", "redis"];
 
 /// What takes long and is the same in threads: nextest has run it.
-const IN_PROCESSES: [&str; 2] = ["services::", "dockerfiles::"];
+const IN_PROCESSES: [&str; 5] =
+    ["build::", "build_cache::", "dockerfiles::", "registry::", "services::"];
 
 /// What needs protoc, and the unit tests of all modules; and with what CI can't run.
 pub(crate) const TESTED: &str = "castoff/full,castoff-conformance/etcd,castoff-modules/full";
