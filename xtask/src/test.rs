@@ -97,7 +97,7 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     }
     if plan.complete() {
         suite::suite(&engine, &mut steps);
-        let rounds = ["--rounds", "12"];
+        let rounds = ["--rounds", "8"];
         steps.run("chaos", || chaos::with_the_rest(&engine, &rounds));
     }
     steps.run("leftovers", || leftovers::check(&engine));
