@@ -26,6 +26,7 @@ mod lease;
 #[cfg(target_os = "linux")]
 mod maps;
 mod remove;
+mod scraps;
 mod sys;
 #[cfg(target_os = "linux")]
 mod wipe;

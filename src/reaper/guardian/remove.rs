@@ -12,7 +12,8 @@ use super::address::Address;
 use super::child::{now, sleep, timespec};
 use super::http::{Kind, Response, delete_request};
 use super::json::{ID_MAX, Ids};
-use super::work::{IdTable, KeepTable, ScrapTable, Work};
+use super::scraps::ScrapTable;
+use super::work::{IdTable, KeepTable, Work};
 
 /// Deletions at the same time.
 const CONNECTIONS: usize = 16;
