@@ -165,7 +165,7 @@ async fn build_platforms(_: &Plan) -> Option<Vec<String>> {
 /// Says what to do about a step that could not run, where it is the platform or a secret.
 pub(super) fn explained(plan: &Plan, error: Error) -> Error {
     let text = error.to_string();
-    if text.contains("secret ") && text.contains("not found") {
+    if error.exit_code().is_none() && text.contains("secret ") && text.contains("not found") {
         let given: Vec<&str> = plan.request.secrets.keys().map(String::as_str).collect();
         let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
         return error.with_hint(format!(

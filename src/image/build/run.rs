@@ -172,6 +172,10 @@ async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result
 /// A containerd store that removes another image at the same moment may remove what a build of the
 /// same layers has just counted on, by either builder (seen with Docker 26.1, and Podman 4.3).
 fn lost_a_snapshot(error: &crate::error::Error) -> bool {
+    // A step that ran and failed may have such words in its command.
+    if error.exit_code().is_some() || !error.log_tail().is_empty() {
+        return false;
+    }
     let text = error.to_string();
     (text.contains("snapshot") && text.contains("does not exist"))
         || text.contains("unable to find image \"sha256:")
@@ -283,4 +287,19 @@ fn stages(plan: &Plan) -> Vec<StageReport> {
         stages.push(StageReport { name, base: image, base_size, size: None });
     }
     stages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lost_a_snapshot;
+    use crate::error::Error;
+
+    #[test]
+    fn a_step_that_failed_by_itself_is_not_run_again() {
+        let lost = || Error::other("parent snapshot sha256:00 does not exist: not found");
+        assert!(lost_a_snapshot(&lost()));
+        assert!(lost_a_snapshot(&Error::other("getting top layer info: layer not known")));
+        assert!(!lost_a_snapshot(&lost().with_log_tail(vec!["said so".to_owned()])));
+        assert!(!lost_a_snapshot(&Error::other("step `RUN false`: exit code: 1")));
+    }
 }

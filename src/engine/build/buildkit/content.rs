@@ -121,8 +121,16 @@ impl Store {
 /// The file is there as a whole, or as it was.
 async fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = path.with_extension(super::solve::random_id());
-    fs::write(&part, content).await?;
-    fs::rename(&part, path).await
+    let written = async {
+        fs::write(&part, content).await?;
+        fs::rename(&part, path).await
+    };
+    let written = written.await;
+    if written.is_err() {
+        // (It may not be there at all.)
+        drop(fs::remove_file(&part).await);
+    }
+    written
 }
 
 /// A blob that is being written.
