@@ -39,7 +39,6 @@ pub(crate) struct BuildRequest {
     pub(crate) shm_size: Option<u64>,
     pub(crate) ulimits: Vec<Ulimit>,
     pub(crate) cache_from: Vec<CacheEntry>,
-    #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "for BuildKit alone"))]
     pub(crate) cache_to: Vec<CacheEntry>,
     pub(crate) secrets: BTreeMap<String, Bytes>,
     pub(crate) agents: BTreeMap<String, Agent>,
