@@ -91,11 +91,12 @@ async fn a_paused_container_goes_when_it_is_dropped() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn waiting_for_the_end() {
-    let container = script("while ! test -f /tmp/go; do sleep 0.02; done; exit 42");
-    let container = container.start().await.unwrap();
+    let lines = "trap 'exit 42' USR1; echo up; while :; do sleep 0.02; done";
+    let container = script(lines).with_wait(WaitFor::log("up")).start().await.unwrap();
     let waiting = container.wait();
-    let ending = async { container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap() };
-    let (code, _) = tokio::join!(waiting, ending);
+    // By a signal: a command in the container that ends it is killed with it.
+    let (code, ending) = tokio::join!(waiting, container.kill("USR1"));
+    ending.unwrap();
     assert_eq!(code.unwrap(), 42);
     assert_eq!(container.wait().await.unwrap(), 42, "of one that has ended");
 }

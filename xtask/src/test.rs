@@ -6,7 +6,7 @@ use crate::command::{find, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
 use crate::step::Steps;
-use crate::{Outcome, apt, chaos, engine, images, leftovers, suite};
+use crate::{Outcome, chaos, engine, images, leftovers, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
 ///
@@ -26,10 +26,9 @@ const IN_THREADS: [&str; 2] = ["mariadb", "redis"];
 const IN_PROCESSES: [&str; 5] =
     ["build::", "build_cache::", "dockerfiles::", "registry::", "services::"];
 
-/// What needs protoc, and the unit tests of all modules; and with what CI can't run.
-pub(crate) const TESTED: &str = "castoff/full,castoff-conformance/etcd,castoff-modules/full";
-const ALL: &str =
-    "castoff/full,castoff-conformance/etcd,castoff-conformance/unverified,castoff-modules/full";
+/// All of the library, and the unit tests of all modules; and with what CI can't run.
+pub(crate) const TESTED: &str = "castoff/full,castoff-modules/full";
+const ALL: &str = "castoff/full,castoff-conformance/unverified,castoff-modules/full";
 
 /// What to run.
 #[derive(Debug, Default, PartialEq)]
@@ -78,7 +77,7 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
         Ok(())
     });
     let Some(engine) = found else { return steps.finish() };
-    if !steps.run("images", || images::provide(&engine, false)) || !steps.run("protoc", protoc) {
+    if !steps.run("images", || images::provide(&engine, false)) {
         return steps.finish();
     }
     if plan.complete() {
@@ -102,17 +101,6 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     }
     steps.run("leftovers", || leftovers::check(&engine));
     steps.finish()
-}
-
-/// The client of etcd is built with it.
-fn protoc() -> Outcome {
-    if find("protoc").is_some() || env::var_os("PROTOC").is_some() {
-        return Ok(());
-    }
-    if !apt::available() {
-        return Err("protoc is missing (the package protobuf-compiler)".into());
-    }
-    apt::install(&["protobuf-compiler"])
 }
 
 fn checks(engine: &Endpoint, steps: &mut Steps) {

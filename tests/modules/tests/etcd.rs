@@ -1,8 +1,13 @@
-//! etcd, through the crate `etcd-client`.
+//! etcd, through the gateway that it has for JSON, by the crate `ureq`; and through `etcdctl`, which
+//! speaks gRPC, from a sibling. (The crates that speak gRPC themselves are built with protoc, which
+//! not everybody has.)
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
 use castoff_modules::{Etcd, EtcdServer};
-use etcd_client::{Client, ConnectOptions};
+use serde_json::{Value, json};
+use ureq::Agent;
 
 const PASSWORD: &str = "p@ss/w:rd \"%?#&=+ü";
 
@@ -10,9 +15,49 @@ struct EtcdFixture;
 
 conformance!(EtcdFixture);
 
-async fn connect(server: &EtcdServer, password: &str) -> Outcome<Client> {
-    let options = ConnectOptions::new().with_user("root", password);
-    Ok(Client::connect([server.url()], Some(options)).await?)
+/// A user of the gateway (etcd documentation, "gRPC gateway"): keys and values are base64 there.
+#[derive(Clone)]
+struct Client {
+    agent: Agent,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
+    async fn connect(url: String, password: Option<&str>) -> Outcome<Self> {
+        let mut client = Client { agent: Agent::new_with_defaults(), url, token: None };
+        if let Some(password) = password {
+            let who = json!({ "name": "root", "password": password });
+            let answer = client.call("auth/authenticate", &who).await?;
+            client.token = Some(answer["token"].as_str().ok_or("no token")?.to_owned());
+        }
+        Ok(client)
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Outcome {
+        let pair = json!({ "key": STANDARD.encode(key), "value": STANDARD.encode(value) });
+        self.call("kv/put", &pair).await.map(drop)
+    }
+
+    async fn value(&self, key: &str) -> Outcome<String> {
+        let found = self.call("kv/range", &json!({ "key": STANDARD.encode(key) })).await?;
+        let value =
+            found["kvs"][0]["value"].as_str().ok_or_else(|| format!("no {key}: {found}"))?;
+        Ok(String::from_utf8(STANDARD.decode(value)?)?)
+    }
+
+    async fn call(&self, path: &str, body: &Value) -> Outcome<Value> {
+        let mut request = self.agent.post(format!("{}/v3/{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", token);
+        }
+        let body = body.to_string();
+        let asked = move || -> Outcome<String> {
+            let mut answer = request.content_type("application/json").send(body)?;
+            Ok(answer.body_mut().read_to_string()?)
+        };
+        Ok(serde_json::from_str(&tokio::task::spawn_blocking(asked).await??)?)
+    }
 }
 
 impl Fixture for EtcdFixture {
@@ -32,22 +77,24 @@ impl Fixture for EtcdFixture {
     }
 
     async fn connect(server: &EtcdServer) -> Outcome<Client> {
-        connect(server, PASSWORD).await
+        Client::connect(server.url(), Some(PASSWORD)).await
     }
 
     async fn operate(client: &mut Client, n: usize) -> Outcome {
-        client.put("n", n.to_string(), None).await?;
-        let found = client.get("n", None).await?;
-        assert_eq!(found.kvs()[0].value_str()?, n.to_string());
+        client.put("n", &n.to_string()).await?;
+        assert_eq!(client.value("n").await?, n.to_string());
         Ok(())
     }
 
     async fn intrude(server: &EtcdServer) -> Option<Outcome> {
-        Some(async { Self::operate(&mut connect(server, "wrong").await?, 0).await }.await)
+        let wrong = Client::connect(server.url(), Some("wrong"));
+        Some(async { Self::operate(&mut wrong.await?, 0).await }.await)
     }
 
     fn sibling(server: &EtcdServer) -> Sibling {
-        Sibling::busybox(&format!("wget -qO- {}/health", server.network_url()), "true")
+        let (url, user) = (server.network_url(), format!("root:{PASSWORD}"));
+        let put = ["etcdctl", "--endpoints", &url, "--user", &user, "put", "from", "a sibling"];
+        Sibling::command(&put, "OK")
     }
 }
 
@@ -73,7 +120,7 @@ async fn values_and_prefixes_with_users_and_without() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn data_is_in_memory_and_without_a_password_anybody_may() -> Outcome {
     let server = Etcd::new().start().await?;
-    let mut client = Client::connect([server.url()], None).await?;
+    let mut client = Client::connect(server.url(), None).await?;
     EtcdFixture::operate(&mut client, 7).await?;
     let mounts = server.container().exec(["cat", "/proc/mounts"]).await?.ok()?;
     assert!(mounts.stdout_text().contains("tmpfs /castoff/etcd tmpfs"));

@@ -1,5 +1,7 @@
 //! A registry of images, through the crate `ureq` and the distribution API.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
 use castoff_modules::castoff::ErrorKind;
 use castoff_modules::{Registry, RegistryServer};
@@ -24,7 +26,7 @@ struct Client {
 
 impl Client {
     fn new(agent: Agent, url: String, password: &str) -> Self {
-        let credentials = base64(format!("ann@home:{password}").as_bytes());
+        let credentials = STANDARD.encode(format!("ann@home:{password}"));
         Client { agent, url, authorization: format!("Basic {credentials}") }
     }
 
@@ -68,18 +70,6 @@ impl Client {
         assert_eq!(pulled.body_mut().read_to_string()?, manifest);
         Ok(())
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let groups = bytes.chunks(3).flat_map(|three| {
-        let group = (0..3).fold(0, |n, at| n << 8 | u32::from(*three.get(at).unwrap_or(&0)));
-        (0..4).map(move |at| match at <= three.len() {
-            true => char::from(DIGITS[(group >> (18 - 6 * at)) as usize & 63]),
-            false => '=',
-        })
-    });
-    groups.collect()
 }
 
 async fn push(client: &Client, repository: &str, tag: &str) -> Outcome {
