@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// | `keep` | `CASTOFF_KEEP`: `never`, `on-failure` or `always` |
 /// | `linger` | `CASTOFF_LINGER`: `5s`, `500ms`, `2m`; a bare number is seconds |
 /// | `session` | `CASTOFF_SESSION` |
-/// | `state_dir` | `XDG_STATE_HOME` |
+/// | `state_dir` | `CASTOFF_STATE_DIR`, `XDG_STATE_HOME`: absolute paths |
 ///
 /// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,8 @@ pub struct Config {
     /// has one of its own, and shares with every other of the user's that has no name.
     pub session: Option<String>,
     /// Where the user's programs keep their state. castoff's locks lie there, in `castoff`; else
-    /// in `/var/tmp/castoff-UID`.
+    /// in `/var/tmp/castoff-UID`. Programs that run in containers of one machine, as user of the
+    /// same id, find each other's locks in a directory of that machine that is mounted into each.
     pub state_dir: Option<PathBuf>,
     /// The user's home directory.
     pub home: Option<PathBuf>,
@@ -141,6 +142,13 @@ impl Config {
         if let Some(text) = var("CASTOFF_LINGER") {
             read("CASTOFF_LINGER", parse_duration(&text).map(|value| linger = Some(value)));
         }
+        // (A relative path in XDG_STATE_HOME counts as not set: that is the specification's rule.)
+        let xdg = var("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let own_state = var("CASTOFF_STATE_DIR").map(PathBuf::from);
+        if let Some(dir) = own_state.as_ref().filter(|dir| !dir.is_absolute()) {
+            let error = format!("`{}` is no absolute path", dir.display());
+            read("CASTOFF_STATE_DIR", Err(error));
+        }
         Config {
             engine: var("CASTOFF_ENGINE"),
             docker_host: var("DOCKER_HOST")
@@ -164,7 +172,7 @@ impl Config {
             keep,
             linger,
             session: var("CASTOFF_SESSION"),
-            state_dir: var("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()),
+            state_dir: own_state.or(xdg),
             problem,
             home,
             runtime_dir: var("XDG_RUNTIME_DIR").map(PathBuf::from),
@@ -276,6 +284,16 @@ mod tests {
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
         read("CASTOFF_SESSION", "ci-1.2_3").check().unwrap();
+    }
+
+    #[test]
+    fn the_state_lies_where_castoffs_own_variable_says() {
+        let both = [("CASTOFF_STATE_DIR", "/a"), ("XDG_STATE_HOME", "/b")];
+        assert_eq!(read(&both, "").state_dir, Some("/a".into()));
+        assert_eq!(read(&both[1..], "").state_dir, Some("/b".into()));
+        assert_eq!(read(&[("XDG_STATE_HOME", "b")], "").state_dir, None);
+        let error = read(&[("CASTOFF_STATE_DIR", "a")], "").check().unwrap_err().to_string();
+        assert!(error.contains("CASTOFF_STATE_DIR") && error.contains("`a`"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! [`SessionLock`]: by which the others know that this process lives, and what it leaves if not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
 use super::session::Session;
@@ -59,15 +58,8 @@ impl SessionLock {
     }
 }
 
-/// A month.
-const LONG: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// How long ago it was written; nothing for what is to come.
-fn age(file: &OwnedFd) -> std::io::Result<Duration> {
-    let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
-    let written = UNIX_EPOCH + Duration::from_secs(written);
-    Ok(SystemTime::now().duration_since(written).unwrap_or_default())
-}
+/// The most bytes of a session's file that are read: two hundred thousand kept ids.
+const READ_MAX: usize = 16 * 1024 * 1024;
 
 /// At the end, wherever that is by now: the guardian truncates as well.
 fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
@@ -98,39 +90,33 @@ pub(super) struct Left {
     pub(super) any: bool,
     /// Whether it may have failed, and what it owned is to stay for that.
     pub(super) hold: bool,
-    /// Whether it was long ago. An engine that is not used any more is never swept, and what is
-    /// noted of it should not stay for ever.
-    pub(super) is_old: bool,
-    kept: Vec<String>,
+    kept: BTreeSet<String>,
 }
 
 impl Left {
+    /// Reads a session's file. What one of more than [`READ_MAX`] bytes says is not known, so all
+    /// that the session has is taken for kept.
     pub(super) fn read(file: &OwnedFd) -> std::io::Result<Left> {
         let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
-        loop {
+        while text.len() <= READ_MAX {
             let read = rustix::io::pread(file, &mut buffer, text.len() as u64)?;
             if read == 0 {
-                let mut left = Left::parse(&String::from_utf8_lossy(&text));
-                left.is_old = age(file)? > LONG;
-                return Ok(left);
+                return Ok(Left::parse(&String::from_utf8_lossy(&text)));
             }
             text.extend(buffer.iter().take(read));
         }
+        tracing::warn!("a session's file is longer than {READ_MAX} bytes: all that it owned stays");
+        Ok(Left { any: true, hold: true, kept: BTreeSet::new() })
     }
 
     fn parse(text: &str) -> Left {
         let kept = text.lines().filter_map(|line| line.strip_prefix("keep "));
         let says = |word: &str| text.lines().any(|line| line == word.trim_end());
-        Left {
-            any: says(OWNED),
-            hold: says(HOLD),
-            is_old: false,
-            kept: kept.map(str::to_owned).collect(),
-        }
+        Left { any: says(OWNED), hold: says(HOLD), kept: kept.map(str::to_owned).collect() }
     }
 
     pub(super) fn keeps(&self, kind: Kind, id: &str) -> bool {
-        self.kept.iter().any(|kept| kept.split_once(' ') == Some((kind.word(), id)))
+        self.kept.contains(&format!("{} {id}", kind.word()))
     }
 }
 
@@ -195,5 +181,35 @@ mod tests {
         assert_eq!(Left::read(&lock.0).unwrap(), Left::default());
         SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap_err();
         SessionLock::take(&config, &Endpoint::Unix("/y".into())).unwrap();
+    }
+
+    #[test]
+    fn more_is_kept_than_a_guardian_remembers() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
+        let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
+        lock.note(true, false, &[]).unwrap();
+        let kept: Vec<_> = (0..5_000).map(|n| (Kind::Volume, format!("v{n}"))).collect();
+        for (kind, id) in &kept {
+            lock.keep(*kind, id).unwrap();
+        }
+        let all_are_kept = || {
+            let left = Left::read(&lock.0).unwrap();
+            assert!(left.any && !left.hold && !left.keeps(Kind::Volume, "v5000"));
+            assert!(kept.iter().all(|(kind, id)| left.keeps(*kind, id)));
+        };
+        all_are_kept();
+        lock.note(false, false, &kept).unwrap();
+        lock.note(true, false, &kept).unwrap();
+        all_are_kept();
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_read_whole_and_holds_everything() {
+        let file = OwnedFd::from(tempfile::tempfile().unwrap());
+        rustix::io::pwrite(&file, OWNED.as_bytes(), 0).unwrap();
+        rustix::fs::ftruncate(&file, 3 << 30).unwrap();
+        let left = Left::read(&file).unwrap();
+        assert!(left.any && left.hold);
     }
 }

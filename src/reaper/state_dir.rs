@@ -1,10 +1,11 @@
 //! [`StateDir`]: where the processes of one user on one machine leave word for each other.
 //!
-//! `$XDG_STATE_HOME/castoff`, else `/var/tmp/castoff-<uid>`: a place that outlives a reboot, since
+//! `$CASTOFF_STATE_DIR/castoff`, `$XDG_STATE_HOME/castoff`, else `/var/tmp/castoff-<uid>`: a place that outlives a reboot, since
 //! what a machine that went down has left behind is found by what lies here. Locks are the
 //! kernel's (flock(2)), so they end with their holder however it ends.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -35,7 +36,10 @@ impl StateDir {
     pub(super) fn open(config: &Config, part: &str) -> Result<StateDir> {
         let path = root(config);
         if let (Some(_), Some(parent)) = (&config.state_dir, path.parent()) {
-            std::fs::create_dir_all(parent).map_err(|error| refused(parent, error))?;
+            // (The XDG specification asks for this mode, whatever the umask is.)
+            let mut private = std::fs::DirBuilder::new();
+            private.recursive(true).mode(0o700);
+            private.create(parent).map_err(|error| refused(parent, error))?;
         }
         let root = private(rustix::fs::CWD, &path, &path)?;
         let path = path.join(part);
@@ -193,18 +197,18 @@ fn private(parent: impl std::os::fd::AsFd, name: &Path, path: &Path) -> Result<O
 fn refused(path: &Path, error: impl Into<std::io::Error>) -> Error {
     let message = format!("{} can't be used", path.display());
     Error::new(ErrorKind::Io, message).with_source(error.into()).with_hint(
-        "castoff keeps its locks there; set XDG_STATE_HOME to a directory of yours on a local disk",
+        "castoff keeps its locks there; set CASTOFF_STATE_DIR to a directory of yours on a local disk",
     )
 }
 
 fn strange(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Io, format!("{} {why}", path.display()))
-        .with_hint("remove it if it is nobody's, or set XDG_STATE_HOME to a directory of yours")
+        .with_hint("remove it if it is nobody's, or set CASTOFF_STATE_DIR to a directory of yours")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -229,6 +233,19 @@ mod tests {
         drop(again);
         let mode = std::fs::metadata(&one.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn every_directory_that_is_made_is_this_users_alone_whatever_the_umask() {
+        let home = tempfile::tempdir().unwrap();
+        let before = rustix::process::umask(Mode::empty());
+        let made = StateDir::open(&config(&home.path().join("not/there")), "s");
+        rustix::process::umask(before);
+        made.unwrap();
+        for level in ["not", "not/there", "not/there/castoff", "not/there/castoff/s"] {
+            let mode = std::fs::metadata(home.path().join(level)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{level}");
+        }
     }
 
     #[test]

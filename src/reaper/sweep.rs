@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::lease_file::{self, DeadLease};
 use super::removal::{self, Kind, Target};
@@ -16,7 +17,7 @@ use super::watch_over;
 use super::worker::Worker;
 use crate::config::Config;
 use crate::engine::{Endpoint, Engine, Labelled};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
 /// How many resources of each kind were removed.
@@ -118,11 +119,11 @@ impl Engine {
             };
             let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
             let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
-            let mut swept = remove_all(&engine, wanted).await?;
+            let mut all = remove_all(&engine, wanted).await;
             for lease in leases {
-                swept.add(lease.remove(&engine).await?);
+                all.add(lease.remove(&engine).await);
             }
-            Ok(swept)
+            all.result()
         };
         Worker::start()?.run(pruning).await?
     }
@@ -132,7 +133,6 @@ impl Engine {
 struct Found {
     engine: Engine,
     sessions: Vec<DeadSession>,
-    resources: Vec<(Kind, String)>,
     leases: Vec<DeadLease>,
 }
 
@@ -142,11 +142,18 @@ struct DeadSession {
     name: String,
     left: Left,
     file: OwnedFd,
+    resources: Vec<(Kind, String)>,
 }
 
-/// Before the first resource of this process on an engine. Waits until it is known what there is
-/// to remove; the removals then count as on their way, and a start that one of them is in the way
-/// of waits for it.
+/// How long a start waits for the lists of an engine.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long an engine may take for a list, and for the removal of one resource with all attempts.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Sweeps before the first resource of this process on an engine. Waits until it is known what
+/// there is to remove, but not for long; the removals then count as on their way, and a start that
+/// one of them is in the way of waits for it.
 pub(super) async fn at_start(engine: &Engine) {
     type Started = HashMap<(String, Option<PathBuf>), Arc<OnceCell<()>>>;
     static STARTED: Mutex<Option<Started>> = Mutex::new(None);
@@ -155,59 +162,115 @@ pub(super) async fn at_start(engine: &Engine) {
         all.get_or_insert_default().entry(watch_over::place_of(engine)).or_default().clone()
     };
     let sweep = async {
-        let found = match Found::look(engine).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(?error, "what dead sessions left is not swept");
-                return;
-            }
-        };
-        if let (false, Ok(worker)) = (found.is_empty(), Worker::start()) {
-            drop(worker.remove(engine.endpoint(), async move {
-                match found.remove().await {
-                    Ok(swept) => tracing::info!(?swept, "what dead sessions left is removed"),
-                    Err(error) => tracing::warn!(?error, "what dead sessions left stays"),
-                }
-                Ok(())
-            }));
-        }
+        let Ok(worker) = Worker::start() else { return };
+        let (looking, known) = oneshot::channel();
+        worker.submit(look_and_remove(engine.clone(), looking));
+        // An error says the same: the other end is gone, as nothing is waited for any more.
+        let _ = known.await;
     };
     started.get_or_init(|| sweep).await;
 }
 
+/// Closes the channel when it is known what is to be removed, or when that takes too long.
+async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
+    let mut look = std::pin::pin!(Found::look(&engine));
+    let (found, looking) = match tokio::time::timeout(LOOK_LIMIT, look.as_mut()).await {
+        Ok(found) => (found, Some(looking)),
+        Err(_) => {
+            tracing::warn!("the engine takes long to list: the sweep goes on in the background");
+            drop(looking);
+            (look.await, None)
+        }
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(?error, "what dead sessions left is not swept");
+            return;
+        }
+    };
+    if let (false, Some(worker)) = (found.is_empty(), Worker::current()) {
+        drop(worker.remove(engine.endpoint(), async move {
+            match found.remove().await {
+                Ok(swept) => tracing::info!(?swept, "what dead sessions left is removed"),
+                Err(error) => tracing::warn!(?error, "not all that dead sessions left is removed"),
+            }
+            Ok(())
+        }));
+    }
+    drop(looking);
+}
+
 impl Found {
     async fn look(engine: &Engine) -> Result<Found> {
-        let (sessions, leases) = blocking(engine, dead).await?;
-        let mut resources = Vec::new();
+        let (mut sessions, leases) = blocking(engine, dead).await?;
         if !sessions.is_empty() {
-            let left = |kind, found: &Labelled| {
-                let owner = owner(kind, label::OWNER, found)?;
-                let session = sessions.iter().find(|session| owner.ends_with(&session.token))?;
-                let stays = session.left.hold || session.left.keeps(kind, &found.id);
-                (!stays).then(|| found.id.clone())
-            };
-            let everything = list_all(engine).await?;
-            resources.extend(everything.into_iter().filter_map(|(k, f)| Some((k, left(k, &f)?))));
+            for (kind, found) in list_all(engine).await? {
+                let Some(owner) = owner(kind, label::OWNER, &found) else { continue };
+                let session = sessions.iter_mut().find(|one| owner.ends_with(&one.token));
+                if let Some(session) = session.filter(|one| !one.left.keeps(kind, &found.id)) {
+                    session.resources.push((kind, found.id));
+                }
+            }
         }
-        Ok(Found { engine: engine.clone(), sessions, resources, leases })
+        Ok(Found { engine: engine.clone(), sessions, leases })
     }
 
     fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.leases.is_empty()
     }
 
+    /// Removes everything that can be, whatever fails: what one session or lease has left must not
+    /// be in the way of the others. The error is the last one.
     async fn remove(self) -> Result<Swept> {
-        let mut swept = remove_all(&self.engine, self.resources).await?;
-        if let Ok(dir) = StateDir::open(self.engine.config(), PART) {
-            for session in self.sessions {
-                dir.remove(&session.name);
+        let dir = StateDir::open(self.engine.config(), PART);
+        let sessions = self.sessions.into_iter().map(|session| {
+            let (engine, dir) = (&self.engine, dir.as_ref().ok());
+            async move {
+                let outcome = remove_all(engine, session.resources).await;
+                // What is left of it is for the next sweep.
+                if let (None, Some(dir)) = (&outcome.error, dir) {
+                    dir.remove(&session.name);
+                }
                 drop(session.file);
+                outcome
             }
-        }
-        for lease in self.leases {
-            swept.add(lease.remove(&self.engine).await?);
-        }
-        Ok(swept)
+        });
+        let leases = async {
+            let mut all = Outcome::default();
+            // One after the other: containers come before the networks that they are in.
+            for lease in self.leases {
+                all.add(lease.remove(&self.engine).await);
+            }
+            all
+        };
+        let (sessions, mut all) = tokio::join!(futures_util::future::join_all(sessions), leases);
+        sessions.into_iter().for_each(|outcome| all.add(outcome));
+        all.result()
+    }
+}
+
+/// How the removal of several things went.
+#[derive(Debug, Default)]
+struct Outcome {
+    swept: Swept,
+    error: Option<Error>,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Outcome) {
+        self.swept.add(other.swept);
+        self.error = other.error.or(self.error.take());
+    }
+
+    fn result(self) -> Result<Swept> {
+        self.error.map_or(Ok(self.swept), Err)
+    }
+}
+
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Outcome {
+        Outcome { error: Some(error), ..Outcome::default() }
     }
 }
 
@@ -238,11 +301,12 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<Dea
         // What is strange about one file is no reason to leave all the others.
         let Ok(Some(file)) = dir.lock(&name) else { continue };
         let Ok(left) = Left::read(&file) else { continue };
-        if !left.any || left.hold || (place != here && left.is_old) {
+        if !left.any || left.hold {
             dir.remove(&name);
         } else if place == here {
-            let token = format!(".{token}");
-            sessions.push(DeadSession { token, name, left, file });
+            // (What is left on another engine stays noted, however long nobody uses that.)
+            let (token, resources) = (format!(".{token}"), Vec::new());
+            sessions.push(DeadSession { token, name, left, file, resources });
         }
     }
     Ok((sessions, lease_file::dead(config, engine, false)?))
@@ -257,7 +321,8 @@ fn kept_here(config: &Config, engine: &Endpoint) -> Result<KeptHere> {
     let mut sessions = Vec::new();
     for name in dir.names()? {
         let Some((_, token)) = read_name(&name) else { continue };
-        if dir.lock(&name)?.is_none() {
+        // What can't be judged, as a directory of such a name, counts as one that lives.
+        if !matches!(dir.lock(&name), Ok(Some(_))) {
             let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
             sessions.push((format!(".{token}"), left.unwrap_or_default()));
         }
@@ -272,7 +337,8 @@ fn owner<'a>(kind: Kind, key: &str, found: &'a Labelled) -> Option<&'a str> {
 /// Everything of castoff's: one call for each kind, at the same time.
 async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
     let list = |kind| async move {
-        let found = removal::list(engine, kind, &key_on(kind, label::SESSION)).await?;
+        let key = key_on(kind, label::SESSION);
+        let found = within(LIST_LIMIT, "list", removal::list(engine, kind, &key)).await?;
         Ok::<_, Error>(found.into_iter().map(move |found| (kind, found)))
     };
     let lists = futures_util::future::join_all(Kind::ALL.map(list)).await;
@@ -280,32 +346,50 @@ async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
     Ok(lists.into_iter().flatten().collect())
 }
 
-/// Kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
-async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Result<Swept> {
-    let (mut swept, mut failed) = (Swept::default(), None);
+/// Puts an end to a call whose engine does not answer, or not in time.
+async fn within<T>(
+    limit: Duration,
+    step: &'static str,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let outcome = tokio::time::timeout(limit, call).await;
+    let late = |_| Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).at(step);
+    outcome.map_err(late)?
+}
+
+/// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
+async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Outcome {
+    let mut all = Outcome::default();
     for kind in Kind::ALL {
         let targets = wanted.iter().filter(|(k, _)| *k == kind);
         let removals = targets.map(|(_, id)| async {
-            removal::remove(engine, kind, &Target::Known(id.clone())).await
+            let target = Target::Known(id.clone());
+            within(REMOVAL_LIMIT, "remove", removal::remove(engine, kind, &target)).await
         });
         for outcome in futures_util::future::join_all(removals).await {
             match outcome {
-                Ok(_) => swept.count(kind),
-                Err(error) => failed = Some(error),
+                Ok(_) => all.swept.count(kind),
+                Err(error) => all.error = Some(error),
             }
         }
     }
-    failed.map_or(Ok(swept), Err)
+    all
 }
 
 impl DeadLease {
     /// Removes what was shared, and then the lease.
-    async fn remove(self, engine: &Engine) -> Result<Swept> {
-        let mut swept = Swept::default();
-        let found = removal::list(engine, self.kind, &self.label()).await?;
+    async fn remove(self, engine: &Engine) -> Outcome {
+        let label = self.label();
+        let found = removal::list(engine, self.kind, &label);
+        let found = match within(LIST_LIMIT, "list", found).await {
+            Ok(found) => found,
+            Err(error) => return error.into(),
+        };
         let wanted = found.into_iter().map(|found| (self.kind, found.id)).collect();
-        swept.add(remove_all(engine, wanted).await?);
-        self.forget();
-        Ok(swept)
+        let outcome = remove_all(engine, wanted).await;
+        if outcome.error.is_none() {
+            self.forget();
+        }
+        outcome
     }
 }

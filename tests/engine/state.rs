@@ -42,7 +42,7 @@ async fn refused(home: &Path, before: &str) -> String {
         Running::start_after(before, ENTRY, &[(LABEL, &label), ("XDG_STATE_HOME", home)]);
     let said = child.says("guarded: true, ");
     assert!(
-        said.starts_with("Io: ") && said.contains(home) && said.contains("XDG_STATE_HOME"),
+        said.starts_with("Io: ") && said.contains(home) && said.contains("CASTOFF_STATE_DIR"),
         "{said}"
     );
     let label = format!("test.state={label}");
