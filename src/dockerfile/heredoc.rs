@@ -5,6 +5,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::lex::MAX_DEPTH;
 use super::lines::trim_end_of_line;
 
 /// A text that follows a `RUN`, `COPY` or `ADD` (Dockerfile 1.4: "Here-documents").
@@ -151,13 +152,16 @@ struct Words<'a> {
     chars: Peekable<Chars<'a>>,
     words: Vec<String>,
     word: String,
+    /// How many modifiers of variables are open.
+    depth: usize,
 }
 
 impl Words<'_> {
-    /// Nothing where a quote or a brace is left open, or a variable's modifier is unknown.
+    /// Returns nothing where a quote or a brace is left open, where a variable's modifier is unknown,
+    /// and where variables are nested too deep.
     fn split(text: &str) -> Option<Vec<String>> {
         let chars = text.chars().peekable();
-        let mut words = Words { chars, words: Vec::new(), word: String::new() };
+        let mut words = Words { chars, words: Vec::new(), word: String::new(), depth: 0 };
         while let Some(char) = words.chars.next() {
             match char {
                 '\'' => {
@@ -191,13 +195,16 @@ impl Words<'_> {
         }
     }
 
-    /// Blanks after `<<` belong to the word, and after a dash as well: where that is no heredoc for an
-    /// engine, what would be its text is nothing else either.
+    /// Reads `<` or the beginning of a heredoc. Blanks after `<<` belong to the word, as in BuildKit
+    /// 0.22 and newer; blanks after `<<-` end it, in every version.
     fn less(&mut self) {
         self.word.push('<');
         if self.chars.next_if_eq(&'<').is_some() {
             self.word.push('<');
-            self.word.extend(self.chars.next_if_eq(&'-'));
+            if let Some(dash) = self.chars.next_if_eq(&'-') {
+                self.word.push(dash);
+                return;
+            }
             while let Some(blank) = self.chars.next_if(|char| char.is_whitespace()) {
                 self.word.push(blank);
             }
@@ -268,9 +275,17 @@ impl Words<'_> {
     }
 
     fn braced(&mut self, end: char) -> Option<()> {
+        if self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
         loop {
             match self.chars.next()? {
-                char if char == end => break self.word.push(char),
+                char if char == end => {
+                    self.word.push(char);
+                    self.depth -= 1;
+                    return Some(());
+                }
                 '\'' => {
                     self.word.push('\'');
                     self.until('\'')?;
@@ -287,7 +302,6 @@ impl Words<'_> {
                 char => self.plain(char),
             }
         }
-        Some(())
     }
 }
 
@@ -301,7 +315,7 @@ mod tests {
             ("RUN <<EOF", vec!["EOF"]),
             ("RUN 3<<-\"E F\" x", vec!["E F"]),
             ("RUN <<", vec![]),
-            ("RUN <<- EOF", vec!["EOF"]),
+            ("RUN <<- EOF", vec![]),
             ("RUN << -EOF", vec!["-EOF"]),
             ("RUN <<<EOF", vec![]),
             ("RUN a<<EOF", vec![]),

@@ -15,7 +15,12 @@ pub(super) enum LexError {
     DoubleQuote,
     Brace,
     Modifier,
+    Depth,
 }
+
+/// How deep variables may stand within each other's modifiers. Each level is a call of the reader,
+/// so without a limit a long text would overflow the stack.
+pub(super) const MAX_DEPTH: usize = 100;
 
 impl LexError {
     pub(super) fn message(self) -> &'static str {
@@ -24,6 +29,7 @@ impl LexError {
             LexError::DoubleQuote => "a double quote is never closed",
             LexError::Brace => "a `${` is never closed, or no variable's name follows it",
             LexError::Modifier => "a variable has a modifier that does not exist",
+            LexError::Depth => "variables are nested more than 100 deep",
         }
     }
 }
@@ -35,18 +41,20 @@ struct Reader<'a> {
     raw: bool,
     /// Whether only an escaped dollar counts as an escape.
     template: bool,
+    /// How many modifiers are open.
+    depth: usize,
 }
 
 /// Reads a word as it stands in a Dockerfile.
 pub(super) fn word(text: &str, escape: char) -> Result<Word, LexError> {
     let chars = text.chars().peekable();
-    Reader { chars, escape, raw: false, template: false }.read(None)
+    Reader { chars, escape, raw: false, template: false, depth: 0 }.read(None)
 }
 
 /// Reads what is given to the typed API: variables, and `\$` for a dollar.
 pub(super) fn template(text: &str) -> Word {
     let chars = text.chars().peekable();
-    let read = Reader { chars, escape: '\\', raw: true, template: true }.read(None);
+    let read = Reader { chars, escape: '\\', raw: true, template: true, depth: 0 }.read(None);
     // What looks like a variable and is none stands for itself.
     read.unwrap_or_else(|_| Word::literal(text))
 }
@@ -133,7 +141,12 @@ impl Reader<'_> {
             if name.is_empty() {
                 return Err(LexError::Brace);
             }
+            if self.depth >= MAX_DEPTH {
+                return Err(LexError::Depth);
+            }
+            self.depth += 1;
             let modifier = self.modifier()?;
+            self.depth -= 1;
             word.push_text(text);
             text.clear();
             word.parts.push(Part::Variable(Variable { name, modifier }));

@@ -2,6 +2,8 @@
 //!
 //! The rules are those of BuildKit's line parser, old and new.
 
+use std::collections::HashMap;
+
 use super::Heredoc;
 use super::diagnostic::{Diagnostic, Span};
 use super::heredoc::{HeredocWord, heredoc_words};
@@ -28,6 +30,8 @@ struct Physical<'a> {
     rest: &'a str,
     offset: usize,
     number: usize,
+    /// For each line's text, where the last line of that text begins; made when it is first needed.
+    last: Option<HashMap<&'a str, usize>>,
 }
 
 impl<'a> Physical<'a> {
@@ -43,8 +47,21 @@ impl<'a> Physical<'a> {
         Some(line)
     }
 
-    fn has_end(&self, word: &HeredocWord) -> bool {
-        self.rest.split_inclusive('\n').any(|line| word.is_end(line))
+    /// Says whether a line that ends a heredoc is still to come. Takes the time of one look-up, as
+    /// a text may ask for thousands.
+    fn has_end(&mut self, word: &HeredocWord) -> bool {
+        let (rest, offset) = (self.rest, self.offset);
+        let last = self.last.get_or_insert_with(|| {
+            let mut last = HashMap::new();
+            let mut start = offset;
+            for line in rest.split_inclusive('\n') {
+                let text = trim_end_of_line(line);
+                last.insert(text, start);
+                start += line.len();
+            }
+            last
+        });
+        last.get(word.name.as_str()).is_some_and(|start| *start >= offset)
     }
 }
 
@@ -52,7 +69,8 @@ pub(super) fn read(text: &str) -> Lines {
     let mut lines = Lines::default();
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     lines.too_long(text);
-    let mut physical = Physical { rest: body, offset: text.len() - body.len(), number: 0 };
+    let mut physical =
+        Physical { rest: body, offset: text.len() - body.len(), number: 0, last: None };
     let mut directives = true;
     loop {
         let start = (physical.offset, physical.number + 1);

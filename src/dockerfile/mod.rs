@@ -53,6 +53,7 @@ mod lines;
 mod mount;
 mod mounts;
 mod parse;
+mod pattern;
 mod read;
 mod render;
 mod run;

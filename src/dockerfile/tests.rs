@@ -292,3 +292,28 @@ fn what_no_text_can_say_is_refused() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+/// A stack of two megabytes overflowed at a thousand levels, which ends the process.
+#[test]
+fn deep_nesting_is_an_error_and_not_an_overflow() {
+    let nested = |depth: usize| format!("{}x{}", "${a:-".repeat(depth), "}".repeat(depth));
+    let file = |depth| {
+        Dockerfile::parse(&format!("FROM a\nENV b={}\nRUN {}", nested(depth), nested(depth)))
+    };
+    assert!(!file(100).has_errors());
+    let deep = file(6_000);
+    assert!(deep.diagnostics.iter().any(|found| found.message.contains("more than 100 deep")));
+    assert_eq!(Word::from(nested(6_000).as_str()).as_literal(), Some(nested(6_000).as_str()));
+    let quoted = format!("FROM a\nENV b=\"{}\"\nRUN <<{}", nested(6_000), nested(6_000));
+    assert!(Dockerfile::parse(&quoted).has_errors());
+}
+
+/// Each of them looked through all the lines that follow.
+#[test]
+fn thousands_of_shifts_are_read_at_once() {
+    let text = format!("FROM a\n{}", "RUN echo $((1 << 4))\n".repeat(20_000));
+    let parsed = Dockerfile::parse(&text);
+    assert!(!parsed.has_errors());
+    let line = format!("FROM a\nRUN : {}\n{}", "$((1 << 4)) ".repeat(5_000), "# x\n".repeat(5_000));
+    assert!(!Dockerfile::parse(&line).has_errors());
+}

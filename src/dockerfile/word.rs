@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::lex;
+use super::pattern::Pattern;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A piece of a Dockerfile in which variables are replaced: the value of an `ENV`, a path of a
@@ -91,7 +92,7 @@ pub enum Modifier {
         all: bool,
         /// What is replaced; `*` and `?` are wildcards.
         pattern: Word,
-        /// What comes instead.
+        /// The replacement.
         with: Word,
     },
 }
@@ -160,7 +161,8 @@ impl Word {
     /// The text with every variable replaced by what `value` gives; unset ones are empty.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] where a `${name:?word}` finds its variable unset.
+    /// [`ErrorKind::InvalidInput`] where a `${name:?word}` finds its variable unset, and where a
+    /// pattern is too long to be searched for (some hundred thousand characters).
     pub fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Result<String> {
         self.expand_with(&value)
     }
@@ -253,108 +255,19 @@ impl Variable {
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             Some(Modifier::TrimStart { longest, pattern }) => {
-                let pattern = glob(&pattern.expand_with(value)?);
-                let mut ends = lengths(&text);
-                if *longest {
-                    ends.reverse();
-                }
-                let end = ends.into_iter().find(|end| matches(&pattern, &text[..*end]));
-                text[end.unwrap_or(0)..].to_owned()
+                let pattern = Pattern::new(&pattern.expand_with(value)?);
+                pattern.trim_start(&text, *longest)?.to_owned()
             }
             Some(Modifier::TrimEnd { longest, pattern }) => {
-                let pattern = glob(&pattern.expand_with(value)?);
-                let mut starts = lengths(&text);
-                if !*longest {
-                    starts.reverse();
-                }
-                let start = starts.into_iter().find(|start| matches(&pattern, &text[*start..]));
-                text[..start.unwrap_or(text.len())].to_owned()
+                let pattern = Pattern::new(&pattern.expand_with(value)?);
+                pattern.trim_end(&text, *longest)?.to_owned()
             }
             Some(Modifier::Replace { all, pattern, with }) => {
-                let pattern = glob(&pattern.expand_with(value)?);
-                replace(&text, &pattern, &with.expand_with(value)?, *all)
+                let pattern = Pattern::new(&pattern.expand_with(value)?);
+                pattern.replace(&text, &with.expand_with(value)?, *all)?
             }
         })
     }
-}
-
-/// A shell pattern, of which Docker knows `*`, `?` and the backslash.
-enum Glob {
-    Any,
-    One,
-    Char(char),
-}
-
-fn glob(pattern: &str) -> Vec<Glob> {
-    let mut chars = pattern.chars();
-    let mut glob = Vec::new();
-    while let Some(char) = chars.next() {
-        glob.push(match char {
-            '*' => Glob::Any,
-            '?' => Glob::One,
-            '\\' => Glob::Char(chars.next().unwrap_or('\\')),
-            char => Glob::Char(char),
-        });
-    }
-    glob
-}
-
-/// Whether the whole text matches, in time that grows with the product of the two.
-fn matches(glob: &[Glob], text: &str) -> bool {
-    let chars: Vec<char> = text.chars().collect();
-    let mut reached = vec![false; chars.len() + 1];
-    reached[0] = true;
-    for item in glob {
-        let mut next = vec![false; chars.len() + 1];
-        match item {
-            Glob::Any => {
-                let mut any = false;
-                for (position, reached) in reached.iter().enumerate() {
-                    any |= *reached;
-                    next[position] = any;
-                }
-            }
-            one => {
-                for (position, char) in chars.iter().enumerate() {
-                    let fits = match one {
-                        Glob::Char(wanted) => wanted == char,
-                        _ => true,
-                    };
-                    next[position + 1] = reached[position] && fits;
-                }
-            }
-        }
-        reached = next;
-    }
-    reached[chars.len()]
-}
-
-/// Where the text could be cut, from its beginning to its end.
-fn lengths(text: &str) -> Vec<usize> {
-    text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
-}
-
-fn replace(text: &str, pattern: &[Glob], with: &str, all: bool) -> String {
-    let mut result = String::new();
-    let mut rest = text;
-    'text: while !rest.is_empty() {
-        // The longest match at this place, as the engine's regular expression takes it.
-        for end in lengths(rest).into_iter().rev().filter(|end| *end > 0) {
-            if matches(pattern, &rest[..end]) {
-                result.push_str(with);
-                rest = &rest[end..];
-                if all {
-                    continue 'text;
-                }
-                break 'text;
-            }
-        }
-        let first = rest.chars().next().map_or(0, char::len_utf8);
-        result.push_str(&rest[..first]);
-        rest = &rest[first..];
-    }
-    result.push_str(rest);
-    result
 }
 
 impl From<&str> for Word {

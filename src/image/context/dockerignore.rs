@@ -8,6 +8,8 @@ use std::fmt;
 
 use regex::Regex;
 
+use super::go_regex;
+
 /// The patterns of a `.dockerignore`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ignore {
@@ -134,6 +136,8 @@ impl Pattern {
             Some(rest) => (true, rest.trim()),
             None => (false, line),
         };
+        // Docker takes the slash away before it looks for what the mark is about.
+        let text = if exception && text.trim_matches('/').is_empty() { "" } else { text };
         if text.is_empty() {
             return if exception { Err(()) } else { Ok(None) };
         }
@@ -213,11 +217,13 @@ fn is_glob(pattern: &str) -> bool {
     true
 }
 
+/// Translates a pattern as Docker does: into Go's regular expressions, character by character, with
+/// what stands in brackets not told apart. So `[?]` is a class with a slash in it there, and a bar
+/// stands between alternatives.
 fn rule(pattern: &str) -> Result<Rule, ()> {
     let mut expression = "^".to_owned();
     let mut chars = pattern.chars().peekable();
     let (mut plain, mut suffix, mut prefix) = (true, false, false);
-    let mut class = false;
     let mut first = true;
     while let Some(char) = chars.next() {
         match char {
@@ -245,16 +251,20 @@ fn rule(pattern: &str) -> Result<Rule, ()> {
             }
             '\\' => {
                 plain = false;
-                let next = chars.next().ok_or(())?;
                 expression.push('\\');
-                expression.push(next);
+                expression.push(chars.next().ok_or(())?);
             }
             '[' | ']' => {
                 plain = false;
-                class = char == '[';
                 expression.push(char);
             }
-            char => literal(char, class, &mut expression),
+            // Docker means to escape `|`, `{` and `}` as well, and does not: its table of characters
+            // has no room for those (moby/patternmatcher, `shouldEscape`).
+            '.' | '+' | '(' | ')' | '$' => {
+                expression.push('\\');
+                expression.push(char);
+            }
+            char => expression.push(char),
         }
         first = false;
     }
@@ -268,15 +278,7 @@ fn rule(pattern: &str) -> Result<Rule, ()> {
         return Ok(Rule::Exact);
     }
     expression.push('$');
-    Regex::new(&expression).map(Rule::Expression).map_err(drop)
-}
-
-/// Escapes what is an operator of expressions; in classes Rust has some that Go has not.
-fn literal(char: char, class: bool, expression: &mut String) {
-    if ".+()|{}$".contains(char) || class && "&~".contains(char) {
-        expression.push('\\');
-    }
-    expression.push(char);
+    go_regex::compile(&expression).map(Rule::Expression).ok_or(())
 }
 
 #[cfg(test)]
@@ -340,6 +342,20 @@ mod tests {
             ("x\r\n", "x", true),
             ("! a", "a", false),
             ("a(b)+{c}|d", "a(b)+{c}|d", true),
+            // As Docker 28.5 has them, odd as they are.
+            ("pages/[[]id].js", "pages/[id].js", true),
+            ("what[?].txt", "what?.txt", false),
+            ("what[?].txt", "what[].txt", true),
+            ("what[*].txt", "what*.txt", false),
+            ("logs\\2024", "logs2024", false),
+            ("*.log|*.tmp", "a.log", true),
+            ("*.log|*.tmp", "b.tmp", true),
+            ("*.log|*.tmp", "b.txt", false),
+            ("[a&&b]*", "&x", true),
+            ("[a&&b]*", "bx", true),
+            ("[a~~b]*", "ax", true),
+            ("a*{c", "abc", false),
+            ("a*{c", "ab{c", true),
             ("node_modules", "node_modules/a/b/c", true),
             ("**/node_modules\n!keep/node_modules", "keep/node_modules/x", false),
         ] {
@@ -349,7 +365,15 @@ mod tests {
 
     #[test]
     fn malformed_patterns_are_named() {
-        for (text, line) in [("ok\n[", 2), ("a\n\nb[]", 3), ("!", 1), ("x\\", 1), ("[a-]", 1)] {
+        for (text, line) in [
+            ("ok\n[", 2),
+            ("a\n\nb[]", 3),
+            ("!", 1),
+            ("!/", 1),
+            ("*{1}", 1),
+            ("x\\", 1),
+            ("[a-]", 1),
+        ] {
             let error = Ignore::parse(text).unwrap_err();
             assert_eq!(error.line, line, "{text:?}");
             assert!(error.to_string().contains("malformed"), "{error}");

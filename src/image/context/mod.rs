@@ -4,6 +4,7 @@
 mod context;
 mod digest;
 mod dockerignore;
+mod go_regex;
 mod pack;
 mod spool;
 mod walk;
