@@ -1,10 +1,12 @@
 //! Installing packages on Debian and Ubuntu.
 
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::command::{as_root, can_be_root, command, find, logged, output};
+use crate::progress::say;
 use crate::step::step;
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -12,9 +14,10 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Installs the packages without their recommendations; one more try after a failure.
 pub(crate) fn install(packages: &[&str]) -> Outcome {
     step(&format!("install {}", packages.join(" ")), || {
-        update()?;
+        let mut lists = lists();
+        lists.read()?;
         install_now(packages).or_else(|_| {
-            update()?;
+            lists.read_again()?;
             install_now(packages)
         })
     })
@@ -49,13 +52,41 @@ pub(crate) fn release(key: &str) -> String {
     line.unwrap_or_default().trim_matches('"').to_owned()
 }
 
-/// Refreshes the package lists. A broken third-party source is no reason to stop: whether the
-/// packages can be had is seen when they are installed.
+/// Refreshes the package lists, unless this program has done so.
 pub(crate) fn update() -> Outcome {
+    lists().read()
+}
+
+/// The package lists. One at a time: what else runs beside it would find the lock taken.
+struct Lists {
+    fresh: bool,
+}
+
+static LISTS: Mutex<Lists> = Mutex::new(Lists { fresh: false });
+
+fn lists() -> MutexGuard<'static, Lists> {
+    LISTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lists {
+    fn read(&mut self) -> Outcome {
+        if self.fresh { Ok(()) } else { self.read_again() }
+    }
+
+    fn read_again(&mut self) -> Outcome {
+        read_lists()?;
+        self.fresh = true;
+        Ok(())
+    }
+}
+
+/// A broken third-party source is no reason to stop: whether the packages can be had is seen when
+/// they are installed.
+fn read_lists() -> Outcome {
     let mut update = as_root("apt-get");
     update.args(["-o", "Acquire::Retries=2", "update"]);
     logged(update, "apt-update", LIMIT).or_else(|reason| {
-        eprintln!("  going on after: {}", reason.lines().next().unwrap_or_default());
+        say(&format!("  going on after: {}", reason.lines().next().unwrap_or_default()));
         Ok(())
     })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::command::{as_root, command, find, is_root, output, user};
 use crate::daemon::Daemon;
 use crate::endpoint::{DOCKER, Endpoint};
+use crate::progress::say;
 use crate::step::step;
 use crate::{Outcome, apt, podman};
 
@@ -44,7 +45,7 @@ pub(crate) fn up() -> Outcome<Endpoint> {
         Some(endpoint) => endpoint,
         None => set_up()?,
     };
-    println!("engine: {} at {endpoint}", endpoint.describe()?);
+    say(&format!("engine: {} at {endpoint}", endpoint.describe()?));
     Ok(endpoint)
 }
 

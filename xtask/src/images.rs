@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::endpoint::{DOCKER, Endpoint};
-use crate::recipe::{Recipe, all};
+use crate::progress::say;
+use crate::recipe::{Recipe, all, with_parents};
 use crate::step::step;
 use crate::{Outcome, apt, base, busybox, paths};
 
@@ -21,12 +22,20 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Makes every test image present and current.
 pub(crate) fn provide(engine: &Endpoint, force: bool) -> Outcome {
+    bring(engine, all()?, force)
+}
+
+/// Makes these test images present and current, and the ones that they build on.
+pub(crate) fn provide_some(engine: &Endpoint, names: &[&str]) -> Outcome {
+    bring(engine, with_parents(all()?, names)?, false)
+}
+
+fn bring(engine: &Endpoint, recipes: Vec<Recipe>, force: bool) -> Outcome {
     let client = Client::of(engine)?;
-    let recipes = all()?;
     let wanted: Vec<&Recipe> =
         recipes.iter().filter(|recipe| force || !current(&client, recipe)).collect();
     if wanted.is_empty() {
-        println!("images: all {} are in place", recipes.len());
+        say(&format!("images: all {} are in place", recipes.len()));
         return Ok(());
     }
     if let Some(source) = source(engine, &wanted) {

@@ -10,6 +10,7 @@ mod chaos;
 mod client;
 mod command;
 mod daemon;
+mod demo;
 mod dockerfiles;
 mod endpoint;
 mod engine;
@@ -17,6 +18,7 @@ mod images;
 mod leftovers;
 mod paths;
 mod podman;
+mod progress;
 mod recipe;
 mod run;
 mod step;
@@ -67,7 +69,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["images", "--force"] => images::provide(&engine::up()?, true),
         ["leftovers"] => leftovers::check(&engine::up()?),
         ["test", rest @ ..] => test::test(rest),
-        ["demo"] => run::demo(),
+        ["demo"] => demo::demo(),
         ["bench", rest @ ..] => run::bench(rest),
         ["dockerfiles"] => dockerfiles::judge(),
         ["suite"] => suite::alone(),

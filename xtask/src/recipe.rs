@@ -45,6 +45,24 @@ pub(crate) fn all() -> Outcome<Vec<Recipe>> {
     Ok(done)
 }
 
+/// Those of the images that have these names, and the ones that they build on, in the same order.
+pub(crate) fn with_parents(recipes: Vec<Recipe>, names: &[&str]) -> Outcome<Vec<Recipe>> {
+    let mut wanted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut kept = Vec::new();
+    // Each stands after what it builds on, so that from the last one on, all are known in time.
+    for recipe in recipes.into_iter().rev() {
+        if wanted.contains(&recipe.name) {
+            wanted.extend(recipe.parents.iter().cloned());
+            kept.push(recipe);
+        }
+    }
+    kept.reverse();
+    match wanted.iter().find(|name| kept.iter().all(|recipe| recipe.name != **name)) {
+        Some(name) => Err(format!("there is no test image {name}")),
+        None => Ok(kept),
+    }
+}
+
 fn visit(
     image: &str,
     folders: &BTreeMap<String, PathBuf>,
@@ -154,6 +172,15 @@ mod tests {
         assert!(at("debian") < at("redis"));
         assert!(at("busybox") < at("web"));
         assert_eq!(all[at("redis")].parents, ["debian"]);
+    }
+
+    #[test]
+    fn some_images_come_with_what_they_build_on_and_nothing_else() {
+        let some = with_parents(all().unwrap(), &["redis", "web"]).unwrap();
+        let at = |name: &str| some.iter().position(|recipe| recipe.name == name).unwrap();
+        assert!(at("debian") < at("redis") && at("busybox") < at("web"));
+        assert_eq!(some.len(), 4);
+        assert!(with_parents(all().unwrap(), &["no-such-image"]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask demo` and `bench`: set up, run, and check that nothing stays.
+//! Running cargo against an engine, and `cargo xtask bench`.
 
 use std::process::Command;
 
@@ -52,14 +52,6 @@ pub(crate) fn cargo(engine: &Endpoint, args: &[&str]) -> Command {
     cargo.env("CASTOFF_IMAGE_SUBSTITUTES", substitutes());
     cargo.envs(BASES.map(|(variable, image)| (variable, format!("{PREFIX}{image}"))));
     cargo
-}
-
-/// Runs the quickstart example on a real engine.
-pub(crate) fn demo() -> Outcome {
-    let engine = engine::up()?;
-    images::provide(&engine, false)?;
-    run(cargo(&engine, &["run", "--example", "quickstart"]))?;
-    leftovers::check(&engine)
 }
 
 /// Measures castoff against the raw Engine API.

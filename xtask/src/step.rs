@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::progress::{self, Going};
 
 /// Runs one step, announcing it and its duration.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-    println!("» {what}");
+    progress::say(&format!("» {what}"));
     let started = Instant::now();
+    let going = Going::begin(what);
     let outcome = work();
+    drop(going);
     let verdict = if outcome.is_ok() { "done" } else { "FAILED" };
-    println!("  {what}: {verdict} in {}", seconds(started.elapsed()));
+    progress::say(&format!("  {what}: {verdict} in {}", seconds(started.elapsed())));
     outcome
 }
 
