@@ -135,6 +135,9 @@ pub mod zookeeper;
 
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod background;
+#[cfg(any(feature = "mariadb", feature = "mysql", feature = "postgres", feature = "registry"))]
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
+mod fingerprint;
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod http;
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]

@@ -16,11 +16,10 @@
 //! this machine. Several tests can share a registry when each puts a
 //! [`prefix`](RegistryServer::prefix) of its own before its repositories.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result, WaitFor};
 use serde_json::Value;
 
+use crate::fingerprint::Fingerprint;
 use crate::http::{Request, Response, until_answer};
 use crate::shape::{Service, recipe, server};
 use crate::unique::token;
@@ -106,9 +105,8 @@ impl Registry {
                 .map_err(|error| Error::other("the password can't be hashed").with_source(error))?;
             lines.push_str(&format!("{name}:{hash}\n"));
         }
-        let mut hasher = DefaultHasher::new();
-        self.users.hash(&mut hasher);
-        let identity = format!("users {:016x}", hasher.finish());
+        let users = self.users.iter().map(|(name, password)| (name, password));
+        let identity = format!("users {}", Fingerprint::new("users").pairs(users).digits());
         Ok(CopySource::bytes(lines).with_mode(0o644).with_identity(identity))
     }
 }

@@ -1,7 +1,6 @@
 //! [`MySqlDatabase`]: a database of one's own, and the templates that it is made from.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -16,6 +15,7 @@ use super::server::MariaDbServer;
 use super::server::MySqlServer;
 use super::server::url;
 use crate::background;
+use crate::fingerprint::Fingerprint;
 
 /// What may go wrong in somebody's migration.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -160,9 +160,8 @@ impl MySqlDatabase {
         migrate: impl AsyncFnOnce(&MySqlDatabase) -> std::result::Result<(), Cause>,
     ) -> Result<()> {
         let (admin, addr) = (&self.admin, self.server.addr(PORT)?);
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let template = format!("castoff_template_{:016x}", hasher.finish());
+        let template = Fingerprint::new("template").part(key).digits();
+        let template = format!("castoff_template_{template}");
         let once = format!("castoff mysql {template} {}", data_directory(admin, addr).await?);
         let make = async || {
             let making = MySqlDatabase::create(self.server.clone(), Arc::clone(admin)).await?;

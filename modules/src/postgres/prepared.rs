@@ -1,7 +1,5 @@
 //! Data directories that are kept as images, so that the next start finds everything done.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use castoff::engine::ImageSummary;
 use castoff::{Container, Engine, Error, ErrorKind, Module, Result};
 
@@ -10,6 +8,7 @@ use super::builder::Script;
 use super::server::Parts;
 use super::sql::{identifier, literal};
 use super::{PORT, Postgres};
+use crate::fingerprint::Fingerprint;
 
 /// Where the data lies in the image: no image has a volume there, and an image of a container
 /// leaves volumes out.
@@ -67,10 +66,15 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
     };
     let spec = recipe.container.spec().clone();
     let scripts = contents(&recipe.scripts).await?;
-    let mut hasher = DefaultHasher::new();
-    (VERSION, image_id(&engine, &spec.image).await?, &spec.env, &scripts).hash(&mut hasher);
-    (&recipe.user, &recipe.password, &recipe.database).hash(&mut hasher);
-    let hash = format!("{:016x}", hasher.finish());
+    let print = Fingerprint::new("prepared")
+        .part(VERSION.to_string())
+        .part(image_id(&engine, &spec.image).await?)
+        .part(spec.env.len().to_string())
+        .pairs(&spec.env)
+        .pairs(scripts.iter().map(|(name, script)| (name, script)))
+        .pairs([(&recipe.user, &recipe.password)])
+        .part(&recipe.database);
+    let hash = print.digits();
     let name = format!("{REPOSITORY}:{hash}");
 
     if find(&engine, &name).await?.is_none() {

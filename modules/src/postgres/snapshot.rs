@@ -1,6 +1,5 @@
 //! Snapshots: a database as it was, to go back to.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::admin::{Admin, says};
 use super::database::{copy, end_sessions, remove};
 use super::sql::identifier;
 use super::{PORT, PostgresServer};
+use crate::fingerprint::Fingerprint;
 
 /// Between two attempts to end the sessions of a database; whoever connects meanwhile waits.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -136,9 +136,8 @@ async fn without_sessions(
 
 /// The name on the server; what it is called may be too long, and contain anything.
 fn named(database: &str, name: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    (database, name).hash(&mut hasher);
-    format!("castoff_snapshot_{:016x}", hasher.finish())
+    let print = Fingerprint::new("snapshot").part(database).part(name);
+    format!("castoff_snapshot_{}", print.digits())
 }
 
 fn missing(error: Error, what: &str) -> Error {

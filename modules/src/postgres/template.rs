@@ -1,7 +1,5 @@
 //! Templates: what databases are cloned from, each made once for a server.
 
-use std::fmt::Write;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::admin::{Admin, says};
 use super::database::{copy, copy_properties, end_sessions, remove, take};
 use super::{PORT, PgDatabase, PostgresServer};
+use crate::fingerprint::Fingerprint;
 
 /// What may go wrong in somebody's migration.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -75,7 +74,7 @@ impl PostgresServer {
         E: Into<Cause>,
     {
         let key = key.as_ref();
-        self.made_by(named(&("key", key)), key, migrate).await
+        self.made_by(named(Fingerprint::new("key").part(key)), key, migrate).await
     }
 
     /// As [`database_from`](Self::database_from), with the `*.sql` files of a directory, in the
@@ -92,7 +91,7 @@ impl PostgresServer {
         let shown = directory.display().to_string();
         let read = tokio::task::spawn_blocking(move || read_sql(&directory)).await;
         let files = read.unwrap_or_else(|error| Err(Error::other("reading").with_source(error)))?;
-        self.made_by(named(&files), &shown, |url| async move {
+        self.made_by(named(Fingerprint::new("files").pairs(files.iter().map(|(name, sql)| (name, sql)))), &shown, |url| async move {
             let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
             let running = async {
                 for (name, sql) in &files {
@@ -153,7 +152,7 @@ impl PostgresServer {
 
     /// Sees to the template of the default database, and says its name.
     async fn default_template(&self, start: Option<&str>) -> Result<String> {
-        let template = named(&("default", ""));
+        let template = named(Fingerprint::new("default"));
         let once = format!("castoff postgres {template} {}", start.unwrap_or_default());
         self.container()
             .set_up_once(once, async || -> Result<()> {
@@ -257,13 +256,9 @@ async fn exists(admin: &Admin, addr: SocketAddr, name: &str) -> Result<bool> {
     Ok(!admin.names(addr, &found).await?.is_empty())
 }
 
-/// The template's name for a key.
-fn named(key: &impl Hash) -> String {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    let mut name = String::from("castoff_template_");
-    let _ = write!(name, "{:016x}", hasher.finish());
-    name
+/// Returns the name of the template that is made of this.
+fn named(source: Fingerprint) -> String {
+    format!("castoff_template_{}", source.digits())
 }
 
 /// The SQL files of a directory, by name.
@@ -294,11 +289,12 @@ mod tests {
 
     #[test]
     fn another_key_has_another_template() {
-        assert_eq!(named(&("key", "a")), named(&("key", "a")));
-        assert_ne!(named(&("key", "a")), named(&("key", "b")));
-        assert_ne!(named(&("default", "")), named(&("key", "")));
+        let key = |key| named(Fingerprint::new("key").part(key));
+        assert_eq!(key("a"), key("a"));
+        assert_ne!(key("a"), key("b"));
+        assert_ne!(named(Fingerprint::new("default")), key(""));
         // With a token and a number after it, it is a spare's name.
-        assert!(named(&1).len() + "_".len() + 12 + "_".len() + 10 <= 63);
+        assert!(key("a").len() + "_".len() + 12 + "_".len() + 10 <= 63);
     }
 
     #[test]
