@@ -270,6 +270,16 @@ impl Engine {
         self.docker().start_container(id, None).await.map_err(lift("start the container"))
     }
 
+    /// Whether a container is there and may have processes.
+    pub(crate) async fn container_runs(&self, id: &str) -> Result<bool> {
+        match self.inspect_container(id).await {
+            // (One that is paused or restarting counts as running.)
+            Ok(found) => Ok(!matches!(found.state.status.as_str(), "exited" | "stopped" | "dead")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn inspect_container(&self, id: &str) -> Result<ContainerDetails> {
         let mut pauses = STOPPED_PAUSES.iter();
         loop {

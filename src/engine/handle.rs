@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::dialer::Dialer;
 use super::reach::Reach;
+use super::test_host::{Place, TestHost};
 use super::{Endpoint, discovery, failure};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,7 @@ struct Inner {
     os: String,
     architecture: String,
     reach: Reach,
+    test_host: TestHost,
     config: Config,
 }
 
@@ -201,6 +203,11 @@ impl Engine {
         &self.0.dialer
     }
 
+    /// What this program runs in, as seen from this engine.
+    pub(crate) fn test_host(&self) -> &TestHost {
+        &self.0.test_host
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         self.0.reach
     }
@@ -234,7 +241,11 @@ impl Engine {
         let api = version.api_version.as_deref().and_then(ApiVersion::parse).ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "what answers there is no container engine")
         })?;
-        let reach = Reach::of(&endpoint, &config).await?;
+        let platform = version.platform.map(|platform| platform.name).unwrap_or_default();
+        let place = Place::find(&endpoint, &docker).await;
+        // Its published ports are on another machine than its bridges.
+        let desktop = platform.starts_with("Docker Desktop");
+        let reach = Reach::of(&endpoint, &config, &place, desktop).await?;
         Ok(Engine(Arc::new(Inner {
             docker,
             dialer,
@@ -245,6 +256,7 @@ impl Engine {
             os: version.os.unwrap_or_default(),
             architecture: version.arch.unwrap_or_default(),
             reach,
+            test_host: place.test_host,
             config,
         })))
     }

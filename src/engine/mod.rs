@@ -25,6 +25,7 @@ mod list;
 mod logs;
 mod network;
 mod reach;
+mod test_host;
 mod timestamp;
 mod volume;
 

@@ -1,9 +1,9 @@
 //! [`Reach`]: from where this program stands, how a published port is bound and reached.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 
 use super::Endpoint;
+use super::test_host::{Place, TestHost};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,20 +20,40 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 impl Reach {
-    /// Loopback where the engine is on this machine; all interfaces only where there is no
-    /// other way to be reached: a remote engine, or a program that itself runs in a container.
-    pub(super) async fn of(endpoint: &Endpoint, config: &Config) -> Result<Reach> {
+    /// Loopback where the engine is on this machine. A program that itself runs in a container
+    /// reaches the machine under its gateway's address, and ports are published on that address
+    /// alone where it is known to be the machine's; on all interfaces only where there is no other
+    /// way to be reached.
+    pub(super) async fn of(
+        endpoint: &Endpoint,
+        config: &Config,
+        place: &Place,
+        desktop: bool,
+    ) -> Result<Reach> {
         let address = match (&config.host, endpoint) {
             (Some(host), _) => resolve(host).await?,
             (None, Endpoint::Tcp { host, .. }) => resolve(host).await?,
-            (None, Endpoint::Unix(socket)) => match own_gateway(socket).await {
-                Some(gateway) => gateway,
-                None => LOOPBACK,
-            },
+            (None, Endpoint::Unix(_)) => own_gateway(place).await.unwrap_or(LOOPBACK),
         };
-        let bind = if address.is_loopback() { LOOPBACK } else { EVERYWHERE };
+        let is_machines = || {
+            let own = place.own.as_ref();
+            let known = own.is_some_and(|own| own.gateways.contains(&address));
+            known && config.host.is_none() && !desktop && users_are_the_machines()
+        };
+        let bind = match address {
+            _ if address.is_loopback() => LOOPBACK,
+            _ if is_machines() => address,
+            _ => EVERYWHERE,
+        };
         Ok(Reach { bind, address })
     }
+}
+
+/// Whether user ids here are those of the machine. Engines without root have a network of their
+/// own, whose gateway is not an address of the machine.
+fn users_are_the_machines() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// An IPv4 address where the name has one: published ports are bound on IPv4.
@@ -56,27 +76,14 @@ async fn resolve(host: &str) -> Result<IpAddr> {
 }
 
 /// The default gateway, when this program runs in a container beside the ones it starts.
-async fn own_gateway(socket: &Path) -> Option<IpAddr> {
-    let marks = ["/.dockerenv", "/run/.containerenv"];
-    if !marks.iter().any(|mark| Path::new(mark).exists()) || !is_outside(socket).await {
-        return None;
+async fn own_gateway(place: &Place) -> Option<IpAddr> {
+    match (&place.test_host, &place.own) {
+        (TestHost::Container { .. }, Some(own)) if own.has_network_of_machine => return None,
+        (TestHost::Container { .. }, _) if place.engine_is_outside || place.own.is_some() => {}
+        _ => return None,
     }
     let routes = tokio::fs::read_to_string("/proc/net/route").await.ok()?;
     gateway_of(&routes)
-}
-
-/// Whether the engine runs outside of this program's process namespace: the kernel then has no
-/// process id for the other end of its socket (unix(7), `SO_PEERCRED`). An engine that runs in
-/// the same container or virtual machine is near, whatever marks lie about.
-#[cfg(unix)]
-async fn is_outside(socket: &Path) -> bool {
-    let Ok(stream) = tokio::net::UnixStream::connect(socket).await else { return false };
-    stream.peer_cred().is_ok_and(|peer| peer.pid() == Some(0))
-}
-
-#[cfg(not(unix))]
-async fn is_outside(_socket: &Path) -> bool {
-    false
 }
 
 /// The gateway of the default route, from the table in `/proc/net/route` (addresses are
@@ -92,6 +99,7 @@ fn gateway_of(routes: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_host::OwnContainer;
     use super::*;
 
     #[test]
@@ -103,15 +111,25 @@ mod tests {
         assert_eq!(gateway_of("Iface\n"), None);
     }
 
+    fn place(own: Option<OwnContainer>) -> Place {
+        Place { test_host: TestHost::Machine, engine_is_outside: false, own }
+    }
+
     #[tokio::test]
     async fn loopback_stays_loopback_and_the_rest_is_bound_everywhere() {
         let config = |host: &str| Config { host: Some(host.into()), ..Config::default() };
         let unix = Endpoint::Unix("/x".into());
-        let near = Reach::of(&unix, &config("localhost")).await.unwrap();
+        let near = Reach::of(&unix, &config("localhost"), &place(None), false).await.unwrap();
         assert_eq!(near, Reach { bind: LOOPBACK, address: LOOPBACK });
-        let far = Reach::of(&unix, &config("192.0.2.7")).await.unwrap();
+        let far = Reach::of(&unix, &config("192.0.2.7"), &place(None), false).await.unwrap();
         assert_eq!(far, Reach { bind: EVERYWHERE, address: IpAddr::from([192, 0, 2, 7]) });
         let tcp = Endpoint::Tcp { host: "127.0.0.1".into(), port: 2375 };
-        assert_eq!(Reach::of(&tcp, &Config::default()).await.unwrap().bind, LOOPBACK);
+        let tcp = Reach::of(&tcp, &Config::default(), &place(None), false).await.unwrap();
+        assert_eq!(tcp.bind, LOOPBACK);
+        // What the user says is not known to be an address of the machine.
+        let gateway = IpAddr::from([192, 0, 2, 7]);
+        let own = OwnContainer { gateways: vec![gateway], ..OwnContainer::default() };
+        let far = Reach::of(&unix, &config("192.0.2.7"), &place(Some(own)), false).await.unwrap();
+        assert_eq!(far, Reach { bind: EVERYWHERE, address: gateway });
     }
 }

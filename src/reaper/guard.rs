@@ -11,7 +11,7 @@ use super::lease_file::Made;
 use super::removal::{self, Kind, Removed, Target};
 use super::session::Session;
 use super::worker::Worker;
-use super::{keeping, watch_over};
+use super::{host, keeping, watch_over};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::label;
@@ -183,6 +183,7 @@ impl Guard {
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
         if self.disarm() {
+            host::note_kept(&self.engine, self.kind, self.id(), self.lease.is_some());
             match (self.held(), &self.lease) {
                 (Some(lease), _) => lease.keep(),
                 (None, Some(lease)) => {

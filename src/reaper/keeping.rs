@@ -3,7 +3,7 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::guardian;
+use super::ending;
 use super::removal::Kind;
 use super::watch_over;
 use crate::config::Keep;
@@ -22,12 +22,15 @@ pub(super) fn watch_the_end() {
             PANICKED.store(true, Ordering::SeqCst);
             before(panic);
         }));
-        guardian::at_exit(|success| {
-            if success && !PANICKED.load(Ordering::SeqCst) {
-                watch_over::all_is_well();
-            }
-        });
+        ending::tell_if_all_is_well();
     });
+}
+
+/// The process ends and says that it succeeded.
+pub(super) fn process_succeeds() {
+    if !PANICKED.load(Ordering::SeqCst) {
+        watch_over::all_is_well();
+    }
 }
 
 /// Whether a resource that is dropped now is left for a look.

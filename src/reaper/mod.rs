@@ -10,10 +10,14 @@
 //! * `sweep`: at a session's start, what others left that were killed together with their guardian.
 //! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it.
 //! * `keeping`: what is left for a look instead.
+//! * `ending`, `host`: what is done before a process ends that runs in a container, and what others
+//!   do about one that ended with its container.
 //! * `state_dir`: where all these locks lie.
 
+mod ending;
 mod guard;
 mod guardian;
+mod host;
 mod keeping;
 mod lease;
 mod lease_file;
@@ -23,6 +27,7 @@ mod session;
 mod session_lock;
 mod state_dir;
 mod sweep;
+mod swept;
 mod watch_over;
 mod worker;
 
@@ -32,7 +37,8 @@ pub(crate) use lease_file::Made;
 pub(crate) use once::set_up_once;
 pub(crate) use removal::Kind;
 use session::Session;
-pub use sweep::{Swept, sweep};
+pub use sweep::sweep;
+pub use swept::Swept;
 pub use watch_over::Reaper;
 pub(crate) use watch_over::Scraps;
 pub(crate) use worker::Worker;

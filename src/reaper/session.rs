@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
-use super::watch_over;
+use super::{host, watch_over};
 use crate::config::{Config, Keep};
 use crate::engine::Engine;
 use crate::spec::label;
@@ -84,10 +84,13 @@ impl Session {
         ];
         let mut labels: Vec<_> =
             labels.into_iter().map(|(key, value)| (key_on(kind, key), value)).collect();
+        if let Some(host) = host::of(engine, shared.is_some()) {
+            labels.push((key_on(kind, label::HOST), host.to_owned()));
+        }
         if kind == Kind::Image {
             // An image takes over its container's labels, and gives them to every container that
             // anybody makes of it: those are nobody's of castoff's.
-            let whose = [label::OWNER, label::SHARED, label::KEPT, label::RESOURCE];
+            let whose = [label::OWNER, label::SHARED, label::KEPT, label::RESOURCE, label::HOST];
             labels.extend(whose.map(|key| (key.to_owned(), String::new())));
         }
         labels

@@ -165,6 +165,23 @@ fn is_place(name: &str) -> bool {
     name.len() == super::session::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether the state lies in the root of this program's mount namespace: in a container, nobody
+/// elsewhere sees it, and it is lost with the container.
+pub(super) fn is_in_own_root(config: &Config) -> bool {
+    let root = root(config);
+    let there = root.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    there.is_some_and(|there| is_on_root(&there, &mounts))
+}
+
+/// Whether a path is on the mount at `/`: field 5 of `/proc/self/mountinfo`, proc(5).
+fn is_on_root(path: &Path, mounts: &str) -> bool {
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    // (What is escaped in octal there is no place for state.)
+    let nearest = points.filter(|point| path.starts_with(point)).max_by_key(|point| point.len());
+    nearest == Some("/")
+}
+
 /// Where the state lies.
 fn root(config: &Config) -> PathBuf {
     let common = || PathBuf::from(format!("/var/tmp/castoff-{}", user()));
@@ -294,6 +311,18 @@ mod tests {
         std::fs::create_dir(dir.path.join("b")).unwrap();
         dir.lock("b").unwrap_err();
         assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn what_is_mounted_is_not_in_the_root() {
+        let mounts = "1 0 0:52 / / rw - overlay o rw\n2 1 8:1 /v /var rw - ext4 d rw\n\
+                      3 2 0:9 / /var/tmp/own rw - tmpfs t rw\n";
+        for (path, is) in
+            [("/home/u", true), ("/var/tmp", false), ("/var/tmp/own/s", false), ("/variant", true)]
+        {
+            assert_eq!(is_on_root(path.as_ref(), mounts), is, "{path}");
+        }
+        assert!(!is_on_root("/x".as_ref(), ""));
     }
 
     #[test]

@@ -8,50 +8,19 @@ use std::time::Duration;
 
 use tokio::sync::{OnceCell, oneshot};
 
+use super::host::Orphans;
 use super::lease_file::{self, DeadLease};
-use super::removal::{self, Kind, Target};
+use super::removal::{self, Kind};
 use super::session::{Session, key_on};
 use super::session_lock::{self, Left, PART, read_name};
 use super::state_dir::{self, StateDir};
+use super::swept::{Outcome, Swept, remove_all, within};
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::Config;
 use crate::engine::{Endpoint, Engine, Labelled};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::spec::label;
-
-/// How many resources of each kind were removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Containers.
-    pub containers: usize,
-    /// Networks.
-    pub networks: usize,
-    /// Volumes.
-    pub volumes: usize,
-    /// Images.
-    pub images: usize,
-}
-
-impl Swept {
-    fn count(&mut self, kind: Kind) {
-        let place = match kind {
-            Kind::Container => &mut self.containers,
-            Kind::Network => &mut self.networks,
-            Kind::Volume => &mut self.volumes,
-            Kind::Image => &mut self.images,
-        };
-        *place += 1;
-    }
-
-    fn add(&mut self, other: Swept) {
-        self.containers += other.containers;
-        self.networks += other.networks;
-        self.volumes += other.volumes;
-        self.images += other.images;
-    }
-}
 
 /// Removes what dead sessions of this host left on the engine that [`Engine::connect`] gives: see
 /// [`Engine::sweep`].
@@ -104,6 +73,7 @@ impl Engine {
             // Listed first: whoever has something by then has a lock, and is seen to live.
             let everything = list_all(&engine).await?;
             let (sessions, leases) = blocking(&engine, kept_here).await?;
+            let orphans = Orphans::find(&engine, &everything).await.kept;
             let own = watch_over::kept(&engine);
             let here = format!("{}.", state_dir::place(engine.config())?);
             let is_kept = |kind, found: &Labelled| {
@@ -120,6 +90,7 @@ impl Engine {
             let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
             let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
             let mut all = remove_all(&engine, wanted).await;
+            all.add(remove_all(&engine, orphans).await);
             for lease in leases {
                 all.add(lease.remove(&engine).await);
             }
@@ -134,6 +105,8 @@ struct Found {
     engine: Engine,
     sessions: Vec<DeadSession>,
     leases: Vec<DeadLease>,
+    /// What programs in containers left that are gone.
+    orphans: Vec<(Kind, String)>,
 }
 
 /// Its lock is held until it is dealt with, so that others leave it alone.
@@ -147,9 +120,8 @@ struct DeadSession {
 
 /// How long a start waits for the lists of an engine.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
-/// How long an engine may take for a list, and for the removal of one resource with all attempts.
+/// How long an engine may take for a list.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
-const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sweeps before the first resource of this process on an engine. Waits until it is known what
 /// there is to remove, but not for long; the removals then count as on their way, and a start that
@@ -204,8 +176,12 @@ async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
 impl Found {
     async fn look(engine: &Engine) -> Result<Found> {
         let (mut sessions, leases) = blocking(engine, dead).await?;
-        if !sessions.is_empty() {
-            for (kind, found) in list_all(engine).await? {
+        let mut orphans = Vec::new();
+        // Of programs in containers, nothing but their labels may be left to tell.
+        if !sessions.is_empty() || engine.test_host().container().is_some() {
+            let everything = list_all(engine).await?;
+            orphans = Orphans::find(engine, &everything).await.left;
+            for (kind, found) in everything {
                 let Some(owner) = owner(kind, label::OWNER, &found) else { continue };
                 let session = sessions.iter_mut().find(|one| owner.ends_with(&one.token));
                 if let Some(session) = session.filter(|one| !one.left.keeps(kind, &found.id)) {
@@ -213,11 +189,11 @@ impl Found {
                 }
             }
         }
-        Ok(Found { engine: engine.clone(), sessions, leases })
+        Ok(Found { engine: engine.clone(), sessions, leases, orphans })
     }
 
     fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.leases.is_empty()
+        self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
     }
 
     /// Removes everything that can be, whatever fails: what one session or lease has left must not
@@ -244,33 +220,11 @@ impl Found {
             }
             all
         };
-        let (sessions, mut all) = tokio::join!(futures_util::future::join_all(sessions), leases);
-        sessions.into_iter().for_each(|outcome| all.add(outcome));
+        let orphans = remove_all(&self.engine, self.orphans);
+        let sessions = futures_util::future::join_all(sessions);
+        let (sessions, orphans, mut all) = tokio::join!(sessions, orphans, leases);
+        sessions.into_iter().chain([orphans]).for_each(|outcome| all.add(outcome));
         all.result()
-    }
-}
-
-/// How the removal of several things went.
-#[derive(Debug, Default)]
-struct Outcome {
-    swept: Swept,
-    error: Option<Error>,
-}
-
-impl Outcome {
-    fn add(&mut self, other: Outcome) {
-        self.swept.add(other.swept);
-        self.error = other.error.or(self.error.take());
-    }
-
-    fn result(self) -> Result<Swept> {
-        self.error.map_or(Ok(self.swept), Err)
-    }
-}
-
-impl From<Error> for Outcome {
-    fn from(error: Error) -> Outcome {
-        Outcome { error: Some(error), ..Outcome::default() }
     }
 }
 
@@ -344,36 +298,6 @@ async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
     let lists = futures_util::future::join_all(Kind::ALL.map(list)).await;
     let lists: Vec<_> = lists.into_iter().collect::<Result<_>>()?;
     Ok(lists.into_iter().flatten().collect())
-}
-
-/// Puts an end to a call whose engine does not answer, or not in time.
-async fn within<T>(
-    limit: Duration,
-    step: &'static str,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let outcome = tokio::time::timeout(limit, call).await;
-    let late = |_| Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).at(step);
-    outcome.map_err(late)?
-}
-
-/// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
-async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Outcome {
-    let mut all = Outcome::default();
-    for kind in Kind::ALL {
-        let targets = wanted.iter().filter(|(k, _)| *k == kind);
-        let removals = targets.map(|(_, id)| async {
-            let target = Target::Known(id.clone());
-            within(REMOVAL_LIMIT, "remove", removal::remove(engine, kind, &target)).await
-        });
-        for outcome in futures_util::future::join_all(removals).await {
-            match outcome {
-                Ok(_) => all.swept.count(kind),
-                Err(error) => all.error = Some(error),
-            }
-        }
-    }
-    all
 }
 
 impl DeadLease {

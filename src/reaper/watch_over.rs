@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::guardian::{self, Address, Guardian, Word};
-use super::keeping;
 use super::removal::Kind;
 use super::session::{Session, key_on};
 use super::session_lock::{SessionLock, engine_hash};
 use super::state_dir;
 use super::sweep;
+use super::{ending, keeping};
 use crate::config::Keep;
 use crate::engine::{Endpoint, Engine};
 use crate::spec::label;
@@ -175,6 +175,11 @@ impl Drop for Scraps {
 #[non_exhaustive]
 pub enum Reaper {
     /// The guardian, within a second.
+    ///
+    /// In a container or a PID namespace of its own, the guardian ends with the first process. There
+    /// a return from `main` and `process::exit` wait until it is through, at most 10 s, and what is
+    /// shared does not linger. Where the container is killed, it is the next session's sweep that
+    /// removes: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
     Guardian,
     /// No guardian could be started: the sweep of the next session on this host. Dropping a
     /// handle waits for the removal, at most 10 s.
@@ -208,6 +213,14 @@ pub(super) fn all_is_well() {
     for watch in watches.iter_mut().flatten().map(|(_, watch)| watch) {
         watch.tell(Word::Hold(false), None);
     }
+}
+
+/// The process ends, and its guardians may end with it: they act now. Each of them ends when all is
+/// removed.
+pub(super) fn act_now() -> Vec<Guardian> {
+    let mut watches = watches();
+    let at_risk = |watch: &&mut Watch| watch.engine.test_host().may_end_as_a_whole();
+    watches.values_mut().filter(at_risk).filter_map(Watch::act_now).collect()
 }
 
 fn watches() -> impl std::ops::DerefMut<Target = Watches> {
@@ -269,6 +282,9 @@ impl Watch {
         };
         if watch.holds() {
             keeping::watch_the_end();
+        }
+        if watch.engine.test_host().may_end_as_a_whole() {
+            ending::finish_before_it();
         }
         watch.start_guardian();
         watch
@@ -362,6 +378,15 @@ impl Watch {
             self.tell(Word::Idle(true), None);
             self.note_owning(false);
         }
+    }
+
+    fn act_now(&mut self) -> Option<Guardian> {
+        self.tell(Word::Hurry, None);
+        // No other one is to take its place.
+        self.address = None;
+        let guardian = self.guardian.take()?;
+        guardian.act_now();
+        Some(guardian)
     }
 
     fn note_owning(&self, any: bool) {

@@ -146,6 +146,14 @@ impl Worker {
         }
     }
 
+    /// Waits for all removals that are under way now.
+    pub(crate) async fn all_settled(&self) {
+        let under_way: Vec<_> = self.lock().values().map(|(_, end)| end.clone()).collect();
+        for mut end in under_way {
+            while end.changed().await.is_ok() {}
+        }
+    }
+
     /// Whether this is the worker's own thread, which must never wait for itself.
     pub(crate) fn is_here() -> bool {
         // At a thread's end its locals may be gone; the worker's thread never ends.

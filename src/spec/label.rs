@@ -20,6 +20,10 @@ pub const RESOURCE: &str = "castoff.resource";
 pub const SHARED: &str = "castoff.shared";
 /// On what is kept from the start (`CASTOFF_KEEP=always`), in place of an owner: the same value.
 pub const KEPT: &str = "castoff.kept";
+/// The engine's container that this program ran in, where it ran in one.
+pub const HOST: &str = "castoff.host";
+/// On an empty volume that notes what is kept: its kind and id.
+pub const KEEPS: &str = "castoff.keeps";
 /// The program that created it, for humans.
 pub const PROGRAM: &str = "castoff.program";
 /// What the labels of images start with. Containers inherit the labels of their image, also those

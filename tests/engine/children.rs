@@ -30,6 +30,14 @@ impl Running {
         Running::spawn(command, test, variables)
     }
 
+    /// The same as the first process of a namespace, all of which ends with it.
+    pub(crate) fn start_as_first(test: &str, variables: &[(&str, &str)]) -> Running {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--pid", "--fork", "--mount-proc"]);
+        command.arg(std::env::current_exe().unwrap());
+        Running::spawn(command, test, variables)
+    }
+
     fn spawn(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Running {
         let child = command
             .args(["--exact", test, "--ignored", "--nocapture"])

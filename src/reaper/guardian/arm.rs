@@ -103,6 +103,28 @@ impl Guardian {
     }
 }
 
+impl Guardian {
+    /// Makes the child act as if this process were gone.
+    pub(crate) fn act_now(&self) {
+        // Fails when the child is gone, which is noticed next.
+        let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
+    }
+
+    /// Waits until the child has ended; whether it has by that time.
+    pub(crate) fn has_ended_by(&self, end: std::time::Instant) -> bool {
+        loop {
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, Some(&child::timespec(left))) {
+                Ok(count) => return count > 0,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
 /// Both ends close on exec; ours doesn't block.
 fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]

@@ -39,6 +39,8 @@ mod code {
     /// An image that a step of a build made, or that build has ended.
     pub(super) const SCRAP: u8 = 8;
     pub(super) const BUILT: u8 = 9;
+    /// What is shared does not stay any longer than it is used.
+    pub(super) const HURRY: u8 = 20;
 }
 
 /// What a parent says to its guardian.
@@ -59,6 +61,8 @@ pub(crate) enum Word<'a> {
     Left(u32),
     /// An image without a name that a step of a build made: removed unless the build ends.
     Scrap(u32, &'a str),
+    /// What is shared is not to stay for its time: the guardian may end before that.
+    Hurry,
     /// That build has ended, and this process has seen to what it made.
     Built(u32),
 }
@@ -77,6 +81,7 @@ impl Word<'_> {
             }
             Word::Left(number) => (code::LEFT, Kind::Container, number, 0, ""),
             Word::Scrap(number, id) => (code::SCRAP, Kind::Image, number, 0, id),
+            Word::Hurry => (code::HURRY, Kind::Container, 0, 0, ""),
             Word::Built(number) => (code::BUILT, Kind::Image, number, 0, ""),
         };
         let length = u8::try_from(text.len().min(SHARED_MAX)).unwrap_or(0);
@@ -127,6 +132,8 @@ pub(super) struct Work {
     pub(super) idle: bool,
     /// The parent has said that everything is to stay.
     pub(super) hold: bool,
+    /// The parent has said that there is not much time.
+    pub(super) hurry: bool,
     /// Whatever is being read.
     pub(super) input: [u8; 16 * 1024],
 }
@@ -152,6 +159,10 @@ impl Work {
             }
             (code::LEFT, _) => self.leases.end(number),
             (code::SCRAP, _) => self.scraps.add(number, text),
+            (code::HURRY, _) => {
+                self.hurry = true;
+                self.leases.held().for_each(|lease| lease.linger = 0);
+            }
             (code::BUILT, _) => self.scraps.end(number),
             _ => {}
         }
@@ -343,6 +354,8 @@ mod tests {
         let held = work.leases.held().next().unwrap();
         assert_eq!((held.number, held.linger), (2, 7));
         assert_eq!((held.kind(), held.value.get()), (Some(Kind::Volume), b"0a-1b".as_slice()));
+        say(work, Word::Hurry);
+        assert_eq!(work.leases.held().next().unwrap().linger, 0);
         say(work, Word::Left(2));
         assert_eq!(work.leases.held().count(), 0);
     }

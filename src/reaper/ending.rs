@@ -1,0 +1,66 @@
+//! The end of a process: what is said and done before it, where it ends by itself.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::worker::Worker;
+use super::{guardian, keeping, watch_over};
+
+/// How long the end of a process waits for removals, and how much of that for its own.
+const LIMIT: Duration = Duration::from_secs(10);
+const OWN_LIMIT: Duration = Duration::from_secs(5);
+
+static TELLS: AtomicBool = AtomicBool::new(false);
+static FINISHES: AtomicBool = AtomicBool::new(false);
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// From now on, tells the guardian when the process ends with success.
+pub(super) fn tell_if_all_is_well() {
+    TELLS.store(true, Ordering::SeqCst);
+    watch();
+}
+
+/// From now on, an end of this process waits until what it has is removed: its guardian may not
+/// outlive it. That is a return from `main` and `process::exit`; a signal leaves no time for it.
+pub(super) fn finish_before_it() {
+    FINISHES.store(true, Ordering::SeqCst);
+    watch();
+}
+
+fn watch() {
+    PROCESS.store(std::process::id(), Ordering::SeqCst);
+    guardian::at_exit(ended);
+}
+
+fn ended(success: bool) {
+    // A forked child has the same handlers, and nothing to end.
+    if PROCESS.load(Ordering::SeqCst) != std::process::id() {
+        return;
+    }
+    if TELLS.load(Ordering::SeqCst) && success {
+        keeping::process_succeeds();
+    }
+    if FINISHES.load(Ordering::SeqCst) {
+        finish();
+    }
+}
+
+/// Waits for removals that are under way, and then for the guardian, which removes the rest.
+fn finish() {
+    let Some(worker) = Worker::current().filter(|_| !Worker::is_here()) else { return };
+    let end = Instant::now() + LIMIT;
+    let (done, settled) = mpsc::channel();
+    worker.submit(async move {
+        worker.all_settled().await;
+        let _ = done.send(());
+    });
+    // What takes longer is the guardian's as well.
+    let _ = settled.recv_timeout(OWN_LIMIT);
+    let guardians = watch_over::act_now();
+    for guardian in &guardians {
+        if !guardian.has_ended_by(end) {
+            tracing::warn!("the process ends, and not all that it had is removed");
+        }
+    }
+}

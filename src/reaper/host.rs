@@ -1,0 +1,146 @@
+//! Programs that run in containers: what they make says in which one, so that others can tell from
+//! the engine alone that its maker is gone. A container that ends takes all of its processes with
+//! it, and often the directory with their locks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::removal::Kind;
+use super::session::{Session, key_on};
+use super::state_dir;
+use super::watch_over;
+use super::worker::Worker;
+use crate::config::Keep;
+use crate::engine::{Engine, Labelled};
+use crate::spec::{VolumeSpec, label};
+
+/// The container that this program runs in, where all that it makes is to go with that.
+///
+/// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of this
+/// program: then they are lost with its container as well.
+pub(super) fn of(engine: &Engine, shared: bool) -> Option<&str> {
+    let config = engine.config();
+    // What is to be left for a look must not go when its maker is gone.
+    let goes = config.reaper && config.keep == Keep::Never;
+    let host = engine.test_host().container().filter(|_| goes)?;
+    (!shared || state_dir::is_in_own_root(config)).then_some(host)
+}
+
+/// Notes on the engine itself that something stays: its labels can't be changed, and what this
+/// program writes down may be lost with its container. The note is an empty volume.
+pub(super) fn note_kept(engine: &Engine, kind: Kind, id: &str, shared: bool) {
+    let (Some(host), Some(worker)) = (of(engine, shared), Worker::current()) else { return };
+    let name = format!("castoff-kept-{}", super::session::token());
+    let labels = [
+        (label::SESSION, Session::current().token().to_owned()),
+        (label::KEPT, watch_over::owner(engine)),
+        (label::KEEPS, keeps(kind, id)),
+        (label::HOST, host.to_owned()),
+        (label::RESOURCE, name.clone()),
+    ];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value));
+    let noting = engine.clone();
+    // The end of the process waits for it as for a removal.
+    drop(worker.remove(engine.endpoint(), async move {
+        let made = noting.create_volume(&VolumeSpec::default(), &name, &labels).await;
+        made.map(drop).inspect_err(|error| {
+            tracing::warn!(%error, "what is kept may be removed when this container is gone");
+        })
+    }));
+}
+
+fn keeps(kind: Kind, id: &str) -> String {
+    format!("{} {id}", kind.word())
+}
+
+/// What was left by programs in containers that are gone or don't run any more, of everything that
+/// an engine has listed before. What was kept is told apart.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    pub(super) left: Vec<(Kind, String)>,
+    pub(super) kept: Vec<(Kind, String)>,
+}
+
+impl Orphans {
+    /// Asks the engine once about each container that programs have run in.
+    ///
+    /// The list has to come first: what was listed was made before the container is found dead, and
+    /// then its maker is dead too.
+    pub(super) async fn find(engine: &Engine, listed: &[(Kind, Labelled)]) -> Orphans {
+        let own = engine.test_host().container();
+        let hosts: BTreeSet<&str> =
+            listed.iter().filter_map(|(kind, found)| label_of(*kind, found, label::HOST)).collect();
+        let mut dead = BTreeSet::new();
+        for host in hosts.into_iter().filter(|host| Some(*host) != own) {
+            match engine.container_runs(host).await {
+                Ok(false) => drop(dead.insert(host)),
+                Ok(true) => {}
+                Err(error) => tracing::debug!(%error, host, "whether it runs is not known"),
+            }
+        }
+        sort_out(listed, &dead)
+    }
+}
+
+fn label_of<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
+    let value = found.labels.get(&key_on(kind, key)).map(String::as_str);
+    value.filter(|value| !value.is_empty())
+}
+
+fn sort_out(listed: &[(Kind, Labelled)], dead: &BTreeSet<&str>) -> Orphans {
+    let there: BTreeSet<String> = listed.iter().map(|(kind, one)| keeps(*kind, &one.id)).collect();
+    let notes: BTreeMap<&str, &str> = listed
+        .iter()
+        .filter_map(|(kind, found)| {
+            Some((found.id.as_str(), label_of(*kind, found, label::KEEPS)?))
+        })
+        .collect();
+    let noted: BTreeSet<&str> = notes.values().copied().collect();
+    let mut orphans = Orphans::default();
+    for (kind, found) in listed {
+        if !label_of(*kind, found, label::HOST).is_some_and(|host| dead.contains(host)) {
+            continue;
+        }
+        let is_kept = match notes.get(found.id.as_str()).filter(|_| *kind == Kind::Volume) {
+            // A note of something that is not there any more is of no use.
+            Some(of) => there.contains(*of),
+            None => noted.contains(keeps(*kind, &found.id).as_str()),
+        };
+        let place = if is_kept { &mut orphans.kept } else { &mut orphans.left };
+        place.push((*kind, found.id.clone()));
+    }
+    orphans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(kind: Kind, id: &str, labels: &[(&str, &str)]) -> (Kind, Labelled) {
+        let labels = labels.iter().map(|(key, value)| (key_on(kind, key), (*value).to_owned()));
+        (kind, Labelled { id: id.to_owned(), labels: labels.collect() })
+    }
+
+    #[test]
+    fn what_dead_containers_left_goes_but_for_what_they_kept() {
+        let dead = BTreeSet::from(["d"]);
+        let host = |id| (label::HOST, id);
+        let listed = [
+            one(Kind::Container, "left", &[host("d")]),
+            one(Kind::Image, "image", &[host("d")]),
+            one(Kind::Container, "living", &[host("l")]),
+            one(Kind::Container, "elsewhere", &[]),
+            one(Kind::Container, "kept", &[host("d")]),
+            one(Kind::Volume, "note", &[host("d"), (label::KEEPS, "container kept")]),
+            one(Kind::Volume, "old note", &[host("d"), (label::KEEPS, "container gone")]),
+            one(Kind::Volume, "kept", &[host("d")]),
+            one(Kind::Container, "inherits", &[host("")]),
+        ];
+        let orphans = sort_out(&listed, &dead);
+        let ids = |found: Vec<(Kind, String)>| {
+            found.into_iter().map(|(kind, id)| keeps(kind, &id)).collect::<Vec<_>>()
+        };
+        let left = ["container left", "image image", "volume old note", "volume kept"];
+        assert_eq!(ids(orphans.left), left);
+        assert_eq!(ids(orphans.kept), ["container kept", "volume note"]);
+    }
+}

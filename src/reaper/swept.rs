@@ -1,0 +1,97 @@
+//! [`Swept`]: the removal of many things at once, and how that went.
+
+use std::time::Duration;
+
+use super::removal::{self, Kind, Target};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long the removal of one resource may take, with all attempts.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many resources of each kind were removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Containers.
+    pub containers: usize,
+    /// Networks.
+    pub networks: usize,
+    /// Volumes.
+    pub volumes: usize,
+    /// Images.
+    pub images: usize,
+}
+
+impl Swept {
+    pub(super) fn count(&mut self, kind: Kind) {
+        let place = match kind {
+            Kind::Container => &mut self.containers,
+            Kind::Network => &mut self.networks,
+            Kind::Volume => &mut self.volumes,
+            Kind::Image => &mut self.images,
+        };
+        *place += 1;
+    }
+
+    pub(super) fn add(&mut self, other: Swept) {
+        self.containers += other.containers;
+        self.networks += other.networks;
+        self.volumes += other.volumes;
+        self.images += other.images;
+    }
+}
+
+/// How the removal of several things went.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) swept: Swept,
+    pub(super) error: Option<Error>,
+}
+
+impl Outcome {
+    pub(super) fn add(&mut self, other: Outcome) {
+        self.swept.add(other.swept);
+        self.error = other.error.or(self.error.take());
+    }
+
+    pub(super) fn result(self) -> Result<Swept> {
+        self.error.map_or(Ok(self.swept), Err)
+    }
+}
+
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Outcome {
+        Outcome { error: Some(error), ..Outcome::default() }
+    }
+}
+
+/// Puts an end to a call whose engine does not answer, or not in time.
+pub(super) async fn within<T>(
+    limit: Duration,
+    step: &'static str,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let outcome = tokio::time::timeout(limit, call).await;
+    let late = |_| Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).at(step);
+    outcome.map_err(late)?
+}
+
+/// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
+pub(super) async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Outcome {
+    let mut all = Outcome::default();
+    for kind in Kind::ALL {
+        let targets = wanted.iter().filter(|(k, _)| *k == kind);
+        let removals = targets.map(|(_, id)| async {
+            let target = Target::Known(id.clone());
+            within(REMOVAL_LIMIT, "remove", removal::remove(engine, kind, &target)).await
+        });
+        for outcome in futures_util::future::join_all(removals).await {
+            match outcome {
+                Ok(_) => all.swept.count(kind),
+                Err(error) => all.error = Some(error),
+            }
+        }
+    }
+    all
+}
