@@ -80,7 +80,7 @@ mod timed;
 mod volume;
 pub mod wait;
 
-pub use container::{Container, ContainerBuilder, CopySource, IntoAliases};
+pub use container::{Container, ContainerBuilder, ContainerLock, CopySource, IntoAliases};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{Image, ImageBuilder};

@@ -315,8 +315,8 @@ pub(super) async fn on_thread<T: Send + 'static>(
 }
 
 /// For [`super::once`]: the directory and a name next to a lease's file.
-pub(super) fn beside(config: &Config, name: &str) -> Result<Option<OwnedFd>> {
-    StateDir::open(config, PART)?.flocked(name, FlockOperation::LockExclusive)
+pub(super) fn beside(config: &Config, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
+    StateDir::open(config, PART)?.flocked(name, how)
 }
 
 #[cfg(test)]

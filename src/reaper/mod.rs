@@ -8,7 +8,8 @@
 //!   which others know that it lives, and `guardian`, a forked child that survives the process
 //!   and removes what is left of it.
 //! * `sweep`: at a session's start, what others left that were killed together with their guardian.
-//! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it.
+//! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it;
+//!   [`ResourceLock`]: what one of its users has alone.
 //! * `keeping`: what is left for a look instead.
 //! * `ending`, `host`: what is done before a process ends that runs in a container, and what others
 //!   do about one that ended with its container.
@@ -23,6 +24,7 @@ mod lease;
 mod lease_file;
 mod once;
 mod removal;
+mod resource_lock;
 mod session;
 mod session_lock;
 mod state_dir;
@@ -36,6 +38,7 @@ pub(crate) use lease::Lease;
 pub(crate) use lease_file::Made;
 pub(crate) use once::set_up_once;
 pub(crate) use removal::Kind;
+pub(crate) use resource_lock::ResourceLock;
 use session::Session;
 pub use sweep::sweep;
 pub use swept::Swept;

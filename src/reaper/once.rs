@@ -2,6 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::fs::FlockOperation;
+use serde::Serialize;
+
 use super::lease::{beside, on_thread};
 use super::{Guard, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +29,19 @@ pub(super) fn whose(name: &str) -> Option<Whose<'_>> {
     Some(owner.strip_prefix(SESSION).map_or(Whose::Lease(owner), Whose::Session))
 }
 
+/// Returns the name of the file for a resource and a key. A sweep removes it once nobody can use the
+/// resource any more.
+pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
+    let owner = match guard.lease() {
+        Some(lease) => lease.name().to_owned(),
+        // Its file is of no use to others, and goes with a sweep when this process is gone.
+        None => format!("{SESSION}{}", Session::current().token()),
+    };
+    // The id tells one resource from the next one under the same lease.
+    let hash = spec_hash(&(guard.id(), key));
+    format!("{owner}{MARK}{}", hash.get(..32).unwrap_or(&hash))
+}
+
 /// The exclusive lock of one resource and key.
 #[derive(Debug)]
 pub(crate) struct Turn {
@@ -41,15 +57,9 @@ impl Turn {
     pub(crate) async fn take(guard: &Guard, key: &str) -> Result<Turn> {
         let told = |error: Error| error.at("set-up");
         let config = guard.engine().config().clone();
-        let owner = match guard.lease() {
-            Some(lease) => lease.name().to_owned(),
-            // Its file is of no use to others, and goes with a sweep when this process is gone.
-            None => format!("{SESSION}{}", Session::current().token()),
-        };
-        // The id tells one resource from the next one under the same lease.
-        let hash = spec_hash(&(guard.id(), key));
-        let name = format!("{owner}{MARK}{}", hash.get(..32).unwrap_or(&hash));
-        let file = on_thread(move || beside(&config, &name)).await.map_err(told)?;
+        let name = file_name(guard, &key);
+        let taking = move || beside(&config, &name, FlockOperation::LockExclusive);
+        let file = on_thread(taking).await.map_err(told)?;
         let file =
             file.ok_or_else(|| told(Error::other("a lock that was waited for is not had")))?;
         let mut first = [0; DONE.len()];

@@ -277,6 +277,25 @@ async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a container engine"]
+async fn a_lock_is_held_by_one_user_of_a_container_at_a_time() {
+    let label = unique("lock");
+    let engine = hasty().await;
+    let container = labelled(&label).on(&engine).shared().await.unwrap();
+    let joined = labelled(&label).on(&engine).shared().await.unwrap();
+    let held = container.try_lock("part 1").await.unwrap().unwrap();
+    assert!(joined.try_lock("part 1").await.unwrap().is_none());
+    assert!(joined.try_lock("part 2").await.unwrap().is_some());
+    drop(held);
+    assert!(joined.try_lock("part 1").await.unwrap().is_some());
+    // One that nobody shares has locks as well, and none of another's.
+    let alone = labelled(&label).on(&engine).start().await.unwrap();
+    let _held = alone.try_lock("part 1").await.unwrap().unwrap();
+    assert!(alone.clone().try_lock("part 1").await.unwrap().is_none());
+    assert!(container.try_lock("part 1").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a container engine"]
 async fn set_up_happens_once_and_again_after_a_failure() {
     let label = unique("once");
     let engine = hasty().await;

@@ -13,22 +13,20 @@ use tokio::sync::Semaphore;
 
 use super::server::Parts;
 use crate::background::thread;
-use crate::unique::token;
+use crate::liveness::Liveness;
 
 /// How many connections a process has to a server for this at most.
 const CONNECTIONS: usize = 6;
 
 /// The side of `root` of one server, as this process sees it.
 pub(super) struct Admin {
-    /// Part of the names of what this process makes, and of the lock that says that it lives.
-    pub(super) token: String,
+    /// Whose token is part of the names of what this process makes.
+    pub(super) liveness: Liveness,
     pub(super) parts: Parts,
     pub(super) thread: Handle,
     idle: Mutex<Vec<Conn>>,
     places: Semaphore,
     next: AtomicU64,
-    /// The connection that holds the lock.
-    alive: tokio::sync::Mutex<Option<Conn>>,
     /// Whether it has looked what dead processes have left.
     pub(super) swept: AtomicBool,
     /// What makes the tables and all else of a template, by its name.
@@ -49,13 +47,12 @@ impl Admin {
         }
         admins.retain(|_, admin| admin.strong_count() > 0);
         let admin = Arc::new(Admin {
-            token: token(),
+            liveness: Liveness::new(),
             parts: parts.clone(),
             thread,
             idle: Mutex::default(),
             places: Semaphore::new(CONNECTIONS),
             next: AtomicU64::new(0),
-            alive: tokio::sync::Mutex::default(),
             swept: AtomicBool::new(false),
             templates: Mutex::default(),
         });
@@ -66,7 +63,7 @@ impl Admin {
     /// A name for something of this process's: `castoff_<kind>_<token>_<n>`.
     pub(super) fn name(&self, kind: &str) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("castoff_{kind}_{}_{number}", self.token)
+        format!("castoff_{kind}_{}_{number}", self.liveness.token())
     }
 
     /// Runs statements one after the other, in a database or in none.
@@ -102,21 +99,6 @@ impl Admin {
             })
         };
         Ok(rows.into_iter().map(|row| text(row).collect()).collect())
-    }
-
-    /// Says, by a lock of the server's that ends with the connection, that this process lives.
-    pub(super) async fn live(&self, addr: SocketAddr) -> Result<()> {
-        let mut alive = self.alive.lock().await;
-        if let Some(conn) = alive.as_mut()
-            && conn.ping().await.is_ok()
-        {
-            return Ok(());
-        }
-        let mut conn = self.connect(addr).await?;
-        let lock = format!("DO GET_LOCK('castoff {}', 0)", self.token);
-        conn.query_drop(lock).await.map_err(told)?;
-        *alive = Some(conn);
-        Ok(())
     }
 
     /// A connection that was kept and still answers, or a new one.

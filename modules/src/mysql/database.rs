@@ -57,7 +57,7 @@ impl MySqlDatabase {
         let addr = server.addr(PORT)?;
         let thread = admin.thread.clone();
         let making = async move {
-            admin.live(addr).await?;
+            admin.liveness.hold(&server).await?;
             let name = admin.name("db");
             let (user, quoted) = (quote(&admin.parts.user, '\''), quote(&name, '`'));
             let made = MySqlDatabase { server, addr, admin, name };
@@ -66,10 +66,10 @@ impl MySqlDatabase {
                 format!("GRANT ALL ON {quoted}.* TO {user}@'%'"),
             ];
             made.admin.execute(addr, None, &statements).await?;
-            let background = Arc::clone(&made.admin);
+            let (background, server) = (Arc::clone(&made.admin), made.server.clone());
             drop(made.admin.thread.spawn(async move {
                 // Nobody depends on it.
-                let _ = sweep(&background, addr).await;
+                let _ = sweep(&background, &server, addr).await;
             }));
             Ok(made)
         };
@@ -293,17 +293,20 @@ fn quote(text: &str, with: char) -> String {
     format!("{with}{text}{with}")
 }
 
-/// Drops, once in this process, the databases of processes that are gone: those whose lock is free.
-async fn sweep(admin: &Admin, addr: SocketAddr) -> Result<()> {
+/// Drops, once in this process, the databases of processes that are gone: those whose maker's lock is
+/// free.
+async fn sweep(admin: &Admin, server: &Container, addr: SocketAddr) -> Result<()> {
     if admin.swept.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    let orphans = "SELECT schema_name FROM information_schema.schemata \
-         WHERE schema_name LIKE 'castoff\\_db\\_%' AND IS_FREE_LOCK( \
-             CONCAT('castoff ', SUBSTRING_INDEX(SUBSTRING_INDEX(schema_name, '_', 3), '_', -1)))";
-    for row in admin.rows(addr, orphans).await? {
+    let made = "SELECT schema_name FROM information_schema.schemata \
+         WHERE schema_name LIKE 'castoff\\_db\\_%'";
+    for row in admin.rows(addr, made).await? {
         let Some(name) = row.first() else { continue };
-        admin.execute(addr, None, &[drop_it(name)]).await?;
+        let Some(token) = name.split('_').nth(2) else { continue };
+        if let Some(_dead) = admin.liveness.of_the_dead(server, token).await? {
+            admin.execute(addr, None, &[drop_it(name)]).await?;
+        }
     }
     Ok(())
 }

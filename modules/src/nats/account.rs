@@ -1,17 +1,15 @@
 //! [`Account`]: an account of one's own.
 //!
-//! What holds an account is a connection in it, and nothing else: whoever wants one that nobody
-//! is in connects to it and asks the server how many do. If there is another, he goes on to the
-//! next. Of two at once both may go, but never both stay. So no clock has to be trusted, and
-//! whatever ends a process gives free what it had. An account in which any client still is counts
-//! as taken.
+//! What holds an account is a lock of the container's, so that a restart of the server does not give
+//! it away. No clock has to be trusted, and whatever ends a process gives free what it had. An
+//! account in which any client still is counts as taken.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use castoff::{Container, Error, ErrorKind, Result};
+use castoff::{Container, ContainerLock, Error, ErrorKind, Result};
 
 use super::PORT;
 use super::config::{pooled_account, pooled_user};
@@ -29,10 +27,10 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// An account that nobody else is given: its subjects, streams, buckets and consumers are seen by
 /// nobody else. They are deleted when this handle is dropped.
 ///
-/// It holds a share of the server, which so lives as long as its accounts, and a connection,
-/// which is what keeps others away: across threads and processes, until it is dropped or its
-/// process ends, however it does. As long as a client is still in it nobody else gets it either.
-/// A restart of the server ends the claim.
+/// It holds a share of the server, which so lives as long as its accounts, and a lock, which is
+/// what keeps others away: across threads and processes, until it is dropped or its process ends,
+/// however it does, also if the server is restarted. As long as a client is still in it nobody else
+/// gets it either.
 #[must_use = "the account is given back when its handle is dropped"]
 pub struct Account {
     server: Container,
@@ -43,10 +41,12 @@ pub struct Account {
     lease: Option<Lease>,
 }
 
-/// Two connections that wait for the end: one in the account, and one that can empty it.
+/// The lock, and two connections that wait for the end: one in the account, and one that can empty
+/// it.
 struct Lease {
     inside: TcpStream,
     system: TcpStream,
+    lock: ContainerLock,
 }
 
 impl Account {
@@ -54,8 +54,8 @@ impl Account {
         let addr = server.addr(PORT)?;
         let mut system = Session::open(addr, &Login::system()).await?;
         let began = Instant::now();
-        let (number, inside) = loop {
-            if let Some(found) = attempt(addr, &mut system, pool).await? {
+        let (number, inside, lock) = loop {
+            if let Some(found) = attempt(server, addr, &mut system, pool).await? {
                 break found;
             }
             if began.elapsed() > PATIENCE {
@@ -67,7 +67,7 @@ impl Account {
         };
         let name = pooled_account(number);
         empty(&mut system, &name).await?;
-        let lease = Lease { inside: inside.into_std()?, system: system.into_std()? };
+        let lease = Lease { inside: inside.into_std()?, system: system.into_std()?, lock };
         let (server, access, user) = (server.clone(), access.clone(), pooled_user(number));
         Ok(Account { server, addr, access, name, user, lease: Some(lease) })
     }
@@ -131,6 +131,7 @@ impl Lease {
         // A server that is gone has nothing to be emptied.
         let _ = farewell(self.system, account);
         drop(self.inside);
+        drop(self.lock);
     }
 }
 
@@ -159,21 +160,26 @@ impl fmt::Debug for Account {
     }
 }
 
-/// A connection in an account in which there is no other; `None` when all are taken.
+/// A connection in an account that nobody holds and in which there is no other, with its lock; `None`
+/// when all are taken.
 async fn attempt(
+    server: &Container,
     addr: SocketAddr,
     system: &mut Session,
     pool: u32,
-) -> Result<Option<(u32, Session)>> {
+) -> Result<Option<(u32, Session, ContainerLock)>> {
     for number in candidates(system.id, pool) {
         let account = pooled_account(number);
+        let Some(lock) = server.try_lock(format!("castoff nats account {number}")).await? else {
+            continue;
+        };
         if connections(system, &account).await? > 0 {
             continue;
         }
         let user = pooled_user(number);
         let inside = Session::open(addr, &Login::User(user.clone(), user)).await?;
         if connections(system, &account).await? == 1 {
-            return Ok(Some((number, inside)));
+            return Ok(Some((number, inside, lock)));
         }
     }
     Ok(None)

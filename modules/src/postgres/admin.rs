@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::server::Parts;
 use crate::background;
-use crate::unique::token;
+use crate::liveness::Liveness;
 
 /// How many connections a process has to a server for this at most.
 const CONNECTIONS: usize = 6;
@@ -26,8 +26,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// The superuser's side of one server, as this process sees it.
 pub(super) struct Admin {
-    /// Part of the names of what this process makes, and of its connections' names.
-    pub(super) token: String,
+    /// Whose token is part of the names of what this process makes.
+    pub(super) liveness: Liveness,
     pub(super) parts: Parts,
     thread: Handle,
     idle: Mutex<Vec<Client>>,
@@ -54,7 +54,7 @@ impl Admin {
         }
         admins.retain(|_, admin| admin.strong_count() > 0);
         let admin = Arc::new(Admin {
-            token: token(),
+            liveness: Liveness::new(),
             parts: parts.clone(),
             thread,
             idle: Mutex::default(),
@@ -71,7 +71,7 @@ impl Admin {
     /// A name for something of this process's: `castoff_<kind>_<token>_<n>`.
     pub(super) fn name(&self, kind: &str) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("castoff_{kind}_{}_{number}", self.token)
+        format!("castoff_{kind}_{}_{number}", self.liveness.token())
     }
 
     /// Runs something on the admin thread, in the background.
@@ -163,7 +163,7 @@ impl Admin {
             .user(&self.parts.user)
             .password(&self.parts.password)
             .dbname(database)
-            .application_name(format!("castoff {}", self.token))
+            .application_name(format!("castoff {}", self.liveness.token()))
             .connect_timeout(CONNECT_LIMIT);
         let (client, connection) = config.connect(NoTls).await.map_err(|error| {
             let what = format!("can't connect to database `{database}` at {addr}");

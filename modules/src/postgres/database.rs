@@ -1,5 +1,6 @@
 //! [`PgDatabase`]: a database of one's own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -147,7 +148,13 @@ pub(super) async fn copy_properties(
 
 /// A database made of a template: a spare one where there is one, which takes no time, else a
 /// clone.
-pub(super) async fn take(admin: &Arc<Admin>, addr: SocketAddr, template: &str) -> Result<String> {
+pub(super) async fn take(
+    admin: &Arc<Admin>,
+    server: &Container,
+    addr: SocketAddr,
+    template: &str,
+) -> Result<String> {
+    admin.liveness.hold(server).await?;
     let name = admin.name("db");
     let taken = admin.names(addr, &claim(template, &name)).await;
     // Two that want the same spare may get in each other's way; then it is not taken.
@@ -155,10 +162,11 @@ pub(super) async fn take(admin: &Arc<Admin>, addr: SocketAddr, template: &str) -
         copy(admin, addr, template, &name).await?;
     }
     let (background, template) = (Arc::clone(admin), template.to_owned());
+    let server = server.clone();
     admin.spawn(async move {
         // Nobody depends on either.
         let _ = spare(&background, addr, &template).await;
-        let _ = sweep(&background, addr).await;
+        let _ = sweep(&background, &server, addr).await;
     });
     Ok(name)
 }
@@ -217,26 +225,27 @@ async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
     made
 }
 
-/// Drops, once in this process, the databases of processes that are gone: those without a session
-/// of their owner's or of anybody else in them. After a restart of the server nobody can tell, so
-/// those that are older than that stay.
-async fn sweep(admin: &Admin, addr: SocketAddr) -> Result<()> {
+/// Drops, once in this process, the databases of processes that are gone: those whose maker's lock is
+/// free. One that somebody still has a session in stays.
+async fn sweep(admin: &Admin, server: &Container, addr: SocketAddr) -> Result<()> {
     if admin.swept.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    let orphans = "SELECT datname FROM pg_database d \
-         WHERE datname ~ '^castoff_(db|making)_[0-9a-f]+_[0-9]+$' \
-         AND NOT EXISTS (SELECT FROM pg_stat_activity a \
-             WHERE a.application_name = 'castoff ' || split_part(d.datname, '_', 3)) \
-         AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname) \
-         AND (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification \
-             >= date_trunc('second', pg_postmaster_start_time())";
-    for name in admin.names(addr, orphans).await? {
-        let dropped = admin.execute(addr, &format!("DROP DATABASE IF EXISTS {name}")).await;
-        match dropped {
-            // Somebody is in it after all.
-            Err(error) if says(&error, &SqlState::OBJECT_IN_USE) => {}
-            other => other?,
+    let made =
+        "SELECT datname FROM pg_database WHERE datname ~ '^castoff_(db|making)_[0-9a-f]+_[0-9]+$'";
+    let mut orphans: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in admin.names(addr, made).await? {
+        let Some(token) = name.split('_').nth(2) else { continue };
+        orphans.entry(token.to_owned()).or_default().push(name);
+    }
+    for (token, names) in orphans {
+        let Some(_dead) = admin.liveness.of_the_dead(server, &token).await? else { continue };
+        for name in names {
+            let dropped = admin.execute(addr, &format!("DROP DATABASE IF EXISTS {name}")).await;
+            match dropped {
+                Err(error) if says(&error, &SqlState::OBJECT_IN_USE) => {}
+                other => other?,
+            }
         }
     }
     Ok(())

@@ -137,7 +137,7 @@ impl PostgresServer {
         // Made and owned on the admin's thread, whatever becomes of this future.
         admin
             .run(async move {
-                let name = take(&own, addr, &template).await?;
+                let name = take(&own, &server, addr, &template).await?;
                 PgDatabase::new(server, own, name)
             })
             .await
@@ -160,6 +160,7 @@ impl PostgresServer {
                 if exists(admin, addr, &template).await? {
                     return Ok(());
                 }
+                admin.liveness.hold(self.container()).await?;
                 let making = admin.name("making");
                 let made = async {
                     self.copy_default(&making).await?;

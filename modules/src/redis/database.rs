@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-use castoff::{Container, Result};
+use castoff::{Container, ContainerLock, Result};
 
 use super::access::Access;
 use super::lease;
@@ -12,10 +12,10 @@ use super::resp::command;
 
 /// A logical database that nobody else is given, emptied when this handle is dropped.
 ///
-/// It holds a share of the server, which so lives as long as its databases, and a connection,
-/// which is what keeps others away: across threads and processes, until it is dropped or its
-/// process ends, however it does. As long as a client is still in it nobody else gets it either.
-/// A restart of the server ends the claim.
+/// It holds a share of the server, which so lives as long as its databases, and a lock, which is
+/// what keeps others away: across threads and processes, until it is dropped or its process ends,
+/// however it does, also if the server is restarted or all its connections are ended. As long as a
+/// client is still in it nobody else gets it either.
 #[must_use = "the database is emptied when its handle is dropped"]
 pub struct Database {
     server: Container,
@@ -24,12 +24,13 @@ pub struct Database {
     access: Access,
     number: u32,
     lease: TcpStream,
+    _lock: ContainerLock,
 }
 
 impl Database {
     pub(super) async fn claim(server: &Container, port: u16, access: &Access) -> Result<Self> {
         let mut session = access.session(server).await?;
-        let number = lease::claim(&mut session).await?;
+        let (number, lock) = lease::claim(server, &mut session).await?;
         Ok(Database {
             server: server.clone(),
             port,
@@ -37,6 +38,7 @@ impl Database {
             access: access.clone(),
             number,
             lease: session.into_std()?,
+            _lock: lock,
         })
     }
 

@@ -1,15 +1,16 @@
 //! Claiming a numbered database that nobody else has.
 //!
-//! What holds a database is a connection that has selected it, and nothing else: the server lists
-//! its connections with their databases, and selecting one and looking who else has can't be
-//! parted (`MULTI`). So no key marks it that a `FLUSHALL` or an eviction could take, no clock has
-//! to be trusted, and whatever ends a process gives free what it had. A database in which any
-//! client still is counts as taken, so nobody writes into it from an earlier test.
+//! What holds a database is a lock of the container's, so that neither a restart of the server nor a
+//! test that ends all connections gives it away. The server is asked as well: it lists its
+//! connections with their databases, and selecting one and looking who else has can't be parted
+//! (`MULTI`). So no key marks it that a `FLUSHALL` or an eviction could take, no clock has to be
+//! trusted, and whatever ends a process gives free what it had. A database in which any client
+//! still is counts as taken, so nobody writes into it from an earlier test.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use castoff::{Error, ErrorKind, Result};
+use castoff::{Container, ContainerLock, Error, ErrorKind, Result};
 
 use super::resp::Session;
 
@@ -21,12 +22,15 @@ const NAME: &str = "castoff-database";
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Selects a database in which no other connection is, and empties it.
-pub(super) async fn claim(session: &mut Session) -> Result<u32> {
+/// Selects a database that nobody holds and in which no other connection is, and empties it.
+pub(super) async fn claim(
+    server: &Container,
+    session: &mut Session,
+) -> Result<(u32, ContainerLock)> {
     let began = Instant::now();
     loop {
-        let all = match attempt(session).await? {
-            Ok(number) => return Ok(number),
+        let all = match attempt(server, session).await? {
+            Ok(claimed) => return Ok(claimed),
             Err(all) => all,
         };
         if began.elapsed() > PATIENCE {
@@ -39,7 +43,10 @@ pub(super) async fn claim(session: &mut Session) -> Result<u32> {
 }
 
 /// The database, or how many there are when all are taken.
-async fn attempt(session: &mut Session) -> Result<std::result::Result<u32, u32>> {
+async fn attempt(
+    server: &Container,
+    session: &mut Session,
+) -> Result<std::result::Result<(u32, ContainerLock), u32>> {
     let replies = session
         .ask(&[
             &["CLIENT", "SETNAME", NAME],
@@ -54,6 +61,8 @@ async fn attempt(session: &mut Session) -> Result<std::result::Result<u32, u32>>
     let count: u32 = count.ok_or_else(unclear)?;
     let taken = selected_by_others(list.text(), id);
     for number in candidates(id, count).filter(|number| !taken.contains(number)) {
+        let key = format!("castoff redis database {number}");
+        let Some(lock) = server.try_lock(key).await? else { continue };
         let select = number.to_string();
         let replies = session
             .ask(&[&["MULTI"], &["SELECT", &select], &["CLIENT", "LIST"], &["EXEC"]])
@@ -65,7 +74,7 @@ async fn attempt(session: &mut Session) -> Result<std::result::Result<u32, u32>>
         }
         if !selected_by_others(list.text(), id).contains(&number) {
             session.ask(&[&["FLUSHDB"]]).await?;
-            return Ok(Ok(number));
+            return Ok(Ok((number, lock)));
         }
     }
     Ok(Err(count.saturating_sub(1)))

@@ -1,5 +1,6 @@
 //! MariaDB, through the crate `mysql_async`.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
@@ -7,6 +8,7 @@ use castoff_modules::castoff::{Container, ErrorKind, Network};
 use castoff_modules::{MariaDb, MariaDbServer};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 const PASSWORD: &str = "p@ss/w:rd \"%?#&=+ü'\\";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -217,13 +219,62 @@ async fn databases_of_dead_processes_are_dropped_by_others() -> Outcome {
     Ok(())
 }
 
-/// The other process of `databases_of_dead_processes_are_dropped_by_others`.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_database_stays_when_all_connections_of_its_process_are_ended() -> Outcome {
+    let scope = format!("ended-{}", std::process::id());
+    let server = MariaDb::new().shared_as(scope.as_str()).await?;
+    let child = |how: &str| {
+        let mut child = tokio::process::Command::new(std::env::current_exe()?);
+        child.args(["--ignored", "--nocapture", "--exact", "a_child_that_does_not_tidy_up"]);
+        child.env("CASTOFF_TEST_ORPHANS", &scope).env("CASTOFF_TEST_ENDS", how);
+        child.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        Outcome::Ok(child.spawn()?)
+    };
+    let (mut living, mut dead) = (child("waits")?, child("aborts")?);
+    let (theirs, orphan) = (named_by(&mut living).await?, named_by(&mut dead).await?);
+    dead.wait().await?;
+
+    let mut root = connect(&server.root_url()).await?;
+    let others = "SELECT id FROM information_schema.processlist \
+        WHERE id <> CONNECTION_ID() AND user = 'root'";
+    for id in root.query::<u64, _>(others).await? {
+        root.query_drop(format!("KILL {id}")).await?;
+    }
+    let left = |name: &str| {
+        format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = '{name}'")
+    };
+    let _own = server.database().await?;
+    let began = Instant::now();
+    while number(&mut root, &left(&orphan)).await? > 0 {
+        assert!(began.elapsed() < PATIENCE, "the database of the dead is still there");
+    }
+    assert_eq!(number(&mut root, &left(&theirs)).await?, 1, "its process lives");
+    Ok(())
+}
+
+/// The name of the database that a child says it has made.
+async fn named_by(child: &mut tokio::process::Child) -> Outcome<String> {
+    let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
+    loop {
+        let line = lines.next_line().await?.ok_or("the child ended")?;
+        if let Some((_, name)) = line.split_once("database ") {
+            return Ok(name.to_owned());
+        }
+    }
+}
+
+/// The other process of the two tests above.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_child_that_does_not_tidy_up() -> Outcome {
     let Ok(scope) = std::env::var("CASTOFF_TEST_ORPHANS") else { return Ok(()) };
     let database = MariaDb::new().shared_as(scope).await?.database().await?;
     println!("\ndatabase {}", database.name());
+    if std::env::var("CASTOFF_TEST_ENDS").is_ok_and(|how| how == "waits") {
+        // Until the test's process, or its interest, is gone.
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    }
     std::process::abort();
 }
 

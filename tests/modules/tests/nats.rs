@@ -281,6 +281,19 @@ async fn what_a_killed_process_had_comes_free() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn an_account_stays_its_holders_when_the_server_is_restarted() -> Outcome {
+    let server = Nats::new().with_accounts(1).start().await?;
+    let account = server.account().await?;
+    server.container().restart().await?;
+    assert_eq!(server.account().await.unwrap_err().kind(), ErrorKind::Conflict);
+    let name = account.name().to_owned();
+    drop(account);
+    assert_eq!(server.account().await?.name(), name);
+    Ok(())
+}
+
 /// The process that is killed above. On its own it does nothing.
 #[tokio::test]
 #[ignore = "needs a container engine"]

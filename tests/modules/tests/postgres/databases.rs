@@ -1,12 +1,14 @@
 //! A database for every test.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use castoff_conformance::{Fixture, Outcome};
 use castoff_modules::Postgres;
 use castoff_modules::postgres::PgDatabase;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{PostgresFixture, connect, eventually, text};
 
@@ -153,13 +155,63 @@ async fn databases_of_dead_processes_are_dropped_by_others() -> Outcome {
     eventually("swept", async || Ok(text(&admin, &left).await? == "0")).await
 }
 
-/// The other process of `databases_of_dead_processes_are_dropped_by_others`.
+/// Tests that end all sessions are a common way to get rid of a pool's. What the process has made is
+/// not given up with that.
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_database_stays_when_all_sessions_of_its_process_are_ended() -> Outcome {
+    let scope = format!("ended-{}", std::process::id());
+    let pg = Postgres::new().shared_as(scope.as_str()).await?;
+    let child = |how: &str| {
+        let mut child = tokio::process::Command::new(std::env::current_exe()?);
+        child.args([
+            "--ignored",
+            "--nocapture",
+            "--exact",
+            "databases::a_child_that_does_not_tidy_up",
+        ]);
+        child.env("CASTOFF_TEST_ORPHANS", &scope).env("CASTOFF_TEST_ENDS", how);
+        child.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        Outcome::Ok(child.spawn()?)
+    };
+    let (mut living, mut dead) = (child("waits")?, child("aborts")?);
+    let (theirs, orphan) = (named_by(&mut living).await?, named_by(&mut dead).await?);
+    dead.wait().await?;
+
+    let admin = connect(&pg.url_for("template1")).await?;
+    let sessions = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
+        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    eventually("ended", async || Ok(text(&admin, sessions).await? == "0")).await?;
+    let left =
+        |name: &str| format!("SELECT count(*)::text FROM pg_database WHERE datname = '{name}'");
+    drop(pg.database().await?);
+    eventually("swept", async || Ok(text(&admin, &left(&orphan)).await? == "0")).await?;
+    assert_eq!(text(&admin, &left(&theirs)).await?, "1", "its process lives");
+    Ok(())
+}
+
+/// The name of the database that a child says it has made.
+async fn named_by(child: &mut tokio::process::Child) -> Outcome<String> {
+    let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
+    loop {
+        let line = lines.next_line().await?.ok_or("the child ended")?;
+        if let Some((_, name)) = line.split_once("database ") {
+            return Ok(name.to_owned());
+        }
+    }
+}
+
+/// The other process of the two tests above.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_child_that_does_not_tidy_up() -> Outcome {
     let Ok(scope) = std::env::var("CASTOFF_TEST_ORPHANS") else { return Ok(()) };
     let database = Postgres::new().shared_as(scope).await?.database().await?;
     println!("\ndatabase {}", database.name());
+    if std::env::var("CASTOFF_TEST_ENDS").is_ok_and(|how| how == "waits") {
+        // Until the test's process, or its interest, is gone.
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    }
     std::process::abort();
 }
 

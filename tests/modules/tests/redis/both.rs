@@ -280,6 +280,21 @@ async fn what_a_killed_process_had_comes_free() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_database_stays_its_holders_when_all_connections_are_ended() -> Outcome {
+    let server = Recipe::new().with_config("databases", "2").start().await?;
+    let db = server.database().await?;
+    open(db.url()).await?.set::<_, _, ()>("n", 1).await?;
+    let mut client = open(server.url()).await?;
+    redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").exec_async(&mut client).await?;
+    assert_eq!(server.database().await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(open(db.url()).await?.get::<_, Option<u32>>("n").await?, Some(1));
+    drop(db);
+    assert_eq!(server.database().await?.number(), 1);
+    Ok(())
+}
+
 /// The process that is killed above. On its own it does nothing.
 #[tokio::test]
 #[ignore = "needs a container engine"]
