@@ -21,6 +21,7 @@ mod handle;
 mod image;
 mod image_details;
 mod image_transfer;
+mod inherited;
 mod list;
 mod logs;
 mod network;

@@ -77,7 +77,41 @@ impl Orphans {
                 Err(error) => tracing::debug!(%error, host, "whether it runs is not known"),
             }
         }
-        sort_out(listed, &dead)
+        let mut orphans = Orphans::default();
+        let [left, kept] = sort_out(listed, &dead);
+        for (found, place) in [(left, &mut orphans.left), (kept, &mut orphans.kept)] {
+            for (kind, found) in found {
+                if !is_inherited(engine, kind, found, listed).await {
+                    place.push((kind, found.id.clone()));
+                }
+            }
+        }
+        orphans
+    }
+}
+
+/// Whether the labels may be those of something that castoff made, on what others made of that: an
+/// image that was committed or built, and a container of such an image.
+async fn is_inherited(
+    engine: &Engine,
+    kind: Kind,
+    found: &Labelled,
+    listed: &[(Kind, Labelled)],
+) -> bool {
+    let Some(resource) = label_of(kind, found, label::RESOURCE) else { return true };
+    match kind {
+        Kind::Container => {
+            let asked = engine.label_is_inherited(&found.id, label::RESOURCE, resource).await;
+            // What can't be judged stays.
+            asked.unwrap_or(true)
+        }
+        Kind::Image => {
+            let same = |(kind, one): &&(Kind, Labelled)| {
+                *kind == Kind::Image && label_of(*kind, one, label::RESOURCE) == Some(resource)
+            };
+            listed.iter().filter(same).count() > 1
+        }
+        Kind::Network | Kind::Volume => false,
     }
 }
 
@@ -86,7 +120,10 @@ fn label_of<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
     value.filter(|value| !value.is_empty())
 }
 
-fn sort_out(listed: &[(Kind, Labelled)], dead: &BTreeSet<&str>) -> Orphans {
+/// What the dead left, and what of that was kept.
+type Sorted<'a> = [Vec<(Kind, &'a Labelled)>; 2];
+
+fn sort_out<'a>(listed: &'a [(Kind, Labelled)], dead: &BTreeSet<&str>) -> Sorted<'a> {
     let there: BTreeSet<String> = listed.iter().map(|(kind, one)| keeps(*kind, &one.id)).collect();
     let notes: BTreeMap<&str, &str> = listed
         .iter()
@@ -95,7 +132,7 @@ fn sort_out(listed: &[(Kind, Labelled)], dead: &BTreeSet<&str>) -> Orphans {
         })
         .collect();
     let noted: BTreeSet<&str> = notes.values().copied().collect();
-    let mut orphans = Orphans::default();
+    let (mut left, mut kept) = (Vec::new(), Vec::new());
     for (kind, found) in listed {
         if !label_of(*kind, found, label::HOST).is_some_and(|host| dead.contains(host)) {
             continue;
@@ -105,10 +142,10 @@ fn sort_out(listed: &[(Kind, Labelled)], dead: &BTreeSet<&str>) -> Orphans {
             Some(of) => there.contains(*of),
             None => noted.contains(keeps(*kind, &found.id).as_str()),
         };
-        let place = if is_kept { &mut orphans.kept } else { &mut orphans.left };
-        place.push((*kind, found.id.clone()));
+        let place = if is_kept { &mut kept } else { &mut left };
+        place.push((*kind, found));
     }
-    orphans
+    [left, kept]
 }
 
 #[cfg(test)]
@@ -135,12 +172,12 @@ mod tests {
             one(Kind::Volume, "kept", &[host("d")]),
             one(Kind::Container, "inherits", &[host("")]),
         ];
-        let orphans = sort_out(&listed, &dead);
-        let ids = |found: Vec<(Kind, String)>| {
-            found.into_iter().map(|(kind, id)| keeps(kind, &id)).collect::<Vec<_>>()
+        let [orphans, kept] = sort_out(&listed, &dead);
+        let ids = |found: Vec<(Kind, &Labelled)>| {
+            found.into_iter().map(|(kind, one)| keeps(kind, &one.id)).collect::<Vec<_>>()
         };
         let left = ["container left", "image image", "volume old note", "volume kept"];
-        assert_eq!(ids(orphans.left), left);
-        assert_eq!(ids(orphans.kept), ["container kept", "volume note"]);
+        assert_eq!(ids(orphans), left);
+        assert_eq!(ids(kept), ["container kept", "volume note"]);
     }
 }

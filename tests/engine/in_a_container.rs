@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::children::Running;
 use crate::raw::{Foreign, Raw};
-use crate::support::{WEB, engine, eventually, sleeper, unique};
+use crate::support::{PATIENCE, WEB, engine, eventually, sleeper, unique};
 
 const HOW: &str = "CASTOFF_TEST_END";
 const LABEL: &str = "CASTOFF_TEST_LABEL";
@@ -44,6 +44,9 @@ fn child_process_entry() {
                 .remove()
                 .await
                 .unwrap();
+        }),
+        "prune" => runtime.block_on(async {
+            engine().await.prune_kept().await.unwrap();
         }),
         "port" => runtime.block_on(port(&label)),
         how => {
@@ -223,15 +226,27 @@ async fn what_a_killed_container_left_goes_with_the_next_start_in_another_one() 
         let note = raw.labelled("volumes", &format!("castoff.keeps=container {id}")).remove(0);
         [format!("containers/{id}"), format!("volumes/{note}")]
     });
+    // Somebody makes an image of what the first one has, and a container of that.
+    let image = unique("committed");
+    let of = raw.labelled("containers", &dead).remove(0);
+    let commit = format!("/commit?container={of}&repo={image}");
+    assert_eq!(raw.call("POST", &commit, Some(&json!({}))).0, 201);
+    let _image = Foreign::adopt(&raw, format!("images/{image}"));
+    let inherits = raw.foreign_container_of(&image, &unique("inherits"));
     let kept = kept.map(|both| both.map(|what| Foreign::adopt(&raw, what)));
     hosts[0].kill();
-    assert_eq!(raw.count(&dead), 5, "nobody is left to remove it");
+    assert_eq!(raw.count(&dead), 6, "nobody is left to remove it");
     let next = unique("next");
     assert_eq!(Host::start(&raw, &socket, "next", &next).wait(), 0);
-    raw.until_none(&dead, Duration::from_secs(10));
+    let is_gone = async || raw.count(&dead) == 1;
+    eventually("all is gone but the container that only looks like it", is_gone).await;
+    assert!(inherits.exists());
+    drop(inherits);
     assert_eq!(raw.count(&living), 5, "what the living have stays");
     assert!(kept.iter().flatten().all(Foreign::exists), "and so does what was kept");
     hosts[1].kill();
     assert_eq!(Host::start(&raw, &socket, "next", &next).wait(), 0);
-    raw.until_none(&living, Duration::from_secs(10));
+    raw.until_none(&living, PATIENCE);
+    assert_eq!(Host::start(&raw, &socket, "prune", &next).wait(), 0);
+    assert!(!kept.iter().flatten().any(Foreign::exists), "what was kept is pruned, notes and all");
 }

@@ -106,7 +106,8 @@ async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
     request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
     // A base image that is one of this or another session's: what is built on it is not.
     let inherited = plan.bases.iter().filter_map(|base| base.details.as_ref());
-    for key in [label::SESSION, label::OWNER, label::RESOURCE, label::SHARED, label::KEPT] {
+    let whose = [label::SESSION, label::OWNER, label::RESOURCE, label::SHARED, label::KEPT];
+    for key in whose.into_iter().chain([label::HOST]) {
         let key = label::on_image(key);
         if inherited.clone().any(|base| base.labels.contains_key(&key)) {
             request.labels.insert(key, String::new());
