@@ -45,6 +45,20 @@ pub(crate) fn proxy() -> Option<String> {
     line.split('"').nth(1).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
+/// How apt reaches its mirrors here, and what it puts up with there: the same for another root.
+pub(crate) fn acquisition() -> String {
+    let mut dump = command("apt-config");
+    dump.arg("dump");
+    let text = output(dump).unwrap_or_default();
+    let of_mirrors = |line: &&str| {
+        let line = line.to_lowercase();
+        ["http", "check-", "retries"].iter().any(|option| {
+            line.strip_prefix("acquire::").is_some_and(|rest| rest.starts_with(option))
+        })
+    };
+    text.lines().filter(of_mirrors).map(|line| format!("{line}\n")).collect()
+}
+
 /// A value of `/etc/os-release`.
 pub(crate) fn release(key: &str) -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process;
+use std::process::{self, Command};
 use std::time::Duration;
 
 use crate::client::Client;
@@ -68,23 +68,10 @@ fn bootstrap(rootfs: &Path) -> Outcome {
     }
     let (main, security) = mirrors();
     step(&format!("debootstrap bookworm from {main}"), || {
-        let mut debootstrap = as_root("env");
-        if let Some(proxy) = apt::proxy() {
-            debootstrap.arg(format!("http_proxy={proxy}"));
-        }
-        debootstrap.args(["debootstrap", "--foreign", "--variant=minbase", "bookworm"]);
-        debootstrap.arg(rootfs).arg(&main);
-        logged(debootstrap, "debootstrap", LIMIT)?;
-        // Between its two stages dpkg can be told how.
-        let mut slim = as_root("sh");
-        slim.args(["-c", SLIM, "slim"]).arg(rootfs);
-        output(slim)?;
-        let mut second = as_root("chroot");
-        second.arg(rootfs).args(["/debootstrap/debootstrap", "--second-stage"]);
-        logged(second, "debootstrap-2", LIMIT)
+        debootstrap(rootfs, "bookworm", &main, &[], &|command| command)
     })?;
     let sources = paths::scratch(&format!("sources-{}", process::id()))?;
-    paths::write(&sources, &deb822(&main, &security))?;
+    paths::write(&sources, &deb822("bookworm", &main, &security))?;
     let mut install = as_root("install");
     install.args(["-m", "644"]).arg(&sources).arg(rootfs.join("sources.new"));
     output(install)?;
@@ -92,6 +79,32 @@ fn bootstrap(rootfs: &Path) -> Outcome {
     let mut trim = as_root("sh");
     trim.args(["-c", TRIMMED, "trim"]).arg(rootfs);
     output(trim).map(drop)
+}
+
+/// Makes a minimal Debian in a folder. `by` says how the long commands are run.
+pub(crate) fn debootstrap(
+    rootfs: &Path,
+    codename: &str,
+    mirror: &str,
+    more: &[&str],
+    by: &dyn Fn(Command) -> Command,
+) -> Outcome {
+    let mut first = as_root("env");
+    if let Some(proxy) = apt::proxy() {
+        first.arg(format!("http_proxy={proxy}"));
+    }
+    first.args(["debootstrap", "--foreign", "--variant=minbase"]).args(more).arg(codename);
+    first.arg(rootfs).arg(mirror);
+    logged(by(first), "debootstrap", LIMIT)?;
+    // Between its two stages dpkg can be told how.
+    let mut slim = as_root("sh");
+    slim.args(["-c", SLIM, "slim"]).arg(rootfs);
+    output(slim)?;
+    // It mounts proc there and leaves it: in mounts of its own, it goes with the process.
+    let mut second = as_root("unshare");
+    second.args(["--mount", "--propagation", "private", "chroot"]).arg(rootfs);
+    second.args(["/debootstrap/debootstrap", "--second-stage"]);
+    logged(by(second), "debootstrap-2", LIMIT)
 }
 
 /// Packs and imports; the archive goes through a file, as sudo and the client differ in rights.
@@ -115,7 +128,8 @@ fn mirrors() -> (String, String) {
     listed.unwrap_or_else(|| (MIRROR.into(), SECURITY.into()))
 }
 
-fn host_mirrors(codename: &str) -> Option<(String, String)> {
+/// The mirrors of a release and of its security updates that apt uses here.
+pub(crate) fn host_mirrors(codename: &str) -> Option<(String, String)> {
     let mut lines = Vec::new();
     for file in ["sources.list", "sources.list.d/debian.sources"] {
         let text = fs::read_to_string(Path::new("/etc/apt").join(file)).unwrap_or_default();
@@ -151,15 +165,16 @@ fn one_lines(text: &str) -> Vec<(String, String)> {
     pairs
 }
 
-fn deb822(main: &str, security: &str) -> String {
+/// apt's sources for a release.
+pub(crate) fn deb822(codename: &str, main: &str, security: &str) -> String {
     let entry = |uri: &str, suites: &str| {
         format!(
             "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\n\
              Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
         )
     };
-    let updates = entry(main, "bookworm bookworm-updates");
-    format!("{updates}\n{}", entry(security, "bookworm-security"))
+    let updates = entry(main, &format!("{codename} {codename}-updates"));
+    format!("{updates}\n{}", entry(security, &format!("{codename}-security")))
 }
 
 #[cfg(test)]

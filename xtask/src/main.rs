@@ -14,6 +14,7 @@ mod demo;
 mod dockerfiles;
 mod endpoint;
 mod engine;
+mod fresh;
 mod images;
 mod leftovers;
 mod paths;
@@ -36,6 +37,8 @@ cargo xtask <task>
   test [--registry] [nextest|libtest] [filter…]
                             every check and test tier, on a real engine; fails without one
   demo                      set up an engine and run the quickstart example on it
+  fresh [--demo-only] [--keep] [--cargo-config FILE] [-- args of test…]
+                            demo and test on a new machine, made and removed for it (needs root)
   bench [args…]             castoff against the raw Engine API
   chaos [--rounds N] [--seed S]
                             end programs at random instants in every way and look what is left
@@ -69,6 +72,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["images", "--force"] => images::provide(&engine::up()?, true),
         ["leftovers"] => leftovers::check(&engine::up()?),
         ["test", rest @ ..] => test::test(rest),
+        ["fresh", rest @ ..] => fresh::fresh(rest),
         ["demo"] => demo::demo(),
         ["bench", rest @ ..] => run::bench(rest),
         ["dockerfiles"] => dockerfiles::judge(),

@@ -64,6 +64,11 @@ pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 
+/// Removes the line that moves, for what is printed otherwise.
+pub(crate) fn clear() {
+    board().clear();
+}
+
 /// Shows what is going on while the work lasts.
 pub(crate) fn shown<T>(work: impl FnOnce() -> T) -> T {
     let ended = AtomicBool::new(false);

@@ -26,10 +26,11 @@ pub(crate) struct Steps {
 impl Steps {
     /// Runs one step and records it; true when it succeeded.
     pub(crate) fn run(&mut self, what: &str, work: impl FnOnce() -> Outcome) -> bool {
-        println!("\n== {what}");
+        progress::say(&format!("\n== {what}"));
         let started = Instant::now();
         let outcome = work();
         if let Err(reason) = &outcome {
+            progress::clear();
             eprintln!("{what}: {reason}");
         }
         let good = outcome.is_ok();
