@@ -29,14 +29,13 @@ enum Change {
     Nothing,
 }
 
-pub(crate) fn builds(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) fn builds(bench: &Bench) -> Outcome<()> {
     let Some(docker) = docker(bench)? else {
         println!("no docker command that builds with BuildKit: no builds are measured");
-        return Ok(Vec::new());
+        return Ok(());
     };
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut trees = Trees { home: home.path().to_owned(), number: 0, paths: Default::default() };
-    let mut rows = Vec::new();
     for (change, name, runs) in [
         (Change::All, "all sent", bench.runs(5)),
         (Change::One, "one file changed", bench.runs(9)),
@@ -66,13 +65,14 @@ pub(crate) fn builds(bench: &Bench) -> Outcome<Vec<Row>> {
                 memory.add(raw, castoff);
             }
         }
-        rows.extend([time, memory]);
+        bench.done(&time)?;
+        bench.done(&memory)?;
     }
     for name in ["cli", "castoff"] {
         let path = format!("{NAME}-{name}");
         Command::new(&docker).args(["rmi", &path]).env("DOCKER_HOST", host(bench)?).output()?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// castoff's side.

@@ -57,7 +57,7 @@ pub(crate) fn compare(
     runs: usize,
     most_mib: f64,
     role: &Value,
-) -> Outcome<Vec<Row>> {
+) -> Outcome<()> {
     let mut time = Row::new(name, "s", Judged::No);
     let mut growth = Row::new(format!("{name}: memory"), "MiB", Judged::Most(most_mib));
     let mut cpu = Row::new(format!("{name}: processor"), "s", Judged::No);
@@ -72,7 +72,9 @@ pub(crate) fn compare(
             }
         }
     }
-    Ok(vec![time, growth, cpu])
+    bench.done(&time)?;
+    bench.done(&growth)?;
+    bench.done(&cpu)
 }
 
 /// Where a measure in a child begins.

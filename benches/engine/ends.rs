@@ -48,17 +48,16 @@ async fn once(bench: &Bench, how: &str) -> Outcome<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-pub(crate) async fn ends(bench: &Bench) -> Outcome<Vec<Row>> {
-    let mut rows = Vec::new();
+pub(crate) async fn ends(bench: &Bench) -> Outcome<()> {
     for how in ["exit", "panic", "kill -9"] {
         let name = format!("{COUNT} and a network gone after {how}");
         let mut row = Row::new(name, "s", Judged::Most(2.0));
         for _ in 0..bench.runs(3) {
             row.add(None, Some(once(bench, how).await?));
         }
-        rows.push(row);
+        bench.done(&row)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Makes things, says which, and ends as it is told once it gets a line.

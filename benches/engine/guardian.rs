@@ -14,8 +14,7 @@ use crate::{Bench, Outcome, Side, child};
 const PROGRAMS: [(&str, u64, u64); 3] =
     [("small", 0, 0), ("2 GiB heap", 2048, 0), ("2 GiB heap, 64 busy threads", 2048, 64)];
 
-pub(crate) fn guardians(bench: &Bench) -> Outcome<Vec<Row>> {
-    let mut rows = Vec::new();
+pub(crate) fn guardians(bench: &Bench) -> Outcome<()> {
     for (name, heap, threads) in PROGRAMS {
         // With more threads than processors, everything waits its turn.
         let judged = if threads == 0 { Judged::Median(2.0) } else { Judged::No };
@@ -31,9 +30,11 @@ pub(crate) fn guardians(bench: &Bench) -> Outcome<Vec<Row>> {
             first.add(None, begin.zip(next).map(|(begin, next)| begin - next));
             memory.add(None, report["memory"].as_f64());
         }
-        rows.extend([time, first, memory]);
+        bench.done(&time)?;
+        bench.done(&first)?;
+        bench.done(&memory)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Listens for what castoff says of the guardian in its log.

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::child::{self, Gauge};
 use crate::raw::Raw;
-use crate::stats::Row;
 use crate::{BUSYBOX, Bench, LABEL, Outcome, Side};
 
 const MARKER: &str = "and that was all";
@@ -19,7 +18,7 @@ fn script(mb: u64) -> String {
 
 /// From the start until the line is seen. The engine writes and reads the log meanwhile, and is
 /// what takes the time: the processor's time is castoff's part.
-pub(crate) fn waits(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) fn waits(bench: &Bench) -> Outcome<()> {
     let mb = bench.options.log_mb.unwrap_or(500);
     let role = json!({ "case": "log", "mb": mb });
     let name = format!("log wait behind {mb} MB");

@@ -1,17 +1,22 @@
 //! castoff against the raw calls, over the same socket and in the same run.
 //!
-//! `cargo bench --bench engine -- [--runs N] [--only NAME] [--log-mb N] [--copy-mb N]`
+//! `cargo bench --bench engine -- [--runs N] [--only NAME] [--log-mb N] [--copy-mb N] [--json FILE]`
 //!
-//! The two sides take turns, and who goes first changes from turn to turn. The table shows
-//! medians; `target/bench/engine.json` has every sample. Needs an engine behind a unix socket and
+//! The two sides take turns, and who goes first changes from turn to turn. Each row is printed when
+//! it is measured. The table shows medians; `target/bench/engine.jsonl`, or the file that is named,
+//! has every sample: a line of JSON for the engine, and one for each row. Needs an engine behind a unix socket and
 //! the images `castoff.test/redis` and `castoff.test/busybox` (`cargo xtask images`).
 
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use castoff::Engine;
 
 use self::raw::Raw;
+use self::report::Report;
 use self::stats::Row;
 
 mod build;
@@ -24,6 +29,7 @@ mod logs;
 mod modules;
 mod raw;
 mod removal;
+mod report;
 mod sharing;
 mod start;
 mod stats;
@@ -45,6 +51,7 @@ struct Options {
     only: Option<String>,
     log_mb: Option<u64>,
     copy_mb: Option<u64>,
+    json: Option<PathBuf>,
 }
 
 /// Who is measured.
@@ -79,6 +86,7 @@ struct Bench {
     engine: Engine,
     raw: Raw,
     options: Options,
+    report: RefCell<Report<Stdout, File>>,
 }
 
 impl Bench {
@@ -101,51 +109,55 @@ impl Bench {
         Ok(())
     }
 
-    async fn measure(&self) -> Outcome<Vec<Row>> {
-        let mut rows = Vec::new();
+    /// Hands in a row that is measured.
+    fn done(&self, row: &Row) -> Outcome<()> {
+        Ok(self.report.borrow_mut().add(row)?)
+    }
+
+    async fn measure(&self) -> Outcome<()> {
         if self.wants("start") {
-            rows.extend(start::single(self).await?);
+            start::single(self).await?;
         }
         if self.wants("parallel") {
-            rows.extend(start::parallel(self).await?);
+            start::parallel(self).await?;
         }
         if self.wants("drop") {
-            rows.extend(removal::drops(self).await?);
+            removal::drops(self).await?;
         }
         if self.wants("exec") {
-            rows.extend(exec::execs(self).await?);
+            exec::execs(self).await?;
         }
         if self.wants("copy") {
-            rows.extend(copy::copies(self)?);
+            copy::copies(self)?;
         }
         if self.wants("log") {
-            rows.extend(logs::waits(self)?);
+            logs::waits(self)?;
         }
         if self.wants("ends") {
-            rows.extend(ends::ends(self).await?);
+            ends::ends(self).await?;
         }
         if self.wants("guardian") {
-            rows.extend(guardian::guardians(self)?);
+            guardian::guardians(self)?;
         }
         if self.wants("join") {
-            rows.extend(sharing::joins(self).await?);
+            sharing::joins(self).await?;
         }
         if self.wants("suite") {
-            rows.extend(sharing::suites(self)?);
+            sharing::suites(self)?;
         }
         if self.wants("build") {
-            rows.extend(build::builds(self)?);
+            build::builds(self)?;
         }
         if self.wants("postgres") {
-            rows.extend(modules::servers(self).await?);
+            modules::servers(self).await?;
         }
         if self.wants("database") {
-            rows.extend(modules::databases(self).await?);
+            modules::databases(self).await?;
         }
         if self.wants("databases") {
-            rows.extend(sharing::databases(self).await?);
+            sharing::databases(self).await?;
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
@@ -159,6 +171,7 @@ fn read_options() -> Outcome<Options> {
             "--runs" => options.runs = Some(value()?.parse()?),
             "--only" => options.only = Some(value()?),
             "--log-mb" => options.log_mb = Some(value()?.parse()?),
+            "--json" => options.json = Some(value()?.into()),
             "--copy-mb" => options.copy_mb = Some(value()?.parse()?),
             _ => return Err(format!("what is `{word}`?").into()),
         }
@@ -171,18 +184,21 @@ async fn run(options: Options) -> Outcome<()> {
     let socket = engine.endpoint().socket().ok_or("the engine is not behind a unix socket")?;
     let raw = Raw::new(socket);
     println!("{:?} {}, API {}", engine.kind(), engine.version(), engine.api_version());
-    let bench = Bench { engine, raw, options };
+    let path = match &options.json {
+        Some(path) => path.clone(),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench/engine.jsonl"),
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = File::create(&path)?;
+    println!("every sample: {}", path.canonicalize()?.display());
+    let common = serde_json::json!({ "engine": engine.version() });
+    let report = RefCell::new(Report::begin(std::io::stdout(), file, &common)?);
+    let bench = Bench { engine, raw, options, report };
     let measured = bench.measure().await;
     bench.tidy().await?;
-    let rows = measured?;
-    stats::print(&rows);
-    let rows: Vec<_> = rows.iter().map(Row::json).collect();
-    let report = serde_json::json!({ "engine": bench.engine.version(), "rows": rows });
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench/engine.json");
-    std::fs::create_dir_all(path.parent().ok_or("no directory")?)?;
-    std::fs::write(&path, serde_json::to_vec_pretty(&report)?)?;
-    println!("samples: {}", path.canonicalize()?.display());
-    Ok(())
+    measured
 }
 
 fn main() -> ExitCode {

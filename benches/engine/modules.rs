@@ -72,7 +72,7 @@ async fn server(bench: &Bench, recipe: Postgres) -> Outcome<f64> {
     Ok(took)
 }
 
-pub(crate) async fn servers(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) async fn servers(bench: &Bench) -> Outcome<()> {
     let mut fresh = Row::new("Postgres to its first query", "ms", Judged::Ratio(1.05));
     let mut prepared = Row::new("the same: fresh | prepared", "ms", Judged::Ratio(0.5));
     raw_server(bench).await?;
@@ -90,7 +90,8 @@ pub(crate) async fn servers(bench: &Bench) -> Outcome<Vec<Row>> {
         prepared.add(None, Some(server(bench, Postgres::new().prepared()).await?));
     }
     prune_prepared(&bench.engine).await?;
-    Ok(vec![fresh, prepared])
+    bench.done(&fresh)?;
+    bench.done(&prepared)
 }
 
 /// A bare clone of a template, on a connection that is open already.
@@ -110,7 +111,7 @@ async fn clone(pg: &PostgresServer, pause: Duration) -> Outcome<(f64, PgDatabase
 }
 
 /// A database for a test: one after the other, with a test's work in between, and many at once.
-pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) async fn databases(bench: &Bench) -> Outcome<()> {
     let pg = Postgres::new().on(&bench.engine).start().await?;
     let client = connect(&pg.url()).await?;
     client.batch_execute("CREATE DATABASE bare").await?;
@@ -124,7 +125,6 @@ pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
         ("database() | CREATE DATABASE .. TEMPLATE", Duration::ZERO),
         ("the same, 20 ms after the last one", Duration::from_millis(20)),
     ];
-    let mut rows = Vec::new();
     for (name, pause) in cases {
         let mut row = Row::new(name, "ms", Judged::Ratio(2.0));
         raw.iter().for_each(|&took| row.add(Some(took), None));
@@ -134,11 +134,11 @@ pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
             row.add(None, Some(took));
             held.push(database);
         }
-        rows.push(row);
+        bench.done(&row)?;
     }
-    rows.push(at_once(bench, &pg).await?);
-    rows.push(against_a_server(bench, &pg).await?);
-    Ok(rows)
+    bench.done(&at_once(bench, &pg).await?)?;
+    bench.done(&against_a_server(bench, &pg).await?)?;
+    Ok(())
 }
 
 /// Eight at a time, each bare one on a connection of its own.

@@ -60,7 +60,7 @@ async fn castoff_drops(bench: &Bench) -> Outcome<(f64, Vec<f64>)> {
     Ok((millis(began.elapsed()), drops))
 }
 
-pub(crate) async fn drops(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) async fn drops(bench: &Bench) -> Outcome<()> {
     let mut each = Row::new("drop of one of 8 handles", "ms", Judged::P99(1.0));
     let mut all = Row::new("8 dropped: all gone", "ms", Judged::Ratio(1.1));
     // The engine's and the worker's first removal are no one's measure.
@@ -78,5 +78,6 @@ pub(crate) async fn drops(bench: &Bench) -> Outcome<Vec<Row>> {
             }
         }
     }
-    Ok(vec![each, all])
+    bench.done(&each)?;
+    bench.done(&all)
 }

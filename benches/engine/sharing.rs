@@ -20,7 +20,7 @@ fn builder() -> ContainerBuilder {
 
 /// Each time a new process, as under nextest: with its first look at what dead sessions left, its
 /// lock and its guardian.
-pub(crate) async fn joins(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) async fn joins(bench: &Bench) -> Outcome<()> {
     let held = builder().shared().await?;
     let mut row = Row::new("join from another process", "ms", Judged::Excess(25.0));
     for _ in 0..bench.runs(20) {
@@ -31,7 +31,7 @@ pub(crate) async fn joins(bench: &Bench) -> Outcome<Vec<Row>> {
         row.add(report["inspect"].as_f64(), report["join"].as_f64());
     }
     held.remove().await?;
-    Ok(vec![row])
+    bench.done(&row)
 }
 
 pub(crate) async fn child(raw: &Raw) -> Outcome<()> {
@@ -48,7 +48,7 @@ pub(crate) async fn child(raw: &Raw) -> Outcome<()> {
 }
 
 /// Seconds that forty tests take under nextest, with a container each and with one for all.
-pub(crate) fn suites(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) fn suites(bench: &Bench) -> Outcome<()> {
     good(nextest(bench, "forty", &["--no-run"]))?;
     let mut row = Row::new("40 tests: a container each | one for all", "s", Judged::No);
     for number in 0..bench.runs(3) {
@@ -61,12 +61,12 @@ pub(crate) fn suites(bench: &Bench) -> Outcome<Vec<Row>> {
             row.add(own, shared);
         }
     }
-    Ok(vec![row])
+    bench.done(&row)
 }
 
 /// Seconds that two hundred tests with a database each take under nextest, and how many containers
 /// are created for them.
-pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
+pub(crate) async fn databases(bench: &Bench) -> Outcome<()> {
     good(nextest(bench, "two_hundred", &["--no-run"]))?;
     let mut took = Row::new("200 tests with a database each", "s", Judged::No);
     let mut containers = Row::new("containers for them", "", Judged::Most(1.0));
@@ -76,7 +76,8 @@ pub(crate) async fn databases(bench: &Bench) -> Outcome<Vec<Row>> {
         took.add(None, Some(good(nextest(bench, "two_hundred", &[]))?));
         containers.add(None, Some(created(bench, DATABASES, since, now()?).await?));
     }
-    Ok(vec![took, containers])
+    bench.done(&took)?;
+    bench.done(&containers)
 }
 
 /// The suite of this name, by a process for each test.

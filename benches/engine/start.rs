@@ -79,10 +79,10 @@ async fn starts(bench: &Bench, name: &str, runs: usize, count: usize, most: f64)
     Ok(row)
 }
 
-pub(crate) async fn single(bench: &Bench) -> Outcome<Vec<Row>> {
-    Ok(vec![starts(bench, "single redis start", bench.runs(60), 1, 1.03).await?])
+pub(crate) async fn single(bench: &Bench) -> Outcome<()> {
+    bench.done(&starts(bench, "single redis start", bench.runs(60), 1, 1.03).await?)
 }
 
-pub(crate) async fn parallel(bench: &Bench) -> Outcome<Vec<Row>> {
-    Ok(vec![starts(bench, "8 parallel redis starts", bench.runs(20), 8, 1.05).await?])
+pub(crate) async fn parallel(bench: &Bench) -> Outcome<()> {
+    bench.done(&starts(bench, "8 parallel redis starts", bench.runs(20), 8, 1.05).await?)
 }

@@ -75,6 +75,33 @@ impl Row {
         (!more.is_empty()).then(|| percentile(&more, 0.5))
     }
 
+    /// A line of the table.
+    pub(crate) fn line(&self) -> String {
+        let number =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let of = |samples: &[f64], share| {
+            number((!samples.is_empty()).then(|| percentile(samples, share)))
+        };
+        let verdict = match self.verdict() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        let line = format!(
+            "{:<42} {:>5} {:>10} {:>10} {:>10} {:>7} {:>7} {:>9}  {} {verdict}",
+            format!("{} [{}]", self.name, self.unit),
+            self.castoff.len(),
+            of(&self.raw, 0.5),
+            of(&self.castoff, 0.5),
+            of(&self.castoff, 0.99),
+            number(self.ratio()),
+            number(self.undisturbed()),
+            number(self.excess()),
+            target(self.judged),
+        );
+        line.trim_end().to_owned()
+    }
+
     pub(crate) fn json(&self) -> Value {
         let side = |samples: &[f64]| {
             if samples.is_empty() {
@@ -125,35 +152,11 @@ fn target(judged: Judged) -> String {
     }
 }
 
-/// Prints the table.
-pub(crate) fn print(rows: &[Row]) {
+/// The head of the table.
+pub(crate) fn head() -> String {
     let [name, n, raw, castoff, p99, ratio, p10, excess] =
         ["", "n", "raw", "castoff", "p99", "ratio", "p10", "excess"];
-    println!(
+    format!(
         "{name:<42} {n:>5} {raw:>10} {castoff:>10} {p99:>10} {ratio:>7} {p10:>7} {excess:>9}  target"
-    );
-    for row in rows {
-        let number =
-            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-        let of = |samples: &[f64], share| {
-            number((!samples.is_empty()).then(|| percentile(samples, share)))
-        };
-        let verdict = match row.verdict() {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        };
-        println!(
-            "{:<42} {:>5} {:>10} {:>10} {:>10} {:>7} {:>7} {:>9}  {} {verdict}",
-            format!("{} [{}]", row.name, row.unit),
-            row.castoff.len(),
-            of(&row.raw, 0.5),
-            of(&row.castoff, 0.5),
-            of(&row.castoff, 0.99),
-            number(row.ratio()),
-            number(row.undisturbed()),
-            number(row.excess()),
-            target(row.judged),
-        );
-    }
+    )
 }

@@ -1,6 +1,7 @@
 //! Tests against a fake engine: every request is seen, and everything can be made to fail.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod bench_report;
 mod calls;
 mod copy;
 mod dockerfiles;
@@ -12,6 +13,11 @@ mod inputs;
 mod module;
 mod ownership;
 mod pulls;
+#[path = "../../benches/engine/report.rs"]
+mod report;
+#[path = "../../benches/engine/stats.rs"]
+#[expect(dead_code, reason = "the benchmarks use all of it")]
+mod stats;
 mod support;
 mod sweep;
 mod waits;

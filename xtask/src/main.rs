@@ -39,7 +39,7 @@ cargo xtask <task>
   demo                      set up an engine and run the quickstart example on it
   fresh [--demo-only] [--keep] [--cargo-config FILE] [-- args of test…]
                             demo and test on a new machine, made and removed for it (needs root)
-  bench [args…]             castoff against the raw Engine API
+  bench [args…]             castoff against the raw Engine API; rows as they are measured
   chaos [--rounds N] [--seed S]
                             end programs at random instants in every way and look what is left
   dockerfiles               the parser against the classic builder and hadolint, on all files
