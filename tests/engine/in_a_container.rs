@@ -2,7 +2,6 @@
 //! one finds. Each test runs this binary in a container of its own, with the engine's socket.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use castoff::{Container, Network, Volume};
 use serde_json::json;
