@@ -64,6 +64,9 @@
 //! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
 //! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
 
+// They panic when nobody reads any more; `stderr::say` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
+
 pub mod config;
 pub mod container;
 pub mod dockerfile;
@@ -76,6 +79,7 @@ mod reaper;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod spec;
+mod stderr;
 mod timed;
 mod volume;
 pub mod wait;

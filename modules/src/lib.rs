@@ -82,6 +82,9 @@
 //! [`Module`](castoff::Module): a [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
 //! [`WaitFor::probe`](castoff::WaitFor::probe), and a handle around the container that comes out.
 
+// They panic when nobody reads any more, in drops as well.
+#![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
+
 #[cfg(any(feature = "cassandra", feature = "scylla"))]
 pub mod cassandra;
 #[cfg(feature = "clickhouse")]

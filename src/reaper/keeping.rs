@@ -54,8 +54,8 @@ pub(super) fn tell(engine: &Engine, kind: Kind, name: &str, id: &str) {
         ),
         _ => (format!("{program} {kept} inspect {id}"), format!("{program} {kept} rm {id}")),
     };
-    eprintln!(
+    crate::stderr::say(format_args!(
         "castoff: {kept} `{name}` is kept. To look at it: {look}. To remove it: {remove}, or all \
          that was kept: castoff::Engine::prune_kept"
-    );
+    ));
 }

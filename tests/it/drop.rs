@@ -423,3 +423,50 @@ async fn the_last_of_several_handles_removes() {
     assert!(fake.containers().is_empty(), "removing does not wait for the others");
     drop(two);
 }
+
+/// What [`a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more`] runs as a process of its own.
+#[test]
+fn child_whose_stderr_is_closed() {
+    if std::env::var_os("CASTOFF_TEST_CLOSED_STDERR").is_none() {
+        return;
+    }
+    let runtime = current_thread();
+    let (fake, engine) = runtime.block_on(async {
+        let fake = FakeEngine::start();
+        fake.add_image(IMAGE);
+        let mut config = config(&fake);
+        config.keep = castoff::config::Keep::Always;
+        let engine = connect(config).await;
+        (fake, engine)
+    });
+    // So that it is surely closed by now.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    drop(started(&engine));
+    let held = started(&engine);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _held = held;
+        resume_unwind(Box::new("stop"));
+    }));
+    assert!(unwound.is_err());
+    assert_eq!(fake.containers().len(), 2);
+    println!("both are kept");
+}
+
+#[test]
+fn a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more() {
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "drop::child_whose_stderr_is_closed", "--nocapture"])
+        .env("CASTOFF_TEST_CLOSED_STDERR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("both are kept"), "{output:?}");
+}

@@ -121,8 +121,7 @@ impl Shown {
     fn print(&self, text: &str) {
         if self.screen.is_hidden() {
             // A stderr that is gone is no reason for the build to end.
-            let _ =
-                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+            crate::stderr::say(format_args!("{text}"));
         } else {
             let _ = self.screen.println(text);
         }
