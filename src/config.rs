@@ -1,10 +1,12 @@
 //! [`Config`]: what the environment and properties files say, read once and injectable.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::spec::redacted::Presence;
 
 /// Settings from the environment and from `~/.testcontainers.properties`.
 ///
@@ -27,8 +29,9 @@ use crate::error::{Error, Result};
 /// | `session` | `CASTOFF_SESSION` |
 /// | `state_dir` | `CASTOFF_STATE_DIR`, `XDG_STATE_HOME`: absolute paths |
 ///
-/// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect). `Debug`
+/// hides `auth_config`, which holds passwords, and the user part of an endpoint.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// Endpoint of the engine, ahead of everything else.
@@ -83,6 +86,60 @@ pub enum Keep {
     OnFailure,
     /// Everything.
     Always,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // (Taken apart, so that a new field can't be forgotten here.)
+        let Config {
+            engine,
+            docker_host,
+            docker_context,
+            docker_config,
+            auth_config,
+            host,
+            image_prefix,
+            image_substitutes,
+            reaper,
+            keep,
+            linger,
+            session,
+            state_dir,
+            home,
+            runtime_dir,
+            docker_tls,
+            problem,
+        } = self;
+        f.debug_struct("Config")
+            .field("engine", &engine.as_deref().map(without_user))
+            .field("docker_host", &docker_host.as_deref().map(without_user))
+            .field("docker_context", docker_context)
+            .field("docker_config", docker_config)
+            .field("auth_config", &Presence(auth_config.is_some()))
+            .field("host", host)
+            .field("image_prefix", image_prefix)
+            .field("image_substitutes", image_substitutes)
+            .field("reaper", reaper)
+            .field("keep", keep)
+            .field("linger", linger)
+            .field("session", session)
+            .field("state_dir", state_dir)
+            .field("home", home)
+            .field("runtime_dir", runtime_dir)
+            .field("docker_tls", docker_tls)
+            .field("problem", problem)
+            .finish()
+    }
+}
+
+/// An endpoint without user and password.
+fn without_user(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return endpoint.to_owned() };
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match place.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => endpoint.to_owned(),
+    }
 }
 
 impl Config {
@@ -236,6 +293,24 @@ mod tests {
     #[test]
     fn nothing_set_means_the_reaper_is_on_and_nothing_else() {
         assert_eq!(read(&[], ""), Config { reaper: true, ..Config::default() });
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let auth = r#"{"auths":{"r.example":{"auth":"YW5uOnNlc2FtZQ=="}}}"#;
+        let config = read(
+            &[
+                ("DOCKER_AUTH_CONFIG", auth),
+                ("CASTOFF_ENGINE", "tcp://ann:sesame@engine.example:2375"),
+                ("DOCKER_HOST", "ssh://bob:sesame@other.example/run/docker.sock"),
+            ],
+            "",
+        );
+        let text = format!("{config:?} {config:#?}");
+        assert!(!text.contains("sesame") && !text.contains("YW5u"), "{text}");
+        for shown in ["tcp://***@engine.example:2375", "***@other.example/run/docker.sock"] {
+            assert!(text.contains(shown), "{text}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! [`ContainerSpec`]: everything about a container that is known before it exists.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::redacted::{Keys, Program};
 use super::{
     Attachment, Healthcheck, HostBinding, ImageRef, Mount, NetworkMode, Platform, Port, Resources,
     RestartPolicy, spec_hash, validate,
@@ -14,7 +16,8 @@ use crate::error::Result;
 
 /// A container to create (Engine API v1.41, ContainerCreate).
 ///
-/// Fields at their defaults leave the decision to the image or the engine.
+/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides what is
+/// often secret: the values of the environment and the arguments of commands.
 ///
 /// ```
 /// use castoff::spec::ContainerSpec;
@@ -25,7 +28,7 @@ use crate::error::Result;
 /// # Ok::<(), castoff::Error>(())
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ContainerSpec {
     /// The image, in any form that [`ImageRef`] reads.
     pub image: String,
@@ -112,5 +115,94 @@ impl ContainerSpec {
     #[must_use]
     pub fn stable_hash(&self) -> String {
         spec_hash(self)
+    }
+}
+
+impl fmt::Debug for ContainerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // (Taken apart, so that a new field can't be forgotten here.)
+        let ContainerSpec {
+            image,
+            name,
+            env,
+            command,
+            entrypoint,
+            user,
+            working_dir,
+            hostname,
+            labels,
+            ports,
+            mounts,
+            networks,
+            network_mode,
+            extra_hosts,
+            dns,
+            resources,
+            sysctls,
+            cap_add,
+            cap_drop,
+            security_options,
+            privileged,
+            init,
+            read_only,
+            tty,
+            restart,
+            stop_signal,
+            stop_timeout,
+            healthcheck,
+            platform,
+        } = self;
+        f.debug_struct("ContainerSpec")
+            .field("image", image)
+            .field("name", name)
+            .field("env", &Keys(env))
+            .field("command", &command.as_deref().map(Program))
+            .field("entrypoint", &entrypoint.as_deref().map(Program))
+            .field("user", user)
+            .field("working_dir", working_dir)
+            .field("hostname", hostname)
+            .field("labels", labels)
+            .field("ports", ports)
+            .field("mounts", mounts)
+            .field("networks", networks)
+            .field("network_mode", network_mode)
+            .field("extra_hosts", extra_hosts)
+            .field("dns", dns)
+            .field("resources", resources)
+            .field("sysctls", sysctls)
+            .field("cap_add", cap_add)
+            .field("cap_drop", cap_drop)
+            .field("security_options", security_options)
+            .field("privileged", privileged)
+            .field("init", init)
+            .field("read_only", read_only)
+            .field("tty", tty)
+            .field("restart", restart)
+            .field("stop_signal", stop_signal)
+            .field("stop_timeout", stop_timeout)
+            .field("healthcheck", healthcheck)
+            .field("platform", platform)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_password() {
+        let mut spec = ContainerSpec::new("postgres:17");
+        spec.env.insert("POSTGRES_PASSWORD".into(), "sesame".into());
+        spec.command = Some(["server", "--password", "sesame"].map(str::to_owned).to_vec());
+        spec.entrypoint = Some(["sh", "-c", "echo sesame"].map(str::to_owned).to_vec());
+        for check in [Healthcheck::shell("ping -psesame"), Healthcheck::command(["p", "sesame"])] {
+            spec.healthcheck = Some(check);
+            let text = format!("{spec:?} {spec:#?}");
+            assert!(!text.contains("sesame"), "{text}");
+            for shown in ["postgres:17", "POSTGRES_PASSWORD", "server", "2 arguments"] {
+                assert!(text.contains(shown), "{shown}: {text}");
+            }
+        }
     }
 }

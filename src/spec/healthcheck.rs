@@ -1,10 +1,12 @@
 //! [`Healthcheck`]: how the engine finds out whether a container works.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::check;
+use super::redacted::{Presence, Program};
 use crate::error::{Error, Result};
 
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -38,8 +40,9 @@ pub struct Healthcheck {
 }
 
 /// What a [`Healthcheck`] runs: exit code 0 is healthy.
+/// `Debug` hides arguments and shell lines, which may hold a password.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum HealthTest {
     /// A program and its arguments.
     Exec(Vec<String>),
@@ -47,6 +50,16 @@ pub enum HealthTest {
     Shell(String),
     /// Nothing, even where the image has a check.
     Disabled,
+}
+
+impl fmt::Debug for HealthTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HealthTest::Exec(command) => f.debug_tuple("Exec").field(&Program(command)).finish(),
+            HealthTest::Shell(_) => f.debug_tuple("Shell").field(&Presence(true)).finish(),
+            HealthTest::Disabled => f.write_str("Disabled"),
+        }
+    }
 }
 
 impl Healthcheck {

@@ -16,6 +16,7 @@ mod network;
 mod platform;
 mod port;
 mod pull_policy;
+pub(crate) mod redacted;
 mod resources;
 mod restart;
 mod validate;

@@ -1,16 +1,19 @@
 //! [`VolumeSpec`] for a new volume.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
 use super::check;
 use super::label::validate_user_labels;
+use super::redacted::Keys;
 use crate::error::{Error, Result};
 
-/// A volume to create (Engine API v1.41, VolumeCreate).
+/// A volume to create (Engine API v1.41, VolumeCreate). `Debug` hides the values of options: the
+/// mount options of a network file system may hold a password.
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct VolumeSpec {
     /// The name; `None`, the default, has castoff make a unique one.
     pub name: Option<String>,
@@ -20,6 +23,18 @@ pub struct VolumeSpec {
     pub options: BTreeMap<String, String>,
     /// Labels besides castoff's own.
     pub labels: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for VolumeSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VolumeSpec { name, driver, options, labels } = self;
+        f.debug_struct("VolumeSpec")
+            .field("name", name)
+            .field("driver", driver)
+            .field("options", &Keys(options))
+            .field("labels", labels)
+            .finish()
+    }
 }
 
 impl VolumeSpec {
