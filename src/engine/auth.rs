@@ -1,15 +1,21 @@
 //! Registry credentials, found as the docker CLI finds them.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Cursor;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bollard::auth::DockerCredentials;
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use serde::Deserialize;
 
-use super::{Engine, EngineKind};
+use super::{Engine, EngineKind, credential_helper};
+use crate::error::{Error, ErrorKind, Result};
 
-/// A credential helper that takes longer is given up.
+/// How long credential helpers may take for one lookup, all of them together; then the one that
+/// runs is killed. Long enough to unlock a key ring by hand.
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
 /// The names under which Docker Hub's credentials are kept.
@@ -17,9 +23,16 @@ const HUB_KEYS: [&str; 4] =
     ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// Credentials for one registry. `Debug` shows no secret.
+#[derive(Clone)]
 pub(crate) struct Login {
     registry: String,
-    credential: DockerCredential,
+    credential: Credential,
+}
+
+#[derive(Clone)]
+enum Credential {
+    IdentityToken(String),
+    Password { user: String, password: String },
 }
 
 impl fmt::Debug for Login {
@@ -33,8 +46,8 @@ impl Login {
     #[cfg(feature = "registry")]
     pub(crate) fn into_parts(self) -> (Option<String>, String) {
         match self.credential {
-            DockerCredential::IdentityToken(token) => (None, token),
-            DockerCredential::UsernamePassword(name, password) => (Some(name), password),
+            Credential::IdentityToken(token) => (None, token),
+            Credential::Password { user, password } => (Some(user), password),
         }
     }
 
@@ -44,69 +57,209 @@ impl Login {
             ..DockerCredentials::default()
         };
         match self.credential {
-            DockerCredential::IdentityToken(token) => {
+            Credential::IdentityToken(token) => {
                 DockerCredentials { identitytoken: Some(token), ..header }
             }
-            DockerCredential::UsernamePassword(name, password) => {
-                DockerCredentials { username: Some(name), password: Some(password), ..header }
+            Credential::Password { user, password } => {
+                DockerCredentials { username: Some(user), password: Some(password), ..header }
             }
         }
     }
 }
 
 impl Engine {
-    /// Credentials for a registry: `DOCKER_AUTH_CONFIG`, then docker's `config.json` with its
-    /// helpers, then (for Podman) its `auth.json`. Without any, or when a helper fails, the
-    /// registry is asked anonymously; a failure is logged.
+    /// Credentials for a registry, or none: then it is asked anonymously. What failed is logged.
     pub(crate) async fn login_for(&self, registry: &str) -> Option<Login> {
-        let registry = registry.to_owned();
-        let inline = self.config().auth_config.clone();
-        let file = self.config().docker_config.as_ref().map(|dir| dir.join("config.json"));
-        let podman = self.kind() == EngineKind::Podman;
-        let looking = tokio::task::spawn_blocking(move || {
-            let mut texts: Vec<Vec<u8>> = inline.map(String::into_bytes).into_iter().collect();
-            texts.extend(file.and_then(|path| std::fs::read(path).ok()));
-            let found = texts.iter().find_map(|text| look_up(text, &registry));
-            found.or_else(|| {
-                let credential = podman
-                    .then(|| docker_credential::get_podman_credential(&registry).ok())
-                    .flatten()?;
-                Some(Login { registry: registry.clone(), credential })
-            })
+        self.find_login(registry).await.0
+    }
+
+    /// Credentials for a registry: `DOCKER_AUTH_CONFIG`, then docker's `config.json` with its
+    /// helpers, then (for Podman) its `auth.json`. Beside them, what kept them from being found: an
+    /// anonymous request may do nevertheless, so that is logged, and a hint where it does not.
+    ///
+    /// # Cancel safety
+    /// A credential helper that runs is killed when the future is dropped.
+    pub(crate) async fn find_login(&self, registry: &str) -> (Option<Login>, Option<Error>) {
+        let search = Search {
+            registry: registry.to_owned(),
+            inline: self.config().auth_config.clone(),
+            files: self.credential_files(),
+        };
+        let (found, finding) = tokio::sync::oneshot::channel();
+        // Neither a runtime that shuts down nor a process that ends waits for this thread.
+        let thread = std::thread::Builder::new().name("castoff-login".into());
+        let started = thread.spawn(move || {
+            let outcome = search.run(Instant::now() + HELPER_LIMIT, &|| !found.is_closed());
+            let _ = found.send(outcome);
         });
-        match tokio::time::timeout(HELPER_LIMIT, looking).await {
-            Ok(found) => found.ok().flatten(),
-            Err(_) => {
-                tracing::warn!("a registry credential helper did not answer; pulling anonymously");
-                None
-            }
-        }
-    }
-}
-
-fn look_up(config: &[u8], registry: &str) -> Option<Login> {
-    let keys: &[&str] = if registry == "docker.io" { &HUB_KEYS } else { &[registry] };
-    keys.iter().find_map(|key| {
-        match docker_credential::get_credential_from_reader(Cursor::new(config), key) {
-            Ok(credential) if !is_empty(&credential) => {
-                Some(Login { registry: (*key).to_owned(), credential })
-            }
-            Ok(_) | Err(CredentialRetrievalError::NoCredentialConfigured) => None,
+        let (login, trouble) = match started {
+            Ok(_) => finding.await.unwrap_or_else(|_| {
+                (None, Some(Error::other("the thread that looks for a login was lost")))
+            }),
             Err(error) => {
-                tracing::warn!(registry, %error, "no registry credentials: the lookup failed");
-                None
+                let message = "no thread to look for a login on";
+                (None, Some(Error::new(ErrorKind::Io, message).with_source(error)))
             }
+        };
+        if let Some(error) = &trouble {
+            let hint = error.hint().unwrap_or_default();
+            tracing::warn!(registry, %error, hint, "no login was found: asking anonymously");
         }
-    })
+        (login, trouble)
+    }
+
+    /// Where logins are stored, as podman-login(1) says for Podman's.
+    fn credential_files(&self) -> Vec<PathBuf> {
+        let config = self.config();
+        let mut files: Vec<_> =
+            config.docker_config.iter().map(|dir| dir.join("config.json")).collect();
+        if self.kind() == EngineKind::Podman {
+            let named = std::env::var_os("REGISTRY_AUTH_FILE").map(PathBuf::from);
+            let usual = || config.runtime_dir.as_ref().map(|dir| dir.join("containers/auth.json"));
+            files.extend(named.or_else(usual));
+        }
+        files
+    }
 }
 
-fn is_empty(credential: &DockerCredential) -> bool {
-    match credential {
-        DockerCredential::IdentityToken(token) => token.is_empty(),
-        DockerCredential::UsernamePassword(name, password) => {
-            name.is_empty() && password.is_empty()
+/// A lookup, for a thread that may block.
+struct Search {
+    registry: String,
+    inline: Option<String>,
+    files: Vec<PathBuf>,
+}
+
+impl Search {
+    fn run(&self, until: Instant, is_wanted: &dyn Fn() -> bool) -> (Option<Login>, Option<Error>) {
+        let inline = self.inline.iter().map(|text| text.clone().into_bytes());
+        let texts = inline.chain(self.files.iter().filter_map(|path| std::fs::read(path).ok()));
+        let mut trouble = None;
+        for text in texts {
+            match look_up(&text, &self.registry, until, is_wanted) {
+                Ok(Some(login)) => return (Some(login), trouble),
+                Ok(None) => {}
+                Err(error) => drop(trouble.get_or_insert(error)),
+            }
+        }
+        (None, trouble)
+    }
+}
+
+/// Docker's `config.json`, as far as it is about logins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    auths: Option<BTreeMap<String, Auth>>,
+    creds_store: Option<String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+fn look_up(
+    config: &[u8],
+    registry: &str,
+    until: Instant,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Option<Login>> {
+    // (Not with the parser's words, which may quote a password.)
+    let stored: Stored = serde_json::from_slice(config).map_err(|_| {
+        Error::new(ErrorKind::InvalidInput, "docker's config.json is no valid JSON")
+    })?;
+    let keys: &[&str] = if registry == "docker.io" { &HUB_KEYS } else { &[registry] };
+    for key in keys {
+        if let Some(credential) = stored.credential(key, until, is_wanted)? {
+            return Ok(Some(Login { registry: (*key).to_owned(), credential }));
         }
     }
+    Ok(None)
+}
+
+impl Stored {
+    /// In docker's order: the registry's own helper, what is written down, the helper for all.
+    fn credential(
+        &self,
+        key: &str,
+        until: Instant,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Option<Credential>> {
+        let ask = |helper: &str| {
+            let program = format!("docker-credential-{helper}");
+            let answer = credential_helper::ask(&program, key, until, is_wanted)?;
+            Ok(answer.and_then(|answer| match answer.username.as_str() {
+                "<token>" => token(&answer.secret),
+                user => password(user, &answer.secret),
+            }))
+        };
+        let filled = |helper: &&String| !helper.is_empty();
+        let own = self.cred_helpers.as_ref().and_then(|helpers| helpers.get(key));
+        if let Some(helper) = own.filter(filled) {
+            return ask(helper);
+        }
+        if let Some(auth) = self.auth(key)
+            && let Some(credential) = auth.credential()?
+        {
+            return Ok(Some(credential));
+        }
+        self.creds_store.as_ref().filter(filled).map_or(Ok(None), |helper| ask(helper))
+    }
+
+    /// The entry of a registry, which may be stored as a URL.
+    fn auth(&self, key: &str) -> Option<&Auth> {
+        let auths = self.auths.as_ref()?;
+        let same = || auths.iter().find(|(stored, _)| host(stored) == host(key));
+        auths.get(key).or_else(|| same().map(|(_, auth)| auth))
+    }
+}
+
+/// The host of a key, of which Docker Hub has several.
+fn host(key: &str) -> &str {
+    let plain = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let host = plain.map_or(key, |rest| rest.split('/').next().unwrap_or(rest));
+    if HUB_KEYS.contains(&host) { "docker.io" } else { host }
+}
+
+impl Auth {
+    fn credential(&self) -> Result<Option<Credential>> {
+        if let Some(found) = self.identitytoken.as_deref().and_then(token) {
+            return Ok(Some(found));
+        }
+        if let Some(auth) = self.auth.as_deref().filter(|auth| !auth.is_empty()) {
+            return decode(auth).map(Some);
+        }
+        let (Some(user), Some(secret)) = (&self.username, &self.password) else { return Ok(None) };
+        Ok(password(user, secret))
+    }
+}
+
+/// `user:password` in base64, with padding or without.
+fn decode(auth: &str) -> Result<Credential> {
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&STANDARD, lenient).decode(auth).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let parts = text.as_deref().and_then(|text| text.split_once(':'));
+    parts.and_then(|(user, secret)| password(user, secret.trim_end_matches('\0'))).ok_or_else(
+        || {
+            let message = "an `auth` in docker's config.json is not `user:password` in base64";
+            Error::new(ErrorKind::InvalidInput, message)
+        },
+    )
+}
+
+fn token(token: &str) -> Option<Credential> {
+    (!token.is_empty()).then(|| Credential::IdentityToken(token.to_owned()))
+}
+
+fn password(user: &str, password: &str) -> Option<Credential> {
+    let (user, password) = (user.to_owned(), password.to_owned());
+    (!user.is_empty() || !password.is_empty()).then_some(Credential::Password { user, password })
 }
 
 #[cfg(test)]
@@ -118,21 +271,32 @@ mod tests {
         "registry.example.com":{"auth":"dXNlcjpwYXNz"},
         "https://index.docker.io/v1/":{"auth":"aHViOndvcmQ="}}}"#;
 
+    fn look_up(config: &[u8], registry: &str) -> Result<Option<Login>> {
+        super::look_up(config, registry, Instant::now() + HELPER_LIMIT, &|| true)
+    }
+
     #[test]
     fn each_registry_gets_its_own_credentials() {
-        let header = look_up(CONFIG, "registry.example.com").unwrap().into_header();
+        let header = look_up(CONFIG, "registry.example.com").unwrap().unwrap().into_header();
         assert_eq!(header.username.as_deref(), Some("user"));
         assert_eq!(header.password.as_deref(), Some("pass"));
-        let hub = look_up(CONFIG, "docker.io").unwrap().into_header();
+        let hub = look_up(CONFIG, "docker.io").unwrap().unwrap().into_header();
         assert_eq!(hub.username.as_deref(), Some("hub"));
         assert_eq!(hub.serveraddress.as_deref(), Some("https://index.docker.io/v1/"));
-        assert!(look_up(CONFIG, "other.example.com").is_none());
+        assert!(look_up(CONFIG, "other.example.com").unwrap().is_none());
     }
 
     #[test]
     fn broken_configurations_mean_no_credentials_and_debug_shows_none() {
-        assert!(look_up(b"not json", "docker.io").is_none());
-        let login = look_up(CONFIG, "docker.io").unwrap();
+        for (config, secret) in [
+            (&br#"{"auths":{"docker.io":{"auth":"sesame"}}}"#[..], "sesame"),
+            (br#"{"auths":{"docker.io":"sesame"}}"#, "sesame"),
+            (b"not json", "not json"),
+        ] {
+            let error = look_up(config, "docker.io").unwrap_err();
+            assert!(!format!("{error:?}").contains(secret), "{error:?}");
+        }
+        let login = look_up(CONFIG, "docker.io").unwrap().unwrap();
         assert!(!format!("{login:?}").contains("word"));
     }
 }

@@ -10,6 +10,7 @@ mod build;
 mod chunks;
 mod container;
 mod context;
+mod credential_helper;
 mod details;
 mod dialer;
 mod discovery;

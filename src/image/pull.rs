@@ -172,9 +172,9 @@ async fn attempts(
     events: &broadcast::Sender<PullEvent>,
 ) -> Result<()> {
     let mut pauses = PAUSES.iter();
+    let (login, trouble) = engine.find_login(image.registry()).await;
     loop {
-        let login = engine.login_for(image.registry()).await;
-        let mut steps = engine.pull_image(image, platform, login);
+        let mut steps = engine.pull_image(image, platform, login.clone());
         let mut outcome = Ok(());
         while let Some(step) = steps.next().await {
             match step {
@@ -192,8 +192,20 @@ async fn attempts(
                 tracing::warn!(%image, %error, "the pull failed and is tried again");
                 tokio::time::sleep(*pause).await;
             }
-            (Err(error), _) => return Err(error),
+            (Err(error), _) => return Err(with_trouble(error, trouble.as_ref())),
         }
+    }
+}
+
+/// A pull that was refused says why there was no login.
+fn with_trouble(error: Error, trouble: Option<&Error>) -> Error {
+    let denied = matches!(kind_of(&error), ErrorKind::ImageDenied | ErrorKind::ImageNotFound);
+    match trouble.filter(|_| denied) {
+        Some(trouble) => {
+            let hint = trouble.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            error.with_hint(format!("it was asked without a login, as {trouble}{hint}"))
+        }
+        None => error,
     }
 }
 

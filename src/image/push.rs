@@ -6,11 +6,20 @@ use crate::spec::ImageRef;
 
 /// Pushes an image under a name that it has; gives the digest that the registry has it under.
 pub(super) async fn push(engine: &Engine, name: &ImageRef) -> Result<String> {
-    let login = engine.login_for(name.registry()).await;
+    let (login, trouble) = engine.find_login(name.registry()).await;
     let known = login.is_some();
     let mut status = |status: &str| tracing::debug!(image = %name, status, "push");
     let pushed = engine.push_image(name, login, &mut status).await;
-    pushed.map_err(|error| explained(error, name, known).with_image(name.to_string()))
+    pushed.map_err(|error| {
+        let error = explained(error, name, known).with_image(name.to_string());
+        match trouble {
+            Some(trouble) => error.with_hint(trouble.hint().map_or_else(
+                || trouble.to_string(),
+                |hint| format!("there was no login, as {trouble}; {hint}"),
+            )),
+            None => error,
+        }
+    })
 }
 
 fn explained(error: Error, name: &ImageRef, known: bool) -> Error {

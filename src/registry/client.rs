@@ -131,7 +131,7 @@ impl Engine {
     /// ```
     ///
     /// # Cancel safety
-    /// A credential helper that runs is left to end by itself.
+    /// A credential helper that runs is killed.
     pub async fn registry(&self, host: impl Into<String>) -> Registry {
         let registry = Registry::new(host);
         match self.login_for(&registry.host).await.map(|login| login.into_parts()) {

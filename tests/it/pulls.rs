@@ -1,5 +1,7 @@
 //! Pulls: how often, with which credentials, under which names, and what their failures say.
 
+use std::time::Duration;
+
 use castoff::{Container, Engine, Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -246,4 +248,63 @@ async fn prefixes_and_substitutes_change_what_is_used() {
     let images: Vec<_> = fake.containers().iter().map(|c| c.image.clone()).collect();
     assert_eq!(images, ["castoff.test/postgres:latest", "mirror.example.com/hub/redis:7"]);
     assert_eq!((postgres.image(), redis.image()), ("postgres:17", "redis:7"));
+}
+
+/// What [`a_credential_helper_that_hangs_keeps_no_program_from_ending`] runs as a process of its own.
+#[test]
+fn child_with_a_helper_that_hangs() {
+    let Some(dir) = std::env::var_os("CASTOFF_TEST_DOCKER_CONFIG") else { return };
+    let dir = std::path::PathBuf::from(dir);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let fake = FakeEngine::start();
+        fake.set_pullable("redis:7", PullScript::ok());
+        let mut config = config(&fake);
+        config.docker_config = Some(dir.clone());
+        let engine = connect(config).await;
+        tokio::select! {
+            _ = start(&engine, "redis:7") => panic!("the helper answered"),
+            () = async {
+                while !dir.join("runs").exists() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            } => {}
+        }
+    });
+    // Waits for all blocking tasks, as the end of `#[tokio::main]` does.
+    drop(runtime);
+    println!("the runtime has ended");
+}
+
+#[test]
+fn a_credential_helper_that_hangs_keeps_no_program_from_ending() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let helper = dir.path().join("docker-credential-hangs");
+    let script =
+        format!("#!/bin/sh\ntouch {}\nexec sleep 600\n", dir.path().join("runs").display());
+    std::fs::write(&helper, script).unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(dir.path().join("config.json"), r#"{"credsStore":"hangs"}"#).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "pulls::child_with_a_helper_that_hangs", "--nocapture"])
+        .env("CASTOFF_TEST_DOCKER_CONFIG", dir.path())
+        .env("PATH", format!("{}:{path}", dir.path().display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > 2 * LONG {
+            child.kill().unwrap();
+            panic!("the program has not ended");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("the runtime has ended"), "{text}");
 }
