@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::create_call::CreateCall;
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
 use super::removal::{self, Kind, Removed, Target};
@@ -30,6 +31,7 @@ pub(crate) struct Guard {
     /// The id (a volume's name), once the engine has told it.
     id: OnceLock<String>,
     armed: AtomicBool,
+    call: Arc<CreateCall>,
     /// Whether a guardian would remove it if this process died.
     guarded: bool,
     /// For what is shared, or is to be.
@@ -56,7 +58,7 @@ impl Guard {
         Worker::start()?;
         let guarded = watch_over::arm(engine).await;
         let resource = Session::current().next_name(engine.config());
-        Ok(Guard::new(engine, kind, resource, guarded, None))
+        Ok(Guard::new(engine, kind, resource, guarded, None).creating())
     }
 
     /// As [`arm`](Self::arm), for something that is created to be shared under a lease.
@@ -69,8 +71,7 @@ impl Guard {
         Worker::start()?;
         let guarded = watch_over::stand(engine).await;
         let resource = Session::current().next_name(engine.config());
-        lease.creating();
-        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())))
+        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())).creating())
     }
 
     /// A share in something, or the lease to make it under. Waits for another one that makes it.
@@ -127,11 +128,23 @@ impl Guard {
             resource,
             id: OnceLock::new(),
             armed: AtomicBool::new(true),
+            call: Arc::new(CreateCall::new(engine, lease.as_ref())),
             guarded,
             lease,
             shares: AtomicBool::new(false),
             uses: Mutex::default(),
         }
+    }
+
+    /// A create call is about to be sent.
+    fn creating(self) -> Guard {
+        self.call.sent();
+        self
+    }
+
+    /// Nothing more is to come of the create call.
+    pub(crate) fn answered(&self) {
+        self.call.answered();
     }
 
     /// The unique name that was chosen for it.
@@ -148,11 +161,15 @@ impl Guard {
     /// It exists, under this id.
     pub(crate) fn created(&self, id: &str) {
         let _ = self.id.set(id.to_owned());
+        self.answered();
     }
 
     /// It was not created: the engine answered so. What an engine that did not answer, or that
     /// failed itself, has done is unknown, and the guard stays armed.
     pub(crate) fn refused(&self, error: &Error) {
+        if error.status().is_some() {
+            self.answered();
+        }
         if error.status().is_some_and(|status| status < 500) && self.disarm() {
             self.done();
         }
@@ -270,6 +287,7 @@ impl Guard {
             });
         }
         let (engine, kind, lease) = (self.engine.clone(), self.kind, self.lease.clone());
+        let call = self.call.clone();
         let target = match self.id.get() {
             Some(id) => Target::Known(id.clone()),
             None => Target::Unknown(self.resource.clone()),
@@ -284,6 +302,7 @@ impl Guard {
             // port or subnet is free waits for all of it.
             if result.is_ok() {
                 if sure {
+                    call.answered();
                     count_off(&engine, lease.as_ref());
                 }
                 release_all(uses).await;

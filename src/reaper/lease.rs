@@ -50,8 +50,13 @@ pub(crate) struct Lease {
     phase: AtomicU8,
     /// Resources that were made for it and are not known to be gone.
     made: AtomicUsize,
+    /// Create calls that the engine has not answered.
+    under_way: AtomicUsize,
     guardian: OnceLock<u32>,
 }
+
+/// Seconds before each look for what a dead process's call makes: two minutes in all.
+const LATE_LOOKS: [u64; 7] = [0, 2, 5, 10, 20, 30, 40];
 
 /// How often a look may find a lease that is neither ready nor to be had.
 const CROWDED: u64 = 100;
@@ -83,8 +88,11 @@ impl Lease {
             // The engine may be at it still.
             let engine = engine.clone();
             Worker::start()?.submit(async move {
-                if let Err(error) = removal::remove_late(&engine, kind, &label).await {
-                    tracing::warn!(%error, label, "what comes of a dead process's call may stay");
+                for pause in LATE_LOOKS {
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                    if let Err(error) = removal::remove_late(&engine, kind, &label).await {
+                        tracing::warn!(%error, label, "what comes of a dead process's call may stay");
+                    }
                 }
             });
         }
@@ -101,6 +109,7 @@ impl Lease {
             value,
             phase: AtomicU8::new(if ready { HELD } else { MAKING }),
             made: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
             guardian: OnceLock::new(),
         };
         if !ready {
@@ -135,11 +144,27 @@ impl Lease {
     /// A create call is about to be sent.
     pub(super) fn creating(&self) {
         self.made.fetch_add(1, Ordering::SeqCst);
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        self.tell_creates();
+    }
+
+    /// The engine has answered one.
+    pub(super) fn answered(&self) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.tell_creates();
+    }
+
+    fn tell_creates(&self) {
+        let [under_way, made] = [&self.under_way, &self.made].map(|n| n.load(Ordering::SeqCst));
+        if let Some(number) = self.guardian.get() {
+            watch_over::creating_for(&self.engine, *number, under_way, made);
+        }
     }
 
     /// What came of it is gone, or nothing came of it.
     pub(super) fn gone(&self) {
         self.made.fetch_sub(1, Ordering::SeqCst);
+        self.tell_creates();
     }
 
     /// It is ready: everybody may use it, this process among them.
@@ -309,9 +334,12 @@ pub(super) async fn on_thread<T: Send + 'static>(
         let _ = done.send(work());
     });
     started.map_err(|error| {
-        Error::new(ErrorKind::Io, "no thread to wait for a lock on").with_source(error)
+        Error::new(ErrorKind::Io, "no thread could be started to look at the state directory on")
+            .with_source(error)
     })?;
-    output.await.unwrap_or_else(|_| Err(Error::other("a thread that waits for a lock was lost")))
+    output.await.unwrap_or_else(|_| {
+        Err(Error::other("a thread that looks at the state directory was lost"))
+    })
 }
 
 /// For [`super::once`]: the directory and a name next to a lease's file.

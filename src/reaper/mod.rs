@@ -4,9 +4,9 @@
 //! * [`Guard`]: RAII over one resource, armed before the create call is sent.
 //! * [`Worker`]: the one teardown thread, with a runtime of its own. Creations run there too, so
 //!   that a caller's dropped future can't cut one in half.
-//! * `watch_over`: what stands behind this process on each engine. That is `session_lock`, by
-//!   which others know that it lives, and `guardian`, a forked child that survives the process
-//!   and removes what is left of it.
+//! * `watch_over`: what stands behind this process on each engine, one `watch` for each. That is
+//!   `session_lock`, by which others know that it lives, and `guardian`, a forked child that
+//!   survives the process and removes what is left of it; `vigil` replaces one that was killed.
 //! * `sweep`: at a session's start, what others left that were killed together with their guardian.
 //! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it;
 //!   [`ResourceLock`]: what one of its users has alone.
@@ -15,6 +15,7 @@
 //!   do about one that ended with its container.
 //! * `state_dir`: where all these locks lie.
 
+mod create_call;
 mod ending;
 mod guard;
 mod guardian;
@@ -25,11 +26,14 @@ mod lease_file;
 mod once;
 mod removal;
 mod resource_lock;
+mod retry;
 mod session;
 mod session_lock;
 mod state_dir;
 mod sweep;
 mod swept;
+mod vigil;
+mod watch;
 mod watch_over;
 mod worker;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
 use super::session::Session;
@@ -31,12 +32,19 @@ impl SessionLock {
         Ok(SessionLock(taken(dir.lock(&name)?)?))
     }
 
-    /// Says whether this process owns anything there, whether all of it is to stay unless the
+    /// Says whether this process owns anything there, how many create calls are not answered, whether all of it is to stay unless the
     /// guardian says that there is nothing, and what is to stay in any case.
-    pub(super) fn note(&self, owns: bool, hold: bool, kept: &[(Kind, String)]) -> Result<()> {
+    pub(super) fn note(
+        &self,
+        owns: bool,
+        creating: usize,
+        hold: bool,
+        kept: &[(Kind, String)],
+    ) -> Result<()> {
         let mut text = String::new();
         if owns {
             text.push_str(OWNED);
+            text.push_str(&creating_line(creating));
         }
         if owns && hold {
             text.push_str(HOLD);
@@ -46,6 +54,13 @@ impl SessionLock {
         noted.map_err(|error| {
             Error::new(ErrorKind::Io, "the session's file can't be written").with_source(error)
         })
+    }
+
+    /// Notes how many create calls are not answered, while something is owned.
+    pub(super) fn creating(&self, count: usize) -> std::io::Result<()> {
+        let line = creating_line(count);
+        let written = rustix::io::pwrite(&self.0, line.as_bytes(), OWNED.len() as u64)?;
+        if written == line.len() { Ok(()) } else { Err(std::io::ErrorKind::WriteZero.into()) }
     }
 
     /// Notes that a resource is to stay.
@@ -60,6 +75,16 @@ impl SessionLock {
 
 /// The most bytes of a session's file that are read: two hundred thousand kept ids.
 const READ_MAX: usize = 16 * 1024 * 1024;
+
+/// No engine takes as long to create something.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How long ago it was written; nothing for what is to come.
+fn age(file: &OwnedFd) -> std::io::Result<Duration> {
+    let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
+    let written = UNIX_EPOCH + Duration::from_secs(written);
+    Ok(SystemTime::now().duration_since(written).unwrap_or_default())
+}
 
 /// At the end, wherever that is by now: the guardian truncates as well.
 fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
@@ -78,6 +103,12 @@ pub(super) fn replace(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
 
 const OWNED: &str = "owned\n";
 const HOLD: &str = "hold\n";
+const CREATING: &str = "creating ";
+
+/// Of one length, so that it can be replaced where it is.
+fn creating_line(count: usize) -> String {
+    format!("{CREATING}{:06}\n", count.min(999_999))
+}
 
 fn keep_line(kind: Kind, id: &str) -> String {
     format!("keep {} {id}\n", kind.word())
@@ -90,6 +121,9 @@ pub(super) struct Left {
     pub(super) any: bool,
     /// Whether it may have failed, and what it owned is to stay for that.
     pub(super) hold: bool,
+    /// Whether it ended with create calls that were not answered, and a moment ago.
+    unsettled: bool,
+    is_fresh: bool,
     kept: BTreeSet<String>,
 }
 
@@ -101,18 +135,34 @@ impl Left {
         while text.len() <= READ_MAX {
             let read = rustix::io::pread(file, &mut buffer, text.len() as u64)?;
             if read == 0 {
-                return Ok(Left::parse(&String::from_utf8_lossy(&text)));
+                let mut left = Left::parse(&String::from_utf8_lossy(&text));
+                left.is_fresh = age(file)? < FRESH;
+                return Ok(left);
             }
             text.extend(buffer.iter().take(read));
         }
         tracing::warn!("a session's file is longer than {READ_MAX} bytes: all that it owned stays");
-        Ok(Left { any: true, hold: true, kept: BTreeSet::new() })
+        Ok(Left { any: true, hold: true, ..Left::default() })
     }
 
     fn parse(text: &str) -> Left {
         let kept = text.lines().filter_map(|line| line.strip_prefix("keep "));
         let says = |word: &str| text.lines().any(|line| line == word.trim_end());
-        Left { any: says(OWNED), hold: says(HOLD), kept: kept.map(str::to_owned).collect() }
+        Left {
+            any: says(OWNED),
+            hold: says(HOLD),
+            unsettled: text.lines().any(|line| {
+                let count = line.strip_prefix(CREATING).map(str::parse::<usize>);
+                count.is_some_and(|count| count != Ok(0))
+            }),
+            is_fresh: false,
+            kept: kept.map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether the engine may yet make something of a call that this session sent.
+    pub(super) fn may_come_yet(&self) -> bool {
+        self.unsettled && self.is_fresh
     }
 
     pub(super) fn keeps(&self, kind: Kind, id: &str) -> bool {
@@ -163,22 +213,28 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
-        assert_eq!(Left::read(&lock.0).unwrap(), Left::default());
-        lock.note(true, false, &[]).unwrap();
+        let nothing = Left { is_fresh: true, ..Left::default() };
+        assert_eq!(Left::read(&lock.0).unwrap(), nothing);
+        lock.note(true, 0, false, &[]).unwrap();
         lock.keep(Kind::Container, "abc").unwrap();
         let left = Left::read(&lock.0).unwrap();
         assert!(left.any && left.keeps(Kind::Container, "abc"));
         assert!(!left.keeps(Kind::Network, "abc") && !left.keeps(Kind::Container, "ab"));
         assert!(!left.hold);
         let kept = [(Kind::Volume, "v".to_owned())];
-        lock.note(true, true, &kept).unwrap();
+        lock.note(true, 12, true, &kept).unwrap();
         let left = Left::read(&lock.0).unwrap();
-        assert!(left.any && left.hold && left.keeps(Kind::Volume, "v"));
-        lock.note(false, true, &kept).unwrap();
+        assert!(left.any && left.hold && left.keeps(Kind::Volume, "v") && left.may_come_yet());
+        lock.creating(0).unwrap();
+        let left = Left::read(&lock.0).unwrap();
+        assert!(left.any && left.hold && left.keeps(Kind::Volume, "v") && !left.may_come_yet());
+        lock.creating(1_234_567).unwrap();
+        assert!(Left::read(&lock.0).unwrap().may_come_yet());
+        lock.note(false, 0, true, &kept).unwrap();
         let left = Left::read(&lock.0).unwrap();
         assert!(!left.any && !left.hold && left.keeps(Kind::Volume, "v"));
-        lock.note(false, false, &[]).unwrap();
-        assert_eq!(Left::read(&lock.0).unwrap(), Left::default());
+        lock.note(false, 0, false, &[]).unwrap();
+        assert_eq!(Left::read(&lock.0).unwrap(), nothing);
         SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap_err();
         SessionLock::take(&config, &Endpoint::Unix("/y".into())).unwrap();
     }
@@ -188,7 +244,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
-        lock.note(true, false, &[]).unwrap();
+        lock.note(true, 0, false, &[]).unwrap();
         let kept: Vec<_> = (0..5_000).map(|n| (Kind::Volume, format!("v{n}"))).collect();
         for (kind, id) in &kept {
             lock.keep(*kind, id).unwrap();
@@ -199,8 +255,8 @@ mod tests {
             assert!(kept.iter().all(|(kind, id)| left.keeps(*kind, id)));
         };
         all_are_kept();
-        lock.note(false, false, &kept).unwrap();
-        lock.note(true, false, &kept).unwrap();
+        lock.note(false, 0, false, &kept).unwrap();
+        lock.note(true, 0, false, &kept).unwrap();
         all_are_kept();
     }
 

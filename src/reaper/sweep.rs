@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, oneshot};
 
 use super::host::Orphans;
+use super::lease::on_thread;
 use super::lease_file::{self, DeadLease};
 use super::removal::{self, Kind};
 use super::session::{Session, key_on};
@@ -204,7 +205,8 @@ impl Found {
             let (engine, dir) = (&self.engine, dir.as_ref().ok());
             async move {
                 let outcome = remove_all(engine, session.resources).await;
-                // What is left of it is for the next sweep.
+                // What is left of it, or comes yet, is for the next sweep.
+                let dir = dir.filter(|_| !session.left.may_come_yet());
                 if let (None, Some(dir)) = (&outcome.error, dir) {
                     dir.remove(&session.name);
                 }
@@ -228,16 +230,13 @@ impl Found {
     }
 }
 
-/// On a thread where it may block.
+/// On a thread of its own where it may block: tokio panics where no thread can be had.
 async fn blocking<T: Send + 'static>(
     engine: &Engine,
     look: fn(&Config, &Endpoint) -> Result<T>,
 ) -> Result<T> {
     let engine = engine.clone();
-    let looking = tokio::task::spawn_blocking(move || look(engine.config(), engine.endpoint()));
-    looking
-        .await
-        .map_err(|error| Error::other("a look at the state was lost").with_source(error))?
+    on_thread(move || look(engine.config(), engine.endpoint())).await
 }
 
 /// The sessions and leases that nobody holds any more, and that left something on this engine.

@@ -1,76 +1,55 @@
 //! What stands behind this process on each engine: the session's lock and the guardian.
 
-use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::guardian::{self, Address, Guardian, Word};
+use super::guardian::{Address, Guardian};
 use super::removal::Kind;
-use super::session::{Session, key_on};
-use super::session_lock::{SessionLock, engine_hash};
-use super::state_dir;
+use super::session::Session;
+use super::session_lock::engine_hash;
 use super::sweep;
-use super::{ending, keeping};
-use crate::config::Keep;
+use super::watch::{Held, Watch};
 use crate::engine::{Endpoint, Engine};
-use crate::spec::label;
 
 static WATCHES: Mutex<Option<Watches>> = Mutex::new(None);
 
 type Watches = HashMap<Place, Watch>;
 
 /// An engine, by whatever path it is reached, and a state directory.
-type Place = (String, Option<PathBuf>);
+pub(super) type Place = (String, Option<PathBuf>);
 
 pub(super) fn place_of(engine: &Engine) -> Place {
     (engine_hash(engine.endpoint()), engine.config().state_dir.clone())
 }
 
-/// One engine, and what this process has there.
-struct Watch {
-    engine: Engine,
-    /// The value of the label by which the guardian and sweeps find what is this process's.
-    owner: String,
-    address: Option<Address>,
-    guardian: Option<Guardian>,
-    lock: Option<SessionLock>,
-    owned: usize,
-    /// For a guardian that has to be started once more.
-    kept: Vec<(Kind, String)>,
-    leases: BTreeMap<u32, Held>,
-    /// What steps of builds have made so far, by build.
-    scraps: BTreeMap<u32, Vec<String>>,
-    next: u32,
-}
-
-/// A lease, as the guardian is told of it.
-struct Held {
-    kind: Kind,
-    value: String,
-    linger: u64,
-    file: Arc<OwnedFd>,
-}
-
-/// Arms the guardian for an engine, if there is none yet, after a sweep of what dead sessions left
+/// Arms the guardian for an engine, if none stands there, after a sweep of what dead sessions left
 /// there. Returns whether it stands.
 ///
 /// It can't stand where it is turned off. Where the fork fails, dropping waits for removals
-/// instead, and the next session's sweep finds what the session's lock tells of.
+/// instead, and the next session's sweep finds what the session's lock tells of; the next resource
+/// is another try.
 pub(super) async fn stand(engine: &Engine) -> bool {
     if !engine.config().reaper {
         return false;
     }
     sweep::at_start(engine).await;
-    if let Some(watch) = watches().get(&place_of(engine)) {
-        return watch.guardian.is_some();
+    let place = place_of(engine);
+    if let Some(watch) = watches().get_mut(&place).filter(|watch| !watch.is_void()) {
+        return watch.stand();
     }
     let address = resolve(engine.endpoint()).await;
     let mut watches = watches();
-    let watch =
-        watches.entry(place_of(engine)).or_insert_with(|| Watch::begin(engine.clone(), address));
-    watch.guardian.is_some()
+    // Another thread may have been here meanwhile.
+    if let Some(watch) = watches.get_mut(&place).filter(|watch| !watch.is_void()) {
+        return watch.stand();
+    }
+    let watch = Watch::begin(place.clone(), engine.clone(), address);
+    let stands = watch.is_guarded();
+    watches.insert(place, watch);
+    stands
 }
 
 /// As [`stand`], and counts one resource more. Then [`done`] has to follow when it is no more.
@@ -79,9 +58,33 @@ pub(super) async fn arm(engine: &Engine) -> bool {
     watches().get_mut(&place_of(engine)).is_some_and(Watch::owns_one_more)
 }
 
+/// A guardian has ended: how long to wait until another one can be tried, if none stands.
+pub(super) fn replace(place: &Place) -> Option<Duration> {
+    watches().get_mut(place).and_then(Watch::replace)
+}
+
+/// Tells a guardian what it had no room for. Whether something is left to be told.
+pub(super) fn catch_up(place: &Place) -> bool {
+    watches().get_mut(place).is_some_and(Watch::catch_up)
+}
+
+/// A create call is about to be sent, or was answered.
+pub(super) fn creating(engine: &Engine, began: bool) {
+    if let Some(watch) = watches().get_mut(&place_of(engine)) {
+        watch.creating(began);
+    }
+}
+
+/// The same under a lease: how many calls are not answered, and how many resources there may be.
+pub(super) fn creating_for(engine: &Engine, number: u32, under_way: usize, made: usize) {
+    if let Some(watch) = watches().get_mut(&place_of(engine)) {
+        watch.creating_for(number, under_way, made);
+    }
+}
+
 /// Whose it is what this process creates there: the value of a label.
 pub(super) fn owner(engine: &Engine) -> String {
-    let watched = watches().get(&place_of(engine)).map(|watch| watch.owner.clone());
+    let watched = watches().get(&place_of(engine)).map(|watch| watch.owner().to_owned());
     watched.unwrap_or_else(|| Session::current().owner(None))
 }
 
@@ -101,7 +104,7 @@ pub(super) fn keep(engine: &Engine, kind: Kind, id: &str) {
 
 /// What this process has let go of and kept.
 pub(super) fn kept(engine: &Engine) -> Vec<(Kind, String)> {
-    watches().get(&place_of(engine)).map(|watch| watch.kept.clone()).unwrap_or_default()
+    watches().get(&place_of(engine)).map(|watch| watch.kept().to_vec()).unwrap_or_default()
 }
 
 /// Hands a lease's lock to the guardian as well. The number is for [`leave`].
@@ -115,19 +118,14 @@ pub(super) fn hold(
     let mut watches = watches();
     let watch = watches.get_mut(&place_of(engine))?;
     let linger = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
-    let held = Held { kind, value: value.to_owned(), linger, file: file.clone() };
-    watch.next += 1;
-    let number = watch.next;
-    watch.tell(held.word(number), Some(&held.file));
-    watch.leases.insert(number, held);
-    Some(number)
+    let value = value.to_owned();
+    Some(watch.hold(Held { kind, value, linger, file: file.clone(), creates: (0, 0) }))
 }
 
 /// A lease is held no more.
 pub(super) fn leave(engine: &Engine, number: u32) {
     if let Some(watch) = watches().get_mut(&place_of(engine)) {
-        watch.leases.remove(&number);
-        watch.tell(Word::Left(number), None);
+        watch.leave(number);
     }
 }
 
@@ -143,19 +141,14 @@ impl Scraps {
     pub(crate) async fn watch(engine: &Engine) -> Scraps {
         arm(engine).await;
         let mut watches = watches();
-        let number = watches.get_mut(&place_of(engine)).map_or(0, |watch| {
-            watch.next += 1;
-            watch.scraps.insert(watch.next, Vec::new());
-            watch.next
-        });
+        let number = watches.get_mut(&place_of(engine)).map_or(0, Watch::build);
         Scraps { engine: engine.clone(), number }
     }
 
     /// A step has made an image.
     pub(crate) fn made(&self, id: &str) {
         if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
-            watch.tell(Word::Scrap(self.number, id), None);
-            watch.scraps.entry(self.number).or_default().push(id.to_owned());
+            watch.scrap(self.number, id);
         }
     }
 }
@@ -163,8 +156,7 @@ impl Scraps {
 impl Drop for Scraps {
     fn drop(&mut self) {
         if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
-            watch.scraps.remove(&self.number);
-            watch.tell(Word::Built(self.number), None);
+            watch.built(self.number);
         }
         done(&self.engine);
     }
@@ -180,8 +172,14 @@ pub enum Reaper {
     /// a return from `main` and `process::exit` wait until it is through, at most 10 s, and what is
     /// shared does not linger. Where the container is killed, it is the next session's sweep that
     /// removes: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
+    ///
+    /// Three things are left to the sweep of the next session: of
+    /// resources that live on (`keep()`), those of a kind beyond 190,000; of shared ones, those
+    /// beyond 4,096 or beyond what the hard limit of open files (`ulimit -Hn`) lets the guardian
+    /// hold; and what the engine makes of a create call more than two minutes after the end of the
+    /// process that sent it. The first two are warned of (`tracing`).
     Guardian,
-    /// No guardian could be started: the sweep of the next session on this host. Dropping a
+    /// No guardian could be started, which is tried again with the next resource: the sweep of the next session on this host. Dropping a
     /// handle waits for the removal, at most 10 s.
     Sweep,
     /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
@@ -198,10 +196,10 @@ impl Engine {
         let Some(watch) = watches.get(&place_of(self)) else {
             return if self.config().reaper { Reaper::Guardian } else { Reaper::Nobody };
         };
-        match (&watch.guardian, &watch.lock) {
-            (Some(_), _) => Reaper::Guardian,
-            (None, Some(_)) => Reaper::Sweep,
-            (None, None) => Reaper::Nobody,
+        match (watch.is_guarded(), watch.is_locked()) {
+            (true, _) => Reaper::Guardian,
+            (false, true) => Reaper::Sweep,
+            (false, false) => Reaper::Nobody,
         }
     }
 }
@@ -211,7 +209,7 @@ pub(super) fn all_is_well() {
     // At the end of the process another thread may hold it for ever.
     let Ok(mut watches) = WATCHES.try_lock() else { return };
     for watch in watches.iter_mut().flatten().map(|(_, watch)| watch) {
-        watch.tell(Word::Hold(false), None);
+        watch.all_is_well();
     }
 }
 
@@ -219,7 +217,7 @@ pub(super) fn all_is_well() {
 /// removed.
 pub(super) fn act_now() -> Vec<Guardian> {
     let mut watches = watches();
-    let at_risk = |watch: &&mut Watch| watch.engine.test_host().may_end_as_a_whole();
+    let at_risk = |watch: &&mut Watch| watch.may_end_as_a_whole();
     watches.values_mut().filter(at_risk).filter_map(Watch::act_now).collect()
 }
 
@@ -252,173 +250,4 @@ async fn resolve(endpoint: &Endpoint) -> Option<Address> {
         }
     };
     found.map_err(|error| tracing::warn!(%error, "no guardian can reach the engine")).ok()
-}
-
-impl Held {
-    fn word(&self, number: u32) -> Word<'_> {
-        Word::Lease { number, kind: self.kind.guarded(), value: &self.value, linger: self.linger }
-    }
-}
-
-impl Watch {
-    fn begin(engine: Engine, address: Option<Address>) -> Watch {
-        let lock = SessionLock::take(engine.config(), engine.endpoint());
-        let lock = lock.map_err(|error| {
-            tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
-        });
-        // Nobody may take a process without a lock for a dead one of this place.
-        let place = lock.is_ok().then(|| state_dir::place(engine.config()).ok()).flatten();
-        let mut watch = Watch {
-            owner: Session::current().owner(place.as_deref()),
-            engine,
-            address,
-            guardian: None,
-            lock: lock.ok(),
-            owned: 0,
-            kept: Vec::new(),
-            leases: BTreeMap::new(),
-            scraps: BTreeMap::new(),
-            next: 0,
-        };
-        if watch.holds() {
-            keeping::watch_the_end();
-        }
-        if watch.engine.test_host().may_end_as_a_whole() {
-            ending::finish_before_it();
-        }
-        watch.start_guardian();
-        watch
-    }
-
-    /// Whether things are kept unless the process ends well.
-    fn holds(&self) -> bool {
-        self.engine.config().keep == Keep::OnFailure
-    }
-
-    fn start_guardian(&mut self) {
-        self.guardian = None;
-        let Some(address) = &self.address else { return };
-        let [label, image_label] = [Kind::Container, Kind::Image]
-            .map(|kind| format!("{}={}", key_on(kind, label::OWNER), self.owner));
-        let lock = self.lock.as_ref().map(SessionLock::file);
-        let began = Instant::now();
-        match Guardian::arm(address, &label, &image_label, lock) {
-            Ok(guardian) => {
-                self.guardian = Some(guardian);
-                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                tracing::debug!(micros, "the guardian stands");
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no guardian: leftovers of a killed process stay until the next session's sweep");
-            }
-        }
-        match self.tell_all() {
-            Err(error) if is_gone(&error) => {
-                tracing::warn!(%error, "the guardian ended at once");
-                self.guardian = None;
-            }
-            Err(error) => tracing::warn!(%error, "the guardian does not know everything"),
-            Ok(()) => {}
-        }
-    }
-
-    /// Says everything that a new guardian has to know.
-    fn tell_all(&self) -> std::io::Result<()> {
-        let Some(guardian) = &self.guardian else { return Ok(()) };
-        // What is to stay comes first: it is the only thing that can't be made good.
-        for (kind, id) in &self.kept {
-            guardian.tell(Word::Keep(kind.guarded(), id), None)?;
-        }
-        guardian.tell(Word::Hold(self.holds()), None)?;
-        guardian.tell(Word::Idle(self.owned == 0), None)?;
-        for (number, held) in &self.leases {
-            guardian.tell(held.word(*number), Some(held.file.as_fd()))?;
-        }
-        for (number, ids) in &self.scraps {
-            for id in ids {
-                guardian.tell(Word::Scrap(*number, id), None)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Says one thing. A guardian that was killed is replaced by one that knows everything else;
-    /// one that lives is never let go of, since it would act at once.
-    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
-        for _ in 0..2 {
-            let Some(guardian) = &self.guardian else { return };
-            match guardian.tell(word, file.map(|file| file.as_fd())) {
-                Ok(()) => return,
-                Err(error) if is_gone(&error) => {
-                    tracing::warn!(%error, "the guardian is gone, and another one takes its place");
-                    self.start_guardian();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, ?word, "the guardian does not listen");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Before the create call is sent: what the guardian was told last is never too little.
-    fn owns_one_more(&mut self) -> bool {
-        self.owned += 1;
-        if self.owned == 1 {
-            self.note_owning(true);
-            self.tell(Word::Idle(false), None);
-        }
-        self.guardian.is_some()
-    }
-
-    fn owns_one_less(&mut self) {
-        self.owned = self.owned.saturating_sub(1);
-        if self.owned == 0 {
-            // Not told, it asks the engine in vain, which is all.
-            self.tell(Word::Idle(true), None);
-            self.note_owning(false);
-        }
-    }
-
-    fn act_now(&mut self) -> Option<Guardian> {
-        self.tell(Word::Hurry, None);
-        // No other one is to take its place.
-        self.address = None;
-        let guardian = self.guardian.take()?;
-        guardian.act_now();
-        Some(guardian)
-    }
-
-    fn note_owning(&self, any: bool) {
-        let Some(lock) = &self.lock else { return };
-        if let Err(error) = lock.note(any, self.holds(), &self.kept) {
-            tracing::warn!(?error, "a sweep would not know of this process");
-        }
-    }
-
-    fn keep(&mut self, kind: Kind, id: &str) {
-        self.tell(Word::Keep(kind.guarded(), id), None);
-        self.kept.push((kind, id.to_owned()));
-        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.keep(kind, id)) {
-            tracing::warn!(%error, id, "a sweep would not know that this is kept");
-        }
-    }
-}
-
-/// Whether nobody is at the other end any more.
-fn is_gone(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
-}
-
-impl Kind {
-    /// The guardian's word for it.
-    fn guarded(self) -> guardian::Kind {
-        match self {
-            Kind::Container => guardian::Kind::Container,
-            Kind::Network => guardian::Kind::Network,
-            Kind::Volume => guardian::Kind::Volume,
-            Kind::Image => guardian::Kind::Image,
-        }
-    }
 }

@@ -96,6 +96,8 @@ impl Running {
     /// Kills what stands behind it, and then it: as when a whole control group goes.
     pub(crate) fn kill_with_guardian(mut self, token: &str) {
         let guardian = guardian_of(token).expect("it has a guardian");
+        // It would replace a guardian that goes first.
+        self.signal(Signal::STOP);
         kill_process(guardian, Signal::KILL).unwrap();
         self.signal(Signal::KILL);
         self.wait();

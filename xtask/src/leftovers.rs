@@ -14,8 +14,9 @@ const IMAGE_FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.image.session
 const GUARDIAN: &str = "castoff-guard";
 /// Removal goes on for a moment after the tests' processes end.
 const LIMIT: Duration = Duration::from_secs(15);
-/// A guardian whose engine is gone, as fake ones are, waits a minute for it to come back.
-const GUARDIAN_LIMIT: Duration = Duration::from_secs(75);
+/// A guardian whose engine is gone, as fake ones are, waits a minute for it to come back; one whose
+/// process was killed within a create call looks for two minutes for what comes of that.
+const GUARDIAN_LIMIT: Duration = Duration::from_secs(150);
 
 /// Waits until nothing is left; else lists it.
 pub(crate) fn check(engine: &Endpoint) -> Outcome {

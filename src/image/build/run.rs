@@ -87,6 +87,8 @@ async fn guarded(
 ) -> Result<(Guard, ImageRef, ImageDetails)> {
     let engine = &plan.engine;
     let guard = Guard::arm(engine, Kind::Image).await?;
+    // The engine ends a build with its connection: nothing comes of it much later.
+    guard.answered();
     let name: ImageRef = guard.resource().parse()?;
     request.tags = vec![name.familiar()];
     request.labels.extend(guard.labels());

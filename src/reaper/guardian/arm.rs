@@ -1,23 +1,20 @@
 //! The parent's side.
 
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, WaitOptions};
 
 use super::address::Address;
 use super::child::{self, Plan};
 use super::http::{Kind, list_request, nameless_request};
+use super::outbox::Outbox;
 use super::sys::{self, Arena, SignalsBlocked};
-use super::work::Word;
-
-/// How long to wait for a child that is behind, in milliseconds.
-const FULL_FOR: u64 = 1_000;
+use super::word::Word;
+use super::work::most_leases;
 
 /// A child that removes what carries a label once this value, and the process, are gone.
 ///
@@ -27,7 +24,8 @@ const FULL_FOR: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Guardian {
     /// A socket, not a pipe: writing to a pipe whose reader was killed would raise SIGPIPE.
-    stream: OwnedFd,
+    stream: Arc<OwnedFd>,
+    outbox: Outbox,
 }
 
 impl Guardian {
@@ -54,6 +52,7 @@ impl Guardian {
             }
         }
         arena.work().nameless.set(&nameless_request());
+        arena.work().most_leases = most_leases();
         let (stream, childs) = stream_pair()?;
         // The first use may have to look for the clock; the child only reads it.
         child::now();
@@ -68,38 +67,49 @@ impl Guardian {
             sys::fork(child::detach, &mut plan)?
         };
         wait_for(pid)?;
-        Ok(Self { stream })
+        Ok(Self { stream: Arc::new(stream), outbox: Outbox::default() })
     }
 
-    /// Tells the child something. With a lease goes its file.
-    ///
-    /// In the unheard-of case that the child is hundreds of messages behind, it waits a second for
-    /// room, after which the error is `WouldBlock`. The child remembers 4096 kept ids; if there are more, it removes
-    /// nothing more of the kind that exceeded them.
-    pub(crate) fn tell(&self, word: Word<'_>, file: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        #[cfg(not(target_vendor = "apple"))]
-        let flags = SendFlags::NOSIGNAL;
-        // There, `stream_pair` has set the same as an option.
-        #[cfg(target_vendor = "apple")]
-        let flags = SendFlags::empty();
-        let message = word.encode();
-        let files = file.map(|file| [file]);
-        let send = || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if let Some(files) = &files {
-                control.push(SendAncillaryMessage::ScmRights(files));
-            }
-            rustix::net::sendmsg(&self.stream, &[IoSlice::new(&message)], &mut control, flags)
-        };
-        let mut outcome = rustix::io::retry_on_intr(send);
-        if outcome == Err(rustix::io::Errno::AGAIN) {
-            let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
-            let _ = rustix::event::poll(&mut fds, Some(&child::timespec(FULL_FOR)));
-            outcome = rustix::io::retry_on_intr(send);
+    /// Tells the child something, without waiting for it. With a lease goes its file. Whether it was
+    /// sent; if not, [`catch_up`](Self::catch_up) has to follow when the stream can be written.
+    pub(crate) fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) -> io::Result<bool> {
+        self.outbox.push(word, file);
+        self.catch_up()
+    }
+
+    /// Sends what is left to be told. Whether that was everything.
+    pub(crate) fn catch_up(&mut self) -> io::Result<bool> {
+        self.outbox.flush(&self.stream)
+    }
+
+    /// As [`catch_up`](Self::catch_up), and waits a second for room: this process ends.
+    pub(crate) fn catch_up_at_last(&mut self) {
+        if matches!(self.catch_up(), Ok(false)) {
+            let mut fds = [PollFd::new(&*self.stream, PollFlags::OUT)];
+            let _ = rustix::event::poll(&mut fds, Some(&child::timespec(1_000)));
+            let _ = self.catch_up();
         }
-        let sent = outcome?;
-        if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Whether the child has not ended.
+    pub(crate) fn lives(&self) -> bool {
+        lives(&self.stream)
+    }
+
+    /// What becomes readable when the child ends, and writable when it has room.
+    pub(crate) fn stream(&self) -> &Arc<OwnedFd> {
+        &self.stream
+    }
+}
+
+/// Whether somebody is at the other end. The child never writes.
+pub(crate) fn lives(stream: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&child::timespec(0))) {
+        Ok(_) => !fds
+            .iter()
+            .any(|fd| fd.revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)),
+        Err(_) => true,
     }
 }
 
@@ -191,7 +201,7 @@ mod tests {
     fn a_child_that_was_told_that_nothing_is_owned_asks_nothing() {
         let (socket, listener) = listener("idle");
         listener.set_nonblocking(true).unwrap();
-        let guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
+        let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
         guardian.tell(Word::Idle(true), None).unwrap();
         ended(&guardian);
         let asked = listener.accept().unwrap_err();
@@ -207,7 +217,7 @@ mod tests {
         let lock = OwnedFd::from(file);
         rustix::io::pwrite(&lock, b"owned", 0).unwrap();
         use std::os::fd::AsFd;
-        let guardian = Guardian::arm(&at(&socket), "a=b", "a=b", Some(lock.as_fd())).unwrap();
+        let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", Some(lock.as_fd())).unwrap();
         guardian.tell(Word::Hold(true), None).unwrap();
         ended(&guardian);
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -224,8 +234,8 @@ mod tests {
 
     /// Ends this process as the child sees it, and waits for the child's own end.
     fn ended(guardian: &Guardian) {
-        rustix::net::shutdown(&guardian.stream, rustix::net::Shutdown::Write).unwrap();
-        let mut fds = [PollFd::new(&guardian.stream, PollFlags::IN)];
+        rustix::net::shutdown(&*guardian.stream, rustix::net::Shutdown::Write).unwrap();
+        let mut fds = [PollFd::new(&*guardian.stream, PollFlags::IN)];
         let ended = rustix::event::poll(&mut fds, Some(&child::timespec(10_000))).unwrap();
         assert_eq!(ended, 1, "it has ended");
     }
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn letting_go_makes_the_child_remove_what_is_not_kept() {
         let (socket, listener) = listener("arm");
-        let guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
+        let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
         guardian.tell(Word::Keep(Kind::Container, "kept"), None).unwrap();
         drop(guardian);
         let connections = listener.incoming().take(4).map(Result::unwrap);
@@ -277,9 +287,8 @@ mod tests {
     #[test]
     fn a_lease_that_nobody_else_has_is_cleared_and_one_that_somebody_has_is_not() {
         use rustix::fs::FlockOperation::LockShared;
-        use std::os::fd::AsFd;
         let (socket, listener) = listener("lease");
-        let guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
+        let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
         guardian.tell(Word::Idle(true), None).unwrap();
         let home = tempfile::tempdir().unwrap();
         let open = |name: &str| {
@@ -293,11 +302,12 @@ mod tests {
         };
         let (mine, shared) = (open("mine"), open("shared"));
         for (number, file) in [(1, &mine), (2, &shared)] {
-            (&*file).write_all(b"ready").unwrap();
-            rustix::fs::flock(file, LockShared).unwrap();
+            let file = Arc::new(OwnedFd::from(file.try_clone().unwrap()));
+            rustix::io::pwrite(&file, b"ready", 0).unwrap();
+            rustix::fs::flock(&file, LockShared).unwrap();
             let value = if number == 1 { "0a-mine" } else { "0a-shared" };
             let word = Word::Lease { number, kind: Kind::Network, value, linger: 0 };
-            guardian.tell(word, Some(file.as_fd())).unwrap();
+            guardian.tell(word, Some(&file)).unwrap();
         }
         let other = open("shared");
         rustix::fs::flock(&other, LockShared).unwrap();
@@ -313,5 +323,51 @@ mod tests {
         assert_eq!(mine.metadata().unwrap().len(), 0);
         assert_eq!(other.metadata().unwrap().len(), 5, "the other user sees to it");
         std::fs::remove_file(socket).unwrap();
+    }
+
+    #[test]
+    fn what_a_create_call_without_an_answer_makes_late_is_found_and_only_then_the_file_emptied() {
+        use std::os::fd::AsFd;
+        let (socket, listener) = listener("late");
+        let lock = OwnedFd::from(tempfile::tempfile().unwrap());
+        rustix::io::pwrite(&lock, b"owned", 0).unwrap();
+        let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", Some(lock.as_fd())).unwrap();
+        guardian.tell(Word::Creating { lease: 0, under_way: 1, made: 1 }, None).unwrap();
+        rustix::net::shutdown(&*guardian.stream, rustix::net::Shutdown::Write).unwrap();
+        let mut connections = listener.incoming().map(Result::unwrap);
+        // As many looks as there are for what was answered, at four kinds, and none in vain more.
+        let looks = 4 * (1 + child::QUIET.len());
+        let asked = answer(connections.by_ref().take(looks), "[]");
+        assert_eq!(asked.len(), looks);
+        assert_eq!(rustix::fs::fstat(&lock).unwrap().st_size, 5);
+        let asked = answer(connections.by_ref().take(2), r#"[{"Id":"late"}]"#);
+        assert_eq!(asked, ["GET /containers/json", "DELETE /containers/late"]);
+        answer(connections.by_ref().take(4 + looks), "[]");
+        let mut fds = [PollFd::new(&*guardian.stream, PollFlags::IN)];
+        let ended = rustix::event::poll(&mut fds, Some(&child::timespec(10_000))).unwrap();
+        assert_eq!((ended, rustix::fs::fstat(&lock).unwrap().st_size), (1, 0));
+        std::fs::remove_file(socket).unwrap();
+    }
+
+    #[test]
+    fn a_child_that_is_stopped_holds_nobody_up_and_catches_up() {
+        let (ours, childs) = stream_pair().unwrap();
+        let mut guardian = Guardian { stream: Arc::new(ours), outbox: Outbox::default() };
+        let mut behind = 0;
+        for n in 0..5_000 {
+            let told = guardian.tell(Word::Keep(Kind::Volume, &n.to_string()), None).unwrap();
+            behind += usize::from(!told);
+        }
+        assert!(behind > 4_000 && guardian.lives(), "{behind}");
+        let mut read = 0;
+        while read < 5_000 * crate::reaper::guardian::word::RECORD {
+            guardian.catch_up().unwrap();
+            read += rustix::io::read(&childs, &mut [0_u8; 4096][..]).unwrap();
+        }
+        assert!(guardian.catch_up().unwrap());
+        drop(childs);
+        assert!(!guardian.lives());
+        let error = guardian.tell(Word::Idle(true), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

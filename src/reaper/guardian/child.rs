@@ -18,7 +18,8 @@ use super::address::Address;
 use super::lease;
 use super::remove::{self, Outcome};
 use super::sys::{self, Arena};
-use super::work::RECORD;
+use super::word::RECORD;
+use super::work::Work;
 
 /// How long to go on without a success: an engine may be restarting, or busy.
 const PATIENCE: u64 = 60_000;
@@ -26,7 +27,11 @@ const PATIENCE: u64 = 60_000;
 const LIFETIME: u64 = 600_000;
 /// Requests to create something may still be in the engine when their sender dies. Once all is
 /// gone, the child looks again after each of these.
-const QUIET: [u64; 9] = [50, 100, 100, 200, 300, 500, 700, 1_000, 1_500];
+pub(super) const QUIET: [u64; 9] = [50, 100, 100, 200, 300, 500, 700, 1_000, 1_500];
+/// How long to look for what a create call that was not answered makes, and between these looks.
+const UNSETTLED: u64 = 120_000;
+const LATE_PAUSE: u64 = 1_000;
+const LONGEST_LATE: u64 = 5_000;
 /// Messages read at once. Whole ones, so that a descriptor comes with the message it belongs to.
 const MESSAGES: usize = 100;
 const FIRST_PAUSE: u64 = 100;
@@ -52,10 +57,18 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
     if let Err(error) = sys::keep_only(plan.stream, plan.lock) {
         return error;
     }
+    raise_limit();
     match sys::fork(guard, plan) {
         Ok(_) => 0,
         Err(error) => error.raw_os_error().unwrap_or(1),
     }
+}
+
+/// As many files as are allowed: leases come with one each.
+fn raise_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// The guardian. Its exit code is nobody's.
@@ -117,53 +130,106 @@ fn receive(
 fn clean(plan: &mut Plan) {
     let Plan { arena, engine, lock, .. } = plan;
     let work = arena.work();
-    let began = now();
-    let mut end = began.saturating_add(LIFETIME);
-    let mut give_up = began.saturating_add(PATIENCE);
-    let mut pause = FIRST_PAUSE;
-    let mut quiet = QUIET.iter();
     let mut owned = !work.idle && !work.hold;
-    while now() < end {
-        let shared = lease::pass(work, engine, began, give_up);
-        let own = if owned { remove::pass(work, engine, give_up) } else { Outcome::Nothing };
-        match shared.max(own) {
-            Outcome::Nothing => match quiet.next().filter(|_| owned || lease::any_late(work)) {
-                Some(time) => sleep(*time),
+    let mut looks = Looks::begin();
+    while now() < looks.end {
+        let shared = lease::pass(work, engine, looks.began, looks.give_up);
+        let own = if owned { remove::pass(work, engine, looks.give_up) } else { Outcome::Nothing };
+        let pause = match shared.max(own) {
+            Outcome::Removed => {
+                looks.success();
+                0
+            }
+            Outcome::Nothing => match looks.again(work, owned) {
+                Some(pause) => pause,
                 None => {
-                    lease::end_late(work);
-                    if owned && lock.is_some() {
+                    let clear = work.creates.are_settled() && !work.kept.any_sealed();
+                    if owned && clear && lock.is_some() {
                         // Nothing for a sweep to look for.
                         let _ = rustix::fs::ftruncate(sys::lock(), 0);
                     }
                     owned = false;
-                    let Some(next) = lease::next(work, began) else { return };
-                    sleep(next);
-                    end = now().saturating_add(LIFETIME);
-                    give_up = now().saturating_add(PATIENCE);
+                    lease::end_late(work);
+                    let Some(pause) = lease::next(work, looks.began) else { return };
+                    looks.patience_from(pause);
+                    pause
                 }
             },
-            Outcome::Removed => {
-                quiet = QUIET.iter();
-                pause = FIRST_PAUSE;
-                give_up = now().saturating_add(PATIENCE);
-            }
+            Outcome::Stuck if now() < looks.give_up => looks.failure(),
             Outcome::Stuck => {
-                if now() >= give_up {
-                    // What is left here is for a sweep; what is shared may go yet, later.
-                    let Some(next) = lease::next(work, began).filter(|next| *next > 0) else {
-                        return;
-                    };
-                    owned = false;
-                    lease::end_late(work);
-                    sleep(next);
-                    end = now().saturating_add(LIFETIME);
-                    give_up = now().saturating_add(PATIENCE);
-                }
-                quiet = QUIET.iter();
-                sleep(pause);
-                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                // What is left here is for a sweep; what is shared may go yet, later.
+                owned = false;
+                lease::end_late(work);
+                let Some(pause) = lease::next(work, looks.began).filter(|next| *next > 0) else {
+                    return;
+                };
+                looks.patience_from(pause);
+                pause
             }
+        };
+        sleep(pause);
+    }
+}
+
+/// When to look once more, and for how long.
+struct Looks {
+    /// When the parent ended.
+    began: u64,
+    end: u64,
+    give_up: u64,
+    /// After the last failure.
+    pause: u64,
+    quiet: core::slice::Iter<'static, u64>,
+    /// After the last look for what is yet to come.
+    late: u64,
+}
+
+impl Looks {
+    fn begin() -> Self {
+        let began = now();
+        let mut looks =
+            Looks { began, end: 0, give_up: 0, pause: 0, quiet: QUIET.iter(), late: LATE_PAUSE };
+        looks.patience_from(0);
+        looks
+    }
+
+    fn patience_from(&mut self, pause: u64) {
+        let start = now().saturating_add(pause);
+        self.end = start.saturating_add(LIFETIME);
+        self.give_up = start.saturating_add(PATIENCE);
+        self.pause = FIRST_PAUSE;
+    }
+
+    fn success(&mut self) {
+        self.quiet = QUIET.iter();
+        self.pause = FIRST_PAUSE;
+        self.give_up = now().saturating_add(PATIENCE);
+    }
+
+    fn failure(&mut self) -> u64 {
+        self.quiet = QUIET.iter();
+        let pause = self.pause;
+        self.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        pause
+    }
+
+    /// The pause before the next look, when this one found nothing; `None` if it was the last one.
+    fn again(&mut self, work: &mut Work, owned: bool) -> Option<u64> {
+        if !owned && !lease::any_late(work) {
+            return None;
         }
+        self.give_up = now().saturating_add(PATIENCE);
+        if let Some(pause) = self.quiet.next() {
+            return Some(*pause);
+        }
+        let unsettled = owned && !work.creates.are_settled() || lease::any_unsettled(work);
+        if !unsettled || now() >= self.began.saturating_add(UNSETTLED) {
+            return None;
+        }
+        let pause = self.late;
+        self.late = pause.saturating_add(pause.div_euclid(2)).min(LONGEST_LATE);
+        // Others may wait for the end of a linger meanwhile.
+        Some(lease::next(work, self.began).map_or(pause, |next| next.clamp(FIRST_PAUSE, pause)))
     }
 }
 

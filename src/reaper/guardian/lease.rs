@@ -41,8 +41,10 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
                 lease.end();
                 continue;
             };
+            let before = ids.seen();
             let cleared =
                 Round { kind, request, only: None, ids, kept, input, engine }.clear(give_up);
+            lease.creates.found(ids.seen().saturating_sub(before));
             if cleared != Outcome::Stuck && !lease.is_late() {
                 settle(lease);
             }
@@ -52,17 +54,25 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
     outcome
 }
 
-/// Whoever waits for the lock finds nothing, and makes it anew.
+/// Whoever waits for the lock finds nothing, and makes it anew. What is yet to come of a create
+/// call stays noted: whoever comes next looks for it as well.
 fn settle(lease: &mut Lease) {
     let Some(file) = lease.file() else { return };
     let half = read(file) == Some(state::MAKING);
-    let _ = rustix::fs::ftruncate(file, 0);
+    if !half || lease.creates.are_settled() {
+        let _ = rustix::fs::ftruncate(file, 0);
+    }
     if half { lease.end_for_now() } else { lease.end() }
 }
 
 /// Whether something is to be looked for that may come to be yet.
 pub(super) fn any_late(work: &mut Work) -> bool {
     work.leases.held().any(|lease| lease.is_late())
+}
+
+/// Whether something of that has to come yet, as far as is known.
+pub(super) fn any_unsettled(work: &mut Work) -> bool {
+    work.leases.held().any(|lease| lease.is_late() && !lease.creates.are_settled())
 }
 
 /// It has been looked for often enough.

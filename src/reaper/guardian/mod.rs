@@ -25,16 +25,20 @@ mod json;
 mod lease;
 #[cfg(target_os = "linux")]
 mod maps;
+mod outbox;
+mod prints;
 mod remove;
 mod scraps;
 mod sys;
 #[cfg(target_os = "linux")]
 mod wipe;
+mod word;
 mod work;
 
 pub(crate) use address::Address;
-pub(crate) use arm::Guardian;
+pub(crate) use arm::{Guardian, lives};
 pub(crate) use http::Kind;
 pub(crate) use lease::state;
 pub(crate) use sys::at_exit;
-pub(crate) use work::Word;
+pub(crate) use word::Word;
+pub(crate) use work::{MOST_KEPT, most_leases};

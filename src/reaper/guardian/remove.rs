@@ -36,8 +36,9 @@ pub(super) enum Outcome {
 
 /// Every kind gets its turn, whatever becomes of the one before it.
 pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
-    let Work { requests, ids, kept, input, scraps, nameless, .. } = work;
+    let Work { requests, ids, kept, input, scraps, nameless, creates, .. } = work;
     let mut outcome = Outcome::Nothing;
+    let before = ids.seen();
     for (kind, request) in Kind::ALL.into_iter().zip(requests) {
         if !kept.is_sealed(kind) {
             let request = request.get();
@@ -45,6 +46,7 @@ pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
             outcome = outcome.max(round.clear(give_up));
         }
     }
+    creates.found(ids.seen().saturating_sub(before));
     if !scraps.is_empty() {
         let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*scraps));
         let mut round = Round { kind, request, only, ids, kept, input, engine };

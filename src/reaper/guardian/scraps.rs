@@ -5,7 +5,7 @@
 use super::work::{SHARED_MAX, Text};
 
 /// Images of steps that can be remembered.
-const SCRAPS: usize = 256;
+const SCRAPS: usize = 4096;
 
 /// Images that steps of builds made. What is beyond stays: it has no name, and is no leak but scrap.
 #[repr(C)]
@@ -45,7 +45,8 @@ impl ScrapTable {
 #[cfg(test)]
 mod tests {
     use super::super::sys::Arena;
-    use super::super::work::{Word, Work};
+    use super::super::word::Word;
+    use super::super::work::Work;
     use super::SCRAPS;
 
     fn say(work: &mut Work, word: Word<'_>) {

@@ -91,8 +91,14 @@ pub(super) fn fork<T>(body: extern "C" fn(&mut T) -> i32, state: &mut T) -> io::
             // SAFETY: ends the child without running the parent's exit handlers.
             unsafe { libc::_exit(code) }
         }
-        pid => Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(io::Error::last_os_error),
+        pid => child_of(pid),
     }
+}
+
+/// What `fork` returned to the parent. No `Pid` is made of a failure's -1, on which rustix panics.
+fn child_of(pid: libc::pid_t) -> io::Result<Pid> {
+    let child = (pid > 0).then(|| Pid::from_raw(pid)).flatten();
+    child.ok_or_else(io::Error::last_os_error)
 }
 
 /// The bare system call. Unlike libc's fork it takes no locks and runs no handlers, so that it
@@ -311,5 +317,18 @@ pub(crate) fn at_exit(hook: fn(bool)) {
         }
         // SAFETY: `ended` may be called at any time.
         unsafe { libc::atexit(ended) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_that_fails_is_an_error_and_no_panic() {
+        // What `errno` says is whatever failed last on this thread.
+        std::fs::metadata("/there/is/no/such/file").unwrap_err();
+        assert!(child_of(-1).is_err() && child_of(0).is_err());
+        assert_eq!(child_of(7).unwrap(), Pid::from_raw(7).unwrap());
     }
 }

@@ -6,94 +6,31 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use super::http::{KINDS, Kind, fingerprint};
 use super::json::ID_MAX;
+use super::prints::Prints;
 use super::scraps::ScrapTable;
 use super::sys;
+use super::word::{RECORD, code};
 
 /// Longest list request. Every byte of a label may take three.
 const REQUEST_MAX: usize = 4096;
 /// Ids removed per round; what is beyond is listed again in the next.
 const IDS: usize = 256;
-/// Ids that can be kept.
-const KEPT: usize = 4096;
+/// Places for ids that are kept, of which three quarters are used, and for those that were found.
+const KEPT: usize = 1 << 18;
+const FOUND: usize = 1 << 14;
+/// How much can be kept.
+pub(crate) const MOST_KEPT: usize = Prints::<KEPT>::MOST;
 /// Leases that can be held. What is beyond is left to the sweep.
-const LEASES: usize = 256;
+const LEASES: usize = 4096;
+/// Descriptors that are left for connections to the engine, and what else there is.
+const RESERVE: usize = 24;
 /// The longest value of the label of what is shared.
 pub(super) const SHARED_MAX: usize = 64;
-/// A message on the parent's stream: a code, a kind, a length, a byte of nothing, a number of 4
-/// bytes, a value of 8, and text.
-pub(super) const RECORD: usize = 16 + SHARED_MAX;
-
-/// Codes of messages.
-mod code {
-    /// What has this fingerprint is to stay.
-    pub(super) const KEEP: u8 = 1;
-    /// The parent owns nothing, or something again.
-    pub(super) const IDLE: u8 = 2;
-    pub(super) const BUSY: u8 = 3;
-    /// Everything is to stay, unless the parent says that all is well after all.
-    pub(super) const HOLD: u8 = 4;
-    pub(super) const WELL: u8 = 5;
-    /// The descriptor that comes with it is a lease's, or that lease has ended.
-    pub(super) const LEASE: u8 = 6;
-    pub(super) const LEFT: u8 = 7;
-    /// An image that a step of a build made, or that build has ended.
-    pub(super) const SCRAP: u8 = 8;
-    pub(super) const BUILT: u8 = 9;
-    /// What is shared does not stay any longer than it is used.
-    pub(super) const HURRY: u8 = 20;
-}
-
-/// What a parent says to its guardian.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Word<'a> {
-    /// Leave a resource alone. The id is the one that the engine lists: the full id of a
-    /// container or network, the name of a volume.
-    Keep(Kind, &'a str),
-    /// Whether there is anything to remove, so that the engine need not be asked when this
-    /// process ends. Without a word there is.
-    Idle(bool),
-    /// Whether all is to be left, also if the process ends without another word.
-    Hold(bool),
-    /// A lease, whose file goes along: under which value of the label what is shared is found,
-    /// and for how many milliseconds it stays when this process is gone.
-    Lease { number: u32, kind: Kind, value: &'a str, linger: u64 },
-    /// That lease is held no more.
-    Left(u32),
-    /// An image without a name that a step of a build made: removed unless the build ends.
-    Scrap(u32, &'a str),
-    /// What is shared is not to stay for its time: the guardian may end before that.
-    Hurry,
-    /// That build has ended, and this process has seen to what it made.
-    Built(u32),
-}
-
-impl Word<'_> {
-    /// The message. Text that is too long is cut, which fits no label.
-    pub(super) fn encode(self) -> [u8; RECORD] {
-        let (code, kind, number, value, text) = match self {
-            Word::Keep(kind, id) => (code::KEEP, kind, 0, fingerprint(kind, id.as_bytes()), ""),
-            Word::Idle(true) => (code::IDLE, Kind::Container, 0, 0, ""),
-            Word::Idle(false) => (code::BUSY, Kind::Container, 0, 0, ""),
-            Word::Hold(true) => (code::HOLD, Kind::Container, 0, 0, ""),
-            Word::Hold(false) => (code::WELL, Kind::Container, 0, 0, ""),
-            Word::Lease { number, kind, value, linger } => {
-                (code::LEASE, kind, number, linger, value)
-            }
-            Word::Left(number) => (code::LEFT, Kind::Container, number, 0, ""),
-            Word::Scrap(number, id) => (code::SCRAP, Kind::Image, number, 0, id),
-            Word::Hurry => (code::HURRY, Kind::Container, 0, 0, ""),
-            Word::Built(number) => (code::BUILT, Kind::Image, number, 0, ""),
-        };
-        let length = u8::try_from(text.len().min(SHARED_MAX)).unwrap_or(0);
-        let head = [code, kind as u8, length, 0];
-        let numbers = number.to_ne_bytes().into_iter().chain(value.to_ne_bytes());
-        let mut message = [0; RECORD];
-        let bytes = head.into_iter().chain(numbers).chain(text.bytes());
-        for (place, byte) in message.iter_mut().zip(bytes) {
-            *place = byte;
-        }
-        message
-    }
+/// How many leases a guardian can hold: it may open as many files as the hard limit allows.
+pub(crate) fn most_leases() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    limit.saturating_sub(RESERVE).min(LEASES)
 }
 
 /// Bytes of a bounded length.
@@ -126,6 +63,9 @@ pub(super) struct Work {
     pub(super) kept: KeepTable,
     pub(super) leases: LeaseTable,
     pub(super) scraps: ScrapTable,
+    pub(super) creates: Creates,
+    /// The most leases, by the parent's reckoning.
+    pub(super) most_leases: usize,
     /// The request that lists images which have no name, and which nothing builds on.
     pub(super) nameless: Text<REQUEST_MAX>,
     /// The parent has said that it owns nothing.
@@ -153,7 +93,9 @@ impl Work {
             (code::WELL, _) => self.hold = false,
             (code::KEEP, Some(kind)) => self.kept.insert(kind, value),
             (code::LEASE, Some(kind)) => {
-                if let Some(file) = file.take() {
+                // Where there is no room, the file closes here.
+                let file = file.take().filter(|_| self.leases.held().count() < self.most_leases);
+                if let Some(file) = file {
                     self.leases.add(number, kind, text, value, file);
                 }
             }
@@ -164,6 +106,13 @@ impl Work {
                 self.leases.held().for_each(|lease| lease.linger = 0);
             }
             (code::BUILT, _) => self.scraps.end(number),
+            (code::CREATING, _) if number == 0 => self.creates.note(value),
+            (code::CREATING, _) => {
+                let mut leases = self.leases.held().filter(|lease| lease.number == number);
+                if let Some(lease) = leases.next() {
+                    lease.creates.note(value);
+                }
+            }
             _ => {}
         }
     }
@@ -171,6 +120,31 @@ impl Work {
     /// Keeps the request that lists `kind`; `false` if it is too long.
     pub(super) fn set_request(&mut self, kind: Kind, request: &[u8]) -> bool {
         self.requests.get_mut(kind as usize).is_some_and(|place| place.set(request))
+    }
+}
+
+/// Create calls that the parent had no answer to when it ended: what they make may be yet to come.
+#[repr(C)]
+pub(super) struct Creates {
+    under_way: u64,
+    made: u64,
+    /// Resources that were found when the parent was gone.
+    found: u64,
+}
+
+impl Creates {
+    fn note(&mut self, value: u64) {
+        (self.under_way, self.made) = (value & u64::from(u32::MAX), value >> 32);
+    }
+
+    pub(super) fn found(&mut self, count: usize) {
+        self.found = self.found.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Whether nothing more is to come: every call was answered, or as much as there could be has
+    /// been found.
+    pub(super) fn are_settled(&self) -> bool {
+        self.under_way == 0 || self.found >= self.made
     }
 }
 
@@ -183,6 +157,7 @@ pub(super) struct Lease {
     kind: u8,
     /// Milliseconds for which it stays when the parent is gone.
     pub(super) linger: u64,
+    pub(super) creates: Creates,
     pub(super) value: Text<SHARED_MAX>,
 }
 
@@ -223,10 +198,10 @@ pub(super) struct LeaseTable([Lease; LEASES]);
 
 impl LeaseTable {
     fn add(&mut self, number: u32, kind: Kind, value: &[u8], linger: u64, file: OwnedFd) {
-        // Where there is no room, the file closes here.
         let Some(place) = self.0.iter_mut().find(|lease| lease.file == 0) else { return };
         if place.value.set(value) {
             (place.number, place.kind, place.linger) = (number, kind as u8, linger);
+            place.creates = Creates { under_way: 0, made: 0, found: 0 };
             place.file = sys::into_number(file);
         }
     }
@@ -243,6 +218,8 @@ impl LeaseTable {
 /// What a list call found and this round removes.
 #[repr(C)]
 pub(super) struct IdTable {
+    /// All that was ever here.
+    seen: Prints<FOUND>,
     len: usize,
     ids: [Text<ID_MAX>; IDS],
 }
@@ -255,6 +232,10 @@ impl IdTable {
     /// Whether `id` was added; if not, the table is full.
     pub(super) fn push(&mut self, id: &[u8]) -> bool {
         let added = self.ids.get_mut(self.len).is_some_and(|place| place.set(id));
+        if added {
+            // (The kind doesn't matter: no two things have the same id.)
+            self.seen.insert(fingerprint(Kind::Container, id));
+        }
         self.len = self.len.saturating_add(usize::from(added));
         added
     }
@@ -266,13 +247,17 @@ impl IdTable {
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// How many different ones have been here.
+    pub(super) fn seen(&self) -> usize {
+        self.seen.len()
+    }
 }
 
 /// Fingerprints of what must stay.
 #[repr(C)]
 pub(super) struct KeepTable {
-    len: usize,
-    prints: [u64; KEPT],
+    prints: Prints<KEPT>,
     /// Kinds with more kept ids than the table holds. Nothing of them is removed any more: what
     /// stays behind too long is a nuisance, what goes though it was to be kept is a loss.
     sealed: [bool; KINDS],
@@ -280,22 +265,22 @@ pub(super) struct KeepTable {
 
 impl KeepTable {
     pub(super) fn holds(&self, kind: Kind, id: &[u8]) -> bool {
-        let print = fingerprint(kind, id);
-        self.is_sealed(kind) || self.prints.iter().take(self.len).any(|known| *known == print)
+        self.is_sealed(kind) || self.prints.holds(fingerprint(kind, id))
     }
 
     pub(super) fn is_sealed(&self, kind: Kind) -> bool {
         self.sealed.get(kind as usize).is_some_and(|sealed| *sealed)
     }
 
+    /// Whether something is left to a sweep.
+    pub(super) fn any_sealed(&self) -> bool {
+        self.sealed.contains(&true)
+    }
+
     fn insert(&mut self, kind: Kind, print: u64) {
-        if self.prints.iter().take(self.len).any(|known| *known == print) {
-            return;
-        }
-        if let Some(place) = self.prints.get_mut(self.len) {
-            *place = print;
-            self.len = self.len.saturating_add(1);
-        } else if let Some(sealed) = self.sealed.get_mut(kind as usize) {
+        if let (false, Some(sealed)) =
+            (self.prints.insert(print), self.sealed.get_mut(kind as usize))
+        {
             *sealed = true;
         }
     }
@@ -304,6 +289,7 @@ impl KeepTable {
 #[cfg(test)]
 mod tests {
     use super::super::sys::Arena;
+    use super::super::word::Word;
     use super::*;
 
     fn say(work: &mut Work, word: Word<'_>) {
@@ -320,7 +306,7 @@ mod tests {
         let kept = &work.kept;
         assert!(kept.holds(Kind::Network, b"abc"));
         assert!(!kept.holds(Kind::Volume, b"abc") && !kept.holds(Kind::Network, b"abd"));
-        assert_eq!(kept.len, 1);
+        assert_eq!(kept.prints.len(), 1);
     }
 
     #[test]
@@ -341,14 +327,16 @@ mod tests {
     fn a_lease_comes_with_its_file_and_goes_by_its_number() {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
+        work.most_leases = 2;
         let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "0a-1b", linger: 7 };
         say(work, lease(1));
         assert_eq!(work.leases.held().count(), 0, "nothing without a file");
-        for number in [1, 2] {
+        for number in [1, 2, 3] {
             let mut file = Some(OwnedFd::from(tempfile::tempfile().unwrap()));
             work.take(&lease(number).encode(), &mut file);
             assert!(file.is_none());
         }
+        assert_eq!(work.leases.held().count(), 2, "there is no room for a third");
         say(work, Word::Left(1));
         assert_eq!(work.leases.held().count(), 1);
         let held = work.leases.held().next().unwrap();
@@ -364,13 +352,33 @@ mod tests {
     fn a_full_table_seals_the_kind_that_overflowed() {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
-        for n in 0..=KEPT {
+        for n in 0..=MOST_KEPT {
             assert!(!work.kept.is_sealed(Kind::Volume));
             say(work, Word::Keep(Kind::Volume, &format!("v{n}")));
             say(work, Word::Keep(Kind::Volume, "v0"));
         }
         assert!(work.kept.holds(Kind::Volume, b"never kept"));
         assert!(!work.kept.holds(Kind::Container, b"never kept"));
+    }
+
+    #[test]
+    fn creates_are_settled_when_they_are_answered_or_found() {
+        let mut arena = Arena::map().unwrap();
+        let work = arena.work();
+        assert!(work.creates.are_settled());
+        say(work, Word::Creating { lease: 0, under_way: 2, made: 5 });
+        work.creates.found(4);
+        assert!(!work.creates.are_settled());
+        work.creates.found(1);
+        assert!(work.creates.are_settled());
+        say(work, Word::Creating { lease: 0, under_way: 1, made: 9 });
+        assert!(!work.creates.are_settled());
+        say(work, Word::Creating { lease: 0, under_way: 0, made: 9 });
+        assert!(work.creates.are_settled());
+        assert!(work.ids.push(b"a") && work.ids.push(b"b"));
+        work.ids.clear();
+        assert!(work.ids.push(b"a"));
+        assert_eq!(work.ids.seen(), 2);
     }
 
     #[test]

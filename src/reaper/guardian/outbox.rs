@@ -1,0 +1,134 @@
+//! What the child has not been told yet, since its stream is full: a child that was stopped, or that
+//! gets no processor, holds nobody up.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+use super::word::{RECORD, Word};
+
+/// Messages in their order, of which only those are left that still say something.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(VecDeque<Message>);
+
+#[derive(Debug)]
+struct Message {
+    topic: Topic,
+    bytes: [u8; RECORD],
+    file: Option<Arc<OwnedFd>>,
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    Keep,
+    Owning,
+    Holding,
+    Hurry,
+    Creating(u32),
+    Lease(u32),
+    Build(u32),
+}
+
+impl Topic {
+    fn of(word: Word<'_>) -> Topic {
+        match word {
+            Word::Keep(..) => Topic::Keep,
+            Word::Idle(_) => Topic::Owning,
+            Word::Hold(_) => Topic::Holding,
+            Word::Hurry => Topic::Hurry,
+            Word::Creating { lease, .. } => Topic::Creating(lease),
+            Word::Lease { number, .. } | Word::Left(number) => Topic::Lease(number),
+            Word::Scrap(number, _) | Word::Built(number) => Topic::Build(number),
+        }
+    }
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
+        let topic = Topic::of(word);
+        // A later word makes these pointless, so that what waits is no more than what there is.
+        let replaces = !matches!(word, Word::Keep(..) | Word::Lease { .. } | Word::Scrap(..));
+        if replaces {
+            self.0.retain(|earlier| earlier.topic != topic);
+        }
+        self.0.push_back(Message { topic, bytes: word.encode(), file: file.cloned() });
+    }
+
+    /// Sends what the stream takes now. Whether that was everything.
+    pub(super) fn flush(&mut self, stream: &OwnedFd) -> io::Result<bool> {
+        while let Some(message) = self.0.front() {
+            match rustix::io::retry_on_intr(|| message.send(stream)) {
+                // Descriptors under way count, and one that is not read yet is under way.
+                Err(Errno::AGAIN | Errno::TOOMANYREFS | Errno::NOBUFS | Errno::NOMEM) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+                Ok(sent) if sent != message.bytes.len() => {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                Ok(_) => drop(self.0.pop_front()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Message {
+    fn send(&self, stream: &OwnedFd) -> rustix::io::Result<usize> {
+        #[cfg(not(target_vendor = "apple"))]
+        let flags = SendFlags::NOSIGNAL;
+        // There, `stream_pair` has set the same as an option.
+        #[cfg(target_vendor = "apple")]
+        let flags = SendFlags::empty();
+        let files: Option<[BorrowedFd<'_>; 1]> = self.file.as_ref().map(|file| [file.as_fd()]);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if let Some(files) = &files {
+            control.push(SendAncillaryMessage::ScmRights(files));
+        }
+        rustix::net::sendmsg(stream, &[IoSlice::new(&self.bytes)], &mut control, flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::Kind;
+    use super::*;
+
+    #[test]
+    fn what_waits_is_no_more_than_what_there_is_to_say() {
+        let mut outbox = Outbox::default();
+        let file = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
+        let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "v", linger: 1 };
+        for round in 0..1_000 {
+            outbox.push(Word::Idle(round % 2 == 0), None);
+            outbox.push(Word::Creating { lease: 0, under_way: round, made: round }, None);
+            outbox.push(lease(round), Some(&file));
+            outbox.push(Word::Scrap(round, "id"), None);
+            outbox.push(Word::Left(round), None);
+            outbox.push(Word::Built(round), None);
+        }
+        assert_eq!(Arc::strong_count(&file), 1, "a lease that has ended needs no file");
+        outbox.push(Word::Keep(Kind::Container, "a"), None);
+        outbox.push(Word::Keep(Kind::Container, "b"), None);
+        outbox.push(lease(5_000), Some(&file));
+        outbox.push(Word::Hold(true), None);
+        let lasting = |message: &&Message| !matches!(message.topic, Topic::Lease(n) | Topic::Build(n) if n < 1_000);
+        let topics: Vec<_> = outbox.0.iter().filter(lasting).map(|message| message.topic).collect();
+        let wanted = [
+            Topic::Owning,
+            Topic::Creating(0),
+            Topic::Keep,
+            Topic::Keep,
+            Topic::Lease(5_000),
+            Topic::Holding,
+        ];
+        assert_eq!(topics, wanted);
+    }
+}

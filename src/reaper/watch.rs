@@ -1,0 +1,382 @@
+//! [`Watch`]: what stands behind this process on one engine, and what it has to know.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::guardian::{self, Address, Guardian, Word};
+use super::removal::Kind;
+use super::retry::Retry;
+use super::session::{Session, key_on};
+use super::session_lock::SessionLock;
+use super::state_dir;
+use super::vigil;
+use super::watch_over::Place;
+use super::{ending, keeping};
+use crate::config::Keep;
+use crate::engine::Engine;
+use crate::spec::label;
+
+/// One engine, and what this process has there.
+pub(super) struct Watch {
+    place: Place,
+    engine: Engine,
+    /// The value of the label by which the guardian and sweeps find what is this process's.
+    owner: String,
+    address: Option<Address>,
+    guardian: Option<Guardian>,
+    retry: Retry,
+    /// For the one who waits until a guardian that is behind has room.
+    behind: Arc<Notify>,
+    lock: Option<SessionLock>,
+    owned: usize,
+    /// Create calls that the engine has not answered.
+    creating: usize,
+    /// For a guardian that has to be started once more.
+    kept: Vec<(Kind, String)>,
+    leases: BTreeMap<u32, Held>,
+    /// What steps of builds have made so far, by build.
+    scraps: BTreeMap<u32, Vec<String>>,
+    next: u32,
+}
+
+/// A lease, as the guardian is told of it.
+pub(super) struct Held {
+    pub(super) kind: Kind,
+    pub(super) value: String,
+    /// Milliseconds.
+    pub(super) linger: u64,
+    pub(super) file: Arc<OwnedFd>,
+    /// Create calls that the engine has not answered, and resources that are not known to be gone.
+    pub(super) creates: (usize, usize),
+}
+
+impl Held {
+    fn word(&self, number: u32) -> Word<'_> {
+        Word::Lease { number, kind: self.kind.guarded(), value: &self.value, linger: self.linger }
+    }
+
+    fn creates(&self, number: u32) -> Word<'static> {
+        creating(number, self.creates.0, self.creates.1)
+    }
+}
+
+fn creating(lease: u32, under_way: usize, made: usize) -> Word<'static> {
+    let [under_way, made] = [under_way, made].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Word::Creating { lease, under_way, made }
+}
+
+impl Watch {
+    pub(super) fn begin(place: Place, engine: Engine, address: Option<Address>) -> Watch {
+        let lock = SessionLock::take(engine.config(), engine.endpoint());
+        let lock = lock.map_err(|error| {
+            tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
+        });
+        // Nobody may take a process without a lock for a dead one of this place.
+        let at = lock.is_ok().then(|| state_dir::place(engine.config()).ok()).flatten();
+        let mut watch = Watch {
+            place,
+            owner: Session::current().owner(at.as_deref()),
+            engine,
+            address,
+            guardian: None,
+            retry: Retry::default(),
+            behind: Arc::default(),
+            lock: lock.ok(),
+            owned: 0,
+            creating: 0,
+            kept: Vec::new(),
+            leases: BTreeMap::new(),
+            scraps: BTreeMap::new(),
+            next: 0,
+        };
+        if watch.holds() {
+            keeping::watch_the_end();
+        }
+        if watch.may_end_as_a_whole() {
+            ending::finish_before_it();
+        }
+        watch.start_guardian();
+        watch
+    }
+
+    /// Whether the guardian may end with this process.
+    pub(super) fn may_end_as_a_whole(&self) -> bool {
+        self.engine.test_host().may_end_as_a_whole()
+    }
+
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    pub(super) fn kept(&self) -> &[(Kind, String)] {
+        &self.kept
+    }
+
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guardian.is_some()
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether it is worth a try to begin anew: nothing stands, and nothing depends on that.
+    pub(super) fn is_void(&self) -> bool {
+        let held = self.owned > 0 || !self.leases.is_empty() || !self.kept.is_empty();
+        let stands = self.guardian.is_some() || self.address.is_some() && self.lock.is_some();
+        !stands && !held && self.retry.is_due()
+    }
+
+    /// Whether things are kept unless the process ends well.
+    fn holds(&self) -> bool {
+        self.engine.config().keep == Keep::OnFailure
+    }
+
+    /// Sees to it that a guardian stands, where that may be tried now: one may have been killed,
+    /// and what kept one from starting may be over.
+    pub(super) fn stand(&mut self) -> bool {
+        let lives = self.guardian.as_ref().is_some_and(Guardian::lives);
+        if !lives {
+            if self.guardian.take().is_some() {
+                tracing::warn!("the guardian is gone, and another one takes its place");
+            }
+            if self.retry.is_due() {
+                self.start_guardian();
+            }
+        }
+        self.guardian.is_some()
+    }
+
+    fn start_guardian(&mut self) {
+        self.guardian = None;
+        self.retry.begun();
+        let Some(address) = &self.address else { return };
+        let [label, image_label] = [Kind::Container, Kind::Image]
+            .map(|kind| format!("{}={}", key_on(kind, label::OWNER), self.owner));
+        let lock = self.lock.as_ref().map(SessionLock::file);
+        let began = Instant::now();
+        match Guardian::arm(address, &label, &image_label, lock) {
+            Ok(guardian) => {
+                vigil::keep(self.place.clone(), guardian.stream(), &self.behind);
+                self.guardian = Some(guardian);
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                tracing::debug!(micros, "the guardian stands");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no guardian: until one can be started, what a killed process leaves stays until the next session's sweep");
+            }
+        }
+        match self.tell_all() {
+            Err(error) if is_gone(&error) => {
+                tracing::warn!(%error, "the guardian ended at once");
+                self.guardian = None;
+            }
+            Err(error) => tracing::warn!(%error, "the guardian does not know everything"),
+            Ok(()) => {}
+        }
+    }
+
+    /// Says everything that a new guardian has to know.
+    fn tell_all(&mut self) -> std::io::Result<()> {
+        let (holds, idle, own) = (self.holds(), self.owned == 0, self.creates());
+        let Some(guardian) = &mut self.guardian else { return Ok(()) };
+        // What is to stay comes first: it is the only thing that can't be made good.
+        for (kind, id) in &self.kept {
+            guardian.tell(Word::Keep(kind.guarded(), id), None)?;
+        }
+        guardian.tell(Word::Hold(holds), None)?;
+        guardian.tell(Word::Idle(idle), None)?;
+        guardian.tell(own, None)?;
+        for (number, held) in &self.leases {
+            guardian.tell(held.word(*number), Some(&held.file))?;
+            guardian.tell(held.creates(*number), None)?;
+        }
+        for (number, ids) in &self.scraps {
+            for id in ids {
+                guardian.tell(Word::Scrap(*number, id), None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says one thing that is not noted here yet. A guardian that was killed is replaced by one that
+    /// knows everything else; one that lives is never let go of, since it would act at once.
+    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
+        for _ in 0..2 {
+            let Some(guardian) = &mut self.guardian else { return };
+            match guardian.tell(word, file) {
+                Ok(true) => return,
+                Ok(false) => return self.behind.notify_one(),
+                Err(error) if is_gone(&error) => drop(self.stand()),
+                Err(error) => {
+                    tracing::warn!(%error, ?word, "the guardian does not listen");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// As [`stand`](Self::stand), for one that has ended: how long to wait until the next try.
+    pub(super) fn replace(&mut self) -> Option<Duration> {
+        (self.address.is_some() && !self.stand()).then(|| self.retry.wait())
+    }
+
+    /// Lets the guardian act, and go.
+    pub(super) fn act_now(&mut self) -> Option<Guardian> {
+        self.tell(Word::Hurry, None);
+        // No other one is to take its place.
+        self.address = None;
+        let mut guardian = self.guardian.take()?;
+        guardian.catch_up_at_last();
+        guardian.act_now();
+        Some(guardian)
+    }
+
+    /// Sends what the guardian had no room for. Whether something is left.
+    pub(super) fn catch_up(&mut self) -> bool {
+        match self.guardian.as_mut().map(Guardian::catch_up) {
+            Some(Ok(all)) => !all,
+            Some(Err(error)) if is_gone(&error) => {
+                self.stand();
+                false
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the guardian does not know everything");
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// The process ends, and all is well: nothing is kept for a look.
+    pub(super) fn all_is_well(&mut self) {
+        self.tell(Word::Hold(false), None);
+        if let Some(guardian) = &mut self.guardian {
+            guardian.catch_up_at_last();
+        }
+    }
+
+    /// Before the create call is sent: what the guardian was told last is never too little.
+    pub(super) fn owns_one_more(&mut self) -> bool {
+        self.owned += 1;
+        if self.owned == 1 {
+            self.note_owning(true);
+        }
+        if self.stand() && self.owned == 1 {
+            self.tell(Word::Idle(false), None);
+        }
+        self.guardian.is_some()
+    }
+
+    pub(super) fn owns_one_less(&mut self) {
+        self.owned = self.owned.saturating_sub(1);
+        self.tell(self.creates(), None);
+        if self.owned == 0 {
+            // Not told, it asks the engine in vain, which is all.
+            self.tell(Word::Idle(true), None);
+            self.note_owning(false);
+        }
+    }
+
+    /// How many creates are under way, and how many resources there may be by them.
+    fn creates(&self) -> Word<'static> {
+        creating(0, self.creating, self.owned.saturating_sub(self.scraps.len()))
+    }
+
+    /// A create call is about to be sent, or was answered.
+    pub(super) fn creating(&mut self, began: bool) {
+        self.creating = if began { self.creating + 1 } else { self.creating.saturating_sub(1) };
+        // The line is only there as long as something is owned.
+        let lock = self.lock.as_ref().filter(|_| self.owned > 0);
+        if let Some(Err(error)) = lock.map(|lock| lock.creating(self.creating)) {
+            tracing::warn!(%error, "a sweep would not know of a create that is under way");
+        }
+        self.tell(self.creates(), None);
+    }
+
+    /// The same for what is to be shared: how many are under way, and how many there may be.
+    pub(super) fn creating_for(&mut self, number: u32, under_way: usize, made: usize) {
+        if let Some(held) = self.leases.get_mut(&number) {
+            held.creates = (under_way, made);
+            self.tell(creating(number, under_way, made), None);
+        }
+    }
+
+    fn note_owning(&self, any: bool) {
+        let Some(lock) = &self.lock else { return };
+        if let Err(error) = lock.note(any, self.creating, self.holds(), &self.kept) {
+            tracing::warn!(?error, "a sweep would not know of this process");
+        }
+    }
+
+    pub(super) fn keep(&mut self, kind: Kind, id: &str) {
+        self.tell(Word::Keep(kind.guarded(), id), None);
+        self.kept.push((kind, id.to_owned()));
+        if self.kept.len() == guardian::MOST_KEPT {
+            tracing::warn!("so much is kept that the guardian leaves the rest to a sweep");
+        }
+        if let Some(Err(error)) = self.lock.as_ref().map(|lock| lock.keep(kind, id)) {
+            tracing::warn!(%error, id, "a sweep would not know that this is kept");
+        }
+    }
+
+    pub(super) fn hold(&mut self, held: Held) -> u32 {
+        self.stand();
+        if self.leases.len() >= guardian::most_leases() {
+            tracing::warn!(
+                value = held.value,
+                "the guardian holds no more shared resources (the limit is that of descriptors, or \
+                 4096): the next session's sweep removes this one if the process is killed"
+            );
+        }
+        self.next += 1;
+        let number = self.next;
+        self.tell(held.word(number), Some(&held.file));
+        self.leases.insert(number, held);
+        number
+    }
+
+    pub(super) fn leave(&mut self, number: u32) {
+        self.leases.remove(&number);
+        self.tell(Word::Left(number), None);
+    }
+
+    /// The number of a build that begins.
+    pub(super) fn build(&mut self) -> u32 {
+        self.next += 1;
+        self.scraps.insert(self.next, Vec::new());
+        self.next
+    }
+
+    pub(super) fn scrap(&mut self, number: u32, id: &str) {
+        self.tell(Word::Scrap(number, id), None);
+        self.scraps.entry(number).or_default().push(id.to_owned());
+    }
+
+    pub(super) fn built(&mut self, number: u32) {
+        self.scraps.remove(&number);
+        self.tell(Word::Built(number), None);
+    }
+}
+
+/// Whether nobody is at the other end any more.
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
+}
+
+impl Kind {
+    /// The guardian's word for it.
+    fn guarded(self) -> guardian::Kind {
+        match self {
+            Kind::Container => guardian::Kind::Container,
+            Kind::Network => guardian::Kind::Network,
+            Kind::Volume => guardian::Kind::Volume,
+            Kind::Image => guardian::Kind::Image,
+        }
+    }
+}
