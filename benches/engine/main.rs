@@ -196,6 +196,8 @@ async fn run(options: Options) -> Outcome<()> {
     let common = serde_json::json!({ "engine": engine.version() });
     let report = RefCell::new(Report::begin(std::io::stdout(), file, &common)?);
     let bench = Bench { engine, raw, options, report };
+    // An earlier run may have been interrupted.
+    bench.tidy().await?;
     let measured = bench.measure().await;
     bench.tidy().await?;
     measured
