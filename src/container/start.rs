@@ -46,15 +46,21 @@ impl ContainerBuilder {
     pub(super) async fn attempts_of(&mut self, plan: &Plan) -> Result<Container> {
         let limit = self.startup_timeout;
         let mut left = self.attempts.max(1);
+        let repeatable = self.copies.iter().all(|(source, _)| source.again().is_some());
+        // A free port is chosen before it is taken, and another process may take it in between.
+        let mut ports = if repeatable && !plan.has_fixed_port() { PORT_ATTEMPTS } else { 0 };
         loop {
             left -= 1;
-            let copies =
-                if left == 0 { std::mem::take(&mut self.copies) } else { again(&self.copies) };
+            let last = left == 0 && ports == 0;
+            let copies = if last { std::mem::take(&mut self.copies) } else { again(&self.copies) };
             let error = match plan.attempt(copies, limit).await {
                 Ok(container) => return Ok(container),
                 Err(error) => error,
             };
-            if left == 0 || error.kind() == ErrorKind::InvalidInput {
+            if error.kind() == ErrorKind::PortTaken && ports > 0 {
+                ports -= 1;
+                left += 1;
+            } else if left == 0 || error.kind() == ErrorKind::InvalidInput {
                 return Err(error);
             }
             tracing::warn!(%error, left, "the container did not start and is tried again");
@@ -125,6 +131,9 @@ impl ContainerBuilder {
     }
 }
 
+/// How often a container is made anew because another process took a port that the engine had chosen.
+const PORT_ATTEMPTS: u32 = 3;
+
 fn again(copies: &[(CopySource, String)]) -> Vec<(CopySource, String)> {
     copies.iter().filter_map(|(s, target)| Some((s.again()?, target.clone()))).collect()
 }
@@ -186,7 +195,8 @@ impl Plan {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
-        let retried = if image::is_missing(&error) {
+        let missing = image::is_missing(&self.engine, &self.names, platform, &error).await;
+        let retried = if missing {
             if self.pull == PullPolicy::Never {
                 let refused = image::not_there(&self.names, "the pull policy is `Never`");
                 return Err(told(refused.with_source(error)));

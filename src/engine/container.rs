@@ -339,7 +339,15 @@ impl Engine {
     }
 
     /// Kills and removes a container with its anonymous volumes.
+    ///
+    /// Podman 5 waits the container's stop timeout even where removal is forced, 10 s by default for
+    /// a process that ignores SIGTERM, unless it is told to stop it at once beforehand.
     pub(crate) async fn remove_container(&self, id: &str) -> Result<()> {
+        if self.is_podman() {
+            let at_once = StopContainerOptionsBuilder::new().t(0).build();
+            // One that does not run, or is gone, is what the removal is to find out.
+            let _ = self.patient().stop_container(id, Some(at_once)).await;
+        }
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         self.patient()
             .remove_container(id, Some(options))

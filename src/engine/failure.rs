@@ -2,6 +2,7 @@
 
 use bollard::errors::Error as BollardError;
 
+use super::wording::{Meaning, says};
 use crate::error::{Error, ErrorKind};
 
 /// Turns an error of a call into one of ours. `doing` reads on after "failed to".
@@ -45,22 +46,18 @@ fn connection(doing: &'static str) -> Error {
 
 /// Engines give few status codes and much prose; the prose is matched only where no code tells.
 fn kind_of(status: u16, message: &str) -> ErrorKind {
-    let says = |part: &str| message.contains(part);
-    if says("port is already allocated")
-        || says("address already in use")
-        || says("failed to bind host port")
-    {
+    let says = |meaning| says(message, meaning);
+    if says(Meaning::PortTaken) {
         return ErrorKind::PortTaken;
     }
-    if says("OCI runtime") || says("executable file not found") || says("failed to create shim") {
+    if says(Meaning::NotStarted) {
         return ErrorKind::Exited;
     }
-    // Podman answers 500 to much that Docker has a status for.
-    if status == 500 && says("no such container") {
+    // Podman answers 500 to much that Docker has a status for, and Docker 28 to `container:x`.
+    if status == 500 && says(Meaning::NoContainer) {
         return ErrorKind::NotFound;
     }
-    let conflict = ["container state improper", "already in use", "already used", "already exists"];
-    if status == 500 && conflict.iter().any(|part| says(part)) {
+    if status == 500 && says(Meaning::InTheWay) {
         return ErrorKind::Conflict;
     }
     match status {
@@ -124,6 +121,8 @@ mod tests {
         let podman = answer(500, "the container name \"x\" is already in use by 1");
         assert_eq!(podman.kind(), ErrorKind::Conflict);
         assert_eq!(answer(500, "x: no such container").kind(), ErrorKind::NotFound);
+        let docker_28 = answer(500, "Error response from daemon: No such container: x");
+        assert_eq!(docker_28.kind(), ErrorKind::NotFound);
     }
 
     #[test]

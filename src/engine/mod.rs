@@ -30,6 +30,7 @@ mod reach;
 mod test_host;
 mod timestamp;
 mod volume;
+mod wording;
 
 pub use build::{BuildEvent, BuildStep};
 pub use container::CreateBody;
@@ -54,3 +55,4 @@ pub(crate) use exec::{ExecRequest, ExecSession};
 #[cfg(test)]
 pub(crate) use logs::test_frame;
 pub(crate) use logs::{FrameStream, LogRequest};
+pub(crate) use wording::{Meaning, says};

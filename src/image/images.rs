@@ -182,12 +182,13 @@ impl Images {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while a container of it runs.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while a container of it runs, and on Podman
+    /// also while there is one that does not run.
     ///
     /// # Cancel safety
     /// The removal may go on when the future is dropped.
     pub async fn remove(&self, image: impl AsRef<str>) -> Result<()> {
-        self.engine.remove_image(image.as_ref()).await
+        self.engine.remove_unused_image(image.as_ref()).await
     }
 }
 

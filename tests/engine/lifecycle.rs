@@ -103,6 +103,22 @@ async fn waiting_for_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a container engine"]
+async fn an_image_that_a_running_container_uses_is_not_removed() {
+    let maker = sleeper().start().await.unwrap();
+    let name = format!("castoff.test/{}:used", unique("used"));
+    let image = maker.commit(&name).await.unwrap();
+    let user = Container::builder(&image).with_command(["sleep", "3600"]).start().await.unwrap();
+    let images = user.engine().images();
+    for reference in [name.as_str(), image.id()] {
+        let error = images.remove(reference).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    }
+    assert_eq!(images.inspect(&name).await.unwrap().id, image.id(), "it has its name");
+    assert!(user.state().await.unwrap().running);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn commit_makes_an_image_that_goes_with_its_handle() {
     let raw = Raw::of(&engine().await);
     let container = sleeper().start().await.unwrap();

@@ -6,6 +6,7 @@ mod calls;
 mod copy;
 mod dockerfiles;
 mod drop;
+mod engines;
 mod exec;
 mod failures;
 mod fake;

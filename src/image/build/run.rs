@@ -15,7 +15,8 @@ use super::record::Record;
 use super::report::{BuildReport, LayerReport, StageReport};
 use super::{flight, preflight, scraps, tracing_events};
 use crate::engine::{
-    BuildOutput, BuildRequest, Built, Content, Engine, ImageDetails, OnEvent, Tree, TreeEntry,
+    BuildOutput, BuildRequest, Built, Content, Engine, ImageDetails, Meaning, OnEvent, Tree,
+    TreeEntry, says,
 };
 use crate::error::Result;
 #[cfg(not(feature = "buildkit"))]
@@ -173,17 +174,13 @@ async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result
 }
 
 /// A containerd store that removes another image at the same moment may remove what a build of the
-/// same layers has just counted on, by either builder (seen with Docker 26.1, and Podman 4.3).
+/// same layers has just counted on, by either builder (seen with Docker 26.1 and Podman 4.3).
 fn lost_a_snapshot(error: &crate::error::Error) -> bool {
     // A step that ran and failed may have such words in its command.
     if error.exit_code().is_some() || !error.log_tail().is_empty() {
         return false;
     }
-    let text = error.to_string();
-    (text.contains("snapshot") && text.contains("does not exist"))
-        || text.contains("unable to find image \"sha256:")
-        // Podman.
-        || text.contains("layer not known")
+    says(&error.to_string(), Meaning::LayerLost)
 }
 
 async fn send_once(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {

@@ -1,0 +1,130 @@
+//! What engines mean by their words, where no status tells: one table for all of them.
+
+/// What a text of an engine's can mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Another process has the host port.
+    PortTaken,
+    /// The container's process could not be started.
+    NotStarted,
+    /// A container that is named, as one's own or as another's (`container:x`), is not there.
+    NoContainer,
+    /// Something has the name, or is in a state that forbids the call.
+    InTheWay,
+    /// The image is not there.
+    NoImage,
+    /// The image is there, and not for the platform that was asked for.
+    NoPlatform,
+    /// Somebody else's removal of the same thing has begun.
+    RemovalUnderWay,
+    /// A layer went away while a build counted on it, as another image was removed.
+    LayerLost,
+}
+
+/// A wording: all of these parts, whatever their case, mean it.
+struct Wording(Meaning, &'static [&'static str]);
+
+use Meaning::{
+    InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, PortTaken, RemovalUnderWay,
+};
+
+const WORDINGS: [Wording; 20] = [
+    // Docker 20.10 to 28, of a port that another container has.
+    Wording(PortTaken, &["port is already allocated"]),
+    // Docker and Podman, of a port that another process has.
+    Wording(PortTaken, &["address already in use"]),
+    // Docker 28.
+    Wording(PortTaken, &["failed to bind host port"]),
+    // Docker and Podman, by runc and crun.
+    Wording(NotStarted, &["oci runtime"]),
+    Wording(NotStarted, &["executable file not found"]),
+    // Docker with containerd 1.4 and newer.
+    Wording(NotStarted, &["failed to create shim"]),
+    // Docker with status 404, Docker 28 (for `container:x`) and Podman with 500.
+    Wording(NoContainer, &["no such container"]),
+    // Podman, all with status 500.
+    Wording(InTheWay, &["container state improper"]),
+    Wording(InTheWay, &["already in use"]),
+    Wording(InTheWay, &["already used"]),
+    Wording(InTheWay, &["already exists"]),
+    // Docker.
+    Wording(NoImage, &["no such image"]),
+    // Podman.
+    Wording(NoImage, &["image not known"]),
+    // Docker 20.10 to 28 with overlay2.
+    Wording(NoPlatform, &["does not match the specified platform"]),
+    // Docker 28 with the containerd store.
+    Wording(NoPlatform, &["does not provide the specified platform"]),
+    // Docker and Podman, of containers.
+    Wording(RemovalUnderWay, &["already in progress"]),
+    // Docker 26 with the containerd store.
+    Wording(LayerLost, &["snapshot", "does not exist"]),
+    Wording(LayerLost, &["unable to find image \"sha256:"]),
+    Wording(LayerLost, &["failed to get digest sha256:"]),
+    // Podman 4.3.
+    Wording(LayerLost, &["layer not known"]),
+];
+
+/// Whether a text of an engine's means this.
+pub(crate) fn says(text: &str, meaning: Meaning) -> bool {
+    let text = text.to_ascii_lowercase();
+    let fits = |Wording(means, parts): &Wording| {
+        *means == meaning && parts.iter().all(|part| text.contains(part))
+    };
+    WORDINGS.iter().any(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole messages, as the engines send them.
+    #[test]
+    fn messages_of_all_engines_are_understood() {
+        for (meaning, text) in [
+            (
+                PortTaken,
+                "driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:80 failed: port is already allocated",
+            ),
+            (
+                PortTaken,
+                "cannot expose port 80: listen tcp4 127.0.0.1:80: bind: address already in use",
+            ),
+            (
+                PortTaken,
+                "failed to set up container networking: failed to bind host port for 127.0.0.1:80",
+            ),
+            (NotStarted, "OCI runtime create failed: container_linux.go:380"),
+            (
+                NotStarted,
+                "crun: executable file `nope` not found: exec: \"nope\": executable file not found in $PATH",
+            ),
+            (NotStarted, "failed to create shim task: x"),
+            (NoContainer, "No such container: x"),
+            (NoContainer, "no container with name or ID \"x\" found: no such container"),
+            (InTheWay, "can only stop running containers: container state improper"),
+            (InTheWay, "the container name \"x\" is already in use by 1"),
+            (InTheWay, "network name x already used: network already exists"),
+            (NoImage, "No such image: redis:7"),
+            (NoImage, "x: image not known"),
+            (
+                NoPlatform,
+                "image with reference x was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64",
+            ),
+            (
+                NoPlatform,
+                "image with reference x was found but does not provide the specified platform (linux/arm64)",
+            ),
+            (RemovalUnderWay, "removal of container x is already in progress"),
+            (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
+            (LayerLost, "unable to find image \"sha256:1\" locally"),
+            (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),
+            (LayerLost, "1: layer not known"),
+        ] {
+            assert!(says(text, meaning), "{text} {meaning:?}");
+        }
+        for meaning in [PortTaken, NotStarted, NoContainer, InTheWay, NoImage, NoPlatform] {
+            assert!(!says("no space left on device", meaning), "{meaning:?}");
+        }
+    }
+}

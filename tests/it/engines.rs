@@ -1,0 +1,112 @@
+//! Engines answer in their own ways: what castoff makes of the words, statuses and habits of each.
+
+use castoff::{Container, Engine, ErrorKind};
+use serde_json::json;
+
+use crate::fake::{FakeEngine, PullScript};
+use crate::support::*;
+
+/// An engine that calls itself Podman.
+async fn podman() -> (FakeEngine, Engine) {
+    let fake = FakeEngine::start();
+    fake.add_image(IMAGE);
+    fake.on("GET", "/version").respond(
+        200,
+        json!({
+            "Version": "5.8.6", "ApiVersion": "1.44", "Os": "linux", "Arch": "amd64",
+            "Components": [{ "Name": "Podman Engine", "Version": "5.8.6" }],
+        }),
+    );
+    let engine = connect(config(&fake)).await;
+    fake.clear_requests();
+    (fake, engine)
+}
+
+#[tokio::test]
+async fn podman_is_told_to_stop_a_container_at_once_before_it_is_removed() {
+    let (fake, engine) = podman().await;
+    let container = running(&engine).await;
+    fake.clear_requests();
+    container.remove().await.unwrap();
+    let requests = fake.requests();
+    let sent: Vec<_> =
+        requests.iter().map(|sent| (sent.method.as_str(), sent.path.as_str())).collect();
+    let [(first, stop), (second, removal)] = sent[..] else { panic!("{sent:?}") };
+    assert!(first == "POST" && stop.ends_with("/stop"), "{sent:?}");
+    assert!(second == "DELETE" && removal.starts_with("/containers/"), "{sent:?}");
+    assert_eq!(fake.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_image_that_is_missing_is_pulled_however_the_engine_says_so() {
+    for words in [
+        "No such image: redis:7",
+        "redis:7: image not known",
+        "image with reference redis:7 was found but does not match the specified platform",
+        "image with reference redis:7 was found but does not provide the specified platform",
+        "an answer that nobody knows yet",
+    ] {
+        let (fake, engine) = setup().await;
+        fake.set_pullable("redis:7", PullScript::ok());
+        fake.on("POST", "/containers/create").times(1).fail(404, words);
+        drop(Container::builder("redis:7").on(&engine).start().await.unwrap());
+        assert_eq!(fake.count("POST", "/images/create"), 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn another_thing_that_is_missing_is_no_reason_to_pull() {
+    for (status, words) in [(404, "No such container: x"), (500, "No such container: x")] {
+        let (fake, engine) = setup().await;
+        fake.on("POST", "/containers/create").fail(status, words);
+        let error = app(&engine).start().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+        assert_eq!(fake.count("POST", "/images/create"), 0);
+    }
+    // The image is there, so it is not what an unknown 404 is about.
+    let (fake, engine) = setup().await;
+    fake.on("POST", "/containers/create").fail(404, "an answer that nobody knows yet");
+    assert_eq!(app(&engine).start().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(fake.count("POST", "/images/create"), 0);
+}
+
+#[tokio::test]
+async fn a_free_port_that_another_process_takes_is_chosen_anew() {
+    let (fake, engine) = setup().await;
+    let taken = "listen tcp4 127.0.0.1:49153: bind: address already in use";
+    fake.on("POST", "/containers/*/start").times(2).fail(500, taken);
+    let container = app(&engine).with_port(80).without_wait().start().await.unwrap();
+    assert_eq!(fake.count("POST", "/containers/create"), 3);
+    assert_eq!(fake.leftovers(), [format!("container {}", container.name())]);
+
+    // For ever is no way to try, and one's own port is nothing to choose.
+    fake.on("POST", "/containers/*/start").fail(500, taken);
+    for (builder, creates) in
+        [(app(&engine).with_port(80), 4), (app(&engine).with_fixed_port(49153, 80), 1)]
+    {
+        fake.clear_requests();
+        let error = builder.without_wait().start().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PortTaken, "{error:?}");
+        assert_eq!(fake.count("POST", "/containers/create"), creates);
+    }
+}
+
+#[tokio::test]
+async fn podman_is_not_asked_to_remove_an_image_that_a_container_uses() {
+    let (fake, engine) = podman().await;
+    fake.on("GET", "/images/*/json").respond(200, json!({ "Id": "sha256:abc" }));
+    let users = json!([{ "Id": "somebody", "ImageID": "abc", "Names": ["/x"], "State": "exited" }]);
+    fake.on("GET", "/containers/json").times(1).respond(200, users);
+    let error = engine.images().remove(IMAGE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    assert!(error.to_string().contains("somebody"), "{error}");
+    assert_eq!(fake.count("DELETE", "/images/*"), 0);
+
+    // It says "no such container" of another one that went meanwhile: the image is still there.
+    fake.on("GET", "/containers/json").respond(200, json!([]));
+    fake.on("DELETE", "/images/*")
+        .times(1)
+        .fail(500, "image could not be removed: no such container");
+    let error = engine.images().remove(IMAGE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+}
