@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::endpoint::{DOCKER, Endpoint};
-use crate::progress::say;
+use crate::progress::{say, shown};
 use crate::recipe::{Recipe, all, with_parents};
 use crate::step::step;
 use crate::{Outcome, apt, base, busybox, paths};
@@ -22,7 +22,8 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Makes every test image present and current.
 pub(crate) fn provide(engine: &Endpoint, force: bool) -> Outcome {
-    bring(engine, all()?, force)
+    let recipes = all()?;
+    shown(|| bring(engine, recipes, force))
 }
 
 /// Makes these test images present and current, and the ones that they build on.
