@@ -81,6 +81,7 @@ pub mod registry;
 pub mod spec;
 mod stderr;
 mod timed;
+mod untar;
 mod volume;
 pub mod wait;
 

@@ -188,7 +188,8 @@ impl Container {
 
     /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
     /// `cp -r` does. Returns where it now is. A file replaces a file; a directory replaces nothing. Nothing in the copy reaches beyond that place, and it is seen
-    /// there only when complete.
+    /// there only when complete. `to` must not be a link, nor lead through one that an earlier copy
+    /// of this process left: the container would choose where the copy goes.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is nothing at `path`; [`ErrorKind::Io`] when something

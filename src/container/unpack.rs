@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
+use crate::untar::{ShortNames, not_through_a_copied_link, unpack_entry};
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
@@ -22,8 +23,15 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 /// It is unpacked beside its place and moved there when complete, so that nothing half-made is
 /// ever seen there, and nothing in the archive can reach beyond.
 pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
-    let to = to.to_owned();
+    // (Without a slash at its end, by which a link would be followed.)
+    let to = to.components().as_path().to_owned();
     through_blocking(chunks, move |source| {
+        if to.is_symlink() {
+            // An earlier copy may have left it, to choose where this one goes.
+            let message = format!("{} is a link; name the place that it leads to", to.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        not_through_a_copied_link(&to)?;
         let (parent, name) = if to.is_dir() {
             (to.clone(), None)
         } else {
@@ -49,7 +57,7 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
 /// Reads the one file in an archive.
 pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
     through_blocking(chunks, |source| {
-        let mut archive = Archive::new(source);
+        let mut archive = Archive::new(ShortNames::new(source));
         // The first entry is what was asked for; more follow in a directory.
         if let Some(entry) = archive.entries()?.next() {
             let mut entry = entry?;
@@ -66,7 +74,7 @@ pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
 
 /// Unpacks below `root` and returns the name of the one thing at the top.
 fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
-    let mut archive = Archive::new(source);
+    let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -91,9 +99,7 @@ fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
             Some(_) => {}
             None => top = Some(PathBuf::from(first)),
         }
-        if !entry.unpack_in(root)? {
-            return Err(refuse("leaves the place that is copied to"));
-        }
+        unpack_entry(&mut entry, root)?;
     }
     top.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is empty"))
 }

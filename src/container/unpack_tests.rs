@@ -116,3 +116,89 @@ async fn a_stream_that_breaks_is_told_by_its_own_error() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     assert!(unpack(chunks(Vec::new()), dir.path()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_link_that_an_earlier_copy_left_is_not_followed() {
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    // One is a link itself, one has a link in it.
+    let alone = dir.path().join("alone");
+    unpack(chunks(archive(&[Entry(LINK, "alone", &target)])), &alone).await.unwrap();
+    let tree = [Entry(DIR, "data/", ""), Entry(LINK, "data/link", &target)];
+    unpack(chunks(archive(&tree)), dir.path()).await.unwrap();
+    let link = dir.path().join("data/link");
+    let slash = PathBuf::from(format!("{}/", alone.display()));
+    for to in
+        [alone.clone(), slash, alone.join("f"), link.clone(), link.join("f"), link.join("d/f")]
+    {
+        for entries in [[Entry(FILE, "f", "evil")], [Entry(DIR, "f/", "")]] {
+            let error = unpack(chunks(archive(&entries)), &to).await.unwrap_err();
+            assert!(format!("{error:?}").contains("is a link"), "{}: {error:?}", to.display());
+        }
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    // A link of the user's own on the way is followed.
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("own")).unwrap();
+    let file = chunks(archive(&[Entry(FILE, "f", "fine")]));
+    unpack(file, &dir.path().join("own/f")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(outside.path().join("f")).unwrap(), "fine");
+}
+
+#[tokio::test]
+async fn a_name_without_end_is_refused_before_it_is_read() {
+    for (kind, size) in [(b'L', "20000000000"), (b'K', "20000000000"), (b'x', "00010000000")] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::new(kind));
+        header.as_gnu_mut().unwrap().size[..11].copy_from_slice(size.as_bytes());
+        header.set_cksum();
+        let taken = std::sync::Arc::new(AtomicU64::new(0));
+        let count = taken.clone();
+        let zeros = stream::repeat_with(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(Bytes::from_static(&[b'a'; 65_536]))
+        });
+        let start = stream::iter([Ok(Bytes::copy_from_slice(header.as_bytes()))]);
+        let endless = Box::pin(start.chain(zeros.take(4_096)));
+        let dir = tempfile::tempdir().unwrap();
+        let error = unpack(endless, &dir.path().join("f")).await.unwrap_err();
+        assert!(format!("{error:?}").contains("a name in the archive"), "{error:?}");
+        assert!(taken.load(Ordering::SeqCst) < 64, "{taken:?} pieces were taken");
+    }
+}
+
+#[tokio::test]
+async fn long_names_and_large_sizes_are_followed() {
+    let (long, dir) = ("n".repeat(3_000), tempfile::tempdir().unwrap());
+    let mut tar = Builder::new(Vec::new());
+    let mut add = |path: &str, content: &[u8]| {
+        let mut header = Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, content).unwrap();
+    };
+    add("d/short", &[b'L'; 5_000]);
+    add(&format!("d/{}", long.split_at(150).0), b"long");
+    // What looks like the header of a name without end, in a file.
+    let mut lure = Header::new_gnu();
+    lure.set_entry_type(EntryType::GNULongName);
+    lure.set_size(1 << 32);
+    lure.set_cksum();
+    add("d/lure", lure.as_bytes());
+    // A size that only the extended header tells.
+    tar.append_pax_extensions([("size", 700.to_string().as_bytes())]).unwrap();
+    let mut header = Header::new_ustar();
+    header.set_path("d/sized").unwrap();
+    header.set_entry_type(FILE);
+    header.set_mode(0o644);
+    header.set_size(0);
+    header.set_cksum();
+    let mut bytes = tar.into_inner().unwrap();
+    bytes.truncate(bytes.len() - 1_024);
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend([&[b'x'; 700][..], &[0; 324 + 1_024]].concat());
+    let place = unpack(chunks(bytes), dir.path()).await.unwrap();
+    assert_eq!(std::fs::read(place.join("lure")).unwrap(), lure.as_bytes());
+    assert_eq!(std::fs::read(place.join("sized")).unwrap(), [b'x'; 700]);
+    assert_eq!(std::fs::read(place.join(long.split_at(150).0)).unwrap(), b"long");
+}

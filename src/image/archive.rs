@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{ChunkReader, TarStream};
 use crate::error::{Error, ErrorKind, Result};
+use crate::untar::{ShortNames, not_through_a_copied_link, unpack_entry};
 
 /// The size of the pieces that files are read in.
 const PIECE: usize = 256 * 1024;
@@ -79,8 +80,9 @@ pub(super) async fn read(path: &Path) -> Result<TarStream> {
 
 /// Unpacks an archive into a directory; blocks. Nothing in it can reach beyond.
 pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io::Result<()> {
+    not_through_a_copied_link(to)?;
     std::fs::create_dir_all(to)?;
-    let mut archive = Archive::new(ChunkReader::new(pieces));
+    let mut archive = Archive::new(ShortNames::new(ChunkReader::new(pieces)));
     archive.set_preserve_permissions(true);
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -90,11 +92,59 @@ pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io
             // Devices and pipes are nothing that a build hands out.
             _ => continue,
         }
-        if !entry.unpack_in(to)? {
-            let path = entry.path()?.display().to_string();
-            let message = format!("`{path}` leaves the place that is written to");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
+        unpack_entry(&mut entry, to)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Unpacks an archive with these: a type, a path, and where a link leads.
+    fn unpacked(entries: &[(EntryType, &str, &str)], to: &Path) -> io::Result<()> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (kind, path, target) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o777);
+            header.set_size(0);
+            header.set_path(path).unwrap();
+            if !target.is_empty() {
+                header.set_link_name(target).unwrap();
+            }
+            header.set_cksum();
+            tar.append(&header, io::empty()).unwrap();
+        }
+        let (sink, pieces) = mpsc::channel(1);
+        sink.try_send(Ok(Bytes::from(tar.into_inner().unwrap()))).unwrap();
+        drop(sink);
+        unpack(pieces, to)
+    }
+
+    #[test]
+    fn a_link_that_an_earlier_build_left_is_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        let target = outside.path().display().to_string();
+        std::fs::write(outside.path().join("secret"), "").unwrap();
+        let to = tempfile::tempdir().unwrap();
+        let out = to.path().join("out");
+        unpacked(&[(EntryType::Symlink, "link", &target)], &out).unwrap();
+        for (kind, path, source) in [
+            (EntryType::Regular, "link/file", ""),
+            (EntryType::Directory, "link", ""),
+            (EntryType::Directory, "link/dir", ""),
+            (EntryType::Symlink, "link/other", "x"),
+            (EntryType::Link, "hard", "link/secret"),
+        ] {
+            let error = unpacked(&[(kind, path, source)], &out).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{path}: {error}");
+        }
+        let error = unpacked(&[(EntryType::Regular, "file", "")], &out.join("link")).unwrap_err();
+        assert!(error.to_string().contains("is a link"), "{error}");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+        // A file replaces the link, and does not write through it.
+        unpacked(&[(EntryType::Regular, "link", "")], &out).unwrap();
+        assert!(out.join("link").symlink_metadata().unwrap().is_file());
+    }
 }

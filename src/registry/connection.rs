@@ -23,6 +23,10 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 /// How long a step of a request may take: to connect, to answer, to send the next piece.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How long all of a request may take, however steadily its answer comes: what is read has 4 MiB at
+/// most.
+const TOTAL: Duration = Duration::from_secs(120);
+
 /// An answer that was read to its end.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -37,8 +41,30 @@ impl Answer {
     }
 }
 
-/// Sends a request, trusting the certificates besides the system's. More than `limit` bytes are refused.
+/// Sends a request, trusting the certificates besides the system's. More than `limit` bytes are refused,
+/// and so is an answer that takes longer than two minutes.
 pub(super) async fn send(
+    url: &Url,
+    request: Request<Full<Bytes>>,
+    certificates: &[Bytes],
+    limit: usize,
+) -> Result<Answer> {
+    finished(&url.authority(), TOTAL, send_and_read(url, request, certificates, limit)).await
+}
+
+/// Bounds all of a request.
+async fn finished<T>(
+    place: &str,
+    total: Duration,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::time::timeout(total, work).await.unwrap_or_else(|_| {
+        let message = format!("the registry {place} had not answered in full after {total:?}");
+        Err(Error::new(ErrorKind::Timeout, message))
+    })
+}
+
+async fn send_and_read(
     url: &Url,
     request: Request<Full<Bytes>>,
     certificates: &[Bytes],
@@ -130,7 +156,14 @@ async fn within<T>(place: &str, work: impl Future<Output = T>) -> Result<T> {
 /// The system's certificates and these.
 fn tls(certificates: &[Bytes]) -> Result<Arc<ClientConfig>> {
     static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
-    let mut roots = SYSTEM.get_or_init(system).clone();
+    let mut roots = match SYSTEM.get() {
+        Some(roots) => roots.clone(),
+        None => {
+            let (roots, is_whole) = system();
+            // What could not be read now, for want of descriptors for example, is read next time.
+            if is_whole { SYSTEM.get_or_init(|| roots).clone() } else { roots }
+        }
+    };
     for pem in certificates {
         let invalid = |message: &str| Error::invalid("certificate", message.to_owned());
         let found: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -150,13 +183,26 @@ fn tls(certificates: &[Bytes]) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// Read once: it is a file of some hundred certificates.
-fn system() -> RootCertStore {
+/// Read once, as it is a file of some hundred certificates; also says whether all could be read.
+fn system() -> (RootCertStore, bool) {
     let mut roots = RootCertStore::empty();
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         tracing::debug!(%error, "certificates of the system can't be read");
     }
     roots.add_parsable_certificates(loaded.certs);
-    roots
+    (roots, loaded.errors.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_comes_for_ever_is_given_up() {
+        let forever = std::future::pending::<Result<()>>();
+        let error = finished("r.example", Duration::from_millis(1), forever).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("r.example"), "{error}");
+    }
 }

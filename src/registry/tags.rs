@@ -13,13 +13,17 @@ use crate::error::{Error, ErrorKind, Result};
 /// No repository has more pages than this.
 const PAGES: usize = 10_000;
 
+/// The most bytes of tags that are held in memory: half a million of the longest.
+const BYTES: usize = 64 << 20;
+
 impl Registry {
     /// The tags of a repository, in the registry's order.
     ///
     /// OCI Distribution Specification v1.1, "Listing Tags"; all pages are read.
     ///
     /// # Errors
-    /// As for [`inspect`](Self::inspect).
+    /// As for [`inspect`](Self::inspect); [`ErrorKind::Protocol`] for a list of more than 10,000
+    /// pages or 64 MiB, as of a registry that never comes to an end.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -30,7 +34,7 @@ impl Registry {
         }
         let name = Name::repository(&self.host, repository.as_ref())?;
         let mut path = format!("/v2/{}/tags/list", name.repository);
-        let mut tags = Vec::new();
+        let (mut tags, mut bytes) = (Vec::new(), 0);
         for _ in 0..PAGES {
             let base = self.base()?;
             let answer = self.call(Call::get(&path)).await?;
@@ -41,15 +45,28 @@ impl Registry {
                 let message = format!("the list of tags of {} makes no sense", name.repository);
                 Error::new(ErrorKind::Protocol, message).with_source(error)
             })?;
-            tags.extend(list.tags.unwrap_or_default());
+            let more = list.tags.unwrap_or_default();
+            // (What an empty one takes counts as well.)
+            bytes += more.iter().map(|tag| tag.len() + size_of::<String>()).sum::<usize>();
+            if bytes > BYTES {
+                return Err(self.too_many_tags(&name.repository));
+            }
+            tags.extend(more);
             let here = base.join(&path);
             let next = link::next(&answer.headers).and_then(|next| here?.join(&next));
             match next.filter(|next| next.same_origin(&base)) {
                 Some(next) => path = next.target,
-                None => break,
+                None => return Ok(tags),
             }
         }
-        Ok(tags)
+        Err(self.too_many_tags(&name.repository))
+    }
+
+    fn too_many_tags(&self, repository: &str) -> Error {
+        let message =
+            format!("the registry {} does not stop listing tags of {repository}", self.host);
+        Error::new(ErrorKind::Protocol, message)
+            .with_hint("`digest` and `inspect` ask for a tag without the list")
     }
 
     /// The digest of what is under a name, or `None` when there is nothing.

@@ -256,3 +256,20 @@ async fn nobody_there_is_a_connection_error() {
     let error = Registry::new(gone.to_string()).certificate("no pem").check().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Connection | ErrorKind::InvalidInput), "{error}");
 }
+
+#[tokio::test]
+async fn tags_without_end_are_an_error() {
+    // A page that says that the next one is the same.
+    let long = format!("\"{}\"", "t".repeat(128));
+    let tags = vec![long; 25_000].join(",");
+    let page = format!(r#"{{"tags":[{tags}]}}"#);
+    let server = Server::start(move |_, _| {
+        let link = "Link: </v2/app/tags/list?last=t>; rel=\"next\"\r\n".to_owned();
+        (200, link, page.clone().into_bytes())
+    })
+    .await;
+    let error = server.registry().tags("app").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+    assert!(error.to_string().contains("app") && error.hint().is_some(), "{error:?}");
+    assert!(server.lines().len() < 50, "{}", server.lines().len());
+}

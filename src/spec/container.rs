@@ -119,6 +119,7 @@ impl ContainerSpec {
 }
 
 impl fmt::Debug for ContainerSpec {
+    #[expect(clippy::too_many_lines, reason = "one for each field")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // (Taken apart, so that a new field can't be forgotten here.)
         let ContainerSpec {

@@ -1,0 +1,71 @@
+//! Archives that somebody else wrote, unpacked below a directory and nowhere else.
+
+mod links;
+mod names;
+
+use std::io::{self, Read};
+use std::path::{Component, Path};
+
+use tar::{Entry, EntryType};
+
+pub(crate) use links::{not_through_a_copied_link, remember};
+pub(crate) use names::ShortNames;
+
+/// Unpacks an entry below `root`. One whose path leads through a link is refused, whether this
+/// archive made that link or an earlier one, and so is a hard link to what lies behind one.
+///
+/// (The path is looked at before it is written to: whoever else may write below `root` meanwhile
+/// could put a link there between the two.)
+pub(crate) fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io::Result<()> {
+    let path = entry.path()?.into_owned();
+    let kind = entry.header().entry_type();
+    not_through_a_link(root, &path, kind == EntryType::Directory)?;
+    if kind == EntryType::Link
+        && let Some(source) = entry.link_name()?
+    {
+        not_through_a_link(root, &source, false)?;
+    }
+    if !entry.unpack_in(root)? {
+        return Err(refused(&path, "leaves the place that is copied to"));
+    }
+    if kind == EntryType::Symlink {
+        remember(&root.join(&path));
+    }
+    Ok(())
+}
+
+/// That no directory on the way to `path` is a link; with `all`, nor what lies there itself, where
+/// that is not to be replaced.
+fn not_through_a_link(root: &Path, path: &Path, all: bool) -> io::Result<()> {
+    let mut here = root.to_owned();
+    let mut parts = path.components().filter(|part| *part != Component::CurDir).peekable();
+    while let Some(part) = parts.next() {
+        match part {
+            // (Taken as below `root`, as the tar crate does.)
+            Component::RootDir | Component::Prefix(_) => continue,
+            Component::ParentDir => {
+                return Err(refused(path, "leaves the place that is copied to"));
+            }
+            _ => here.push(part),
+        }
+        if parts.peek().is_none() && !all {
+            break;
+        }
+        match here.symlink_metadata() {
+            Ok(there) if there.is_symlink() => {
+                return Err(refused(
+                    path,
+                    "leads through a link, out of the place that is copied to",
+                ));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("`{}` {why}", path.display()))
+}
