@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::worker::Worker;
 use super::{guardian, keeping, watch_over};
 
-/// How long the end of a process waits for removals, and how much of that for its own.
-const LIMIT: Duration = Duration::from_secs(10);
-const OWN_LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of a process waits for removals, and how much of that for its own. Podman 5 takes
+/// ten seconds to remove a container whose process ignores SIGTERM.
+const LIMIT: Duration = Duration::from_secs(30);
+const OWN_LIMIT: Duration = Duration::from_secs(15);
 
 static TELLS: AtomicBool = AtomicBool::new(false);
 static FINISHES: AtomicBool = AtomicBool::new(false);

@@ -169,7 +169,7 @@ pub enum Reaper {
     /// The guardian, within a second.
     ///
     /// In a container or a PID namespace of its own, the guardian ends with the first process. There
-    /// a return from `main` and `process::exit` wait until it is through, at most 10 s, and what is
+    /// a return from `main` and `process::exit` wait until it is through, at most 30 s, and what is
     /// shared does not linger. Where the container is killed, it is the next session's sweep that
     /// removes: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
     ///
