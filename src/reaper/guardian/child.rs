@@ -219,10 +219,14 @@ impl Looks {
             return None;
         }
         self.give_up = now().saturating_add(PATIENCE);
+        let unsettled = owned && !work.creates.are_settled() || lease::any_unsettled(work);
+        if work.hurry && !unsettled {
+            // The parent waits for this, and has had an answer to every call.
+            return None;
+        }
         if let Some(pause) = self.quiet.next() {
             return Some(*pause);
         }
-        let unsettled = owned && !work.creates.are_settled() || lease::any_unsettled(work);
         if !unsettled || now() >= self.began.saturating_add(UNSETTLED) {
             return None;
         }
