@@ -40,7 +40,7 @@ pub(super) async fn stand(engine: &Engine) -> bool {
     if let Some(watch) = watches().get_mut(&place).filter(|watch| !watch.is_void()) {
         return watch.stand();
     }
-    let address = resolve(engine.endpoint()).await;
+    let address = resolve(engine).await;
     let mut watches = watches();
     // Another thread may have been here meanwhile.
     if let Some(watch) = watches.get_mut(&place).filter(|watch| !watch.is_void()) {
@@ -240,14 +240,15 @@ fn watches() -> impl std::ops::DerefMut<Target = Watches> {
 }
 
 /// Where the guardian finds the engine. A name is looked up now: the child can't.
-async fn resolve(endpoint: &Endpoint) -> Option<Address> {
-    let found = match endpoint {
+async fn resolve(engine: &Engine) -> Option<Address> {
+    let found = match engine.endpoint() {
         Endpoint::Unix(socket) => Address::unix(socket),
         Endpoint::Tcp { host, port } => {
             // The address that answers, of those that the name has.
             let connected = tokio::net::TcpStream::connect((host.as_str(), *port)).await;
-            connected.and_then(|stream| stream.peer_addr()).map(Address::Tcp)
+            connected.and_then(|stream| stream.peer_addr()).map(Address::tcp)
         }
     };
+    let found = found.map(|address| address.of_podman(engine.is_podman()));
     found.map_err(|error| tracing::warn!(%error, "no guardian can reach the engine")).ok()
 }

@@ -15,15 +15,41 @@ const CONNECT_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The address of an engine that a plain socket reaches.
 #[derive(Clone, Debug)]
-pub(crate) enum Address {
+pub(crate) struct Address {
+    place: Place,
+    podman: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     Unix(SocketAddrUnix),
     Tcp(SocketAddr),
 }
 
 impl Address {
+    fn new(place: Place) -> Address {
+        Address { place, podman: false }
+    }
+
+    /// That of an engine on plain TCP.
+    pub(crate) fn tcp(address: SocketAddr) -> Address {
+        Address::new(Place::Tcp(address))
+    }
+
+    /// Says that Podman listens there, which removes in another way.
+    pub(crate) fn of_podman(mut self, podman: bool) -> Address {
+        self.podman = podman;
+        self
+    }
+
+    pub(super) fn is_podmans(&self) -> bool {
+        self.podman
+    }
+
     /// A unix socket's. The child leaves the working directory, so it is made absolute.
     pub(crate) fn unix(socket: &Path) -> io::Result<Address> {
-        SocketAddrUnix::new(std::path::absolute(socket)?).map(Address::Unix).map_err(|error| {
+        let place = SocketAddrUnix::new(std::path::absolute(socket)?).map(Place::Unix);
+        place.map(Address::new).map_err(|error| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("{} can't be a socket's address: {error}", socket.display()),
@@ -33,19 +59,19 @@ impl Address {
 
     /// A connection that doesn't block from here on.
     pub(super) fn connect(&self) -> Option<OwnedFd> {
-        let family = match self {
-            Address::Unix(_) => AddressFamily::UNIX,
-            Address::Tcp(SocketAddr::V4(_)) => AddressFamily::INET,
-            Address::Tcp(SocketAddr::V6(_)) => AddressFamily::INET6,
+        let family = match &self.place {
+            Place::Unix(_) => AddressFamily::UNIX,
+            Place::Tcp(SocketAddr::V4(_)) => AddressFamily::INET,
+            Place::Tcp(SocketAddr::V6(_)) => AddressFamily::INET6,
         };
         let socket = rustix::net::socket(family, SocketType::STREAM, None).ok()?;
-        match self {
-            Address::Unix(address) => {
+        match &self.place {
+            Place::Unix(address) => {
                 // One whose backlog is full refuses at once.
                 rustix::io::ioctl_fionbio(&socket, true).ok()?;
                 rustix::net::connect(&socket, address).ok()?;
             }
-            Address::Tcp(address) => {
+            Place::Tcp(address) => {
                 set_socket_timeout(&socket, Timeout::Send, Some(CONNECT_LIMIT)).ok()?;
                 rustix::net::connect(&socket, address).ok()?;
                 rustix::io::ioctl_fionbio(&socket, true).ok()?;

@@ -275,9 +275,32 @@ mod tests {
     }
 
     #[test]
+    fn podman_is_told_to_stop_containers_first_and_removes_no_image_by_force() {
+        let (socket, listener) = listener("podman");
+        drop(Guardian::arm(&at(&socket).of_podman(true), "a=b", "c=d", None).unwrap());
+        let mut asked = Vec::new();
+        let mut lists =
+            [r#"[{"Id":"one"}]"#, "[]", "[]", r#"{"Volumes":[]}"#, r#"[{"Id":"img"}]"#].into_iter();
+        for connection in listener.incoming().take(9) {
+            let mut connection = BufReader::new(connection.unwrap());
+            let mut line = String::new();
+            connection.read_line(&mut line).unwrap();
+            while connection.read_line(&mut String::new()).unwrap() > 2 {}
+            let list = if line.starts_with("GET") { lists.next().unwrap_or("[]") } else { "" };
+            let answer = format!("HTTP/1.0 {}\n\n{list}", if list.is_empty() { 204 } else { 200 });
+            connection.get_mut().write_all(answer.as_bytes()).unwrap();
+            asked.push(line.split(" HTTP").next().unwrap_or_default().to_owned());
+        }
+        std::fs::remove_file(socket).unwrap();
+        let calls: Vec<_> = asked.iter().filter(|line| !line.starts_with("GET")).collect();
+        let removal = "DELETE /containers/one?force=1&v=1";
+        assert_eq!(calls, ["POST /containers/one/stop?t=0", removal, "DELETE /images/img"]);
+    }
+
+    #[test]
     fn over_tcp_it_is_the_same_and_images_go_last() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let engine = Address::Tcp(listener.local_addr().unwrap());
+        let engine = Address::tcp(listener.local_addr().unwrap());
         drop(Guardian::arm(&engine, "a=b", "c=d", None).unwrap());
         let asked = answer(listener.incoming().take(4).map(Result::unwrap), "[]");
         let lists = ["/containers/json", "/networks", "/volumes", "/images/json"];

@@ -34,8 +34,10 @@ impl Kind {
         }
     }
 
-    fn delete_parts(self) -> (&'static str, &'static str) {
+    fn delete_parts(self, podman: bool) -> (&'static str, &'static str) {
         match self {
+            // Podman's force would take the containers along that others have made of it.
+            Kind::Image if podman => ("DELETE /images/", ""),
             Kind::Container => ("DELETE /containers/", "?force=1&v=1"),
             Kind::Network => ("DELETE /networks/", ""),
             Kind::Volume => ("DELETE /volumes/", "?force=1"),
@@ -103,9 +105,21 @@ pub(super) fn shared_request<'a>(kind: Kind, value: &[u8], out: &'a mut [u8]) ->
     join(&parts, out)
 }
 
-/// Writes the request that deletes `id` into `out`; `None` if it doesn't fit.
-pub(super) fn delete_request<'a>(kind: Kind, id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
-    let (head, query) = kind.delete_parts();
+/// What is asked of an engine for one resource.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    /// To end a container at once.
+    Stop,
+    /// To remove a resource, in Podman's way or Docker's.
+    Delete { kind: Kind, podman: bool },
+}
+
+/// Writes a call for `id` into `out`; `None` if it doesn't fit.
+pub(super) fn call<'a>(call: Call, id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
+    let (head, query) = match call {
+        Call::Stop => ("POST /containers/", "/stop?t=0"),
+        Call::Delete { kind, podman } => kind.delete_parts(podman),
+    };
     join(&[head.as_bytes(), id, query.as_bytes(), TAIL.as_bytes()], out)
 }
 
@@ -275,11 +289,12 @@ mod tests {
 
     #[test]
     fn delete_requests_fit_or_are_refused() {
+        let delete = |kind| Call::Delete { kind, podman: false };
         let mut out = [0; 128];
-        let request = delete_request(Kind::Container, b"abc", &mut out).unwrap();
+        let request = call(delete(Kind::Container), b"abc", &mut out).unwrap();
         assert!(request.starts_with(b"DELETE /containers/abc?force=1&v=1 HTTP/1.0\r\n"));
         assert!(request.ends_with(b"\r\n\r\n"));
-        assert!(delete_request(Kind::Volume, &[b'x'; 128], &mut out).is_none());
+        assert!(call(delete(Kind::Volume), &[b'x'; 128], &mut out).is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::net::SendFlags;
 
 use super::address::Address;
 use super::child::{now, sleep, timespec};
-use super::http::{Kind, Response, delete_request};
+use super::http::{Call, Kind, Response, call};
 use super::json::{ID_MAX, Ids};
 use super::scraps::ScrapTable;
 use super::work::{IdTable, KeepTable, Work};
@@ -139,6 +139,16 @@ impl Round<'_> {
 
 /// Removes what the table holds, several at once. Whether the engine confirmed any.
 fn delete_all(kind: Kind, ids: &IdTable, engine: &Address) -> bool {
+    let podman = engine.is_podmans();
+    if podman && kind == Kind::Container {
+        // Else its removal waits the stop timeout of a process that ignores SIGTERM.
+        send_all(Call::Stop, ids, engine);
+    }
+    send_all(Call::Delete { kind, podman }, ids, engine)
+}
+
+/// Sends a call for each id, several at once. Whether the engine confirmed any.
+fn send_all(what: Call, ids: &IdTable, engine: &Address) -> bool {
     let mut exchanges = [const { None }; CONNECTIONS];
     let (mut next, mut any) = (0_usize, false);
     loop {
@@ -147,7 +157,7 @@ fn delete_all(kind: Kind, ids: &IdTable, engine: &Address) -> bool {
             next = next.saturating_add(1);
             let mut request = [0; ID_MAX + 160];
             // One that can't be sent now is listed again.
-            *place = delete_request(kind, id, &mut request)
+            *place = call(what, id, &mut request)
                 .and_then(|request| Exchange::start(engine, request, DELETE_BOUND));
         }
         let finished = exchanges.iter().all(Option::is_none);
