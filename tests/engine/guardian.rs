@@ -149,6 +149,40 @@ fn caught_up(guardian: Pid) {
     }
 }
 
+/// What a CI server does that ends all that has its mark in the environment, and `pkill -f`.
+fn kill_what_bears(mark: &str) -> usize {
+    let mut killed = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let bears = |file| {
+            let text = std::fs::read(process.path().join(file)).unwrap_or_default();
+            String::from_utf8_lossy(&text).contains(mark)
+        };
+        let pid = process.file_name().to_str().and_then(|pid| pid.parse().ok());
+        if let (true, Some(pid)) = (bears("environ") || bears("cmdline"), pid) {
+            kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+            killed += 1;
+        }
+    }
+    killed
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn whoever_ends_a_program_by_its_name_or_environment_leaves_the_guardian() {
+    let raw = Raw::of(&engine().await);
+    let label = unique("named");
+    let test = "guardian::child_that_holds_a_volume";
+    let mut child = Running::start(test, &[(LABEL, &label)]);
+    let token = child.says("token: ");
+    let guardian = another(&token, None);
+    let read = |what: &str| std::fs::read(format!("/proc/{guardian}/{what}")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&read("cmdline")), "castoff-guard\0");
+    assert!(read("environ").iter().all(|byte| *byte == 0), "secrets may be in there");
+    assert_eq!(kill_what_bears(&label), 1);
+    child.wait();
+    raw.until_none(&format!("test.guardian={label}"), PATIENCE);
+}
+
 /// Passes everything on to the engine, but a call that creates a volume only when the gate opens.
 struct SlowEngine {
     connections: Arc<AtomicUsize>,

@@ -60,10 +60,6 @@ impl Guardian {
         let mut plan = Plan { arena, engine: engine.clone(), stream: childs.as_raw_fd(), lock };
         let pid = {
             let _blocked = SignalsBlocked::new()?;
-            #[cfg(target_os = "linux")]
-            let range = plan.arena.range();
-            #[cfg(target_os = "linux")]
-            let _wiped = super::wipe::Wiped::mark(range, &mut plan.arena.work().input);
             sys::fork(child::detach, &mut plan)?
         };
         wait_for(pid)?;

@@ -58,6 +58,13 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
         return error;
     }
     raise_limit();
+    #[cfg(target_os = "linux")]
+    {
+        let range = plan.arena.range();
+        // Before the second fork, which then has little to copy.
+        super::maps::give_up(range, &mut plan.arena.work().input);
+        super::name::take_own(&mut plan.arena.work().input);
+    }
     match sys::fork(guard, plan) {
         Ok(_) => 0,
         Err(error) => error.raw_os_error().unwrap_or(1),

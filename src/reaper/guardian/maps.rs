@@ -1,4 +1,10 @@
-//! What memory this process has (proc(5), `/proc/self/maps`), read without allocating.
+//! The child's copy of its parent's memory (proc(5), `/proc/self/maps`): it gives up what it has no
+//! use for, so that no secrets live on in it and the parent's pages stay the parent's.
+//!
+//! What is left is what the child works in, and whatever is in the same mapping within a MiB of its
+//! stack and its thread's variables; and what belongs to a file, with the zero-initialised data that
+//! follows it, since the code there may use it. All is read and done without allocating, and after
+//! the fork: no mark is on the parent's memory, not even for a moment.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -8,8 +14,6 @@ use rustix::fs::{Mode, OFlags};
 
 use super::sys;
 
-/// Smaller pieces aren't worth a system call.
-pub(super) const WORTH_IT: usize = 1 << 20;
 /// No page is larger where it matters.
 const BLOCK: usize = 1 << 16;
 /// What the child's stack and its thread's variables may extend to.
@@ -17,9 +21,16 @@ const NEAR: usize = 1 << 20;
 /// Long enough for the fields of a line that matter; a path's end doesn't.
 const LINE_MAX: usize = 128;
 
+/// Gives up what looks like heap, except what the child needs: the arena, this stack, the thread's own
+/// variables. `buffer` is for reading; it may be part of the arena.
+pub(super) fn give_up(arena: Range<usize>, buffer: &mut [u8]) {
+    let needed = needed(arena);
+    heap(buffer, |range| outside(range, &needed, |part| sys::give_up(&part)));
+}
+
 /// What the child can't do without: the arena, this thread's stack and its variables. Neighbouring
 /// mappings appear as one, so any of these may be inside what looks like heap.
-pub(super) fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
+fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
     let here = arena.end;
     [
         around(arena.start, arena.end, BLOCK),
@@ -29,7 +40,7 @@ pub(super) fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
 }
 
 /// Calls `each` for what looks like heap: private, writable, and of no file.
-pub(super) fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
+fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let Ok(maps) = rustix::fs::open(c"/proc/self/maps", flags, Mode::empty()) else { return };
     let (mut line, mut len) = ([0_u8; LINE_MAX], 0_usize);
@@ -46,10 +57,11 @@ pub(super) fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
             let mapping = Mapping::parse(line.get(..len).unwrap_or(&[]));
             len = 0;
             let Some(mapping) = mapping else { continue };
-            if mapping.of_file {
+            // What follows a file directly is its zero-initialised data, in one mapping or more.
+            let follows = mapping.range.start == file_end && !mapping.is_named;
+            if mapping.of_file || follows {
                 file_end = mapping.range.end;
-            } else if mapping.heap_like && mapping.range.start != file_end {
-                // (What follows a file directly is its zero-initialised data.)
+            } else if mapping.heap_like {
                 each(mapping.range);
             }
         }
@@ -63,12 +75,8 @@ fn around(start: usize, end: usize, margin: usize) -> Range<usize> {
     start..end.saturating_add(margin).saturating_add(BLOCK) & mask
 }
 
-/// Calls `each` for the larger parts of `range` that are in none of `holes`.
-pub(super) fn outside(
-    range: Range<usize>,
-    holes: &[Range<usize>],
-    mut each: impl FnMut(Range<usize>),
-) {
+/// Calls `each` for the parts of `range` that are in none of `holes`.
+fn outside(range: Range<usize>, holes: &[Range<usize>], mut each: impl FnMut(Range<usize>)) {
     let mut start = range.start;
     while start < range.end {
         if let Some(hole) = holes.iter().find(|hole| hole.contains(&start)) {
@@ -77,9 +85,7 @@ pub(super) fn outside(
         }
         let next = holes.iter().map(|hole| hole.start).filter(|next| *next > start).min();
         let end = next.unwrap_or(range.end).min(range.end);
-        if end.saturating_sub(start) >= WORTH_IT {
-            each(start..end);
-        }
+        each(start..end);
         start = end;
     }
 }
@@ -88,6 +94,8 @@ pub(super) fn outside(
 struct Mapping {
     range: Range<usize>,
     of_file: bool,
+    /// Whether the kernel says what it is for.
+    is_named: bool,
     /// Private, writable, of no file, and not the stack.
     heap_like: bool,
 }
@@ -104,7 +112,7 @@ impl Mapping {
         let of_file = inode != b"0";
         let unnamed = name.is_empty() || name == b"[heap]" || name.starts_with(b"[anon:");
         let heap_like = !of_file && unnamed && rights.starts_with(b"rw") && rights.ends_with(b"p");
-        Some(Self { range: start..end, of_file, heap_like })
+        Some(Self { range: start..end, of_file, is_named: !name.is_empty(), heap_like })
     }
 }
 
@@ -132,7 +140,7 @@ mod tests {
         assert_eq!(parts(M..9 * M, &[]), [(1, 9)]);
         assert_eq!(parts(M..9 * M, &[20 * M..21 * M, 3 * M..4 * M]), [(1, 3), (4, 9)]);
         assert_eq!(parts(M..9 * M, &[2 * M..5 * M, 0..3 * M]), [(5, 9)]);
-        assert_eq!(parts(M..9 * M, &[0..8 * M + 1, 0..0]), Vec::<(usize, usize)>::new());
+        assert_eq!(parts(M..9 * M, &[0..9 * M, 0..0]), Vec::<(usize, usize)>::new());
         assert_eq!(around(0x12345, 0x12346, 0), 0x10000..0x20000);
     }
 
@@ -156,5 +164,23 @@ mod tests {
         for line in ["", "7f00", "7f00-7g10 rw-p 0 0 0", "7f00-7f10 rw-p 0"] {
             assert_eq!(parse(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_child_gives_its_copy_of_the_heap_up_and_the_parent_keeps_its_own() {
+        let heap = vec![7_u8; 32 << 20];
+        let mut arena = sys::Arena::map().unwrap();
+        let (range, work) = (arena.range(), arena.work());
+        work.input.fill(1);
+        let here = 5_u8;
+        assert!(sys::forked(|| {
+            give_up(range, &mut work.input);
+            // The kernel may have put it next to the stack, or to the arena, whose surroundings stay.
+            let left = heap.iter().filter(|byte| **byte != 0).count();
+            left <= 4 * NEAR && std::hint::black_box(here) == 5
+        }));
+        assert!(heap.iter().all(|byte| *byte == 7));
+        // And without it the child sees what the parent has.
+        assert!(sys::forked(|| heap.iter().all(|byte| *byte == 7)));
     }
 }

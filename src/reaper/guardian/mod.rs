@@ -13,6 +13,9 @@
 //! calls on memory mapped before the fork and nothing else: no allocation, no locks, no panics.
 //! All `unsafe` code is in [`sys`].
 //!
+//! It gives up its copy of the parent's heap (`maps`), and takes a name and an empty environment of
+//! its own (`name`), so that whoever ends processes by those of the parent does not take it as well.
+//!
 //! What it does not survive: SIGKILL to itself, a control group that is killed as a whole (a
 //! container's or a unit's end), and a PID namespace whose first process ends. The sweep at the
 //! next session's start covers those.
@@ -25,13 +28,13 @@ mod json;
 mod lease;
 #[cfg(target_os = "linux")]
 mod maps;
+#[cfg(target_os = "linux")]
+mod name;
 mod outbox;
 mod prints;
 mod remove;
 mod scraps;
 mod sys;
-#[cfg(target_os = "linux")]
-mod wipe;
 mod word;
 mod work;
 

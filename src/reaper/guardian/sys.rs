@@ -8,8 +8,6 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-#[cfg(target_os = "linux")]
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -192,70 +190,16 @@ unsafe fn close_from(first: RawFd) {
     }
 }
 
-/// Whether a forked child is to get the memory in `range` empty. Says whether that was taken.
+/// Gives up what this process has in `range`, which then reads as zeros.
+///
+/// In the child alone, for private memory of no file that nothing here uses (see [`super::maps`]).
 #[cfg(target_os = "linux")]
-pub(super) fn wipe_on_fork(range: &std::ops::Range<usize>, wipe: bool) -> bool {
-    use rustix::mm::Advice;
+pub(super) fn give_up(range: &std::ops::Range<usize>) {
     let len = range.end.saturating_sub(range.start);
     let start = ptr::with_exposed_provenance_mut(range.start);
-    let advice = if wipe { Advice::LinuxWipeOnFork } else { Advice::LinuxKeepOnFork };
-    // SAFETY: changes nothing for this process, and other forks are held off by `ForkPause`.
-    unsafe { rustix::mm::madvise(start, len, advice).is_ok() }
-}
-
-/// While it lives, a libc `fork` of another thread waits (pthread_atfork(3)).
-#[cfg(target_os = "linux")]
-pub(super) struct ForkPause(());
-
-#[cfg(target_os = "linux")]
-static PAUSED: AtomicBool = AtomicBool::new(false);
-#[cfg(target_os = "linux")]
-static WAITING: AtomicUsize = AtomicUsize::new(0);
-
-#[cfg(target_os = "linux")]
-impl ForkPause {
-    /// Signals should be blocked: a handler that forks on this thread would wait for itself.
-    pub(super) fn begin() -> ForkPause {
-        static HOOKED: std::sync::Once = std::sync::Once::new();
-        HOOKED.call_once(|| {
-            // SAFETY: the handlers touch two atomics and yield, which is allowed anywhere. Where
-            // there is no memory for them, forks are not held off, for that one moment.
-            unsafe { libc::pthread_atfork(Some(pause), Some(unpause), Some(unpause)) };
-        });
-        pause();
-        ForkPause(())
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_waited_for() -> bool {
-        WAITING.load(Ordering::SeqCst) > 0
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for ForkPause {
-    fn drop(&mut self) {
-        unpause();
-    }
-}
-
-#[cfg(target_os = "linux")]
-extern "C" fn pause() {
-    let free = || PAUSED.compare_exchange(false, true, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-    if free() {
-        return;
-    }
-    WAITING.fetch_add(1, Ordering::SeqCst);
-    while !free() {
-        // SAFETY: needs nothing.
-        unsafe { libc::sched_yield() };
-    }
-    WAITING.fetch_sub(1, Ordering::SeqCst);
-}
-
-#[cfg(target_os = "linux")]
-extern "C" fn unpause() {
-    PAUSED.store(false, Ordering::SeqCst);
+    // SAFETY: the child is a copy, so its parent's memory stays as it is; and it runs nothing but
+    // `body`, whose memory is not in the range. What is not mapped any more is skipped.
+    let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxDontNeed) };
 }
 
 /// What `check` says in a child of libc's `fork`.
