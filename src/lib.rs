@@ -72,6 +72,7 @@ pub mod container;
 pub mod dockerfile;
 pub mod engine;
 pub mod error;
+mod exactly;
 pub mod image;
 mod module;
 mod network;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::CopySource;
 use super::copy::Content;
 use crate::error::Result;
+use crate::exactly::Exactly;
 
 pub(super) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -180,8 +181,8 @@ fn append(
     let size = file.metadata().map_err(told)?.len();
     let mut header = header(EntryType::Regular, mode.unwrap_or(mode_of(&metadata)), owner, size);
     header.set_mtime(modified);
-    let content = BufReader::with_capacity(PIECE, io::Read::take(file, size));
-    tar.append_data(&mut header, path, content)
+    let content = BufReader::with_capacity(PIECE, file);
+    tar.append_data(&mut header, path, Exactly::new(content, size, from.display().to_string()))
 }
 
 #[cfg(unix)]

@@ -12,7 +12,8 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::Engine;
-use super::failure::{convert, lift};
+use super::failure::convert;
+use super::wording::{Meaning, says};
 use crate::error::{ErrorKind, Result};
 
 /// Set in the mode of a directory by the engine (Go's `fs.ModeDir`).
@@ -40,18 +41,29 @@ impl Engine {
         }
     }
 
-    /// Unpacks a tar stream into the directory `path` of a container, running or not.
+    /// Unpacks a tar stream into the directory `path` of a container, running or not. Nothing that is
+    /// there is replaced by something of another kind: neither a directory, with all that is in it,
+    /// by a file, nor a link by a directory.
     pub(crate) async fn upload(
         &self,
         id: &str,
         path: &str,
         tar: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Result<()> {
-        let options = UploadToContainerOptionsBuilder::new().path(path).build();
-        self.patient()
-            .upload_to_container(id, Some(options), bollard::body_try_stream(tar))
-            .await
-            .map_err(lift("copy into the container"))
+        let options =
+            UploadToContainerOptionsBuilder::new().path(path).no_overwrite_dir_non_dir("true");
+        let uploaded = self
+            .patient()
+            .upload_to_container(id, Some(options.build()), bollard::body_try_stream(tar))
+            .await;
+        uploaded.map_err(|error| {
+            let error = convert("copy into the container", error);
+            if !says(&error.to_string(), Meaning::WouldReplace) {
+                return error;
+            }
+            error
+                .with_hint("a `/` at the end of the target copies into the directory that is there")
+        })
     }
 
     /// The tar stream of a file or directory of a container.

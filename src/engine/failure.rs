@@ -50,6 +50,9 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
     if says(Meaning::PortTaken) {
         return ErrorKind::PortTaken;
     }
+    if says(Meaning::WouldReplace) {
+        return ErrorKind::Conflict;
+    }
     if says(Meaning::NotStarted) {
         return ErrorKind::Exited;
     }

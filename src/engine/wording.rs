@@ -17,6 +17,8 @@ pub(crate) enum Meaning {
     NoPlatform,
     /// Somebody else's removal of the same thing has begun.
     RemovalUnderWay,
+    /// What is unpacked would replace a directory, or be a directory in the place of something else.
+    WouldReplace,
     /// A layer went away while a build counted on it, as another image was removed.
     LayerLost,
 }
@@ -26,9 +28,10 @@ struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
     InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, PortTaken, RemovalUnderWay,
+    WouldReplace,
 };
 
-const WORDINGS: [Wording; 20] = [
+const WORDINGS: [Wording; 21] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -57,6 +60,8 @@ const WORDINGS: [Wording; 20] = [
     Wording(NoPlatform, &["does not provide the specified platform"]),
     // Docker and Podman, of containers.
     Wording(RemovalUnderWay, &["already in progress"]),
+    // Docker and Podman, for an archive that is sent with `noOverwriteDirNonDir`.
+    Wording(WouldReplace, &["cannot overwrite", "directory"]),
     // Docker 26 with the containerd store.
     Wording(LayerLost, &["snapshot", "does not exist"]),
     Wording(LayerLost, &["unable to find image \"sha256:"]),
@@ -116,6 +121,7 @@ mod tests {
                 "image with reference x was found but does not provide the specified platform (linux/arm64)",
             ),
             (RemovalUnderWay, "removal of container x is already in progress"),
+            (WouldReplace, "cannot overwrite directory \"/home\" with non-directory \"/\""),
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
             (LayerLost, "unable to find image \"sha256:1\" locally"),
             (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),

@@ -119,6 +119,46 @@ async fn a_source_that_is_missing_names_itself() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn what_is_there_is_never_replaced_by_something_of_another_kind() {
+    let container = sleeper().start().await.unwrap();
+    sh(&container, "mkdir -p /full/sub /real; echo kept > /full/sub/file; ln -s real /link").await;
+    let tree = tree();
+    for source in [CopySource::bytes("x"), CopySource::path(tree.path().join("tree/run.sh"))] {
+        let error = container.copy_to(source, "/full").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+        assert!(format!("{error:?}").contains("`/` at the end"), "{error:?}");
+    }
+    let error = container.copy_to(tree.path().join("tree"), "/link").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    let error = container.copy_to(tree.path().join("tree"), "/full/sub/file").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    assert_eq!(sh(&container, "cat /full/sub/file; readlink /link").await, "kept\nreal");
+
+    // Into the directory, and through the link.
+    container.copy_to(tree.path().join("tree/run.sh"), "/full/").await.unwrap();
+    container.copy_to(CopySource::bytes("new"), "/link/file").await.unwrap();
+    assert_eq!(sh(&container, "/full/run.sh; cat /real/file").await, "ran\nnew");
+    let before = sleeper().with_copy(b"x", "/etc").start().await.unwrap_err();
+    assert_eq!((before.kind(), before.step()), (ErrorKind::Conflict, Some("copy")), "{before:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_file_that_is_not_as_long_as_it_says_is_an_error_that_names_it() {
+    let container = sleeper().start().await.unwrap();
+    // Files of procfs say that they are empty, those of sysfs that they fill a page.
+    for (file, how) in [
+        ("/proc/self/status", "longer"),
+        ("/sys/kernel/mm/transparent_hugepage/enabled", "shorter"),
+    ] {
+        let error = container.copy_to(Path::new(file), "/copied").await.unwrap_err();
+        let story = format!("{error:?}");
+        assert!(story.contains(file) && story.contains(how), "{story}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn in_the_way_of_a_directory_is_a_file() {
     let container = sleeper().start().await.unwrap();
     let error = container.copy_to(b"x", "/etc/passwd/file").await.unwrap_err();

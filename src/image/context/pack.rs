@@ -8,6 +8,7 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
 use crate::engine::{Content, TarStream, Tree, TreeEntry};
+use crate::exactly::Exactly;
 
 /// The size of the pieces that are sent, and how many may be under way.
 const PIECE: usize = 256 * 1024;
@@ -61,29 +62,9 @@ fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry) -> io::Result<()> {
         }
         _ => {
             header.set_entry_type(EntryType::Regular);
-            let mut content = Exactly { content: entry.open()?, left: entry.size };
-            tar.append_data(&mut header, &entry.path, &mut content)
+            let content = Exactly::new(entry.open()?, entry.size, &entry.path);
+            tar.append_data(&mut header, &entry.path, content)
         }
-    }
-}
-
-/// A file that has become shorter would break the archive: that is an error instead.
-struct Exactly {
-    content: Box<dyn io::Read + Send>,
-    left: u64,
-}
-
-impl io::Read for Exactly {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.content.read(buffer)?;
-        if read == 0 && self.left > 0 && !buffer.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "a file became shorter while it was sent",
-            ));
-        }
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
     }
 }
 
