@@ -215,7 +215,9 @@ impl NetworkBuilder {
         let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
-            match Guard::share(&engine, Kind::Network, key.clone()).await? {
+            match Guard::share(&engine, Kind::Network, key.clone(), crate::reaper::SHARE_LIMIT)
+                .await?
+            {
                 Share::Joined(guard, made) if engine.has_network(&made.id).await? => {
                     return Ok(Network { guard: Arc::new(guard), name: made.name });
                 }

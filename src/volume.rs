@@ -196,7 +196,9 @@ impl VolumeBuilder {
         let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
-            match Guard::share(&engine, Kind::Volume, key.clone()).await? {
+            match Guard::share(&engine, Kind::Volume, key.clone(), crate::reaper::SHARE_LIMIT)
+                .await?
+            {
                 Share::Joined(guard, made) if engine.has_volume(&made.id).await? => {
                     return Ok(Volume { guard: Arc::new(guard), name: made.name });
                 }

@@ -32,7 +32,9 @@ impl ContainerBuilder {
     /// meanwhile does not make a difference.
     ///
     /// # Errors
-    /// As for [`start`](Self::start); [`ErrorKind::Io`] when the state directory, where the locks
+    /// As for [`start`](Self::start); [`ErrorKind::Timeout`], with its process id, when whoever makes
+    /// it has shown no sign of life for the startup timeout and at least 10 s, as a process that is
+    /// stopped; [`ErrorKind::Io`] when the state directory, where the locks
     /// for this lie, can't be used; [`ErrorKind::InvalidInput`] for something to copy that can be
     /// read only once.
     ///
@@ -58,7 +60,7 @@ impl ContainerBuilder {
         let limit = self.startup_timeout;
         loop {
             let engine = plan.engine.clone();
-            match Guard::share(&engine, Kind::Container, key.clone()).await? {
+            match Guard::share(&engine, Kind::Container, key.clone(), limit).await? {
                 Share::Joined(guard, made) => {
                     if let Some(container) = plan.join(guard, made, limit).await? {
                         return Ok(container);

@@ -9,14 +9,14 @@ use std::time::Duration;
 use super::create_call::CreateCall;
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
-use super::removal::{self, Kind, Removed, Target};
+use super::pending::{self, Pending, Uses};
+use super::removal::{Kind, Target};
 use super::session::Session;
 use super::worker::Worker;
 use super::{host, keeping, watch_over};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::spec::label;
-use crate::timed::timed;
 
 /// How long a drop waits for its removal where no guardian stands behind it.
 const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
@@ -40,7 +40,9 @@ pub(crate) struct Guard {
     /// what is left of an attempt that failed.
     shares: AtomicBool,
     /// What this one needs, and what therefore goes after it.
-    uses: Mutex<Vec<Arc<Guard>>>,
+    uses: Uses,
+    /// What is set up once for it, by key, where it is not shared: no other process can use it.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
 }
 
 /// What [`Guard::share`] comes back with.
@@ -74,16 +76,22 @@ impl Guard {
         Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())).creating())
     }
 
-    /// A share in something, or the lease to make it under. Waits for another one that makes it.
+    /// A share in something, or the lease to make it under. Waits for another one that makes it,
+    /// unless that shows no sign of life for `limit`.
     ///
     /// # Cancel safety
-    /// What comes of it is given back.
-    pub(crate) async fn share(engine: &Engine, kind: Kind, key: String) -> Result<Share> {
+    /// What comes of it is given back, and the waiting ends.
+    pub(crate) async fn share(
+        engine: &Engine,
+        kind: Kind,
+        key: String,
+        limit: Duration,
+    ) -> Result<Share> {
         let engine = engine.clone();
         // On the worker, so that a share can't get lost between the lease and the guard.
         let sharing = async move {
             let guarded = watch_over::stand(&engine).await;
-            Ok(match Lease::take(&engine, kind, &key).await? {
+            Ok(match Lease::take(&engine, kind, &key, limit).await? {
                 Seat::Vacant(lease) => Share::Vacant(lease),
                 Seat::Made(lease, made) => {
                     let name = made.name.clone();
@@ -94,7 +102,7 @@ impl Guard {
                 }
             })
         };
-        Worker::start()?.run(sharing).await?
+        Worker::start()?.run_while_wanted(sharing).await?
     }
 
     /// What was joined is not there, or of no use: the next one makes it anew.
@@ -132,7 +140,8 @@ impl Guard {
             guarded,
             lease,
             shares: AtomicBool::new(false),
-            uses: Mutex::default(),
+            uses: Uses::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -192,6 +201,12 @@ impl Guard {
         self.lease.as_ref()
     }
 
+    /// Returns the lock of a key, and whether what it stands for is done.
+    pub(super) fn turn(&self, key: &str) -> Arc<tokio::sync::Mutex<bool>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(key.to_owned()).or_default().clone()
+    }
+
     /// Keeps another resource alive as long as this one exists.
     pub(crate) fn uses(&self, other: &Arc<Guard>) {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
@@ -214,13 +229,14 @@ impl Guard {
             }
         }
         // What it uses can't be removed while it lives.
-        for other in self.take_uses() {
+        for other in pending::take(&self.uses) {
             other.keep();
         }
     }
 
-    /// Removes it now and says how that went. The guard stays armed when it failed. What others
-    /// share with this process stays for them.
+    /// Removes it now and says how that went, after some seconds at the latest. The guard stays armed
+    /// when it failed, so that its drop tries again, as long as the process lives. What others share
+    /// with this process stays for them.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -229,7 +245,7 @@ impl Guard {
             return Ok(());
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
-        let outcome = worker.remove(self.engine.endpoint(), self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.pending().once());
         let result = outcome
             .await
             .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
@@ -242,12 +258,12 @@ impl Guard {
 
     /// What the drop does, within the removal of the last one that used it. Says how it went in
     /// the log alone.
-    fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    pub(super) fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if self.held().is_some() && self.guarded {
             // Its drop lets it linger, which nobody is to wait for.
             return Box::pin(std::future::ready(()));
         }
-        let removal = self.disarm().then(|| self.removal());
+        let removal = self.disarm().then(|| self.pending().until_gone());
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -267,51 +283,22 @@ impl Guard {
 
     /// There is nothing any more for the guardian to remove.
     fn done(&self) {
-        count_off(&self.engine, self.lease.as_ref());
+        pending::count_off(&self.engine, self.lease.as_ref());
     }
 
-    fn take_uses(&self) -> Vec<Arc<Guard>> {
-        std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn removal(&self) -> Removal {
-        let uses = self.take_uses();
-        if let Some(lease) = self.held().cloned() {
-            return Box::pin(async move {
-                let result = lease.leave().await;
-                if let Err(error) = &result {
-                    tracing::warn!(?error, "what was shared could not be removed");
-                }
-                release_all(uses).await;
-                result.map(drop)
-            });
+    fn pending(&self) -> Pending {
+        Pending {
+            engine: self.engine.clone(),
+            kind: self.kind,
+            target: match self.id.get() {
+                Some(id) => Target::Known(id.clone()),
+                None => Target::Unknown(self.resource.clone()),
+            },
+            lease: self.lease.clone(),
+            call: self.call.clone(),
+            shares: self.held().is_some(),
+            uses: self.uses.clone(),
         }
-        let (engine, kind, lease) = (self.engine.clone(), self.kind, self.lease.clone());
-        let call = self.call.clone();
-        let target = match self.id.get() {
-            Some(id) => Target::Known(id.clone()),
-            None => Target::Unknown(self.resource.clone()),
-        };
-        Box::pin(async move {
-            let span = tracing::debug_span!("remove", ?kind, ?target);
-            let result = timed(span, removal::remove(&engine, kind, &target)).await;
-            // The engine may be at it still: the guardian, and a sweep, have to look once more.
-            let sure = !matches!((&target, &result), (Target::Unknown(_), Ok(Removed::Nothing)));
-            let result = result.map(drop);
-            // Only now may what it used go, and as part of this: whoever waits until this name,
-            // port or subnet is free waits for all of it.
-            if result.is_ok() {
-                if sure {
-                    call.answered();
-                    count_off(&engine, lease.as_ref());
-                }
-                release_all(uses).await;
-            }
-            if let Err(error) = &result {
-                tracing::warn!(?kind, ?target, ?error, "could not be removed");
-            }
-            result
-        })
     }
 
     /// Leaves it for a look, where that is what was asked for.
@@ -325,21 +312,6 @@ impl Guard {
     }
 }
 
-type Removal = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
-
-/// One resource of this process is no more.
-fn count_off(engine: &Engine, lease: Option<&Arc<Lease>>) {
-    match lease {
-        Some(lease) => lease.gone(),
-        None => watch_over::done(engine),
-    }
-}
-
-async fn release_all(uses: Vec<Arc<Guard>>) {
-    let released = uses.into_iter().filter_map(Arc::into_inner);
-    futures_util::future::join_all(released.map(Guard::release)).await;
-}
-
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.armed.load(Ordering::SeqCst) || self.left_for_a_look() || !self.disarm() {
@@ -348,7 +320,7 @@ impl Drop for Guard {
         let Some(worker) = Worker::current() else { return };
         if self.held().is_some() && self.guarded {
             // What lingers is not on its way out yet, and nobody is to wait for it.
-            let (linger, removal) = (self.engine.config().linger(), self.removal());
+            let (linger, removal) = (self.engine.config().linger(), self.pending().until_gone());
             let endpoint = self.engine.endpoint().clone();
             worker.submit(async move {
                 tokio::time::sleep(linger).await;
@@ -356,7 +328,7 @@ impl Drop for Guard {
             });
             return;
         }
-        let outcome = worker.remove(self.engine.endpoint(), self.removal());
+        let outcome = worker.remove(self.engine.endpoint(), self.pending().until_gone());
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Timespec, Timestamps};
 
 use super::guardian::state;
 use super::lease_file::{Made, Note, is_kept};
@@ -18,6 +18,7 @@ use super::removal::{self, Kind};
 use super::session::token;
 use super::session_lock::{engine_hash, replace};
 use super::state_dir::StateDir;
+use super::waiting::seat;
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::{Config, Keep};
@@ -58,8 +59,14 @@ pub(crate) struct Lease {
 /// Seconds before each look for what a dead process's call makes: two minutes in all.
 const LATE_LOOKS: [u64; 7] = [0, 2, 5, 10, 20, 30, 40];
 
-/// How often a look may find a lease that is neither ready nor to be had.
-const CROWDED: u64 = 100;
+/// How often whoever makes something shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
+/// How long what starts at once, and so has no limit of its own, is waited for without such a sign.
+pub(crate) const SHARE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The shortest time without such a sign after which nobody waits any more.
+const SILENCE: Duration = Duration::from_secs(10);
 
 const MAKING: u8 = 0;
 const HELD: u8 = 1;
@@ -68,18 +75,23 @@ const FAILED: u8 = 3;
 
 impl Lease {
     /// Comes back when it is there, or when it is this process's turn to make it. Waits for
-    /// another one that makes it, as long as that one lives.
+    /// another one that makes it, as long as that one lives and shows that it does, within `limit`
+    /// (and at least ten seconds).
     ///
     /// # Cancel safety
     /// A lock that is waited for is let go of as soon as it comes.
-    pub(crate) async fn take(engine: &Engine, kind: Kind, key: &str) -> Result<Seat> {
+    pub(crate) async fn take(
+        engine: &Engine,
+        kind: Kind,
+        key: &str,
+        limit: Duration,
+    ) -> Result<Seat> {
         let told = |error: Error| error.at("share");
         watch_over::stand(engine).await;
         let letter = kind.word().get(..1).unwrap_or_default();
         let name = format!("{}-{letter}-{key}", engine_hash(engine.endpoint()));
-        let config = engine.config().clone();
-        let file_name = name.clone();
-        let (dir, file, note) = on_thread(move || look(&config, &file_name)).await.map_err(told)?;
+        let had = seat(engine.config(), &name, limit.max(SILENCE)).await;
+        let (dir, file, note) = had.map_err(told)?;
         let ready = matches!(note, Note::Ready(..));
         if let Note::Making(value) = &note {
             // Whoever made it is gone, and so is its guardian: nobody else has the lock.
@@ -113,14 +125,38 @@ impl Lease {
             guardian: OnceLock::new(),
         };
         if !ready {
-            lease.write(&format!("making {}\n", lease.value)).map_err(told)?;
+            let pid = std::process::id();
+            lease.write(&format!("making {} {pid}\n", lease.value)).map_err(told)?;
         }
         lease.tell_guardian();
         let lease = Arc::new(lease);
         Ok(match made {
             Some(made) => Seat::Made(lease, made),
-            None => Seat::Vacant(lease),
+            None => {
+                lease.show_life()?;
+                Seat::Vacant(lease)
+            }
         })
+    }
+
+    /// Touches the file as long as this is being made, by which those who wait tell a process that
+    /// is at it, however long that takes, from one that is stopped.
+    fn show_life(self: &Arc<Lease>) -> Result<()> {
+        let lease = Arc::downgrade(self);
+        Worker::start()?.submit(async move {
+            loop {
+                tokio::time::sleep(SIGN_OF_LIFE).await;
+                let Some(lease) = lease.upgrade() else { return };
+                if lease.phase.load(Ordering::SeqCst) != MAKING {
+                    return;
+                }
+                let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+                let as_it_is = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+                let times = Timestamps { last_access: as_it_is, last_modification: now };
+                let _ = rustix::fs::futimens(&*lease.file, &times);
+            }
+        });
+        Ok(())
     }
 
     fn tell_guardian(&self) {
@@ -290,38 +326,6 @@ impl Drop for Lease {
     }
 }
 
-/// Opens a lease's file: with a shared lock where it is ready, else with the exclusive one.
-///
-/// Nobody waits for the exclusive lock, which may not come as long as there are users: whoever
-/// does not get it waits for a shared one once more, which comes when the maker is done or gone.
-fn look(config: &Config, name: &str) -> Result<(StateDir, OwnedFd, Note)> {
-    let dir = StateDir::open(config, PART)?;
-    let mut attempts = 0;
-    loop {
-        let waiting = Error::new(ErrorKind::Io, format!("{name} is locked and yet it is not"));
-        let file = dir.flocked(name, FlockOperation::LockShared)?.ok_or(waiting)?;
-        let note = Note::read(&file)?;
-        if matches!(note, Note::Ready(..)) {
-            return Ok((dir, file, note));
-        }
-        // Of several that try at once, the last one to let go of the shared lock gets it.
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let note = Note::read(&file)?;
-            if dir.is_there(name, &file) && !matches!(note, Note::Ready(..)) {
-                return Ok((dir, file, note));
-            }
-        } else if attempts > CROWDED {
-            // Users of something that its file does not tell of: somebody has tampered with it.
-            let shared = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
-            if shared.is_ok() {
-                dir.replace(name, &file)?;
-            }
-        }
-        attempts += 1;
-        std::thread::sleep(Duration::from_millis(attempts.min(20)));
-    }
-}
-
 /// Runs something that may wait for a lock, on a thread that nobody waits for: neither a runtime
 /// that shuts down nor a process that ends.
 pub(super) async fn on_thread<T: Send + 'static>(
@@ -349,18 +353,30 @@ pub(super) fn beside(config: &Config, name: &str, how: FlockOperation) -> Result
 
 #[cfg(test)]
 mod tests {
+    use super::super::waiting::{Had, Look, look};
     use super::*;
+
+    fn had(config: &Config) -> Had {
+        let mut attempts = 0;
+        loop {
+            match look(config, "a", attempts > 100).unwrap() {
+                Look::Had(had) => return had,
+                Look::Crowded => attempts += 1,
+                Look::Held { .. } => {}
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 
     #[test]
     fn a_file_is_had_by_one_who_makes_or_many_who_use() {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
-        let (dir, file, note) = look(&config, "a").unwrap();
+        let (dir, file, note) = had(&config);
         assert_eq!(note, Note::Nothing);
         assert!(dir.flocked("a", FlockOperation::NonBlockingLockShared).unwrap().is_none());
         std::thread::scope(|threads| {
-            let others: Vec<_> =
-                (0..8).map(|_| threads.spawn(|| look(&config, "a").unwrap())).collect();
+            let others: Vec<_> = (0..8).map(|_| threads.spawn(|| had(&config))).collect();
             rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
             for other in others {
@@ -369,7 +385,7 @@ mod tests {
         });
         // All are gone but one, which nobody has told what it is for.
         rustix::fs::ftruncate(&file, 0).unwrap();
-        let (_, anew, note) = look(&config, "a").unwrap();
+        let (_, anew, note) = had(&config);
         assert_eq!(note, Note::Nothing);
         assert!(dir.is_there("a", &anew) && !dir.is_there("a", &file));
     }
@@ -382,7 +398,7 @@ mod tests {
         std::thread::scope(|threads| {
             for _ in 0..16 {
                 threads.spawn(|| {
-                    let (_, file, note) = look(&config, "a").unwrap();
+                    let (_, file, note) = had(&config);
                     if note == Note::Nothing {
                         makers.fetch_add(1, Ordering::SeqCst);
                         rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();

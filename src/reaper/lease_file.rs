@@ -54,6 +54,15 @@ impl Note {
     }
 }
 
+/// The number of the process that makes what a file is for, as it says.
+pub(super) fn maker(file: &OwnedFd) -> Option<String> {
+    let mut buffer = [0; 1024];
+    let read = rustix::io::pread(file, &mut buffer, 0).ok()?;
+    let text = String::from_utf8_lossy(buffer.get(..read)?);
+    let pid = text.strip_prefix("making ")?.split_whitespace().nth(1)?;
+    pid.parse::<u32>().ok().map(|pid| pid.to_string())
+}
+
 pub(super) fn is_kept(file: &OwnedFd) -> bool {
     let mut first = [0];
     matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
@@ -97,7 +106,8 @@ pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec
                 Whose::Lease(lease) => dir.has(lease),
                 Whose::Session(token) => living.iter().any(|file| file.contains(token)),
             };
-            if !lives {
+            // One that is locked is in use, whatever else says that its process is gone.
+            if !lives && matches!(dir.lock(&name), Ok(Some(_))) {
                 dir.remove(&name);
             }
             continue;

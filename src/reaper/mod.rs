@@ -7,9 +7,11 @@
 //! * `watch_over`: what stands behind this process on each engine, one `watch` for each. That is
 //!   `session_lock`, by which others know that it lives, and `guardian`, a forked child that
 //!   survives the process and removes what is left of it; `vigil` replaces one that was killed.
+//! * `pending`: a removal that goes on as long as the process lives.
 //! * `sweep`: at a session's start, what others left that were killed together with their guardian.
 //! * [`Lease`]: one resource for many processes; `once`: set-up that happens once for it;
 //!   [`ResourceLock`]: what one of its users has alone.
+//! * `waiting`: for the locks of those two.
 //! * `keeping`: what is left for a look instead.
 //! * `ending`, `host`: what is done before a process ends that runs in a container, and what others
 //!   do about one that ended with its container.
@@ -24,6 +26,7 @@ mod keeping;
 mod lease;
 mod lease_file;
 mod once;
+mod pending;
 mod removal;
 mod resource_lock;
 mod retry;
@@ -33,12 +36,13 @@ mod state_dir;
 mod sweep;
 mod swept;
 mod vigil;
+mod waiting;
 mod watch;
 mod watch_over;
 mod worker;
 
 pub(crate) use guard::{Guard, Share};
-pub(crate) use lease::Lease;
+pub(crate) use lease::{Lease, SHARE_LIMIT};
 pub(crate) use lease_file::Made;
 pub(crate) use once::set_up_once;
 pub(crate) use removal::Kind;

@@ -2,10 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::FlockOperation;
 use serde::Serialize;
 
-use super::lease::{beside, on_thread};
+use super::waiting;
 use super::{Guard, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::spec_hash;
@@ -44,9 +43,12 @@ pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
 
 /// The exclusive lock of one resource and key.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    file: OwnedFd,
-    done: bool,
+pub(crate) enum Turn {
+    /// For all processes that share it.
+    File { file: OwnedFd, done: bool },
+    /// For this process alone. (A file would go with the sweep of another process where this one
+    /// has no session lock, as without a guardian.)
+    Own(tokio::sync::OwnedMutexGuard<bool>),
 }
 
 impl Turn {
@@ -56,25 +58,35 @@ impl Turn {
     /// The lock is let go of as soon as it comes.
     pub(crate) async fn take(guard: &Guard, key: &str) -> Result<Turn> {
         let told = |error: Error| error.at("set-up");
+        if guard.lease().is_none() {
+            return Ok(Turn::Own(guard.turn(key).lock_owned().await));
+        }
         let config = guard.engine().config().clone();
         let name = file_name(guard, &key);
-        let taking = move || beside(&config, &name, FlockOperation::LockExclusive);
-        let file = on_thread(taking).await.map_err(told)?;
-        let file =
-            file.ok_or_else(|| told(Error::other("a lock that was waited for is not had")))?;
+        let file = waiting::exclusive(config, name).await.map_err(told)?;
         let mut first = [0; DONE.len()];
         let done = matches!(rustix::io::pread(&file, &mut first, 0), Ok(n) if n == DONE.len());
-        Ok(Turn { file, done })
+        Ok(Turn::File { file, done })
     }
 
     /// Whether somebody has done it.
     pub(crate) fn is_done(&self) -> bool {
-        self.done
+        match self {
+            Turn::File { done, .. } => *done,
+            Turn::Own(done) => **done,
+        }
     }
 
     /// It is done, for everybody.
     pub(crate) fn done(self) -> Result<()> {
-        match rustix::io::pwrite(&self.file, DONE, 0) {
+        let file = match self {
+            Turn::File { file, .. } => file,
+            Turn::Own(mut done) => {
+                *done = true;
+                return Ok(());
+            }
+        };
+        match rustix::io::pwrite(&file, DONE, 0) {
             Ok(written) if written == DONE.len() => Ok(()),
             outcome => {
                 let error = outcome.err().unwrap_or(rustix::io::Errno::NOSPC);

@@ -113,7 +113,7 @@ fn is_gone(kind: Kind, error: &Error) -> bool {
 }
 
 /// In use by something that is going away, or an engine that is busy or restarting.
-fn may_pass(error: &Error) -> bool {
+pub(super) fn may_pass(error: &Error) -> bool {
     match error.status() {
         None => matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout),
         Some(403 | 409) => true,

@@ -83,6 +83,28 @@ impl Worker {
         }
     }
 
+    /// As [`run`](Self::run), for work that is to end when nobody waits for its output any more.
+    pub(crate) fn run_while_wanted<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> {
+        let work = Box::pin(work);
+        async move {
+            let (mut done, output) = oneshot::channel();
+            self.submit(async move {
+                let wanted = Box::pin(done.closed());
+                let ended = match futures_util::future::select(work, wanted).await {
+                    futures_util::future::Either::Left((outcome, _)) => Some(outcome),
+                    futures_util::future::Either::Right(_) => None,
+                };
+                if let Some(outcome) = ended {
+                    let _ = done.send(outcome);
+                }
+            });
+            output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+        }
+    }
+
     /// Runs a creation, and once more when something of ours that was on its way out was in its
     /// way: a name, a subnet.
     pub(crate) async fn create<T: Send + 'static, F>(

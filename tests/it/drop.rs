@@ -470,3 +470,23 @@ fn a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("both are kept"), "{output:?}");
 }
+
+/// As long as a removal is tried at first, and a little more: some fourteen seconds.
+#[tokio::test]
+async fn what_is_dropped_while_the_engine_is_away_goes_when_it_is_back() {
+    let (fake, engine) = guarded().await;
+    let network = Network::builder().on(&engine).create().await.unwrap();
+    let start = || app(&engine).with_name("mine").start();
+    let container =
+        app(&engine).with_name("mine").with_network(&network, "it").start().await.unwrap();
+    // At first it is tried thirteen times.
+    fake.on("DELETE", "/containers/*").times(15).fail(503, "starting");
+    drop((container, network));
+    let tried = |n| move |state: &crate::fake::State| state.count("DELETE", "/containers/*") == n;
+    fake.wait_until(tried(13), 3 * LONG);
+    // What goes on in the background is nothing that a start waits for.
+    let error = start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    fake.wait_until(tried(16), LONG);
+    nothing_left(&fake).await;
+}

@@ -294,3 +294,19 @@ async fn labels_of_a_container_do_not_make_those_of_its_image_look_like_it() {
     assert!(body["Labels"]["castoff.image.owner"].as_str().unwrap().contains('.'));
     drop(image);
 }
+
+#[tokio::test]
+async fn a_sweep_forgets_no_set_up_of_a_process_that_has_no_session_lock() {
+    // Without a guardian there is none.
+    let (_fake, engine) = setup().await;
+    let container = running(&engine).await;
+    let set_up = async || container.set_up_once("k", async || Ok::<_, castoff::Error>(())).await;
+    assert!(set_up().await.unwrap());
+    engine.sweep().await.unwrap();
+    assert!(!set_up().await.unwrap(), "it ran once more");
+    let failed = container.set_up_once("other", async || Err(std::io::Error::other("no").into()));
+    let failed: Result<bool, Box<dyn std::error::Error>> = failed.await;
+    assert!(failed.is_err());
+    let again = container.set_up_once("other", async || Ok::<_, castoff::Error>(())).await;
+    assert!(again.unwrap(), "what failed is not done");
+}
