@@ -9,7 +9,7 @@ use super::builder::{LogConsumer, RawEdit};
 use super::copy::{copy_in, split_target};
 use super::learn::learn;
 use super::{Container, ContainerBuilder, CopySource};
-use crate::engine::{ContainerDetails, Engine, EngineKind, LogRequest, lower};
+use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, LogRequest, lower};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Lease, Worker};
@@ -134,6 +134,14 @@ impl ContainerBuilder {
 /// How often a container is made anew because another process took a port that the engine had chosen.
 const PORT_ATTEMPTS: u32 = 3;
 
+/// Says that an engine checks in the start period as seldom as later.
+fn warn_of_start_interval(spec: &ContainerSpec, api: ApiVersion) {
+    let asked = spec.healthcheck.as_ref().is_some_and(|check| check.start_interval.is_some());
+    if asked && api < ApiVersion::new(1, 44) {
+        tracing::warn!(%api, "the healthcheck's start interval needs API 1.44 and is left out");
+    }
+}
+
 fn again(copies: &[(CopySource, String)]) -> Vec<(CopySource, String)> {
     copies.iter().filter_map(|(s, target)| Some((s.again()?, target.clone()))).collect()
 }
@@ -233,6 +241,7 @@ impl Plan {
             let labels = guard.labels();
             let (reach, api) = (engine.reach(), engine.api_version());
             let mut creation = lower(&spec, name, &image, &labels, reach, api);
+            warn_of_start_interval(&spec, api);
             for edit in &raw {
                 edit(&mut creation.body);
             }

@@ -72,7 +72,7 @@ pub(crate) fn lower(
         labels: Some(all_labels),
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: spec.stop_timeout.map(whole_seconds),
-        healthcheck: spec.healthcheck.as_ref().map(healthcheck),
+        healthcheck: spec.healthcheck.as_ref().map(|check| healthcheck(check, api)),
         networking_config: (!first.is_empty()).then(|| NetworkingConfig {
             endpoints_config: Some(
                 first.iter().map(|a| (a.network.clone(), endpoint_settings(a))).collect(),
@@ -178,7 +178,7 @@ fn restart_policy(policy: RestartPolicy) -> Option<RestartBody> {
     Some(RestartBody { name: Some(name), maximum_retry_count: retries })
 }
 
-fn healthcheck(check: &Healthcheck) -> HealthConfig {
+fn healthcheck(check: &Healthcheck, api: ApiVersion) -> HealthConfig {
     let nanos = |d: Option<Duration>| d.map(|d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
     let test = match &check.test {
         HealthTest::Exec(argv) => {
@@ -193,7 +193,8 @@ fn healthcheck(check: &Healthcheck) -> HealthConfig {
         timeout: nanos(check.timeout),
         retries: check.retries.map(i64::from),
         start_period: nanos(check.start_period),
-        start_interval: nanos(check.start_interval),
+        // Older engines don't know it.
+        start_interval: nanos(check.start_interval.filter(|_| api >= ApiVersion::new(1, 44))),
     }
 }
 

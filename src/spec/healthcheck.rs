@@ -33,7 +33,7 @@ pub struct Healthcheck {
     /// How long failures after the start do not count; `None` is the image's, else 0 s.
     pub start_period: Option<Duration>,
     /// The time between two checks in the start period; `None` is the image's, else 5 s. Needs
-    /// Engine API v1.44.
+    /// Engine API v1.44; with an older engine it is left out, and a warning logged.
     pub start_interval: Option<Duration>,
     /// How many failures in a row make the container unhealthy; `None` is the image's, else 3.
     pub retries: Option<u32>,

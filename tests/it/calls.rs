@@ -218,6 +218,17 @@ async fn two_networks_are_joined_before_the_start() {
     nothing_left(&fake).await;
 }
 
+#[tokio::test]
+async fn a_start_interval_is_sent_to_engines_that_know_it() {
+    for (known, (fake, engine)) in [(false, setup().await), (true, newer().await)] {
+        let check =
+            Healthcheck::shell("true").with_start_interval(std::time::Duration::from_secs(1));
+        drop(app(&engine).with_healthcheck(check).without_wait().start().await.unwrap());
+        let body = &bodies(&fake, "POST", "/containers/create")[0];
+        assert_eq!(body["Healthcheck"]["StartInterval"].is_u64(), known, "{body}");
+    }
+}
+
 async fn join_two(engine: &castoff::Engine) -> (Container, Network, Network) {
     let one = Network::builder().on(engine).create().await.unwrap();
     let two = Network::builder().on(engine).create().await.unwrap();

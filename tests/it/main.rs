@@ -4,6 +4,7 @@
 mod bench_report;
 mod calls;
 mod copy;
+mod docker29;
 mod dockerfiles;
 mod drop;
 mod engines;

@@ -187,7 +187,7 @@ async fn send_once(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> R
     let sent = match plan.builder {
         Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
             // An engine that calls itself Docker, and has no sessions.
-            Err(error) if plan.classic_would_do && error.status() == Some(404) => {
+            Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
                 scraps::build(&plan.engine, request, &plan.registries(), on_event).await
             }
             outcome => outcome,

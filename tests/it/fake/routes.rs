@@ -57,6 +57,14 @@ pub(super) fn not_found() -> Fault {
 fn check_version(state: &State, request: &Request) -> Result<(), Fault> {
     let minor = |v: &str| v.split_once('.').and_then(|(_, m)| m.parse::<u32>().ok()).unwrap_or(0);
     let (ours, asked) = (state.api_version(), request.version.as_deref().unwrap_or("1.0"));
+    // Docker 29 refuses what is older; without a version a request is of the newest.
+    if minor(ours) >= 53 && request.version.is_some() && minor(asked) < 44 {
+        let text = format!(
+            "client version {asked} is too old. Minimum supported API version is 1.44, please \
+             upgrade your client to a newer version"
+        );
+        return Err(fault(400, text));
+    }
     if minor(asked) <= minor(ours) {
         return Ok(());
     }

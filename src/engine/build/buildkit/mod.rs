@@ -2,7 +2,8 @@
 //!
 //! Both are gRPC over connections that were HTTP/1.1 before: `POST /session` and `POST /grpc` with an
 //! upgrade to `h2c` (Engine API v1.39 to v1.53, the way that `docker buildx` takes with its `docker`
-//! driver). On the first this side is the server, on the second the client.
+//! driver). On the first this side is the server, on the second the client. Where an engine answers
+//! 404 or 410 to one of them, the error names it.
 
 mod agent;
 mod content;

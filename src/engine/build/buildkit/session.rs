@@ -22,7 +22,6 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::super::super::Engine;
-use super::super::super::failure::lift;
 use super::agent::Agents;
 use super::content::Stores;
 use super::content_server::{self, ContentServer};
@@ -74,7 +73,7 @@ impl Session {
             }
         }
         let connection = engine.dialer().hijack("/session", &headers).await;
-        let connection = connection.map_err(lift("open a session for the build"))?;
+        let connection = connection.map_err(|error| engine.no_endpoint("/session", error))?;
 
         let mut routes = Routes::new(HealthServer::new(Healthy))
             .add_service(FileSyncServer::new(services.trees))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bollard::errors::Error as BollardError;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
     CacheOptions, CacheOptionsEntry, ListWorkersRequest, SolveRequest, SolveResponse, StatusRequest,
@@ -12,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::super::super::Engine;
-use super::super::super::failure::{build_failure, lift};
+use super::super::super::failure::{build_failure, convert, lift};
 use super::super::{BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, OnEvent, Tree};
 use super::agent::Agents;
 use super::content::{self, Store, Stores};
@@ -110,13 +111,36 @@ impl Engine {
         }
     }
 
+    /// Says which of the endpoints of BuildKit an engine does not have, or not any more: API v1.53
+    /// deprecates both (moby#51721).
+    pub(super) fn no_endpoint(&self, path: &str, error: BollardError) -> Error {
+        let error = convert("reach the engine's BuildKit", error);
+        let Some(status @ (404 | 410)) = error.status() else { return error };
+        let message = format!(
+            "the engine ({} with API {}) has no `{path}`, over which castoff builds with BuildKit",
+            self.version(),
+            self.api_version()
+        );
+        Error::new(ErrorKind::Unsupported, message)
+            .with_status(status)
+            .with_source(error)
+            .with_hint("use the classic builder, if the Dockerfile does without BuildKit")
+    }
+
     /// A channel to BuildKit's control service, over a connection that the dialer made.
     async fn control(&self) -> Result<Channel> {
         let engine = self.clone();
+        // Made here, since a channel hides why it could not connect.
+        let first = self.dialer().hijack("/grpc", &[]).await;
+        let first = first.map_err(|error| self.no_endpoint("/grpc", error))?;
+        let mut first = Some(first);
         let connect = tower::service_fn(move |_| {
-            let engine = engine.clone();
+            let (engine, first) = (engine.clone(), first.take());
             async move {
-                let connection = engine.dialer().hijack("/grpc", &[]).await;
+                let connection = match first {
+                    Some(connection) => Ok(connection),
+                    None => engine.dialer().hijack("/grpc", &[]).await,
+                };
                 connection.map(|connection| TokioIo::new(TokioIo::new(connection)))
             }
         });
