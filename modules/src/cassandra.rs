@@ -190,18 +190,18 @@ async fn session(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[cfg(feature = "cassandra")]
     #[test]
     fn cassandra_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Cassandra::new()));
+        insta::assert_snapshot!(json_of(Cassandra::new()));
     }
 
     #[cfg(feature = "scylla")]
     #[test]
     fn scylla_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Scylla::new()));
+        insta::assert_snapshot!(json_of(Scylla::new()));
     }
 
     #[tokio::test]

@@ -204,11 +204,11 @@ fn query(user: &str, password: &str, database: &str, sql: &str) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn clickhouse_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(
+        insta::assert_snapshot!(json_of(
             ClickHouse::new().with_config_file("a.xml", "<clickhouse/>")
         ));
     }

@@ -232,18 +232,18 @@ fn url(password: Option<&str>, addr: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[cfg(feature = "elasticsearch")]
     #[test]
     fn elasticsearch_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Elasticsearch::new().with_password("sesame")));
+        insta::assert_snapshot!(json_of(Elasticsearch::new().with_password("sesame")));
     }
 
     #[cfg(feature = "opensearch")]
     #[test]
     fn opensearch_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(OpenSearch::new()));
+        insta::assert_snapshot!(json_of(OpenSearch::new()));
     }
 
     #[test]

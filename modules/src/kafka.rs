@@ -278,20 +278,20 @@ fn request(key: u16, version: u16, body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
     use tokio::io::AsyncWriteExt;
 
     #[cfg(feature = "kafka")]
     #[test]
     fn kafka_is_as_its_image_has_it() {
         let recipe = Kafka::new().with_config("auto.create.topics.enable", "false");
-        insta::assert_debug_snapshot!(spec_of(recipe));
+        insta::assert_snapshot!(json_of(recipe));
     }
 
     #[cfg(feature = "redpanda")]
     #[test]
     fn redpanda_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Redpanda::new()));
+        insta::assert_snapshot!(json_of(Redpanda::new()));
     }
 
     #[test]

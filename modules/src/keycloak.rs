@@ -141,10 +141,10 @@ impl KeycloakServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn keycloak_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Keycloak::new().with_realm("{}")));
+        insta::assert_snapshot!(json_of(Keycloak::new().with_realm("{}")));
     }
 }

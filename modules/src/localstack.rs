@@ -110,12 +110,10 @@ impl LocalStackServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn localstack_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(
-            LocalStack::new().with_service("s3").with_service("sqs")
-        ));
+        insta::assert_snapshot!(json_of(LocalStack::new().with_service("s3").with_service("sqs")));
     }
 }

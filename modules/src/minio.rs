@@ -162,11 +162,11 @@ impl MinioServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn minio_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Minio::new()));
+        insta::assert_snapshot!(json_of(Minio::new()));
     }
 
     #[test]

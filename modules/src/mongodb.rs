@@ -215,12 +215,12 @@ fn contains(document: &[u8], part: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn mongodb_is_as_its_image_has_it() {
         let recipe = MongoDb::new().with_arguments(["--setParameter", "ttlMonitorSleepSecs=1"]);
-        insta::assert_debug_snapshot!(spec_of(recipe));
+        insta::assert_snapshot!(json_of(recipe));
     }
 
     #[test]

@@ -185,11 +185,11 @@ async fn prelogin(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn mssql_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(MsSql::new().accept_eula()));
+        insta::assert_snapshot!(json_of(MsSql::new().accept_eula()));
     }
 
     #[test]

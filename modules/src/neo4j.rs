@@ -154,13 +154,11 @@ fn query(statement: &str) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn neo4j_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(
-            Neo4j::new().with_plugin("apoc").with_plugin("n10s")
-        ));
+        insta::assert_snapshot!(json_of(Neo4j::new().with_plugin("apoc").with_plugin("n10s")));
     }
 
     #[test]

@@ -180,9 +180,15 @@ macro_rules! server {
 
 pub(crate) use {recipe, server};
 
-/// What a recipe comes to, for tests.
+/// Returns the container that a module describes, for tests.
 #[cfg(test)]
 pub(crate) fn spec_of<M: castoff::Module>(mut recipe: M) -> castoff::spec::ContainerSpec {
     let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
-    recipe.lower(container).expect("a recipe that can be").spec().clone()
+    recipe.lower(container).expect("a module whose options can be used").spec().clone()
+}
+
+/// Returns the same as JSON, for snapshots: `Debug` hides values.
+#[cfg(test)]
+pub(crate) fn json_of<M: castoff::Module>(recipe: M) -> String {
+    serde_json::to_string_pretty(&spec_of(recipe)).expect("a spec is JSON")
 }

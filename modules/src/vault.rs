@@ -116,10 +116,10 @@ impl VaultServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::spec_of;
+    use crate::shape::json_of;
 
     #[test]
     fn vault_is_as_its_image_has_it() {
-        insta::assert_debug_snapshot!(spec_of(Vault::new().with_token("sesame")));
+        insta::assert_snapshot!(json_of(Vault::new().with_token("sesame")));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::children::Running;
 use crate::raw::{Foreign, Raw};
-use crate::support::{PATIENCE, WEB, engine, eventually, sleeper, unique};
+use crate::support::{PATIENCE, WEB, engine, eventually, pruning, sleeper, unique};
 
 const HOW: &str = "CASTOFF_TEST_END";
 const LABEL: &str = "CASTOFF_TEST_LABEL";
@@ -213,6 +213,7 @@ async fn a_published_port_is_reached_and_bound_on_the_gateways_address_alone() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn what_a_killed_container_left_goes_with_the_next_start_in_another_one() {
+    let _alone = pruning();
     let (raw, socket) = set_up().await;
     let (dead, living) = (unique("dead"), unique("living"));
     let hosts = [&dead, &living].map(|label| Host::start(&raw, &socket, "hold", label));

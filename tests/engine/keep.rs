@@ -80,6 +80,7 @@ fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
     }
     println!("{mode}, {how}: {status}\n{errors}");
     let stay = [both[0].exists(), both[1].exists()];
+    let _alone = crate::support::pruning();
     let pruned = runtime.block_on(engine.prune_kept()).unwrap();
     assert!(pruned.containers >= stay.iter().filter(|stays| **stays).count());
     raw.until_none(&format!("test.keep={label}"), PATIENCE);

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use crate::children::{Running, told};
 use crate::raw::{Foreign, Raw};
-use crate::support::{BUSYBOX, PATIENCE, engine, eventually, sleeper, unique};
+use crate::support::{BUSYBOX, PATIENCE, engine, eventually, pruning, sleeper, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const READY: &str = "CASTOFF_TEST_READY";
@@ -197,6 +197,7 @@ async fn removing_one_handle_leaves_it_to_the_others_and_keeping_it_to_everybody
     let id = two.id().to_owned();
     one.remove().await.unwrap();
     assert_eq!(start().await.unwrap().id(), id);
+    let _alone = tokio::task::spawn_blocking(pruning).await.unwrap();
     let kept = Foreign::adopt(&raw, format!("containers/{}", two.keep()));
     let began = std::time::Instant::now();
     eventually("the linger is over", async || began.elapsed() > 2 * LINGER).await;

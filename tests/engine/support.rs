@@ -54,6 +54,14 @@ pub(crate) async fn sh(container: &Container, lines: &str) -> String {
     output.stdout_text().trim_end().to_owned()
 }
 
+/// Holds off all other tests that prune what was kept, or that count on it, also in other processes.
+pub(crate) fn pruning() -> std::fs::File {
+    let file = std::fs::File::create(std::env::temp_dir().join("castoff-test-pruning.lock"));
+    let file = file.unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    file
+}
+
 /// A name that nothing else has, in this process or another.
 pub(crate) fn unique(what: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
