@@ -21,6 +21,7 @@ mod paths;
 mod podman;
 mod progress;
 mod recipe;
+mod rig;
 mod run;
 mod step;
 mod suite;
@@ -47,6 +48,9 @@ cargo xtask <task>
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
                             the same for Podman, next to Docker
+  engine up|down|status docker28|docker28-containerd|podman58
+                            a newer engine beside the machine's, in namespaces of its own (needs root)
+  engine exec NAME CMD…     run a command where that engine's published ports are on 127.0.0.1
   leftovers                 fail when the engine holds anything that castoff made
   images [--force]          provide the test images (castoff.test/<name>) on the engine
 
@@ -68,6 +72,8 @@ fn dispatch(args: &[&str]) -> Outcome {
     match args {
         ["engine", "podman", verb] | ["engine", verb, "--podman"] => podman::verb(verb),
         ["engine", verb] => engine::verb(verb),
+        ["engine", "exec", name, words @ ..] => rig::exec(name, words),
+        ["engine", verb, name] => rig::verb(verb, name),
         ["images"] => images::provide(&engine::up()?, false),
         ["images", "--force"] => images::provide(&engine::up()?, true),
         ["leftovers"] => leftovers::check(&engine::up()?),

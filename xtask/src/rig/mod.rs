@@ -1,0 +1,231 @@
+//! Newer engines beside the machine's own, from newer Debian suites. Each has its own root and its
+//! own network, mount, process, host name and IPC namespaces: it touches neither the machine's
+//! iptables rules nor its bridges nor its images.
+
+mod mirror;
+mod network;
+mod root;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::command::{command, find, is_root, output};
+use crate::daemon::Daemon;
+use crate::endpoint::Endpoint;
+use crate::step::step;
+use crate::{Outcome, apt, paths};
+
+/// Where roots, images, logs and sockets of these engines are. Sockets need a short path.
+const BASE: &str = "/var/tmp/castoff-engines";
+const ENTER: &str = include_str!("enter.sh");
+/// How long an engine has to end its containers and itself.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// An engine by its name.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    name: &'static str,
+    suite: &'static str,
+    /// Tells the addresses of several apart.
+    number: u8,
+}
+
+/// The engines that can be had. Those of one suite share one root.
+const RIGS: [Rig; 3] = [
+    Rig { name: "docker28", suite: "forky", number: 1 },
+    Rig { name: "docker28-containerd", suite: "forky", number: 2 },
+    Rig { name: "podman58", suite: "forky", number: 3 },
+];
+
+/// `cargo xtask engine <verb> <name>`.
+pub(crate) fn verb(verb: &str, name: &str) -> Outcome {
+    let rig = named(name)?;
+    match verb {
+        "up" => rig.up().map(|engine| {
+            println!("use it: cargo xtask engine exec {name} <command>, or CASTOFF_ENGINE={engine}")
+        }),
+        "down" => rig.down(),
+        "status" => {
+            println!("{} at {}", rig.endpoint().describe()?, rig.endpoint());
+            Ok(())
+        }
+        _ => Err(format!("engine {verb} {name}? It is up, down, status or exec")),
+    }
+}
+
+/// `cargo xtask engine exec <name> <command>…`: runs it where the engine's published ports are on
+/// 127.0.0.1, with the files of this machine.
+pub(crate) fn exec(name: &str, words: &[&str]) -> Outcome {
+    let rig = named(name)?;
+    let Some((program, args)) = words.split_first() else {
+        return Err(format!("engine exec {name}: no command is given"));
+    };
+    let engine = rig.endpoint();
+    if !engine.answers() {
+        return Err(format!("{name} is not up: cargo xtask engine up {name}"));
+    }
+    let mut inside = command("nsenter");
+    inside.arg(format!("--net={}", network::file(&rig)));
+    inside.args(["--", program]).args(args).env("CASTOFF_ENGINE", engine.address());
+    crate::command::run(inside)
+}
+
+fn named(name: &str) -> Outcome<Rig> {
+    let names = RIGS.map(|rig| rig.name).join(", ");
+    let rig = RIGS.into_iter().find(|rig| rig.name == name);
+    rig.ok_or_else(|| format!("no engine is called {name}; there are {names}"))
+}
+
+impl Rig {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&format!("unix://{BASE}/run/{}.sock", self.name))
+    }
+
+    fn daemon(&self) -> Daemon {
+        Daemon { name: self.name, own_pid_file: None }
+    }
+
+    fn state(&self) -> PathBuf {
+        Path::new(BASE).join("data").join(self.name)
+    }
+
+    /// Makes the engine answer: its root, its network, then itself.
+    fn up(&self) -> Outcome<Endpoint> {
+        let engine = self.endpoint();
+        if engine.answers() {
+            return Ok(engine);
+        }
+        if !is_root() || find("apt-get").is_none() {
+            return Err(format!(
+                "{} needs root on Debian or Ubuntu: it is made of namespaces and packages",
+                self.name
+            ));
+        }
+        if find("ip").is_none() {
+            apt::install(&["iproute2"])?;
+        }
+        step(&format!("root of {}", self.suite), || root::provide(self.suite))?;
+        let started = step(&format!("start {}", self.name), || {
+            self.configure()?;
+            network::up(self)?;
+            let folder = Path::new(BASE).join("run");
+            fs::create_dir_all(&folder)
+                .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+            // A socket of an engine that is gone; absent at the first start.
+            drop(fs::remove_file(folder.join(format!("{}.sock", self.name))));
+            self.daemon().start(&self.command(), &engine)
+        });
+        if let Err(reason) = started {
+            // The reason counts, not whether this could be tidied.
+            drop(self.down());
+            return Err(reason);
+        }
+        println!("engine: {} at {engine}", engine.describe()?);
+        Ok(engine)
+    }
+
+    fn command(&self) -> std::process::Command {
+        let mut start = command("sh");
+        start.args(["-c", network::THEN, "sh", BASE, self.suite, &network::namespace(self)]);
+        start.args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]);
+        start.args(["--propagation", "private", "sh", "-c", ENTER, "sh", BASE, self.name]);
+        start.arg(self.suite).arg(paths::root());
+        start
+    }
+
+    /// Writes the engine's own configuration over its root.
+    fn configure(&self) -> Outcome {
+        let etc = self.state().join("upper/etc");
+        if self.name.starts_with("docker") {
+            let text = if self.name.ends_with("containerd") {
+                r#"{"features": {"containerd-snapshotter": true}}"#
+            } else {
+                r#"{"storage-driver": "overlay2"}"#
+            };
+            return paths::write(&etc.join("docker/daemon.json"), text);
+        }
+        paths::write(&etc.join("containers/containers.conf"), PODMAN)
+    }
+
+    /// Removes the control groups that Docker leaves: one for all of them, or one for each controller.
+    fn forget_groups(&self) {
+        let all = Path::new("/sys/fs/cgroup");
+        let controllers = fs::read_dir(all).into_iter().flatten().flatten();
+        for folder in controllers.map(|entry| entry.path()).chain([all.to_owned()]) {
+            let group = folder.join(format!("castoff-{}", self.name));
+            if group.is_dir() {
+                remove_groups(&group);
+            }
+        }
+    }
+
+    /// Ends the engine with all that runs on it; its images stay.
+    fn down(&self) -> Outcome {
+        let daemon = self.daemon();
+        let Some(outer) = daemon.running() else {
+            if self.endpoint().answers() {
+                return Err(format!("{} runs, but this workspace has not started it", self.name));
+            }
+            network::down(self);
+            println!("xtask started none that still runs");
+            return Ok(());
+        };
+        let stopped = step(&format!("stop {}", self.name), || {
+            // `unshare` ignores the signal: its child, process 1 of the engine, takes it.
+            if let Some(first) = first_inside(outer) {
+                let mut kill = command("kill");
+                kill.args(["-TERM", &first]);
+                output(kill)?;
+            }
+            let deadline = Instant::now() + STOP_LIMIT;
+            while daemon.running().is_some() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(50));
+            }
+            if daemon.running().is_some() {
+                let mut kill = command("kill");
+                kill.args(["-KILL", &outer.to_string()]);
+                output(kill)?;
+            }
+            daemon.stop().map(drop)
+        });
+        network::down(self);
+        self.forget_groups();
+        stopped
+    }
+}
+
+/// Removes the control groups below a folder, and the folder. Empty ones alone can be removed.
+fn remove_groups(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            remove_groups(&entry.path());
+        }
+    }
+    // One that is in use stays, and is removed with the next `down`.
+    drop(fs::remove_dir(folder));
+}
+
+/// runc works with every cgroup hierarchy, and cgroupfs without systemd. Larger limits than these
+/// need CAP_SYS_RESOURCE.
+const PODMAN: &str = "\
+[containers]
+default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]
+log_driver = \"k8s-file\"
+[engine]
+cgroup_manager = \"cgroupfs\"
+runtime = \"runc\"
+events_logger = \"file\"
+[network]
+network_backend = \"netavark\"
+";
+
+/// The child in another process namespace.
+fn first_inside(outer: u32) -> Option<String> {
+    let ours = fs::read_link("/proc/self/ns/pid").ok()?;
+    let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).ok()?;
+    let inside =
+        |pid: &&str| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|its| its != ours);
+    children.split_whitespace().find(inside).map(str::to_owned)
+}
