@@ -186,7 +186,8 @@ impl ContainerBuilder {
 
     /// Copies something into the container before it starts: bytes, a file, a directory, a
     /// reader. Directories that are missing on the way are made. A target that ends in `/` is
-    /// the directory to copy into.
+    /// the directory to copy into. What the image has there is replaced by its own kind alone:
+    /// else the start fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
     pub fn with_copy(mut self, source: impl Into<CopySource>, target: impl Into<String>) -> Self {
         self.copies.push((source.into(), target.into()));
         self

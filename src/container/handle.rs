@@ -170,10 +170,14 @@ impl Container {
     }
 
     /// Copies something into it, running or not. Directories that are missing on the way are
-    /// made; a target that ends in `/` is the directory to copy into.
+    /// made; a target that ends in `/` is the directory to copy into. What is there is replaced by
+    /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
+    /// file or a link.
     ///
     /// # Errors
-    /// When the source can't be read or the container can't take it.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it would be replaced by another kind;
+    /// when the source can't be read, when a file of it grows or shrinks meanwhile, or when the
+    /// container can't take it.
     ///
     /// # Cancel safety
     /// When the future is dropped, a part may have been copied.
