@@ -8,7 +8,7 @@ use castoff::engine::BuildEvent;
 use castoff::image::{BuildContext, Builder};
 use castoff::{Image, ImageBuilder};
 
-use crate::build::{builders, stage};
+use crate::build::{builders, says, stage};
 use crate::differences;
 use crate::raw::Raw;
 use crate::support::{BUSYBOX, engine, unique};
@@ -155,4 +155,44 @@ async fn stages_are_measured_when_asked() {
     assert!(size > 3 << 20 && report.size < 10_000, "{report}");
     assert!(report.to_string().contains("% of stage build"), "{report}");
     assert_eq!(report.builder.is_some(), builders().await.contains(&Builder::Classic));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy() {
+    for builder in builders().await {
+        for (ignore, files) in [
+            (None, "a"),
+            (Some("target\n"), ".dockerignore a"),
+            (Some("*.log\n.dockerignore\n"), "a"),
+            // Nothing is ignored here, so the classic builder's file gets a line more.
+            (Some("# nothing\n"), ".dockerignore a"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("a"), unique("a")).unwrap();
+            if let Some(text) = ignore {
+                std::fs::write(folder.path().join(".dockerignore"), text).unwrap();
+            }
+            let name = unique("hidden");
+            let build = |last: &str| {
+                let stage = Stage::from(BUSYBOX).label("test", &*name).copy(".", "/c/");
+                let stage = stage.run(format!("echo {last} > /last"));
+                Dockerfile::new().stage(stage).image(&*name).context(folder.path()).using(builder)
+            };
+            let _ = build("1").build().await.unwrap();
+            let image = build("2").build().await.unwrap();
+            let cached = image.report().cached("COPY .");
+            assert_eq!(cached, Some(true), "{builder} {ignore:?} {}", image.report());
+            let list = "cd /c && echo $(ls -A) && cat .dockerignore 2>/dev/null; true";
+            let seen = says(&image, &["sh", "-c", list]).await;
+            let kept = ignore.filter(|_| files != "a").unwrap_or_default();
+            let seen = seen.trim_end();
+            let exact = format!("{files}\n{kept}");
+            match kept == "# nothing\n" && builder == Builder::Classic {
+                true => assert!(seen.starts_with(exact.trim_end()), "{seen}"),
+                false => assert_eq!(seen, exact.trim_end(), "{builder} {ignore:?}"),
+            }
+            image.remove().await.unwrap();
+        }
+    }
 }

@@ -5,8 +5,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,13 +25,7 @@ pub(super) async fn build(
     on_event: &OnEvent,
 ) -> Result<Built> {
     Worker::start()?;
-    // A name that no file of the context has.
-    let mut name = ".castoff.Dockerfile".to_owned();
-    while request.context.tree.entries().iter().any(|entry| entry.path == name) {
-        name.push('_');
-    }
-    let text = Bytes::copy_from_slice(request.dockerfile.as_bytes());
-    let archive = pack(request.context.tree.clone(), Some((name.clone(), text)));
+    let (name, archive) = pack(request.context.tree.clone(), request.dockerfile.clone()).await?;
     let watched = Arc::new(reaper::Scraps::watch(engine).await);
     let mut scraps =
         Scraps { engine: engine.clone(), images: Arc::default(), watched: watched.clone() };

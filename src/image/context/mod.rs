@@ -5,6 +5,7 @@ mod context;
 mod digest;
 mod dockerignore;
 mod go_regex;
+mod hidden;
 mod pack;
 mod spool;
 mod walk;

@@ -7,19 +7,35 @@ use bytes::{Bytes, BytesMut};
 use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
+use super::hidden::hide;
 use crate::engine::{Content, TarStream, Tree, TreeEntry};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exactly::Exactly;
 
 /// The size of the pieces that are sent, and how many may be under way.
 const PIECE: usize = 256 * 1024;
 const UNDER_WAY: usize = 4;
 
-/// Packs a tree in its order, and a further file behind it. The same tree gives the same bytes.
-pub(in crate::image) fn pack(tree: Arc<Tree>, further: Option<(String, Bytes)>) -> TarStream {
+/// Packs a tree in its order, with a Dockerfile in it; gives the latter's path as well. The same tree
+/// gives the same bytes.
+pub(in crate::image) async fn pack(
+    tree: Arc<Tree>,
+    dockerfile: String,
+) -> Result<(String, TarStream)> {
+    let hiding = tokio::task::spawn_blocking(move || hide(&tree, &dockerfile)).await;
+    let hidden = hiding.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+        Error::new(ErrorKind::Io, "the build's context can't be read")
+            .with_source(error)
+            .at("context")
+    })?;
+    Ok((hidden.name, packed(hidden.tree)))
+}
+
+fn packed(tree: Arc<Tree>) -> TarStream {
     let (pieces, sent) = mpsc::channel(UNDER_WAY);
     tokio::task::spawn_blocking(move || {
         let mut pipe = Pipe { pieces, buffer: BytesMut::with_capacity(PIECE) };
-        if let Err(error) = write(&mut pipe, &tree, further) {
+        if let Err(error) = write(&mut pipe, &tree) {
             // Nobody listens any more when the request has ended.
             let _ = pipe.pieces.blocking_send(Err(error));
         }
@@ -29,15 +45,10 @@ pub(in crate::image) fn pack(tree: Arc<Tree>, further: Option<(String, Bytes)>) 
     }))
 }
 
-fn write(pipe: &mut Pipe, tree: &Tree, further: Option<(String, Bytes)>) -> io::Result<()> {
+fn write(pipe: &mut Pipe, tree: &Tree) -> io::Result<()> {
     let mut tar = Builder::new(&mut *pipe);
     for entry in tree.entries() {
         append(&mut tar, entry)?;
-    }
-    if let Some((path, bytes)) = further {
-        let size = bytes.len() as u64;
-        let content = Content::Bytes(bytes);
-        append(&mut tar, &TreeEntry { path, mode: 0o644, modified: 0, size, content })?;
     }
     tar.finish()?;
     drop(tar);

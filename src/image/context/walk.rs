@@ -17,7 +17,7 @@ pub(super) fn walk(directory: &Path, ignore: &Ignore) -> Result<Vec<TreeEntry>> 
         return Err(Error::invalid("context", format!("{} is no directory", directory.display())));
     }
     let mut walk = Walk { ignore, entries: Vec::new(), excluded: Vec::new() };
-    walk.directory(directory, "", &Matched::default())?;
+    walk.directory(directory, ("", true), &Matched::default())?;
     Ok(walk.entries)
 }
 
@@ -29,22 +29,29 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, from: &Path, path: &str, above: &Matched) -> Result<()> {
+    /// `path` says as well whether it is UTF-8: what is not may be ignored, and can't be sent.
+    fn directory(&mut self, from: &Path, path: (&str, bool), above: &Matched) -> Result<()> {
         let listed = std::fs::read_dir(from).map_err(|error| refused(from, error))?;
         for entry in listed {
             let entry = entry.map_err(|error| refused(from, error))?;
             let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                let error = io::Error::new(io::ErrorKind::InvalidData, "the name is no UTF-8");
-                return Err(refused(&entry.path(), error));
+            let whole = path.1 && name.to_str().is_some();
+            let name = name.to_string_lossy();
+            let path = match path.0 {
+                "" => name.into_owned(),
+                above => format!("{above}/{name}"),
             };
-            let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            self.entry(&entry, path, above)?;
+            self.entry(&entry, (path, whole), above)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, entry: &std::fs::DirEntry, path: String, above: &Matched) -> Result<()> {
+    fn entry(
+        &mut self,
+        entry: &std::fs::DirEntry,
+        (path, whole): (String, bool),
+        above: &Matched,
+    ) -> Result<()> {
         let matched = self.ignore.matches(&path, above);
         let kind = match entry.file_type() {
             Ok(kind) => kind,
@@ -55,6 +62,10 @@ impl Walk<'_> {
             return Ok(());
         }
         let from = entry.path();
+        if !excluded && !whole {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "the name is no UTF-8");
+            return Err(refused(&from, error));
+        }
         // (Does not follow links.)
         let metadata = match entry.metadata() {
             Ok(metadata) => metadata,
@@ -87,7 +98,7 @@ impl Walk<'_> {
             // Comes along if something below it does.
             let outer = self.excluded.len();
             self.excluded.push(found);
-            self.directory(&from, &path, &matched)?;
+            self.directory(&from, (&path, whole), &matched)?;
             // (Empty by now if something did.)
             self.excluded.truncate(outer);
             return Ok(());
@@ -96,7 +107,7 @@ impl Walk<'_> {
         self.entries.push(found);
         if kind.is_dir() {
             let outer = std::mem::take(&mut self.excluded);
-            self.directory(&from, &path, &matched)?;
+            self.directory(&from, (&path, whole), &matched)?;
             self.excluded = outer;
         }
         Ok(())
@@ -127,4 +138,32 @@ fn mode(metadata: &Metadata) -> u32 {
 #[cfg(not(unix))]
 fn mode(_: &Metadata) -> u32 {
     0o755
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_may_be_ignored_and_can_not_be_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("logs").join(OsStr::from_bytes(b"caf\xe9"));
+        std::fs::create_dir_all(&odd).unwrap();
+        std::fs::write(odd.join("x"), "1").unwrap();
+        std::fs::write(folder.path().join(OsStr::from_bytes(b"\xff.tmp")), "1").unwrap();
+        std::fs::write(folder.path().join("a"), "1").unwrap();
+        let walked = |patterns: &str| {
+            let found = walk(folder.path(), &Ignore::parse(patterns).unwrap());
+            found.map(|entries| entries.into_iter().map(|entry| entry.path).collect::<Vec<_>>())
+        };
+        assert_eq!(walked("logs\n*.tmp").unwrap(), ["a"]);
+        assert_eq!(walked("*\n!**/a").unwrap(), ["a"]);
+        for patterns in ["", "logs", "*.tmp", "*\n!**/x"] {
+            let error = walked(patterns).unwrap_err();
+            assert!(format!("{error:?}").contains("no UTF-8"), "{patterns} {error:?}");
+        }
+    }
 }
