@@ -85,10 +85,10 @@ fn current(client: &Client, recipe: &Recipe) -> bool {
     client.image_label(&recipe.reference(), LABEL).as_ref() == Some(&recipe.hash)
 }
 
-/// For a Podman engine, the Docker engine that already has the images.
+/// For an engine beside the machine's Docker, that Docker, if it already has the images.
 fn source(engine: &Endpoint, wanted: &[&Recipe]) -> Option<Client> {
     let docker = Endpoint::new(DOCKER);
-    if !engine.is_podman() || !docker.answers() || docker.is_podman() {
+    if *engine == docker || !docker.answers() || docker.is_podman() {
         return None;
     }
     let client = Client::of(&docker).ok()?;

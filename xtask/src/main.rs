@@ -17,6 +17,7 @@ mod engine;
 mod fresh;
 mod images;
 mod leftovers;
+mod others;
 mod paths;
 mod podman;
 mod progress;
@@ -37,6 +38,9 @@ cargo xtask <task>
 
   test [--registry] [nextest|libtest] [filter…]
                             every check and test tier, on a real engine; fails without one
+  test --engine NAME|all [filter…]
+                            the engine tier on an engine beside the machine's (needs root)
+  matrix                    one table: all of those engines against the tiers (needs root, and hours)
   demo                      set up an engine and run the quickstart example on it
   fresh [--demo-only] [--keep] [--cargo-config FILE] [-- args of test…]
                             demo and test on a new machine, made and removed for it (needs root)
@@ -48,8 +52,9 @@ cargo xtask <task>
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
                             the same for Podman, next to Docker
-  engine up|down|status docker28|docker28-containerd|podman58
-                            a newer engine beside the machine's, in namespaces of its own (needs root)
+  engine up|down|status docker28|docker28-containerd|docker26|docker26-containerd|
+                        podman58|podman54|podman43
+                            another engine beside the machine's, in namespaces of its own (needs root)
   engine exec NAME CMD…     run a command where that engine's published ports are on 127.0.0.1
   leftovers                 fail when the engine holds anything that castoff made
   images [--force]          provide the test images (castoff.test/<name>) on the engine
@@ -78,6 +83,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["images", "--force"] => images::provide(&engine::up()?, true),
         ["leftovers"] => leftovers::check(&engine::up()?),
         ["test", rest @ ..] => test::test(rest),
+        ["matrix"] => others::matrix(),
         ["fresh", rest @ ..] => fresh::fresh(rest),
         ["demo"] => demo::demo(),
         ["bench", rest @ ..] => run::bench(rest),

@@ -21,6 +21,8 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     rows: Vec<(String, Duration, Outcome)>,
+    /// What can't be run on this machine, and why.
+    left_out: Vec<(String, String)>,
 }
 
 impl Steps {
@@ -38,6 +40,11 @@ impl Steps {
         good
     }
 
+    /// Notes what can't be run on this machine: the table says so.
+    pub(crate) fn leave_out(&mut self, what: &str, reason: &str) {
+        self.left_out.push((what.to_owned(), reason.to_owned()));
+    }
+
     /// Prints the table; an error when any step failed.
     pub(crate) fn finish(self) -> Outcome {
         let width = self.rows.iter().map(|(what, ..)| what.chars().count()).max().unwrap_or(0);
@@ -48,6 +55,9 @@ impl Steps {
             println!("{what:width$}  {:>9}  {result}", seconds(*took));
         }
         println!("{:width$}  {:>9}", "total", seconds(total));
+        for (what, reason) in &self.left_out {
+            println!("NOT RUN: {what}: {reason}");
+        }
         let failed = self.rows.iter().filter(|(.., outcome)| outcome.is_err()).count();
         if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} failed", self.rows.len())) }
     }

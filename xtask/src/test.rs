@@ -6,7 +6,7 @@ use crate::command::{find, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
 use crate::step::Steps;
-use crate::{Outcome, chaos, engine, images, leftovers, suite};
+use crate::{Outcome, chaos, engine, images, leftovers, others, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
 ///
@@ -15,7 +15,7 @@ use crate::{Outcome, chaos, engine, images, leftovers, suite};
 const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
 
 /// Tests wait on the engine more than they compute: more of them than there are processors.
-const THREADS: &str = "--test-threads=4";
+pub(crate) const THREADS: &str = "--test-threads=4";
 
 /// The suite of the modules. It is the same for each of them, and its checks start dozens of
 /// servers, so all of it runs under nextest; in threads, the modules with most to share do.
@@ -34,6 +34,8 @@ const ALL: &str = "castoff/full,castoff-conformance/unverified,castoff-modules/f
 #[derive(Debug, Default, PartialEq)]
 struct Plan<'a> {
     registry: bool,
+    /// An engine beside the machine's, or all of them.
+    engine: Option<&'a str>,
     runner: Option<&'a str>,
     filter: Vec<&'a str>,
 }
@@ -41,9 +43,13 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(args: &[&'a str]) -> Outcome<Self> {
         let mut plan = Self::default();
-        for &arg in args {
+        let mut args = args.iter();
+        while let Some(&arg) = args.next() {
             match arg {
                 "--registry" => plan.registry = true,
+                "--engine" => {
+                    plan.engine = Some(args.next().ok_or("test --engine: which one, or all?")?);
+                }
                 "nextest" | "libtest" if plan.runner.is_none() => plan.runner = Some(arg),
                 _ if arg.starts_with('-') => return Err(format!("test: no such option: {arg}")),
                 _ => plan.filter.push(arg),
@@ -71,6 +77,13 @@ impl<'a> Plan<'a> {
 pub(crate) fn test(args: &[&str]) -> Outcome {
     let plan = Plan::new(args)?;
     let mut steps = Steps::default();
+    if let Some(name) = plan.engine {
+        if plan.registry || plan.runner.is_some() {
+            return Err("test --engine takes a filter, and neither --registry nor a runner".into());
+        }
+        others::test(name, &plan.filter, &mut steps)?;
+        return steps.finish();
+    }
     let mut found = None;
     steps.run("engine", || {
         found = Some(engine::up()?);
@@ -98,6 +111,7 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
         suite::suite(&engine, &mut steps);
         let rounds = ["--rounds", "8"];
         steps.run("chaos", || chaos::with_the_rest(&engine, &rounds));
+        others::usual(&mut steps);
     }
     steps.run("leftovers", || leftovers::check(&engine));
     steps.finish()
@@ -143,6 +157,10 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
 fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
     for (name, ignored) in tiers {
+        // A whole run has this tier in threads on another engine, where one can be had.
+        if ignored && plan.complete() && others::missing().is_none() {
+            continue;
+        }
         let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         if ignored && plan.complete() {
             args.extend(["--lib", "--test", "engine"]);
@@ -193,6 +211,7 @@ mod tests {
         assert!(!plan.complete() && plan.uses("nextest") && !plan.uses("libtest"));
         assert_eq!(plan.filter, ["redis"]);
         assert!(Plan::new(&["--registry"]).unwrap().complete());
-        assert!(Plan::new(&["--what"]).is_err());
+        assert_eq!(Plan::new(&["--engine", "all", "ends::"]).unwrap().engine, Some("all"));
+        assert!(Plan::new(&["--what"]).is_err() && Plan::new(&["--engine"]).is_err());
     }
 }

@@ -8,6 +8,7 @@ mod root;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,11 +34,17 @@ pub(crate) struct Rig {
 }
 
 /// The engines that can be had. Those of one suite share one root.
-const RIGS: [Rig; 3] = [
+const RIGS: [Rig; 7] = [
     Rig { name: "docker28", suite: "forky", number: 1 },
     Rig { name: "docker28-containerd", suite: "forky", number: 2 },
     Rig { name: "podman58", suite: "forky", number: 3 },
+    Rig { name: "docker26", suite: "trixie", number: 4 },
+    Rig { name: "docker26-containerd", suite: "trixie", number: 5 },
+    Rig { name: "podman54", suite: "trixie", number: 6 },
+    Rig { name: "podman43", suite: "bookworm", number: 7 },
 ];
+/// The root whose pasta serves them all: bookworm has none.
+const PASTA: &str = "forky";
 
 /// `cargo xtask engine <verb> <name>`.
 pub(crate) fn verb(verb: &str, name: &str) -> Outcome {
@@ -66,20 +73,61 @@ pub(crate) fn exec(name: &str, words: &[&str]) -> Outcome {
     if !engine.answers() {
         return Err(format!("{name} is not up: cargo xtask engine up {name}"));
     }
-    let mut inside = command("nsenter");
-    inside.arg(format!("--net={}", network::file(&rig)));
-    inside.args(["--", program]).args(args).env("CASTOFF_ENGINE", engine.address());
-    crate::command::run(inside)
+    let mut wanted = command(program);
+    wanted.args(args);
+    crate::command::run(rig.inside(&wanted))
 }
 
-fn named(name: &str) -> Outcome<Rig> {
+/// Why none of them can be had on this machine, if so.
+pub(crate) fn missing() -> Option<String> {
+    let system = apt::release("ID");
+    match (is_root(), system.as_str()) {
+        (true, "debian") => None,
+        (false, _) => Some("needs root: it is made of namespaces and packages".into()),
+        (true, _) => Some(format!("needs Debian's packages; this is {system}")),
+    }
+}
+
+/// The engines of a name, or all of them.
+pub(crate) fn chosen(name: &str) -> Outcome<Vec<Rig>> {
+    if name == "all" { Ok(RIGS.into()) } else { named(name).map(|rig| vec![rig]) }
+}
+
+pub(crate) fn named(name: &str) -> Outcome<Rig> {
     let names = RIGS.map(|rig| rig.name).join(", ");
     let rig = RIGS.into_iter().find(|rig| rig.name == name);
     rig.ok_or_else(|| format!("no engine is called {name}; there are {names}"))
 }
 
 impl Rig {
-    fn endpoint(&self) -> Endpoint {
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The name of a log about it.
+    pub(crate) fn name_of(&self, what: &str) -> String {
+        format!("{}-{what}", self.name)
+    }
+
+    /// The same command, run where the engine's published ports are on 127.0.0.1.
+    pub(crate) fn inside(&self, wanted: &Command) -> Command {
+        let mut inside = command("nsenter");
+        inside.arg(format!("--net={}", network::file(self))).arg("--");
+        inside.arg(wanted.get_program()).args(wanted.get_args());
+        if let Some(folder) = wanted.get_current_dir() {
+            inside.current_dir(folder);
+        }
+        for (name, value) in wanted.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside.env("CASTOFF_ENGINE", self.endpoint().address());
+        inside
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::new(&format!("unix://{BASE}/run/{}.sock", self.name))
     }
 
@@ -92,21 +140,20 @@ impl Rig {
     }
 
     /// Makes the engine answer: its root, its network, then itself.
-    fn up(&self) -> Outcome<Endpoint> {
+    pub(crate) fn up(&self) -> Outcome<Endpoint> {
         let engine = self.endpoint();
         if engine.answers() {
             return Ok(engine);
         }
-        if !is_root() || find("apt-get").is_none() {
-            return Err(format!(
-                "{} needs root on Debian or Ubuntu: it is made of namespaces and packages",
-                self.name
-            ));
+        if let Some(reason) = missing() {
+            return Err(format!("{} {reason}", self.name));
         }
         if find("ip").is_none() {
             apt::install(&["iproute2"])?;
         }
-        step(&format!("root of {}", self.suite), || root::provide(self.suite))?;
+        for suite in [PASTA, self.suite] {
+            step(&format!("root of {suite}"), || root::provide(suite))?;
+        }
         let started = step(&format!("start {}", self.name), || {
             self.configure()?;
             network::up(self)?;
@@ -126,9 +173,9 @@ impl Rig {
         Ok(engine)
     }
 
-    fn command(&self) -> std::process::Command {
+    fn command(&self) -> Command {
         let mut start = command("sh");
-        start.args(["-c", network::THEN, "sh", BASE, self.suite, &network::namespace(self)]);
+        start.args(["-c", network::THEN, "sh", BASE, PASTA, &network::namespace(self)]);
         start.args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]);
         start.args(["--propagation", "private", "sh", "-c", ENTER, "sh", BASE, self.name]);
         start.arg(self.suite).arg(paths::root());
@@ -162,7 +209,7 @@ impl Rig {
     }
 
     /// Ends the engine with all that runs on it; its images stay.
-    fn down(&self) -> Outcome {
+    pub(crate) fn down(&self) -> Outcome {
         let daemon = self.daemon();
         let Some(outer) = daemon.running() else {
             if self.endpoint().answers() {

@@ -39,7 +39,9 @@ pub(super) fn provide(suite: &str) -> Outcome {
     };
     get(&["update"], &format!("{suite}-update"))?;
     let mut words = vec!["install", "--yes", "--download-only", "--no-install-recommends"];
-    words.extend(PACKAGES.split_whitespace());
+    // The oldest suite has no pasta; another root's serves all.
+    words
+        .extend(PACKAGES.split_whitespace().filter(|name| suite != "bookworm" || *name != "passt"));
     get(&words, &format!("{suite}-download"))?;
     let mut unpack = command("sh");
     unpack.args(["-c", UNPACK, "sh"]).arg(&archives).arg(&root);
