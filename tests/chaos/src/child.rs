@@ -77,6 +77,8 @@ pub(crate) fn act(role: &Role) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let work = runtime.spawn(work(role.clone()));
+    // From here on the delay counts: a container takes its time to start.
+    println!("begins");
     std::thread::sleep(role.delay);
     end(way, runtime, work)
 }
@@ -87,7 +89,7 @@ fn end(way: Way, runtime: tokio::runtime::Runtime, work: tokio::task::JoinHandle
             // Dropping the runtime would wait for what is under way.
             std::mem::drop(std::thread::spawn(move || drop(runtime)));
         }
-        Way::Exit => std::process::exit(3),
+        Way::Exit | Way::HostExits => std::process::exit(3),
         Way::Abort => std::process::abort(),
         Way::Panic => {
             let _runtime = std::mem::ManuallyDrop::new(runtime);
@@ -114,7 +116,14 @@ fn end(way: Way, runtime: tokio::runtime::Runtime, work: tokio::task::JoinHandle
             let _ = std::io::stdin().read_line(&mut String::new());
         }
         Way::Shutdown => runtime.shutdown_background(),
-        Way::Interrupt | Way::Terminate | Way::Hangup | Way::Kill => loop {
+        Way::Interrupt
+        | Way::Terminate
+        | Way::Hangup
+        | Way::Kill
+        | Way::KillByName
+        | Way::KillGroup
+        | Way::KillUnit
+        | Way::KillHost => loop {
             std::thread::park();
         },
     }
@@ -133,7 +142,7 @@ fn deeper(n: u64) -> u64 {
 async fn live(role: &Role) {
     let start = async || sleeper(role).start().await;
     let net = Network::builder().with_label(LABEL, &role.name).create().await;
-    let both = (start().await, start().await, shared(role, LIVING).await);
+    let both = (start().await, start().await, shared(role, &role.scope).await);
     let (Ok(net), (Ok(one), Ok(two), Ok(shared))) = (net, both) else {
         println!("failed");
         return;

@@ -30,6 +30,11 @@ impl Engine {
         }
     }
 
+    /// Where its socket is.
+    pub(crate) fn socket(&self) -> &str {
+        &self.socket
+    }
+
     /// Status and body.
     pub(crate) fn call(
         &self,

@@ -7,6 +7,7 @@
 
 mod child;
 mod engine;
+mod place;
 mod report;
 mod round;
 mod way;
@@ -60,12 +61,17 @@ fn run() -> Outcome<bool> {
     let options = Options::read(std::env::args().skip(1))?;
     let engine = Engine::find()?;
     println!("{} rounds from seed {}", options.rounds, options.seed);
+    let (ways, refused) = place::ways(&engine);
+    println!("{} ways to end", ways.len());
+    for why in refused {
+        println!("not here: {why}");
+    }
     let mut random = fastrand::Rng::with_seed(options.seed);
     let foreign = engine.foreign_container()?;
     let sibling = Sibling::start(&engine)?;
     let mut report = Report::default();
     for number in 0..options.rounds {
-        let ended = round(&engine, number, &mut random, &mut report)?;
+        let ended = round(&engine, number, &ways, &mut random, &mut report)?;
         sibling.check(&engine)?;
         foreign.check()?;
         if number % 25 == 24 || !ended {

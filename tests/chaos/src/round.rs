@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Outcome;
 use crate::child::{LIVING, Role};
 use crate::engine::{Engine, LABEL};
+use crate::place::{self, Place};
 use crate::report::Report;
 use crate::way::Way;
 
@@ -25,25 +26,20 @@ const LOOK: Duration = Duration::from_millis(40);
 struct Running {
     child: Child,
     output: BufReader<ChildStdout>,
+    place: Place,
+    name: String,
 }
 
 impl Running {
-    fn start(role: &Role) -> Outcome<Running> {
+    fn start(role: &Role, place: Place) -> Outcome<Running> {
         let (variable, value) = role.variable();
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        // A shell lets programs in the background ignore SIGINT, and they their children.
-        let child = Command::new("env")
-            .arg("--default-signal")
-            .arg(program)
-            .env(variable, value)
-            .env("CASTOFF_LINGER", LINGER)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
+        let mut command =
+            place.command(&role.name, &[(variable, &value), ("CASTOFF_LINGER", LINGER)])?;
+        let child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.map_err(|error| format!("a child does not start: {error}"))?;
         let output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        Ok(Running { child, output })
+        Ok(Running { child, output, place, name: role.name.clone() })
     }
 
     fn line(&mut self) -> String {
@@ -54,19 +50,42 @@ impl Running {
 
     /// Waits for its end in its way. Whoever holds its output then would make this wait on.
     fn ended(&mut self, way: Way, delay: Duration) -> Outcome {
+        if self.line() != "begins" {
+            return Err("a child ended before it began".into());
+        }
         if let Some(signal) = way.signal() {
             std::thread::sleep(delay);
             kill_process(Pid::from_child(&self.child), signal).map_err(|e| e.to_string())?;
         }
-        if way == Way::Cancel {
-            if self.line() == "dropped" {
-                return Ok(());
+        match way {
+            Way::Cancel => {
+                if self.line() == "dropped" {
+                    return Ok(());
+                }
+                return Err("a child ended before it dropped what it had".into());
             }
-            return Err("a child ended before it dropped what it had".into());
+            Way::KillByName | Way::KillGroup | Way::KillUnit | Way::KillHost => {
+                std::thread::sleep(delay);
+                self.killed(way)?;
+            }
+            _ => {}
         }
         self.child.wait().map_err(|error| error.to_string())?;
         self.output.read_to_end(&mut Vec::new()).map_err(|error| error.to_string())?;
         Ok(())
+    }
+
+    /// Kills it together with what is killed along in that way.
+    fn killed(&self, way: Way) -> Outcome {
+        match way {
+            Way::KillByName => place::run(Command::new("pkill").args(["-KILL", "-f", &self.name])),
+            Way::KillGroup => {
+                // It was started as the leader of a group of its own.
+                kill_process_group(Pid::from_child(&self.child), Signal::KILL)
+                    .map_err(|error| error.to_string())
+            }
+            _ => self.place.kill(),
+        }
     }
 }
 
@@ -103,13 +122,14 @@ fn cleaned(
 pub(crate) fn round(
     engine: &Engine,
     number: usize,
+    ways: &[Way],
     random: &mut fastrand::Rng,
     report: &mut Report,
 ) -> Outcome<bool> {
     let scope = format!("chaos-{}-{number}", std::process::id());
     let roles: Vec<(Way, Role)> = (0..random.usize(1..=3))
         .map(|child| {
-            let way = Way::ALL[random.usize(..Way::ALL.len())];
+            let way = ways[random.usize(..ways.len())];
             let role = Role {
                 name: format!("{scope}-{child}"),
                 way: Some(way),
@@ -155,9 +175,17 @@ pub(crate) fn round(
 }
 
 fn one(engine: &Engine, way: Way, role: &Role) -> Outcome<Result<Duration, Vec<String>>> {
-    let mut child = Running::start(role)?;
+    let mut child = Running::start(role, Place::of(Some(way), &role.name, engine)?)?;
     child.ended(way, role.delay)?;
-    cleaned(engine, &format!("{LABEL}={}", role.name), QUIET)
+    let label = format!("{LABEL}={}", role.name);
+    if !way.leaves_it_to_the_next() {
+        return cleaned(engine, &label, QUIET);
+    }
+    // What it shared with those of its round is looked for with them.
+    let next = Sibling::next(engine, way, role)?;
+    let outcome = cleaned(engine, &label, QUIET)?;
+    next.end(engine)?;
+    Ok(outcome)
 }
 
 /// A program that goes on all the while.
@@ -165,6 +193,7 @@ pub(crate) struct Sibling {
     running: Running,
     holds: Vec<String>,
     name: String,
+    scope: String,
 }
 
 impl Sibling {
@@ -172,13 +201,25 @@ impl Sibling {
         let name = format!("chaos-sibling-{}", std::process::id());
         let (way, delay, seed) = (None, Duration::ZERO, 0);
         let role = Role { name: name.clone(), way, delay, seed, scope: LIVING.into() };
-        let mut running = Running::start(&role)?;
+        let sibling = Sibling::of(&role, Place::Beside)?;
+        sibling.check(engine)?;
+        Ok(sibling)
+    }
+
+    /// The session after one whose guardian was killed as well, where that one ran.
+    fn next(engine: &Engine, way: Way, dead: &Role) -> Outcome<Sibling> {
+        let name = format!("{}-next", dead.name);
+        let place = if way.in_a_container() { Place::host(&name, engine) } else { Place::Beside };
+        Sibling::of(&Role { name, way: None, ..dead.clone() }, place)
+    }
+
+    fn of(role: &Role, place: Place) -> Outcome<Sibling> {
+        let (name, scope) = (role.name.clone(), role.scope.clone());
+        let mut running = Running::start(role, place)?;
         let line = running.line();
         let holds = line.strip_prefix("holds ").ok_or("the sibling does not start")?;
         let holds = holds.split(' ').map(str::to_owned).collect();
-        let sibling = Sibling { running, holds, name };
-        sibling.check(engine)?;
-        Ok(sibling)
+        Ok(Sibling { running, holds, name, scope })
     }
 
     /// That all it has is there and runs.
@@ -196,7 +237,10 @@ impl Sibling {
     pub(crate) fn end(mut self, engine: &Engine) -> Outcome {
         drop(self.running.child.stdin.take());
         self.running.child.wait().map_err(|error| error.to_string())?;
-        for label in [format!("{LABEL}={}", self.name), format!("chaos.scope={LIVING}")] {
+        let own = Some(format!("{LABEL}={}", self.name));
+        // Others of a round go on with what they share.
+        let shared = (self.scope == LIVING).then(|| format!("chaos.scope={LIVING}"));
+        for label in own.into_iter().chain(shared) {
             if let Err(left) = cleaned(engine, &label, QUIET)? {
                 return Err(format!("left of the living program: {left:?}"));
             }
