@@ -78,6 +78,8 @@ pub enum ErrorKind {
     Timeout,
     /// This engine can't do that.
     Unsupported,
+    /// What was to be read is longer than the limit for it; the hint says how to raise that.
+    TooLarge,
     /// Reading or writing on this side failed.
     Io,
     /// Anything else, from a closure or a strategy of the user's.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CopySource, IntoAliases};
-use crate::engine::{CreateBody, Engine, LogFrame};
+use crate::engine::{CreateBody, Engine, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
 use crate::reaper::Guard;
 use crate::spec::{Attachment, ContainerSpec, HostBinding, IntoPort, Mount, Port, PullPolicy};
@@ -45,6 +45,8 @@ pub struct ContainerBuilder {
     pub(super) log_consumers: Vec<LogConsumer>,
     pub(super) raw: Vec<RawEdit>,
     pub(super) uses: Vec<Arc<Guard>>,
+    pub(super) stdin: Option<Vec<u8>>,
+    pub(super) output_limit: usize,
     /// The first thing that was given and can't be used.
     pub(super) problem: Option<Error>,
 }
@@ -62,6 +64,8 @@ impl ContainerBuilder {
             log_consumers: Vec::new(),
             raw: Vec::new(),
             uses: Vec::new(),
+            stdin: None,
+            output_limit: OUTPUT_LIMIT,
             problem: None,
         }
     }
@@ -225,8 +229,10 @@ impl ContainerBuilder {
         self
     }
 
-    /// Gets every frame of output, from the first on, until the container ends. Called on the
-    /// runtime that the container is started from; it should not block.
+    /// Gets every frame of output, from the first on and over restarts, until the container is
+    /// removed. Each consumer is called on a thread of its own, which needs no runtime of yours: one
+    /// that is slow or that panics harms no other. Output of the last moments before a removal or
+    /// the program's end may be missed.
     pub fn with_log_consumer(
         mut self,
         consumer: impl Fn(LogFrame) + Send + Sync + 'static,

@@ -5,9 +5,9 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
 
-use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame};
+use super::capture::send;
+use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
 use crate::timed::timed;
 
@@ -34,12 +34,13 @@ pub struct Exec {
     container: String,
     request: ExecRequest,
     stdin: Option<Vec<u8>>,
+    output_limit: usize,
 }
 
 impl Exec {
     pub(super) fn new(engine: Engine, container: String, command: Vec<String>) -> Self {
         let request = ExecRequest { command, ..ExecRequest::default() };
-        Exec { engine, container, request, stdin: None }
+        Exec { engine, container, request, stdin: None, output_limit: OUTPUT_LIMIT }
     }
 
     /// The user to run as. Default: the container's.
@@ -61,6 +62,11 @@ impl Exec {
     }
 
     /// Bytes for its standard input, which is closed behind them. Default: none.
+    ///
+    /// With a terminal ([`with_tty`](Self::with_tty)) the end is told by the byte 0x04, as
+    /// terminals do: the input must be text without control characters, in lines of at most 4,095
+    /// bytes, which the terminal echoes into the output. A program that puts its terminal into raw
+    /// mode gets that byte instead of an end.
     pub fn with_stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self.request.stdin = true;
@@ -70,6 +76,13 @@ impl Exec {
     /// Gives it a terminal: standard output and error become one.
     pub fn with_tty(mut self) -> Self {
         self.request.tty = true;
+        self
+    }
+
+    /// How many bytes of each stream are kept when it is awaited; a stream of it has no limit.
+    /// Default: 64 MiB.
+    pub fn with_output_limit(mut self, bytes: usize) -> Self {
+        self.output_limit = bytes;
         self
     }
 
@@ -95,24 +108,18 @@ impl Exec {
             self.engine.exec(&self.container, &self.request).await.map_err(|e| e.at("exec"))?;
         if let Some(bytes) = self.stdin {
             // Beside the output: a command may write before it has read all, and the other way.
-            tokio::spawn(async move {
-                let sent = async {
-                    input.write_all(&bytes).await?;
-                    input.shutdown().await
-                };
-                if let Err(error) = sent.await {
-                    tracing::debug!(%error, "the command did not take all of its input");
-                }
-            });
+            let tty = self.request.tty;
+            tokio::spawn(async move { send(&mut input, &bytes, tty).await });
         }
         Ok(ExecStream { engine: self.engine, id, output })
     }
 
     async fn collect(self) -> Result<ExecOutput> {
+        let limit = self.output_limit;
         let mut stream = self.stream().await?;
         let mut output = ExecOutput::default();
         while let Some(frame) = stream.next().await {
-            output.push(&frame?);
+            output.push(&frame?, limit)?;
         }
         output.code = stream.code().await?;
         Ok(output)

@@ -152,7 +152,7 @@ impl Container {
 
     /// What it has written: see [`Logs`].
     pub fn logs(&self) -> Logs {
-        Logs::new(self.engine().clone(), self.id().to_owned())
+        Logs::new(self.engine().clone(), self.id().to_owned(), self.known().tty)
     }
 
     /// Runs a command in it, given word by word: see [`Exec`].

@@ -8,6 +8,12 @@ use crate::engine::{LogFrame, LogStream};
 /// A line longer than this is cut.
 const LINE_LIMIT: usize = 1024 * 1024;
 
+/// Where to cut: at the limit, or before the character of at most four bytes that lies on it.
+fn boundary(line: &[u8]) -> usize {
+    let begins = |at: &usize| line[*at] & 0xc0 != 0x80;
+    (LINE_LIMIT - 3..=LINE_LIMIT).rev().find(begins).unwrap_or(LINE_LIMIT)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     lines: VecDeque<LogLine>,
@@ -25,8 +31,14 @@ impl LineSplitter {
         while let Some(piece) = pieces.next() {
             let ended = pieces.peek().is_some();
             rest.extend_from_slice(piece);
-            if ended || rest.len() > LINE_LIMIT {
-                self.lines.push_back(LogLine::new(frame.stream, rest));
+            while rest.len() > LINE_LIMIT {
+                let cut = boundary(rest);
+                self.lines.push_back(LogLine::new(frame.stream, &rest[..cut]));
+                rest.drain(..cut);
+            }
+            if ended {
+                let line = rest.strip_suffix(b"\r").unwrap_or(rest);
+                self.lines.push_back(LogLine::new(frame.stream, line));
                 rest.clear();
             }
         }
@@ -38,7 +50,8 @@ impl LineSplitter {
             [(LogStream::Stdout, &mut self.stdout), (LogStream::Stderr, &mut self.stderr)]
         {
             if !rest.is_empty() {
-                self.lines.push_back(LogLine::new(stream, rest));
+                let line = rest.strip_suffix(b"\r").unwrap_or(rest);
+                self.lines.push_back(LogLine::new(stream, line));
                 rest.clear();
             }
         }
@@ -68,5 +81,23 @@ mod tests {
         let expected =
             [(false, "one"), (true, "oops"), (false, "two"), (false, ""), (false, "end")];
         assert_eq!(seen, expected.map(|(error, text)| (error, text.to_owned())));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        for (character, lead) in [("\u{e4}", 0), ("\u{e4}", 1), ("\u{20ac}", 2), ("\u{1f980}", 3)] {
+            let text = format!("{}{}", "x".repeat(lead), character.repeat(700_000));
+            let mut splitter = LineSplitter::default();
+            for piece in text.as_bytes().chunks(16_383) {
+                splitter.push(&crate::engine::test_frame(LogStream::Stdout, piece));
+            }
+            splitter.push(&crate::engine::test_frame(LogStream::Stdout, b"\n"));
+            let mut lines = Vec::new();
+            while let Some(line) = splitter.next_line() {
+                assert!(line.text.len() <= LINE_LIMIT);
+                lines.push(line.text);
+            }
+            assert!(lines.len() > 1 && lines.concat() == text, "{character} {lead}");
+        }
     }
 }

@@ -32,8 +32,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    pub(super) fn new(engine: Engine, container: String) -> Self {
-        Logs { engine, container, request: LogRequest::all() }
+    pub(super) fn new(engine: Engine, container: String, tty: bool) -> Self {
+        Logs { engine, container, request: LogRequest::all(tty) }
     }
 
     /// Goes on with what is written from now on, until the container ends. Default: what there
@@ -57,9 +57,14 @@ impl Logs {
 
     /// Only what was written since. Default: everything.
     pub fn since(mut self, time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        self.request.since = Some((seconds, since.subsec_nanos()));
+        self.request.since = Some(since_1970(time));
+        self
+    }
+
+    /// Only what was written until then, by the engine's clock. A followed log goes on until the
+    /// first line that is newer, or the end. Default: everything.
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.request.until = Some(since_1970(time));
         self
     }
 
@@ -100,6 +105,12 @@ impl Logs {
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// In seconds and nanoseconds.
+fn since_1970(time: SystemTime) -> (i64, u32) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
 
 /// Output in the pieces that the engine sends. A [`Stream`], with a [`next`](Self::next) of its
@@ -145,14 +156,13 @@ pub struct LogLine {
 
 impl LogLine {
     pub(super) fn new(stream: LogStream, bytes: &[u8]) -> Self {
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         LogLine { stream, text: String::from_utf8_lossy(bytes).into_owned() }
     }
 }
 
 /// Output in whole lines. A [`Stream`], with a [`next`](Self::next) of its own.
 ///
-/// A line longer than 1 MiB comes in pieces.
+/// A line longer than 1 MiB comes in pieces, which are cut between characters.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct LogLines {
     frames: LogFrames,

@@ -6,6 +6,8 @@
 mod aliases;
 mod builder;
 mod built;
+mod capture;
+mod consumers;
 mod copy;
 mod exec;
 mod handle;

@@ -1,18 +1,22 @@
 //! `run()`: a container to its end, with what it wrote.
 
-use futures_util::StreamExt;
-
 use super::ContainerBuilder;
-use crate::engine::{ExecOutput, LogRequest};
-use crate::error::{Error, Result};
+use super::capture::Capture;
+use crate::engine::ExecOutput;
+use crate::error::{Error, ErrorKind, Result};
 use crate::wait::diagnose;
 
 impl ContainerBuilder {
-    /// Runs the container to its end, and returns its exit code and all it has written; then it
-    /// is removed. An exit code other than 0 is no error: see [`ExecOutput::ok`].
+    /// Runs the container to its end, and returns its exit code and all it has written, byte for
+    /// byte; then it is removed. An exit code other than 0 is no error: see [`ExecOutput::ok`].
     ///
     /// There is no time limit, and waits are not looked at. The startup timeout holds until it
-    /// has started.
+    /// has started. Of each stream, 64 MiB are kept at most: see
+    /// [`with_output_limit`](Self::with_output_limit).
+    ///
+    /// castoff attaches to the container before it starts. Where it can't, or where a restart policy
+    /// may make several runs of it, the engine's log is read instead: most log drivers
+    /// replace bytes that are no UTF-8, and some keep nothing. [`ExecOutput::from_log`] says so.
     ///
     /// ```no_run
     /// # async fn run() -> castoff::Result<()> {
@@ -25,26 +29,48 @@ impl ContainerBuilder {
     /// ```
     ///
     /// # Errors
-    /// As for [`start`](Self::start), without those of waits.
+    /// As for [`start`](Self::start), without those of waits. [`ErrorKind::TooLarge`] when it writes
+    /// more than is kept: it is removed then.
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, the container is removed.
     pub async fn run(mut self) -> Result<ExecOutput> {
         self.waits = None;
-        let container = self.start().await?;
-        let (engine, id) = (container.engine().clone(), container.id());
-        let told = |error: Error| container.told(error.at("run"));
-        // The log is whole once the container counts as ended.
-        let code = match engine.wait_container(id).await {
-            Ok(code) => code,
-            Err(error) => return Err(diagnose(&engine, id, told(error)).await),
+        let stdin = self.stdin.take();
+        let mut plan = self.plan().await?;
+        plan.capture = Some(Capture::new(stdin, self.output_limit));
+        let container = self.attempts_of(&plan).await?;
+        let (engine, id) = (container.engine().clone(), container.id().to_owned());
+        let capture = plan.capture.take().unwrap_or_default();
+        let error = match capture.collect(&engine, &id).await {
+            Ok(output) => return Ok(output),
+            Err(error) => container.told(error.at("run")),
         };
-        let mut output = ExecOutput::default();
-        let mut frames = engine.container_logs(id, &LogRequest::all());
-        while let Some(frame) = frames.next().await {
-            output.push(&frame.map_err(told)?);
+        if error.kind() != ErrorKind::TooLarge {
+            return Err(diagnose(&engine, &id, error).await);
         }
-        output.code = code;
-        Ok(output)
+        let removed = container.remove().await;
+        let state = if removed.is_ok() { "was removed" } else { "is being removed" };
+        let message = format!("{error}; the container {state}");
+        let hint = error.hint().unwrap_or_default().to_owned();
+        Err(Error::new(ErrorKind::TooLarge, message).with_hint(hint).with_source(error))
+    }
+
+    /// Bytes for the standard input of a [`run`](Self::run), which is closed behind them. Default:
+    /// none. Of all calls only `run` takes them: the others refuse.
+    ///
+    /// With a terminal ([`with_tty`](Self::with_tty)) the end is told by the byte 0x04, as
+    /// terminals do: the input must be text without control characters, in lines of at most 4,095
+    /// bytes, which the terminal echoes into the output. A program that puts its terminal into raw
+    /// mode gets that byte instead of an end.
+    pub fn with_stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// How many bytes of each stream a [`run`](Self::run) may return. Default: 64 MiB.
+    pub fn with_output_limit(mut self, bytes: usize) -> Self {
+        self.output_limit = bytes;
+        self
     }
 }

@@ -153,7 +153,7 @@ impl Plan {
             guard.uses(other);
         }
         let container = self.joined(Arc::new(guard), made.name, details, limit);
-        self.feed_consumers(container.id());
+        self.feed_consumers(container.id(), container.known().tty);
         if made.waited != self.waited() {
             container.ready(limit, false).await.map_err(|error| container.told(error))?;
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-
 use super::builder::{LogConsumer, RawEdit};
+use super::capture::Capture;
+use super::consumers::feed;
 use super::copy::{copy_in, split_target};
 use super::learn::learn;
 use super::{Container, ContainerBuilder, CopySource};
-use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, LogRequest, lower};
+use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, lower, may_restart};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Lease, Worker};
@@ -38,6 +38,9 @@ impl ContainerBuilder {
     }
 
     async fn start_attempts(mut self) -> Result<Container> {
+        if self.stdin.is_some() {
+            return Err(no_stdin("start"));
+        }
         let plan = self.plan().await?;
         self.attempts_of(&plan).await
     }
@@ -79,10 +82,17 @@ impl ContainerBuilder {
         let plan = self.plan().await?;
         let copies = std::mem::take(&mut self.copies);
         let limit = self.startup_timeout;
-        let guard = plan.create(limit).await?;
-        let preparing = plan.prepare(&guard.0, copies, &guard.1);
-        within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard.0))?;
-        Ok(plan.handle(guard.0, ContainerDetails::default(), limit))
+        if self.stdin.is_some() {
+            return Err(no_stdin("create"));
+        }
+        let (guard, made) = plan.create(limit).await?;
+        let preparing = plan.prepare(&guard, copies, &made.later);
+        within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard))?;
+        // All that is known of it so far.
+        let details = ContainerDetails { tty: made.tty, ..ContainerDetails::default() };
+        let container = plan.handle(guard, details, limit);
+        plan.feed_consumers(container.id(), made.tty);
+        Ok(container)
     }
 
     /// Checks everything that was given, and finds the engine and the image's name there.
@@ -127,12 +137,18 @@ impl ContainerBuilder {
             log_consumers: self.log_consumers.clone(),
             uses: self.uses.clone(),
             lease: None,
+            capture: None,
         })
     }
 }
 
 /// How often a container is made anew because another process took a port that the engine had chosen.
 const PORT_ATTEMPTS: u32 = 3;
+
+fn no_stdin(call: &str) -> Error {
+    let message = format!("only `run()` sends input to a container, and this is `{call}()`");
+    Error::invalid("standard input", message)
+}
 
 /// Says that an engine checks in the start period as seldom as later.
 fn warn_of_start_interval(spec: &ContainerSpec, api: ApiVersion) {
@@ -158,6 +174,17 @@ pub(super) struct Plan {
     pub(super) uses: Vec<Arc<Guard>>,
     /// Under which it is to be shared.
     pub(super) lease: Option<Arc<Lease>>,
+    /// Of `run()`: takes the container's streams before it starts.
+    pub(super) capture: Option<Capture>,
+}
+
+/// What was sent in the create call, as far as it matters later: `with_raw` has the last word.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) later: Vec<Attachment>,
+    pub(super) tty: bool,
+    /// Whether the engine may start it again when it ends.
+    pub(super) restarts: bool,
 }
 
 impl Plan {
@@ -166,10 +193,13 @@ impl Plan {
         copies: Vec<(CopySource, String)>,
         limit: Duration,
     ) -> Result<Container> {
-        let (guard, later) = self.create(limit).await?;
+        let (guard, made) = self.create(limit).await?;
         let began = Instant::now();
         let up = async {
-            self.prepare(&guard, copies, &later).await?;
+            self.prepare(&guard, copies, &made.later).await?;
+            if let Some(capture) = &self.capture {
+                capture.attach(&self.engine, guard.id(), &made).await?;
+            }
             self.start_created(&guard).await?;
             self.learn(&guard).await
         };
@@ -179,7 +209,7 @@ impl Plan {
         };
         let left = limit.saturating_sub(began.elapsed());
         let container = self.handle(guard, details, limit);
-        self.feed_consumers(container.id());
+        self.feed_consumers(container.id(), made.tty);
         if let Err(error) = container.ready(left, false).await {
             return Err(self.story(error, container.guard()).await);
         }
@@ -187,7 +217,7 @@ impl Plan {
     }
 
     /// Creates the container, pulling its image first where that is due.
-    pub(super) async fn create(&self, limit: Duration) -> Result<(Arc<Guard>, Vec<Attachment>)> {
+    pub(super) async fn create(&self, limit: Duration) -> Result<(Arc<Guard>, Created)> {
         let told = |error: Error| error.at("create").with_image(&self.names.asked);
         let platform = self.spec.platform.as_ref().map(ToString::to_string);
         let platform = platform.as_deref();
@@ -227,10 +257,11 @@ impl Plan {
     }
 
     /// On the worker, so that dropping the future can't leave a container that nobody owns.
-    async fn create_once(&self) -> Result<(Arc<Guard>, Vec<Attachment>)> {
+    async fn create_once(&self) -> Result<(Arc<Guard>, Created)> {
         let engine = self.engine.clone();
         let (spec, raw, uses) = (self.spec.clone(), self.raw.clone(), self.uses.clone());
         let lease = self.lease.clone();
+        let has_stdin = self.capture.as_ref().is_some_and(Capture::has_stdin);
         let image = self.names.used.familiar();
         let creating = async move {
             let guard = Guard::arm_for(&engine, Kind::Container, lease.as_ref()).await?;
@@ -242,13 +273,20 @@ impl Plan {
             let (reach, api) = (engine.reach(), engine.api_version());
             let mut creation = lower(&spec, name, &image, &labels, reach, api);
             warn_of_start_interval(&spec, api);
+            if has_stdin {
+                creation.body.open_stdin = Some(true);
+                creation.body.stdin_once = Some(true);
+            }
             for edit in &raw {
                 edit(&mut creation.body);
             }
+            let tty = creation.body.tty.unwrap_or_default();
+            let restarts = may_restart(&creation.body);
             match engine.create_container(&creation).await {
                 Ok(id) => {
                     guard.created(&id);
-                    Ok((Arc::new(guard), creation.later))
+                    let made = Created { later: creation.later, tty, restarts };
+                    Ok((Arc::new(guard), made))
                 }
                 Err(error) => {
                     guard.refused(&error);
@@ -341,20 +379,11 @@ impl Plan {
         &self.waits
     }
 
-    /// Attached right after the start and read from the log's beginning: nothing is lost.
-    pub(super) fn feed_consumers(&self, id: &str) {
-        if self.log_consumers.is_empty() {
-            return;
+    /// Read from the log's beginning: nothing is lost.
+    pub(super) fn feed_consumers(&self, id: &str, tty: bool) {
+        for consumer in &self.log_consumers {
+            feed(&self.engine, id, tty, consumer.clone());
         }
-        let mut frames = self.engine.container_logs(id, &LogRequest::follow());
-        let consumers = self.log_consumers.clone();
-        tokio::spawn(async move {
-            while let Some(Ok(frame)) = frames.next().await {
-                for consumer in &consumers {
-                    consumer(frame.clone());
-                }
-            }
-        });
     }
 
     fn told(&self, error: Error, guard: &Guard) -> Error {

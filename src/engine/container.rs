@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bollard::models::{
@@ -15,10 +16,13 @@ use bollard::query_parameters::{
     WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use tokio::io::AsyncWrite;
 
+use super::exec::until_reset;
 use super::failure::{convert, lift};
+use super::frames::Frames;
 use super::reach::Reach;
-use super::{ApiVersion, ContainerDetails, Engine};
+use super::{ApiVersion, ContainerDetails, Engine, FrameStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{
     Attachment, ContainerSpec, HealthTest, Healthcheck, HostBinding, Mount, MountKind,
@@ -176,6 +180,14 @@ fn restart_policy(policy: RestartPolicy) -> Option<RestartBody> {
         RestartPolicy::No => return None,
     };
     Some(RestartBody { name: Some(name), maximum_retry_count: retries })
+}
+
+/// Whether an engine may start a container of this body again when it ends.
+pub(crate) fn may_restart(body: &CreateBody) -> bool {
+    let policy = body.host_config.as_ref().and_then(|host| host.restart_policy.as_ref());
+    policy.and_then(|policy| policy.name).is_some_and(|name| {
+        !matches!(name, RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO)
+    })
 }
 
 fn healthcheck(check: &Healthcheck, api: ApiVersion) -> HealthConfig {
@@ -354,6 +366,24 @@ impl Engine {
             .remove_container(id, Some(options))
             .await
             .map_err(lift("remove the container"))
+    }
+
+    /// Takes hold of a container's streams, before its start for all of its output. What it writes
+    /// comes as it was written, and ends with the container.
+    pub(crate) async fn attach_container(
+        &self,
+        id: &str,
+        stdin: bool,
+        tty: bool,
+    ) -> Result<(FrameStream, Pin<Box<dyn AsyncWrite + Send>>)> {
+        // Without keys to detach by, as they would be taken out of the input (Podman).
+        let path = format!(
+            "/containers/{id}/attach?stream=true&stdin={stdin}&stdout=true&stderr=true&detachKeys="
+        );
+        let attached = self.dialer().raw(&path, None).await;
+        let (received, input) = attached.map_err(lift("attach to the container"))?;
+        let frames = Frames::new("read the container's output", tty, received);
+        Ok((until_reset(frames, stdin), Box::pin(input)))
     }
 
     /// The exit code, once the container is not running; the engine pushes it.

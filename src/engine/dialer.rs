@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use bollard::BollardRequest;
 use bollard::errors::Error as BollardError;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 
 use super::Endpoint;
 
@@ -137,24 +138,49 @@ impl Dialer {
         &self,
         path: &'static str,
         headers: &[(&'static str, String)],
-    ) -> Result<hyper::upgrade::Upgraded, BollardError> {
-        let mut request =
-            Request::post(path).header("Connection", "Upgrade").header("Upgrade", "h2c");
+    ) -> Result<Upgraded, BollardError> {
+        let mut request = Request::post(path).header("Upgrade", "h2c");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Empty::<Bytes>::new()).map_err(BollardError::from)?;
+        self.upgrade(request, Bytes::new()).await
+    }
+
+    /// Asks for the raw streams of a container or a command, and hands both directions over.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub(super) async fn raw(
+        &self,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(Received, WriteHalf<TokioIo<Upgraded>>), BollardError> {
+        let mut request = Request::post(path).header("Upgrade", "tcp");
+        if body.is_some() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let connection = self.upgrade(request, Bytes::from(body)).await?;
+        let (read, write) = tokio::io::split(TokioIo::new(connection));
+        Ok((Received { read, buffer: BytesMut::new() }, write))
+    }
+
+    async fn upgrade(
+        &self,
+        request: hyper::http::request::Builder,
+        body: Bytes,
+    ) -> Result<Upgraded, BollardError> {
+        let request = request.header("Connection", "Upgrade");
+        let request = request.body(Full::new(body)).map_err(BollardError::from)?;
         let answer = self.exchange(request).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(hyper::upgrade::on(answer).await?);
         }
         let status_code = answer.status().as_u16();
-        let message = http_body_util::BodyExt::collect(answer.into_body()).await;
-        let message = message.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
-        Err(BollardError::DockerResponseServerError {
-            status_code,
-            message: message.unwrap_or_default(),
-        })
+        let text = http_body_util::BodyExt::collect(answer.into_body()).await;
+        let text = text.map(|body| body.to_bytes()).unwrap_or_default();
+        let message = super::failure::words(&text);
+        Err(BollardError::DockerResponseServerError { status_code, message })
     }
 
     /// What a server wants to see: the path alone, and a host.
@@ -206,5 +232,31 @@ impl futures_core::Stream for Chunks {
                 }
             }
         }
+    }
+}
+
+/// How much is read at once from a raw stream.
+const READ_AT_ONCE: usize = 64 * 1024;
+
+/// What comes on a raw stream, in pieces of any length.
+pub(super) struct Received {
+    read: ReadHalf<TokioIo<Upgraded>>,
+    buffer: BytesMut,
+}
+
+impl futures_core::Stream for Received {
+    type Item = Result<Bytes, BollardError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Received { read, buffer } = &mut *self;
+        buffer.resize(READ_AT_ONCE, 0);
+        let mut space = ReadBuf::new(buffer);
+        let outcome = std::task::ready!(Pin::new(read).poll_read(context, &mut space));
+        let length = space.filled().len();
+        Poll::Ready(match outcome {
+            Ok(()) if length == 0 => None,
+            Ok(()) => Some(Ok(buffer.split_to(length).freeze())),
+            Err(error) => Some(Err(error.into())),
+        })
     }
 }

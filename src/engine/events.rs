@@ -39,6 +39,15 @@ impl Engine {
         first.transpose().map(|action| action.is_some())
     }
 
+    /// Tells of each start of a container since then, and of its removal.
+    pub(crate) fn container_starts(
+        &self,
+        id: &str,
+        since: (i64, u32),
+    ) -> Pin<Box<dyn Stream<Item = Result<String>> + Send>> {
+        self.container_events(id, since, &["start", "destroy", "remove"])
+    }
+
     /// The actions of these kinds on one container, from `since` on.
     fn container_events(
         &self,

@@ -4,14 +4,49 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
+use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::io::AsyncWrite;
 
-use super::failure::{convert, lift};
+use super::failure::lift;
+use super::frames::Frames;
 use super::{Engine, FrameStream, LogFrame, LogStream};
 use crate::error::{Error, ErrorKind, Result};
+
+/// How much of each stream is kept, unless a setter says otherwise.
+pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How many lines of output an error shows.
+const SHOWN_LINES: usize = 20;
+
+/// The last lines of an output, in their order.
+fn last_lines(output: &[u8], count: usize) -> Vec<String> {
+    let output = output.strip_suffix(b"\n").unwrap_or(output);
+    if output.is_empty() {
+        return Vec::new();
+    }
+    let lines = output.rsplit(|byte| *byte == b'\n').take(count);
+    let lines = lines.map(|line| shortened(line.strip_suffix(b"\r").unwrap_or(line)));
+    let mut lines: Vec<_> = lines.collect();
+    lines.reverse();
+    lines
+}
+
+/// A line as it is shown: of a long one its beginning and its end.
+fn shortened(line: &[u8]) -> String {
+    const SHOWN: usize = 500;
+    if line.len() <= 3 * SHOWN {
+        return String::from_utf8_lossy(line).into_owned();
+    }
+    let begins = |byte: &u8| byte & 0xc0 != 0x80;
+    let head = (SHOWN - 3..=SHOWN).rev().find(|at| begins(&line[*at])).unwrap_or(SHOWN);
+    let from = line.len() - SHOWN;
+    let tail = (from..from + 4).find(|at| begins(&line[*at])).unwrap_or(from);
+    let (first, last) =
+        (String::from_utf8_lossy(&line[..head]), String::from_utf8_lossy(&line[tail..]));
+    format!("{first} [{} bytes left out] {last}", tail - head)
+}
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +58,10 @@ pub struct ExecOutput {
     pub stdout: Vec<u8>,
     /// What it wrote to its standard error.
     pub stderr: Vec<u8>,
+    /// Whether the output of a [`run`](crate::ContainerBuilder::run) was read from the engine's
+    /// log, since it could not be had as it was written. Most logs replace bytes that are no
+    /// UTF-8. Never so for a command in a container.
+    pub from_log: bool,
 }
 
 impl ExecOutput {
@@ -47,23 +86,33 @@ impl ExecOutput {
     /// The output of a command that must succeed.
     ///
     /// # Errors
-    /// [`ErrorKind::Exited`] when the exit code is not 0, with the last lines that it wrote.
+    /// [`ErrorKind::Exited`] when the exit code is not 0, with the last 20 lines that it wrote; of a
+    /// line above 1,500 bytes, its beginning and its end.
     pub fn ok(self) -> Result<Self> {
         if self.success() {
             return Ok(self);
         }
         let message = format!("the command exited with code {}", self.code);
-        let text = format!("{}{}", self.stdout_text(), self.stderr_text());
-        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        let tail = lines[lines.len().saturating_sub(20)..].to_vec();
+        let mut tail = last_lines(&self.stderr, SHOWN_LINES);
+        let before = last_lines(&self.stdout, SHOWN_LINES - tail.len());
+        tail.splice(0..0, before);
         Err(Error::new(ErrorKind::Exited, message).with_exit(self.code, false).with_log_tail(tail))
     }
 
-    pub(crate) fn push(&mut self, frame: &LogFrame) {
-        match frame.stream {
-            LogStream::Stdout => self.stdout.extend_from_slice(&frame.bytes),
-            LogStream::Stderr => self.stderr.extend_from_slice(&frame.bytes),
+    /// Takes a piece of output, of which there may be so many bytes on each stream.
+    pub(crate) fn push(&mut self, frame: &LogFrame, limit: usize) -> Result<()> {
+        let (name, taken) = match frame.stream {
+            LogStream::Stdout => ("standard output", &mut self.stdout),
+            LogStream::Stderr => ("standard error", &mut self.stderr),
+        };
+        if taken.len().saturating_add(frame.bytes.len()) > limit {
+            let message =
+                format!("the {name} is longer than the {limit} bytes that are kept of it");
+            let hint = "allow more by `.with_output_limit(..)`, or read the output as a stream";
+            return Err(Error::new(ErrorKind::TooLarge, message).with_hint(hint));
         }
+        taken.extend_from_slice(&frame.bytes);
+        Ok(())
     }
 
     /// One line for a probe's note.
@@ -97,6 +146,16 @@ pub(crate) struct ExecSession {
     pub(crate) input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
+/// Who left input unread closes the connection with a reset, behind all of its output.
+pub(super) fn until_reset(
+    frames: impl Stream<Item = Result<LogFrame>> + Send + 'static,
+    has_input: bool,
+) -> FrameStream {
+    Box::pin(frames.take_while(move |frame| {
+        std::future::ready(!(has_input && frame.as_ref().is_err_and(is_reset)))
+    }))
+}
+
 fn is_reset(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
     cause.is_some_and(|cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ConnectionReset)
@@ -121,31 +180,13 @@ impl Engine {
             .create_exec(container, config)
             .await
             .map_err(lift("prepare the command"))?;
-        let options =
-            StartExecOptions { detach: false, tty: request.tty, output_capacity: Some(64 * 1024) };
-        let started = self
-            .docker()
-            .start_exec(&created.id, Some(options))
-            .await
-            .map_err(lift("start the command"))?;
-        match started {
-            StartExecResults::Attached { output, input } => {
-                let stdin = request.stdin;
-                let frames = output.map(|frame| {
-                    frame.map(LogFrame::read).map_err(|e| convert("read the command's output", e))
-                });
-                // A command that left input unread closes the connection with a reset, behind
-                // all of its output.
-                let output = Box::pin(frames.take_while(move |frame| {
-                    std::future::ready(!(stdin && frame.as_ref().is_err_and(is_reset)))
-                }));
-                Ok(ExecSession { id: created.id, output, input })
-            }
-            StartExecResults::Detached => Err(Error::new(
-                ErrorKind::Protocol,
-                "failed to start the command: the engine did not attach to it",
-            )),
-        }
+        let path = format!("/exec/{}/start", created.id);
+        let body = serde_json::json!({ "Detach": false, "Tty": request.tty });
+        let (received, input) =
+            self.dialer().raw(&path, Some(&body)).await.map_err(lift("start the command"))?;
+        let frames = Frames::new("read the command's output", request.tty, received);
+        let output = until_reset(frames, request.stdin);
+        Ok(ExecSession { id: created.id, output, input: Box::pin(input) })
     }
 
     /// Runs a command without input to its end and collects its output.
@@ -157,7 +198,7 @@ impl Engine {
         let mut session = self.exec(container, request).await?;
         let mut output = ExecOutput::default();
         while let Some(frame) = session.output.next().await {
-            output.push(&frame?);
+            output.push(&frame?, OUTPUT_LIMIT)?;
         }
         output.code = self.exec_code(&session.id).await?;
         Ok(output)
@@ -193,4 +234,38 @@ fn forgotten(error: Error) -> Error {
     let message = "the connection to the command was cut: the engine, which no longer knows it, \
                    was restarted, or the container was removed, while it ran";
     Error::new(ErrorKind::Connection, message).with_status(404).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_by_its_ends() {
+        let stdout = [b"first\n\xc3".to_vec(), "\u{e4}".repeat(2_500_000).into_bytes()].concat();
+        let output = ExecOutput { code: 1, stdout, stderr: b"oops\n".to_vec(), from_log: false };
+        let error = output.ok().unwrap_err();
+        let [first, long, last] = error.log_tail() else { panic!("{:?}", error.log_tail()) };
+        assert_eq!((first.as_str(), last.as_str()), ("first", "oops"));
+        assert!(long.len() < 1_100 && long.contains("bytes left out"), "{long}");
+        assert_eq!(long.matches('\u{fffd}').count(), 1, "{long}");
+    }
+
+    #[test]
+    fn the_last_lines_of_both_streams_are_shown() {
+        let lines: String = (0..30).map(|n| format!("{n}\n")).collect();
+        let output = ExecOutput { code: 1, stdout: lines.into(), ..ExecOutput::default() };
+        let error = output.ok().unwrap_err();
+        assert_eq!((error.log_tail().len(), error.log_tail()[0].as_str()), (20, "10"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_an_error_that_says_what_to_do() {
+        let mut output = ExecOutput::default();
+        let frame = super::super::test_frame(LogStream::Stdout, b"12345");
+        output.push(&frame, 9).unwrap();
+        let error = output.push(&frame, 9).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.hint().unwrap().contains("with_output_limit"));
+    }
 }

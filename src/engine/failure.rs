@@ -73,10 +73,15 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
 
 /// What the engine says instead of an answer.
 pub(super) fn refusal(step: &'static str, status_code: u16, text: &[u8]) -> Error {
+    let message = words(text);
+    convert(step, bollard::errors::Error::DockerResponseServerError { status_code, message })
+}
+
+/// The message in the body of a refusal, else all of it.
+pub(super) fn words(text: &[u8]) -> String {
     let told: Option<serde_json::Value> = serde_json::from_slice(text).ok();
     let message = told.as_ref().and_then(|told| told["message"].as_str()).map(str::to_owned);
-    let message = message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned());
-    convert(step, bollard::errors::Error::DockerResponseServerError { status_code, message })
+    message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// A build that failed at a step, or without one.

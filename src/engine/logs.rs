@@ -1,19 +1,16 @@
 //! Log streams: typed frames, of this start only where that is asked for.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::errors::Error as BollardError;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::dialer::Chunks;
-use super::failure::{convert, lift, refusal};
+use super::failure::{lift, refusal};
+use super::frames::{Frames, Seen};
 use super::{ApiVersion, Engine, EngineKind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Where output came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,16 +30,6 @@ pub struct LogFrame {
     pub stream: LogStream,
     /// What was written.
     pub bytes: Bytes,
-}
-
-impl LogFrame {
-    pub(super) fn read(output: LogOutput) -> Self {
-        let stream = match output {
-            LogOutput::StdErr { .. } => LogStream::Stderr,
-            _ => LogStream::Stdout,
-        };
-        LogFrame { stream, bytes: output.into_bytes() }
-    }
 }
 
 #[cfg(test)]
@@ -65,31 +52,37 @@ pub(crate) struct LogRequest {
     pub(crate) timestamps: bool,
     /// Nothing older than this, in seconds and nanoseconds since 1970.
     pub(crate) since: Option<(i64, u32)>,
+    /// Nothing newer than this.
+    pub(crate) until: Option<(i64, u32)>,
     /// At most so many last lines.
     pub(crate) tail: Option<u64>,
+    /// Whether the container has a terminal, whose output comes without frames.
+    pub(crate) tty: bool,
 }
 
 impl LogRequest {
     /// All there is of both streams.
-    pub(crate) fn all() -> Self {
+    pub(crate) fn all(tty: bool) -> Self {
         LogRequest {
             follow: false,
             stdout: true,
             stderr: true,
             timestamps: false,
             since: None,
+            until: None,
             tail: None,
+            tty,
         }
     }
 
-    pub(crate) fn follow() -> Self {
-        LogRequest { follow: true, ..Self::all() }
+    pub(crate) fn follow(tty: bool) -> Self {
+        LogRequest { follow: true, ..Self::all(tty) }
     }
 }
 
 impl LogRequest {
     fn path(&self, id: &str) -> String {
-        let LogRequest { follow, stdout, stderr, timestamps, since, tail } = self;
+        let LogRequest { follow, stdout, stderr, timestamps, since, until, tail, tty: _ } = self;
         let mut path = format!(
             "/containers/{id}/logs?follow={follow}&stdout={stdout}&stderr={stderr}\
              &timestamps={timestamps}"
@@ -97,6 +90,9 @@ impl LogRequest {
         if let Some((seconds, nanos)) = since {
             // The fraction counts: a quick restart is within a second.
             path.push_str(&format!("&since={seconds}.{nanos:09}"));
+        }
+        if let Some((seconds, nanos)) = until {
+            path.push_str(&format!("&until={seconds}.{nanos:09}"));
         }
         if let Some(lines) = tail {
             path.push_str(&format!("&tail={lines}"));
@@ -116,7 +112,7 @@ impl Engine {
         }
         let (engine, id) = (self.clone(), id.to_owned());
         let again = LogRequest { follow: false, ..request.clone() };
-        Box::pin(stream::unfold(Stage::Following(log, 0), move |stage| {
+        Box::pin(stream::unfold(Stage::Following(log, Seen::default()), move |stage| {
             stage.next(engine.clone(), id.clone(), again.clone())
         }))
     }
@@ -128,11 +124,11 @@ impl Engine {
     }
 
     fn log_as_it_is(&self, id: &str, request: &LogRequest) -> FrameStream {
-        let (dialer, path) = (self.dialer().clone(), request.path(id));
+        let (dialer, path, tty) = (self.dialer().clone(), request.path(id), request.tty);
         let opened = async move {
             let (status, mut chunks) = dialer.stream(&path).await.map_err(lift("read the log"))?;
             if status.is_success() {
-                return Ok(Frames::new(chunks));
+                return Ok(Frames::new("read the log", tty, chunks));
             }
             let mut text = Vec::new();
             while let Some(Ok(chunk)) = chunks.next().await {
@@ -146,8 +142,8 @@ impl Engine {
 
 /// How far a log has come that is followed, and then read again behind what was seen.
 enum Stage {
-    Following(FrameStream, usize),
-    Rest(FrameStream),
+    Following(FrameStream, Seen),
+    Rest(FrameStream, Seen),
     Ended,
 }
 
@@ -160,102 +156,28 @@ impl Stage {
     ) -> Option<(Result<LogFrame>, Stage)> {
         loop {
             self = match self {
-                Stage::Following(mut log, seen) => match log.next().await {
-                    Some(Ok(frame)) => return Some((Ok(frame), Stage::Following(log, seen + 1))),
+                Stage::Following(mut log, mut seen) => match log.next().await {
+                    Some(Ok(frame)) => {
+                        seen.note(&frame);
+                        return Some((Ok(frame), Stage::Following(log, seen)));
+                    }
                     Some(Err(error)) => return Some((Err(error), Stage::Ended)),
                     None => {
                         // Its log is whole when it counts as ended.
                         let ended = engine.wait_container(&id);
                         let _ = tokio::time::timeout(ENDED_LIMIT, ended).await;
-                        Stage::Rest(Box::pin(engine.log_as_it_is(&id, &again).skip(seen)))
+                        Stage::Rest(engine.log_as_it_is(&id, &again), seen)
                     }
                 },
                 // It may have been removed by now, which ends it as well.
-                Stage::Rest(mut log) => {
+                Stage::Rest(mut log, mut seen) => {
                     let frame = log.next().await?.ok()?;
-                    return Some((Ok(frame), Stage::Rest(log)));
-                }
-                Stage::Ended => return None,
-            }
-        }
-    }
-}
-
-/// The length of what stands before every frame, unless there is a terminal.
-const HEAD: usize = 8;
-
-/// Takes the frames out of the chunks. Usually a chunk is a frame; nothing relies on it.
-struct Frames<S = Chunks> {
-    chunks: S,
-    /// What has come and was not handed over.
-    rest: Bytes,
-    /// The beginning of a frame whose end is still to come.
-    partial: BytesMut,
-    ended: bool,
-}
-
-impl<S> Frames<S> {
-    fn new(chunks: S) -> Self {
-        Frames { chunks, rest: Bytes::new(), partial: BytesMut::new(), ended: false }
-    }
-
-    /// A chunk has come: it goes behind what there is of an unfinished frame.
-    fn push(&mut self, chunk: Bytes) {
-        if self.partial.is_empty() {
-            self.rest = chunk;
-        } else {
-            self.partial.extend_from_slice(&chunk);
-            self.rest = std::mem::take(&mut self.partial).freeze();
-        }
-    }
-
-    /// The next whole frame; what is left then is kept until more comes.
-    fn next_frame(&mut self) -> Option<LogFrame> {
-        let stream = match self.rest.first()? {
-            0 | 1 => LogStream::Stdout,
-            2 => LogStream::Stderr,
-            // With a terminal the bytes come as they are.
-            _ => {
-                let bytes = std::mem::take(&mut self.rest);
-                return Some(LogFrame { stream: LogStream::Stdout, bytes });
-            }
-        };
-        if let Some(&[.., a, b, c, d]) = self.rest.first_chunk::<HEAD>() {
-            let length = u32::from_be_bytes([a, b, c, d]) as usize;
-            if self.rest.len() - HEAD >= length {
-                self.rest.advance(HEAD);
-                return Some(LogFrame { stream, bytes: self.rest.split_to(length) });
-            }
-        }
-        self.partial.extend_from_slice(&std::mem::take(&mut self.rest));
-        None
-    }
-}
-
-impl<S: Stream<Item = std::result::Result<Bytes, BollardError>> + Unpin> Stream for Frames<S> {
-    type Item = Result<LogFrame>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(frame) = self.next_frame() {
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            if self.ended {
-                return Poll::Ready(None);
-            }
-            match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
-                Some(Ok(chunk)) => self.push(chunk),
-                Some(Err(error)) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(convert("read the log", error))));
-                }
-                None => {
-                    self.ended = true;
-                    if !self.partial.is_empty() {
-                        let message = "failed to read the log: it ends within a frame";
-                        return Poll::Ready(Some(Err(Error::new(ErrorKind::Protocol, message))));
+                    match seen.behind(frame) {
+                        Some(frame) => return Some((Ok(frame), Stage::Rest(log, seen))),
+                        None => Stage::Rest(log, seen),
                     }
                 }
+                Stage::Ended => return None,
             }
         }
     }
@@ -264,16 +186,25 @@ impl<S: Stream<Item = std::result::Result<Bytes, BollardError>> + Unpin> Stream 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_request_has_what_was_asked_and_since_its_fraction() {
-        let follow = LogRequest::follow().path("x");
+        let follow = LogRequest::follow(false).path("x");
         assert_eq!(
             follow,
             "/containers/x/logs?follow=true&stdout=true&stderr=true&timestamps=false"
         );
-        let since = LogRequest { since: Some((12, 345)), tail: Some(7), ..LogRequest::follow() };
-        assert_eq!(since.path("x"), format!("{follow}&since=12.000000345&tail=7"));
+        let since = LogRequest {
+            since: Some((12, 345)),
+            until: Some((13, 6)),
+            tail: Some(7),
+            ..LogRequest::follow(false)
+        };
+        assert_eq!(
+            since.path("x"),
+            format!("{follow}&since=12.000000345&until=13.000000006&tail=7")
+        );
     }
 
     #[test]
@@ -282,40 +213,5 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("No such container: x"), "{error}");
         assert!(refusal("read the log", 500, b"oops").to_string().contains("oops"));
-    }
-
-    fn frames(log: &[u8], piece: usize) -> Vec<Result<LogFrame>> {
-        let chunks: Vec<_> =
-            log.chunks(piece).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        let frames = Frames::new(stream::iter(chunks));
-        let mut frames = std::pin::pin!(frames.collect::<Vec<_>>());
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        match frames.as_mut().poll(&mut context) {
-            Poll::Ready(frames) => frames,
-            Poll::Pending => panic!("nothing to wait for"),
-        }
-    }
-
-    #[test]
-    fn frames_are_whole_however_the_log_is_cut() {
-        let log = b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x04oops\x01\0\0\0\0\0\0\0";
-        for piece in 1..=log.len() {
-            let found: Vec<_> = frames(log, piece).into_iter().map(Result::unwrap).collect();
-            let frame = |stream, bytes: &[u8]| test_frame(stream, bytes);
-            let expected = [
-                frame(LogStream::Stdout, b"out"),
-                frame(LogStream::Stderr, b"oops"),
-                frame(LogStream::Stdout, b""),
-            ];
-            assert_eq!(found, expected, "{piece}");
-        }
-    }
-
-    #[test]
-    fn a_terminals_bytes_come_as_they_are_and_a_cut_frame_is_an_error() {
-        assert_eq!(frames(b"login: ", 7)[0].as_ref().unwrap().bytes, "login: ");
-        let cut = frames(b"\x01\0\0\0\0\0\0\x03ou", 4);
-        assert_eq!(cut.len(), 1);
-        assert_eq!(cut[0].as_ref().unwrap_err().kind(), ErrorKind::Protocol);
     }
 }

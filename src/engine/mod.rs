@@ -18,6 +18,7 @@ mod endpoint;
 mod events;
 mod exec;
 mod failure;
+mod frames;
 mod handle;
 mod image;
 mod image_details;
@@ -49,9 +50,11 @@ pub(crate) use build::{
     TarStream, Tree, TreeContext, TreeEntry, Ulimit,
 };
 pub(crate) use chunks::ChunkReader;
-pub(crate) use container::lower;
+pub(crate) use container::{lower, may_restart};
 pub(crate) use events::HealthEvent;
+pub(crate) use exec::OUTPUT_LIMIT;
 pub(crate) use exec::{ExecRequest, ExecSession};
+pub(crate) use frames::Seen;
 #[cfg(test)]
 pub(crate) use logs::test_frame;
 pub(crate) use logs::{FrameStream, LogRequest};

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::probe::with_causes;
@@ -21,8 +23,10 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{IntoPort, Port};
 
-/// How long one request may take.
+/// How long one request may take, unless a setter says otherwise.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// A body that brings nothing for so long is judged by what has come.
+const BODY_PAUSE: Duration = Duration::from_millis(200);
 /// How much of an answer's body is read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
@@ -42,6 +46,7 @@ pub struct HttpWait {
     body: Bytes,
     statuses: Vec<RangeInclusive<u16>>,
     body_test: Option<Arc<BodyTest>>,
+    request_limit: Duration,
 }
 
 impl HttpWait {
@@ -54,6 +59,7 @@ impl HttpWait {
             body: Bytes::new(),
             statuses: Vec::new(),
             body_test: None,
+            request_limit: REQUEST_LIMIT,
         }
     }
 
@@ -92,9 +98,18 @@ impl HttpWait {
         self
     }
 
-    /// What the answer's body (its first 1 MiB) must pass as well.
+    /// What the answer's body must pass as well.
+    ///
+    /// Of a long body its first 1 MiB is looked at, of an endless one (server-sent events) what has
+    /// come: at its end, whenever it pauses for 200 ms, and when the request's time is up.
     pub fn with_body_test(mut self, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         self.body_test = Some(Arc::new(test));
+        self
+    }
+
+    /// How long one request may take until its answer has come; then another is sent. Default: 5 s.
+    pub fn with_request_timeout(mut self, limit: Duration) -> Self {
+        self.request_limit = limit;
         self
     }
 
@@ -146,7 +161,11 @@ impl HttpWait {
     }
 
     /// What the answer was, when it is not as wanted.
-    async fn probe(&self, address: SocketAddr) -> std::result::Result<Option<String>, Cause> {
+    async fn probe(
+        &self,
+        address: SocketAddr,
+        until: Instant,
+    ) -> std::result::Result<Option<String>, Cause> {
         let stream = TcpStream::connect(address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = self.request(&address.to_string())?;
@@ -157,11 +176,8 @@ impl HttpWait {
                 return Ok(Some(format!("status {status}")));
             }
             let Some(test) = &self.body_test else { return Ok(None) };
-            let body = Limited::new(answer.into_body(), BODY_LIMIT).collect().await?.to_bytes();
-            Ok(match test(&body) {
-                true => None,
-                false => Some(format!("status {status}, a body of {} bytes fails", body.len())),
-            })
+            let (passes, length) = judged(answer.into_body(), &**test, until).await?;
+            Ok((!passes).then(|| format!("status {status}, a body of {length} bytes fails")))
         };
         // The connection has to be driven while the exchange goes on, and ends with it.
         let connection = std::pin::pin!(connection);
@@ -174,6 +190,36 @@ impl HttpWait {
             },
         }
     }
+}
+
+/// Whether a body passes, and how much of it was looked at.
+async fn judged(
+    mut body: Incoming,
+    test: &BodyTest,
+    until: Instant,
+) -> std::result::Result<(bool, usize), Cause> {
+    let mut seen = Vec::new();
+    let mut judged = None;
+    while seen.len() < BODY_LIMIT && Instant::now() < until {
+        let pause = until.min(Instant::now() + BODY_PAUSE);
+        match tokio::time::timeout_at(pause, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(frame)) => {
+                if let Ok(bytes) = frame?.into_data() {
+                    let room = BODY_LIMIT - seen.len();
+                    seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                }
+            }
+            Err(_) if judged == Some(seen.len()) => {}
+            Err(_) => {
+                if test(&seen) {
+                    return Ok((true, seen.len()));
+                }
+                judged = Some(seen.len());
+            }
+        }
+    }
+    Ok((test(&seen), seen.len()))
 }
 
 fn bad(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -215,7 +261,9 @@ impl WaitStrategy for HttpWait {
             let address = self.address(target)?;
             let mut backoff = Backoff::new();
             loop {
-                let probe = tokio::time::timeout(REQUEST_LIMIT, self.probe(address));
+                let until = Instant::now() + self.request_limit;
+                // The answer's body ends by itself then, with what has come.
+                let probe = tokio::time::timeout_at(until + BODY_PAUSE, self.probe(address, until));
                 match probe.await {
                     Ok(Ok(None)) => return Ok(()),
                     Ok(Ok(Some(seen))) => target.seen(format!("{address}: {seen}")),

@@ -104,16 +104,20 @@ pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
     let ended = |state: &ContainerState| {
         !state.running && (state.status != "created" || state.exit_code != 0)
     };
-    let state = async {
-        let mut details = engine.inspect_container(id).await.ok()?;
-        if !details.state.oom_killed && was_out_of_memory(engine, &details).await {
-            details.state.oom_killed = true;
-        }
-        let head =
-            if ended(&details.state) { log_head(engine, &details).await } else { Vec::new() };
-        Some((details.state, head))
+    let asking = async {
+        let details = engine.inspect_container(id).await.ok();
+        let tty = details.as_ref().is_some_and(|details| details.tty);
+        let state = async {
+            let mut details = details?;
+            if !details.state.oom_killed && was_out_of_memory(engine, &details).await {
+                details.state.oom_killed = true;
+            }
+            let head =
+                if ended(&details.state) { log_head(engine, &details).await } else { Vec::new() };
+            Some((details.state, head))
+        };
+        futures_util::future::join(state, log_tail(engine, id, tty)).await
     };
-    let asking = futures_util::future::join(state, log_tail(engine, id));
     let Ok((state, tail)) = tokio::time::timeout(DIAGNOSIS_LIMIT, asking).await else {
         return error;
     };
@@ -144,7 +148,7 @@ async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
         Some(nanos) => (seconds, nanos),
         None => (seconds - 1, nanos + 1_000_000_000 - EARLIER),
     });
-    let request = LogRequest { since, ..LogRequest::all() };
+    let request = LogRequest { since, ..LogRequest::all(details.tty) };
     let mut frames = engine.container_logs(&details.id, &request);
     let mut text = Vec::new();
     while text.len() < HEAD_BYTES && memchr::memchr_iter(b'\n', &text).count() < HEAD_LINES {
@@ -156,8 +160,8 @@ async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
     lines
 }
 
-async fn log_tail(engine: &Engine, id: &str) -> Vec<String> {
-    let request = LogRequest { tail: Some(TAIL_LINES), ..LogRequest::all() };
+async fn log_tail(engine: &Engine, id: &str, tty: bool) -> Vec<String> {
+    let request = LogRequest { tail: Some(TAIL_LINES), ..LogRequest::all(tty) };
     let mut frames = engine.container_logs(id, &request);
     let mut text = Vec::new();
     while let Some(Ok(frame)) = frames.next().await {

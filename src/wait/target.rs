@@ -119,7 +119,7 @@ impl WaitTarget {
     /// This start's log, followed.
     pub(super) fn log_request(&self) -> LogRequest {
         let since = self.0.details.between_runs().filter(|_| self.0.restarted);
-        LogRequest { since, ..LogRequest::follow() }
+        LogRequest { since, ..LogRequest::follow(self.0.details.tty) }
     }
 
     /// What is wrong when the container is found to have ended.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use castoff::engine::LogStream;
-use castoff::{Container, WaitFor};
+use castoff::{Container, ErrorKind, WaitFor};
 
 use crate::differences;
 use crate::support::{eventually, script, texts};
@@ -156,4 +156,92 @@ async fn no_output_is_no_line() {
     let container = ended("true").await;
     assert_eq!(container.logs().text().await.unwrap(), "");
     assert!(container.logs().follow().lines().next().await.is_none());
+}
+
+/// All bytes, in no order that looks like text.
+const EVERY_BYTE: &str =
+    "i=0; while test $i -lt 256; do printf \"\\\\$(printf %03o $i)\"; i=$((i+1)); done";
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn run_returns_the_bytes_that_were_written() {
+    let every: Vec<u8> = (0..=255).collect();
+    let output = script(EVERY_BYTE).run().await.unwrap();
+    assert_eq!((output.stdout, output.from_log), (every, false));
+    let input: Vec<u8> =
+        (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let output = script("cat; echo end >&2; exit 3").with_stdin(input.clone()).run().await.unwrap();
+    assert!(output.stdout == input, "{} bytes of {}", output.stdout.len(), input.len());
+    assert_eq!((output.code, output.stderr_text().as_ref()), (3, "end\n"));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn run_keeps_what_its_limit_allows() {
+    let error = script("head -c 100001 /dev/zero").with_output_limit(100_000).run().await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
+    assert!(error.to_string().contains("the container was removed"), "{error:?}");
+    let output = script("head -c 100000 /dev/zero").with_output_limit(100_000).run().await;
+    assert_eq!(output.unwrap().stdout.len(), 100_000);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_looks_like_a_frame_on_a_terminal_is_output() {
+    let lines = "printf '\\001\\000\\000\\000\\000\\000\\000\\002hi'";
+    let expected = b"\x01\0\0\0\0\0\0\x02hi";
+    let output = script(lines).with_tty().run().await.unwrap();
+    assert_eq!(output.stdout, expected);
+    let container = script("exec sleep 3600").start().await.unwrap();
+    let output = container.exec(["sh", "-c", lines]).with_tty().await.unwrap();
+    assert_eq!(output.stdout, expected);
+    // A log gets whole lines.
+    let waited = script(&format!("{lines}; echo; exec sleep 3600")).with_tty();
+    drop(waited.with_wait(WaitFor::log("hi")).start().await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn input_ends_on_a_terminal() {
+    let container = script("exec sleep 3600").start().await.unwrap();
+    for input in ["one\ntwo\n", "one\ntwo", ""] {
+        let count = format!("{}", input.len());
+        let output = container.exec(["wc", "-c"]).with_tty().with_stdin(input).await.unwrap();
+        assert!(output.stdout_text().trim_end().ends_with(&count), "{output:?}");
+        let output = script("wc -c").with_tty().with_stdin(input).run().await.unwrap();
+        assert!(output.stdout_text().trim_end().ends_with(&count), "{output:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn consumers_get_every_run_on_a_thread_of_their_own() {
+    let (sender, frames) = std::sync::mpsc::channel();
+    let container = script("echo run")
+        .with_log_consumer(|_| panic!("a consumer that panics"))
+        .with_log_consumer(move |frame| drop(sender.send(frame.bytes)))
+        .without_wait()
+        .create()
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        container.start().await.unwrap();
+        // This blocks the test's only thread.
+        let frame = frames.recv_timeout(crate::support::PATIENCE).unwrap();
+        assert_eq!(frame.as_ref(), b"run\n");
+        container.wait().await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn until_leaves_out_what_is_newer() {
+    let lines = "echo old; while ! test -f /tmp/go; do sleep 0.02; done; echo new; exec sleep 3600";
+    let container = script(lines).with_wait(WaitFor::log("old")).start().await.unwrap();
+    let between = SystemTime::now();
+    container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
+    eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
+        .await;
+    assert_eq!(texts(container.logs().until(between).lines()).await, ["old"]);
 }

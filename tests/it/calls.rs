@@ -13,6 +13,7 @@ const CREATE: &str = "POST /containers/create?name,platform";
 const START: &str = "POST /containers/{id}/start";
 const INSPECT: &str = "GET /containers/{id}/json";
 const LOGS: &str = "GET /containers/{id}/logs?follow,stdout,stderr,timestamps";
+const ATTACH: &str = "POST /containers/{id}/attach?stream,stdin,stdout,stderr,detachKeys";
 const WAIT: &str = "POST /containers/{id}/wait?condition";
 const REMOVE: &str = "DELETE /containers/{id}?v,force,link";
 
@@ -118,7 +119,7 @@ async fn without_ports_running_is_ready() {
 }
 
 #[tokio::test]
-async fn a_run_waits_for_the_code_and_reads_the_log() {
+async fn a_run_attaches_before_the_start_and_waits_for_the_code() {
     let (fake, engine) = setup().await;
     fake.on_start(|container| {
         container.log(crate::fake::Stream::Stdout, "out\n");
@@ -130,7 +131,21 @@ async fn a_run_waits_for_the_code_and_reads_the_log() {
         (output.code, &output.stdout[..], &output.stderr[..]),
         (3, &b"out\n"[..], &b"err\n"[..])
     );
-    assert_eq!(requests(&fake), [CREATE, START, INSPECT, WAIT, LOGS, REMOVE]);
+    assert!(!output.from_log);
+    assert_eq!(requests(&fake), [CREATE, ATTACH, START, INSPECT, WAIT, REMOVE]);
+}
+
+#[tokio::test]
+async fn a_run_that_can_not_attach_reads_the_log_and_says_so() {
+    let (fake, engine) = setup().await;
+    fake.on_start(|container| {
+        container.log(crate::fake::Stream::Stdout, "out\n");
+        container.exit(0, false);
+    });
+    fake.on("POST", "/containers/*/attach").times(1).fail(501, "no attach here");
+    let output = app(&engine).run().await.unwrap();
+    assert_eq!((&output.stdout[..], output.from_log), (&b"out\n"[..], true));
+    assert_eq!(requests(&fake), [CREATE, ATTACH, START, INSPECT, WAIT, LOGS, REMOVE]);
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ async fn a_run_that_is_cut() {
     for (method, path) in [("GET", "/containers/*/logs"), ("POST", "/containers/*/wait")] {
         let (fake, engine) = setup().await;
         fake.exit_on_start(0);
+        fake.on("POST", "/containers/*/attach").times(1).fail(501, "no attach here");
         fake.on(method, path).times(1).cut();
         let error = app(&engine).run().await.unwrap_err();
         assert_eq!((error.kind(), error.step()), (ErrorKind::Connection, Some("run")), "{error:?}");

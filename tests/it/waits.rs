@@ -361,6 +361,50 @@ async fn an_http_answer_has_to_be_the_right_one() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_long_or_has_no_end_is_judged_by_what_came() {
+    let more = [b"data: ready\n\n".to_vec(), vec![b'x'; 3 << 20]];
+    for (body, times) in more.into_iter().zip([1, 20]) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // No length, and no end while the client listens.
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head = b"HTTP/1.1 200 OK\r\n\r\ndata: ready\n\n";
+            let _ = stream.write_all(head);
+            for _ in 0..times {
+                let _ = stream.write_all(&body);
+            }
+            while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+        });
+        let (fake, engine) = setup().await;
+        fake.publish("80/tcp", port);
+        let wait = WaitFor::http("/")
+            .with_request_timeout(LONG)
+            .with_body_test(|body| body.starts_with(b"data: ready") && body.len() <= 1 << 20);
+        drop(app(&engine).with_port(80).with_wait(wait.timeout(LONG)).start().await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_try_ends_with_its_own_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // The first request gets no answer.
+    std::thread::spawn(move || {
+        let (silent, _) = listener.accept().unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        drop(silent);
+    });
+    let (fake, engine) = setup().await;
+    fake.publish("80/tcp", port);
+    let wait = WaitFor::http("/").with_request_timeout(SOON).timeout(LONG);
+    drop(app(&engine).with_port(80).with_wait(wait).start().await.unwrap());
+}
+
+#[tokio::test]
 async fn an_http_wait_says_what_it_saw() {
     let (fake, engine) = setup().await;
     let (port, _requests) = serve(&["HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"]);

@@ -1,0 +1,171 @@
+//! [`Frames`]: the output of a container or a command, taken out of the engine's stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bollard::errors::Error as BollardError;
+use bytes::{Buf, Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::failure::convert;
+use super::{LogFrame, LogStream};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The length of what stands before every frame, unless there is a terminal: the stream's
+/// number, three zeros, and the length in big-endian order (Engine API, "Stream format").
+const HEAD: usize = 8;
+
+/// A frame up to this long is handed over whole; of a longer one, what has come.
+const WHOLE: usize = 1024 * 1024;
+
+/// Takes the frames out of the chunks. Usually a chunk is a frame; nothing relies on it.
+///
+/// Whether there are frames at all is told by whoever knows of the terminal: the bytes can't
+/// tell, as a program may write what looks like a head.
+pub(super) struct Frames<S> {
+    doing: &'static str,
+    tty: bool,
+    chunks: S,
+    /// What has come and was not looked at.
+    rest: Bytes,
+    /// The beginning of a head or a frame whose end is still to come.
+    partial: BytesMut,
+    /// The frame that is being read: where it came from, and how much of it is to come.
+    open: Option<(LogStream, usize)>,
+    ended: bool,
+}
+
+impl<S> Frames<S> {
+    /// `doing` reads on after "failed to".
+    pub(super) fn new(doing: &'static str, tty: bool, chunks: S) -> Self {
+        let (rest, partial) = (Bytes::new(), BytesMut::new());
+        Frames { doing, tty, chunks, rest, partial, open: None, ended: false }
+    }
+
+    /// The next frame, as far as it can be handed over.
+    fn next_frame(&mut self) -> Result<Option<LogFrame>> {
+        if self.tty {
+            let bytes = std::mem::take(&mut self.rest);
+            let frame = LogFrame { stream: LogStream::Stdout, bytes };
+            return Ok(Some(frame).filter(|frame| !frame.bytes.is_empty()));
+        }
+        let (stream, left) = match self.open {
+            Some(open) => open,
+            None => match self.head()? {
+                Some(open) => open,
+                None => return Ok(None),
+            },
+        };
+        self.open = Some((stream, left));
+        let have = self.partial.len() + self.rest.len();
+        if have < left && have < WHOLE {
+            self.partial.extend_from_slice(&std::mem::take(&mut self.rest));
+            return Ok(None);
+        }
+        let from_rest = self.rest.split_to(left.min(have) - self.partial.len());
+        let bytes = if self.partial.is_empty() {
+            from_rest
+        } else {
+            self.partial.extend_from_slice(&from_rest);
+            std::mem::take(&mut self.partial).freeze()
+        };
+        let left = left - bytes.len();
+        self.open = (left > 0).then_some((stream, left));
+        Ok(Some(LogFrame { stream, bytes }))
+    }
+
+    fn head(&mut self) -> Result<Option<(LogStream, usize)>> {
+        let wanted = HEAD - self.partial.len();
+        self.partial.extend_from_slice(&self.rest.split_to(wanted.min(self.rest.len())));
+        let Some(&[number, _, _, _, a, b, c, d]) = self.partial.first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        self.partial.advance(HEAD);
+        let stream = match number {
+            0 | 1 => LogStream::Stdout,
+            2 => LogStream::Stderr,
+            _ => {
+                let doing = self.doing;
+                let message = format!("failed to {doing}: there is no output stream {number}");
+                return Err(Error::new(ErrorKind::Protocol, message));
+            }
+        };
+        Ok(Some((stream, u32::from_be_bytes([a, b, c, d]) as usize)))
+    }
+
+    fn cut(&self) -> Option<Error> {
+        if self.open.is_none() && self.partial.is_empty() {
+            return None;
+        }
+        let message = format!("failed to {}: it ends within a frame", self.doing);
+        Some(Error::new(ErrorKind::Protocol, message))
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, BollardError>> + Unpin> Stream for Frames<S> {
+    type Item = Result<LogFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match self.next_frame() {
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+            match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
+                // All of the one before was taken.
+                Some(Ok(chunk)) => self.rest = chunk,
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(convert(self.doing, error))));
+                }
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(self.cut().map(Err));
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes of each stream were seen, for going on behind them in the same log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    stdout: u64,
+    stderr: u64,
+}
+
+impl Seen {
+    fn of(&mut self, stream: LogStream) -> &mut u64 {
+        match stream {
+            LogStream::Stdout => &mut self.stdout,
+            LogStream::Stderr => &mut self.stderr,
+        }
+    }
+
+    pub(crate) fn note(&mut self, frame: &LogFrame) {
+        *self.of(frame.stream) += frame.bytes.len() as u64;
+    }
+
+    /// What of a frame lies behind what was seen, when the log is read anew.
+    pub(crate) fn behind(&mut self, mut frame: LogFrame) -> Option<LogFrame> {
+        let left = self.of(frame.stream);
+        let length = frame.bytes.len() as u64;
+        if *left > 0 && *left >= length {
+            *left -= length;
+            return None;
+        }
+        frame.bytes.advance(usize::try_from(std::mem::take(left)).unwrap_or(usize::MAX));
+        Some(frame)
+    }
+}
+
+#[cfg(test)]
+#[path = "frames_tests.rs"]
+mod tests;
