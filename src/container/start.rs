@@ -279,6 +279,8 @@ impl Plan {
             }
             for edit in &raw {
                 edit(&mut creation.body);
+                // Without these, nobody would own it.
+                creation.body.labels.get_or_insert_default().extend(labels.iter().cloned());
             }
             let tty = creation.body.tty.unwrap_or_default();
             let restarts = may_restart(&creation.body);

@@ -122,7 +122,12 @@ impl Engine {
             self.docker().list_images(Some(options.clone())).await.map_err(lift("list images"))
         });
         let listed = listed.await?;
-        Ok(listed.into_iter().map(|image| Labelled::new(image.id, image.labels)).collect())
+        let labelled = listed.into_iter().map(|image| {
+            let named = image.repo_tags.into_iter().filter(|name| name != "<none>:<none>");
+            let names = familiar(named.collect());
+            Labelled { names, ..Labelled::new(image.id, image.labels) }
+        });
+        Ok(labelled.collect())
     }
 
     /// Removes an image by id or name. One that a container uses stays.

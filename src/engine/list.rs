@@ -41,19 +41,29 @@ pub struct ContainerSummary {
 pub(crate) struct Labelled {
     pub(crate) id: String,
     pub(crate) labels: BTreeMap<String, String>,
+    /// The name of a container, and those of an image as users write them.
+    pub(crate) names: Vec<String>,
+    /// The id of the image that a container is of.
+    pub(crate) image: String,
 }
 
 impl Labelled {
     pub(super) fn new(id: String, labels: impl IntoIterator<Item = (String, String)>) -> Self {
-        Labelled { id, labels: labels.into_iter().collect() }
+        Labelled { id, labels: labels.into_iter().collect(), ..Labelled::default() }
     }
 }
 
 impl Engine {
     /// Containers with this label, given as `key` or `key=value`, running or not.
     pub(crate) async fn containers_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
-        let listed = self.containers().all().with_label(label).list().await?;
-        Ok(listed.into_iter().map(|found| Labelled::new(found.id, found.labels)).collect())
+        let answer = self.containers().all().with_label(label).ask().await?;
+        let listed = answer.as_array().into_iter().flatten();
+        let labelled = listed.map(|one| {
+            let found = ContainerSummary::read(one);
+            let image = one["ImageID"].as_str().unwrap_or_default().to_owned();
+            Labelled { names: vec![found.name], image, ..Labelled::new(found.id, found.labels) }
+        });
+        Ok(labelled.collect())
     }
 
     /// The engine's containers, castoff's own and all others.
@@ -83,11 +93,15 @@ impl Containers {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn list(self) -> Result<Vec<ContainerSummary>> {
-        let filters = serde_json::json!({ "label": self.labels }).to_string();
-        let path = format!("/containers/json?all={}&filters={}", self.all, encode(&filters));
-        let answer = self.engine.get_json(&path, "list containers").await?;
+        let answer = self.ask().await?;
         let listed = answer.as_array().into_iter().flatten();
         Ok(listed.map(ContainerSummary::read).collect())
+    }
+
+    async fn ask(&self) -> Result<Value> {
+        let filters = serde_json::json!({ "label": self.labels }).to_string();
+        let path = format!("/containers/json?all={}&filters={}", self.all, encode(&filters));
+        self.engine.get_json(&path, "list containers").await
     }
 }
 

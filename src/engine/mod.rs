@@ -23,7 +23,6 @@ mod handle;
 mod image;
 mod image_details;
 mod image_transfer;
-mod inherited;
 mod list;
 mod logs;
 mod network;

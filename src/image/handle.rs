@@ -11,7 +11,7 @@ use super::resolve;
 use crate::engine::{Engine, ImageDetails, ImageLayer};
 use crate::error::{Error, Result};
 use crate::reaper::{Guard, Kind, Worker};
-use crate::spec::ImageRef;
+use crate::spec::{ImageRef, label};
 
 /// An image that castoff made.
 ///
@@ -39,7 +39,9 @@ impl Image {
             let guard = Guard::arm(&engine, Kind::Image).await?;
             let familiar = name.familiar();
             let (repository, tag) = familiar.rsplit_once(':').unwrap_or((&familiar, "latest"));
-            match engine.commit_container(&container, repository, tag, &guard.labels()).await {
+            let mut labels = guard.labels();
+            labels.push((label::on_image(label::NAME), familiar.clone()));
+            match engine.commit_container(&container, repository, tag, &labels).await {
                 Ok(id) => guard.created(&id),
                 Err(error) => {
                     guard.refused(&error);

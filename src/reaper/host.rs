@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ours::ours;
 use super::removal::Kind;
 use super::session::{Session, key_on};
 use super::state_dir;
@@ -11,6 +12,7 @@ use super::watch_over;
 use super::worker::Worker;
 use crate::config::Keep;
 use crate::engine::{Engine, Labelled};
+use crate::error::Result;
 use crate::spec::{VolumeSpec, label};
 
 /// The container that this program runs in, where all that it makes is to go with that.
@@ -65,7 +67,7 @@ impl Orphans {
     ///
     /// The list has to come first: what was listed was made before the container is found dead, and
     /// then its maker is dead too.
-    pub(super) async fn find(engine: &Engine, listed: &[(Kind, Labelled)]) -> Orphans {
+    pub(super) async fn find(engine: &Engine, listed: &[(Kind, Labelled)]) -> Result<Orphans> {
         let own = engine.test_host().container();
         let hosts: BTreeSet<&str> =
             listed.iter().filter_map(|(kind, found)| label_of(*kind, found, label::HOST)).collect();
@@ -80,38 +82,11 @@ impl Orphans {
         let mut orphans = Orphans::default();
         let [left, kept] = sort_out(listed, &dead);
         for (found, place) in [(left, &mut orphans.left), (kept, &mut orphans.kept)] {
-            for (kind, found) in found {
-                if !is_inherited(engine, kind, found, listed).await {
-                    place.push((kind, found.id.clone()));
-                }
-            }
+            let found = found.into_iter().map(|(kind, found)| (kind, found.clone())).collect();
+            let found = ours(engine, found).await?.into_iter();
+            place.extend(found.map(|(kind, found)| (kind, found.id)));
         }
-        orphans
-    }
-}
-
-/// Whether the labels may be those of something that castoff made, on what others made of that: an
-/// image that was committed or built, and a container of such an image.
-async fn is_inherited(
-    engine: &Engine,
-    kind: Kind,
-    found: &Labelled,
-    listed: &[(Kind, Labelled)],
-) -> bool {
-    let Some(resource) = label_of(kind, found, label::RESOURCE) else { return true };
-    match kind {
-        Kind::Container => {
-            let asked = engine.label_is_inherited(&found.id, label::RESOURCE, resource).await;
-            // What can't be judged stays.
-            asked.unwrap_or(true)
-        }
-        Kind::Image => {
-            let same = |(kind, one): &&(Kind, Labelled)| {
-                *kind == Kind::Image && label_of(*kind, one, label::RESOURCE) == Some(resource)
-            };
-            listed.iter().filter(same).count() > 1
-        }
-        Kind::Network | Kind::Volume => false,
+        Ok(orphans)
     }
 }
 
@@ -154,7 +129,8 @@ mod tests {
 
     fn one(kind: Kind, id: &str, labels: &[(&str, &str)]) -> (Kind, Labelled) {
         let labels = labels.iter().map(|(key, value)| (key_on(kind, key), (*value).to_owned()));
-        (kind, Labelled { id: id.to_owned(), labels: labels.collect() })
+        let labels = labels.collect();
+        (kind, Labelled { id: id.to_owned(), labels, ..Labelled::default() })
     }
 
     #[test]

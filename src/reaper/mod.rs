@@ -26,6 +26,7 @@ mod keeping;
 mod lease;
 mod lease_file;
 mod once;
+mod ours;
 mod pending;
 mod removal;
 mod resource_lock;

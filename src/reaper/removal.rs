@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ours::ours;
 use super::session::key_on;
 use crate::engine::{Engine, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
@@ -109,7 +110,7 @@ async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
 fn is_gone(kind: Kind, error: &Error) -> bool {
     error.status() == Some(404)
         || (kind == Kind::Container && error.kind() == ErrorKind::NotFound)
-        || says(&error.to_string(), Meaning::RemovalUnderWay)
+        || (kind == Kind::Container && says(&error.to_string(), Meaning::RemovalUnderWay))
 }
 
 /// In use by something that is going away, or an engine that is busy or restarting.
@@ -134,7 +135,8 @@ pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec
 /// Removes all that has a label. An engine that is away for a moment is asked again.
 pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) -> Result<Removed> {
     let mut removed = Removed::Nothing;
-    for found in list_patiently(engine, kind, label).await? {
+    let listed = list_patiently(engine, kind, label).await?.into_iter();
+    for (_, found) in ours(engine, listed.map(|found| (kind, found)).collect()).await? {
         remove_known(engine, kind, &found.id).await?;
         removed = Removed::Something;
     }
@@ -165,10 +167,8 @@ mod tests {
     fn gone_is_gone_however_the_engine_says_it() {
         let answer = |status, text: &str| Error::new(ErrorKind::Conflict, text).with_status(status);
         assert!(is_gone(Kind::Network, &answer(404, "No such container: x")));
-        assert!(is_gone(
-            Kind::Network,
-            &answer(409, "removal of container x is already in progress")
-        ));
+        let under_way = answer(409, "removal of container x is already in progress");
+        assert!(is_gone(Kind::Container, &under_way) && !is_gone(Kind::Network, &under_way));
         assert!(!is_gone(Kind::Network, &answer(409, "in use")));
         let podman = Error::new(ErrorKind::NotFound, "no such container").with_status(500);
         assert!(is_gone(Kind::Container, &podman) && !is_gone(Kind::Image, &podman));

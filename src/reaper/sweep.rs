@@ -11,6 +11,7 @@ use tokio::sync::{OnceCell, oneshot};
 use super::host::Orphans;
 use super::lease::on_thread;
 use super::lease_file::{self, DeadLease};
+use super::ours::ours;
 use super::removal::{self, Kind};
 use super::session::{Session, key_on};
 use super::session_lock::{self, Left, PART, read_name};
@@ -74,7 +75,7 @@ impl Engine {
             // Listed first: whoever has something by then has a lock, and is seen to live.
             let everything = list_all(&engine).await?;
             let (sessions, leases) = blocking(&engine, kept_here).await?;
-            let orphans = Orphans::find(&engine, &everything).await.kept;
+            let orphans = Orphans::find(&engine, &everything).await?.kept;
             let own = watch_over::kept(&engine);
             let here = format!("{}.", state_dir::place(engine.config())?);
             let is_kept = |kind, found: &Labelled| {
@@ -89,6 +90,7 @@ impl Engine {
                 noted || session.is_none_or(|(_, left)| left.keeps(kind, &found.id))
             };
             let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
+            let wanted = ours(&engine, wanted.collect()).await?.into_iter();
             let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
             let mut all = remove_all(&engine, wanted).await;
             all.add(remove_all(&engine, orphans).await);
@@ -181,11 +183,17 @@ impl Found {
         // Of programs in containers, nothing but their labels may be left to tell.
         if !sessions.is_empty() || engine.test_host().container().is_some() {
             let everything = list_all(engine).await?;
-            orphans = Orphans::find(engine, &everything).await.left;
-            for (kind, found) in everything {
-                let Some(owner) = owner(kind, label::OWNER, &found) else { continue };
-                let session = sessions.iter_mut().find(|one| owner.ends_with(&one.token));
-                if let Some(session) = session.filter(|one| !one.left.keeps(kind, &found.id)) {
+            orphans = Orphans::find(engine, &everything).await?.left;
+            let whose = |sessions: &[DeadSession], kind, found: &Labelled| {
+                let owner = owner(kind, label::OWNER, found)?;
+                sessions.iter().position(|one| owner.ends_with(&one.token))
+            };
+            let left = everything.into_iter();
+            let left = left.filter(|(kind, found)| whose(&sessions, *kind, found).is_some());
+            for (kind, found) in ours(engine, left.collect()).await? {
+                let Some(session) = whose(&sessions, kind, &found) else { continue };
+                let session = &mut sessions[session];
+                if !session.left.keeps(kind, &found.id) {
                     session.resources.push((kind, found.id));
                 }
             }
@@ -308,7 +316,12 @@ impl DeadLease {
             Ok(found) => found,
             Err(error) => return error.into(),
         };
-        let wanted = found.into_iter().map(|found| (self.kind, found.id)).collect();
+        let found = found.into_iter().map(|found| (self.kind, found)).collect();
+        let found = match within(LIST_LIMIT, "list", ours(engine, found)).await {
+            Ok(found) => found,
+            Err(error) => return error.into(),
+        };
+        let wanted = found.into_iter().map(|(kind, found)| (kind, found.id)).collect();
         let outcome = remove_all(engine, wanted).await;
         if outcome.error.is_none() {
             self.forget();

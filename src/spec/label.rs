@@ -24,6 +24,8 @@ pub const KEPT: &str = "castoff.kept";
 pub const HOST: &str = "castoff.host";
 /// On an empty volume that notes what is kept: its kind and id.
 pub const KEEPS: &str = "castoff.keeps";
+/// On an image that was made under a name of the user's: that name.
+pub const NAME: &str = "castoff.name";
 /// The program that created it, for humans.
 pub const PROGRAM: &str = "castoff.program";
 /// What the labels of images start with. Containers inherit the labels of their image, also those

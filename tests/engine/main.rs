@@ -20,6 +20,7 @@ mod dockerfiles;
 mod drop;
 mod ends;
 mod exec;
+mod foreign;
 mod guardian;
 mod in_a_container;
 mod keep;

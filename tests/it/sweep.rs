@@ -25,6 +25,13 @@ fn dead_session(fake: &FakeEngine) -> (String, PathBuf) {
     (place, state.join("sessions").join(format!("{engine}-{DEAD}.lock")))
 }
 
+/// A container as castoff makes it, of a process of which the labels tell.
+fn made(fake: &FakeEngine, name: &str, labels: &serde_json::Value) -> String {
+    let mut labels = labels.clone();
+    labels["castoff.resource"] = json!(name);
+    foreign_container(fake, name, &labels)
+}
+
 #[tokio::test]
 async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
     let (fake, engine) = guarded().await;
@@ -52,14 +59,10 @@ async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
 
     let labels = |owner: &str| json!({ "castoff.session": "s", "castoff.owner": owner });
     let dead = format!("{place}.1.2.{DEAD}");
-    let left = foreign_container(&fake, "left", &labels(&dead));
-    let kept = foreign_container(&fake, "kept", &labels(&dead));
-    let theirs = foreign_container(&fake, "theirs", &labels("elsewhere.1.2.0123456789"));
-    let shared = foreign_container(
-        &fake,
-        "shared",
-        &json!({ "castoff.session": "s", "castoff.shared": "k-g" }),
-    );
+    let left = made(&fake, "left", &labels(&dead));
+    let kept = made(&fake, "kept", &labels(&dead));
+    let theirs = made(&fake, "theirs", &labels("elsewhere.1.2.0123456789"));
+    let shared = made(&fake, "shared", &json!({ "castoff.session": "s", "castoff.shared": "k-g" }));
     std::fs::write(&file, format!("owned\nkeep container {kept}\n")).unwrap();
     fake.clear_requests();
     let swept = engine.sweep().await.unwrap();
@@ -69,6 +72,8 @@ async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
     let mut wanted = vec![
         "DELETE /containers/{id}".to_owned(),
         "GET /containers/json".into(),
+        "GET /images/json".into(),
+        // Which images have the labels of a container, as there is one to remove.
         "GET /images/json".into(),
         "GET /networks".into(),
         "GET /volumes".into(),
@@ -88,7 +93,7 @@ async fn what_can_not_be_removed_is_for_the_next_one() {
     let (place, file) = dead_session(&fake);
     let dead = format!("{place}.1.2.{DEAD}");
     let labels = json!({ "castoff.session": "s", "castoff.owner": dead });
-    let left = foreign_container(&fake, "left", &labels);
+    let left = made(&fake, "left", &labels);
     std::fs::write(&file, "owned\n").unwrap();
     fake.on("DELETE", &format!("/containers/{left}")).fail(400, "not today");
     engine.sweep().await.unwrap_err();
@@ -98,10 +103,33 @@ async fn what_can_not_be_removed_is_for_the_next_one() {
     assert!(!file.exists());
 }
 
+#[tokio::test]
+async fn under_another_name_and_without_its_image_nobody_can_say_whose_it_is() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (place, file) = dead_session(&fake);
+    let labels = |resource: &str| {
+        json!({ "castoff.session": "s", "castoff.resource": resource,
+        "castoff.owner": format!("{place}.1.2.{DEAD}") })
+    };
+    let named = foreign_container(&fake, "r-1", &labels("r-1"));
+    let other = foreign_container(&fake, "other", &labels("r-2"));
+    std::fs::write(&file, "owned\n").unwrap();
+    let there = |id: &str| fake.containers().iter().any(|container| container.id == id);
+    let image = fake.containers().into_iter().find(|one| one.id == other).unwrap().image_id;
+    fake.on("GET", &format!("/images/{image}/json")).times(1).fail(404, "No such image");
+    assert_eq!(engine.sweep().await.unwrap().containers, 1);
+    assert!(!there(&named) && there(&other));
+    // Where its image is there and has no such label, it is castoff's under any name.
+    std::fs::write(&file, "owned\n").unwrap();
+    assert_eq!(engine.sweep().await.unwrap().containers, 1);
+    assert!(!there(&other));
+}
+
 /// A lease whose users are all dead, and what it is for.
 fn dead_lease(fake: &FakeEngine, session: &std::path::Path) -> (String, PathBuf) {
     let labels = json!({ "castoff.session": "s", "castoff.shared": "k-g" });
-    let shared = foreign_container(fake, "shared", &labels);
+    let shared = made(fake, "shared", &labels);
     let session = session.file_name().unwrap().to_str().unwrap();
     let (engine, _) = session.split_once('-').unwrap();
     let leases = fake.state_dir().join("castoff/leases");
@@ -118,8 +146,8 @@ async fn one_stuck_resource_keeps_neither_other_sessions_nor_leases_from_being_s
     let other = file
         .with_file_name(file.file_name().unwrap().to_str().unwrap().replace(DEAD, "dead00feed"));
     let labels = |token: &str| json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{token}") });
-    let stuck = foreign_container(&fake, "stuck", &labels(DEAD));
-    let left = foreign_container(&fake, "left", &labels("dead00feed"));
+    let stuck = made(&fake, "stuck", &labels(DEAD));
+    let left = made(&fake, "left", &labels("dead00feed"));
     let (shared, lease) = dead_lease(&fake, &file);
     for session in [&file, &other] {
         std::fs::write(session, "owned\n").unwrap();
@@ -137,7 +165,7 @@ async fn an_engine_that_does_not_answer_a_list_blocks_no_start() {
     drop(running(&engine).await);
     let (place, file) = dead_session(&fake);
     let labels = json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{DEAD}") });
-    let left = foreign_container(&fake, "left", &labels);
+    let left = made(&fake, "left", &labels);
     std::fs::write(&file, "owned\n").unwrap();
     let list = fake.on("GET", "/networks").times(1).gate();
     // Under another name the state is another one's, whose first start this is.
@@ -159,7 +187,7 @@ async fn what_is_strange_in_the_state_directory_is_in_nobodys_way() {
     running(&engine).await.keep();
     let (place, file) = dead_session(&fake);
     let owned_by = |token: &str| json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{token}") });
-    let unclear = foreign_container(&fake, "unclear", &owned_by("dead00feed"));
+    let unclear = made(&fake, "unclear", &owned_by("dead00feed"));
     for odd in ["stray", ".hidden", "a-b-c.lock"] {
         std::fs::create_dir(file.with_file_name(odd)).unwrap();
     }
@@ -189,7 +217,7 @@ async fn a_lock_that_is_held_is_a_session_that_lives() {
     let _living = running(&engine).await;
     let (place, file) = dead_session(&fake);
     let labels = json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{DEAD}") });
-    foreign_container(&fake, "theirs", &labels);
+    made(&fake, "theirs", &labels);
     std::fs::write(&file, "owned\n").unwrap();
     let held = std::fs::File::open(&file).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
@@ -210,7 +238,7 @@ async fn what_was_kept_here_is_pruned_and_nothing_else() {
     let net = Network::builder().on(&engine).create().await.unwrap().keep();
     let volume = Volume::builder().on(&engine).create().await.unwrap();
     let elsewhere = json!({ "castoff.session": "s", "castoff.owner": "elsewhere.1.2.0123456789" });
-    foreign_container(&fake, "theirs", &elsewhere);
+    made(&fake, "theirs", &elsewhere);
     let pruned = engine.prune_kept().await.unwrap();
     assert_eq!((pruned.containers, pruned.networks, pruned.volumes), (1, 1, 0));
     let names: Vec<_> = fake.containers().into_iter().map(|container| container.name).collect();

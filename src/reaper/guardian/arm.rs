@@ -52,6 +52,7 @@ impl Guardian {
             }
         }
         arena.work().nameless.set(&nameless_request());
+        arena.work().committed.set(&list_request(Kind::Image, "castoff.resource"));
         arena.work().most_leases = most_leases();
         let (stream, childs) = stream_pair()?;
         // The first use may have to look for the clock; the child only reads it.
@@ -261,13 +262,16 @@ mod tests {
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
         guardian.tell(Word::Keep(Kind::Container, "kept"), None).unwrap();
         drop(guardian);
-        let connections = listener.incoming().take(4).map(Result::unwrap);
-        let asked = answer(connections, r#"[{"Id":"kept"},{"Id":"other"}]"#);
+        let connections = listener.incoming().take(6).map(Result::unwrap);
+        // (The list of images is the same, and none of them is what the container is of.)
+        let list = r#"[{"Id":"kept"},{"Id":"other","Names":["/r-1"],"Labels":{"castoff.resource":"r-1"}}]"#;
+        let asked = answer(connections, list);
         std::fs::remove_file(socket).unwrap();
         let containers = "GET /containers/json";
         // The list is the same again, so it is asked to remove again; the kept one never is.
         let delete = "DELETE /containers/other";
-        assert_eq!(asked, [containers, delete, containers, delete]);
+        let images = "GET /images/json";
+        assert_eq!(asked, [containers, images, delete, containers, images, delete]);
     }
 
     #[test]
@@ -275,9 +279,10 @@ mod tests {
         let (socket, listener) = listener("podman");
         drop(Guardian::arm(&at(&socket).of_podman(true), "a=b", "c=d", None).unwrap());
         let mut asked = Vec::new();
+        let one = r#"[{"Id":"one","Names":["/r"],"Labels":{"castoff.resource":"r"}}]"#;
         let mut lists =
-            [r#"[{"Id":"one"}]"#, "[]", "[]", r#"{"Volumes":[]}"#, r#"[{"Id":"img"}]"#].into_iter();
-        for connection in listener.incoming().take(9) {
+            [one, "[]", "[]", "[]", r#"{"Volumes":[]}"#, r#"[{"Id":"img"}]"#].into_iter();
+        for connection in listener.incoming().take(10) {
             let mut connection = BufReader::new(connection.unwrap());
             let mut line = String::new();
             connection.read_line(&mut line).unwrap();

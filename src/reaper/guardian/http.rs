@@ -70,6 +70,14 @@ pub(super) fn nameless_request() -> Vec<u8> {
     format!("GET /images/json?filters={filter}{TAIL}").into_bytes()
 }
 
+/// Writes the request that looks at an image into `out`; `None` if it doesn't fit.
+pub(super) fn image_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
+    if !is_plain(id) {
+        return None;
+    }
+    join(&[b"GET /images/", id, b"/json", TAIL.as_bytes()], out)
+}
+
 /// `{"label":["…"]}`, with the label escaped as a JSON string.
 fn label_filter(label: &str) -> String {
     let mut filter = String::from("{\"label\":[\"");

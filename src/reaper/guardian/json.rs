@@ -6,7 +6,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use super::http::{Kind, is_plain};
+use super::http::{Kind, fingerprint, is_plain};
 
 /// The longest id or name remembered; engines allow no longer names, since they are file names.
 pub(super) const ID_MAX: usize = 255;
@@ -18,6 +18,93 @@ enum Escape {
     Started,
     /// `\u` and the digits so far: how many, and their value.
     Unicode(u8, u32),
+}
+
+/// The longest id of an image: an algorithm and its digits.
+const IMAGE_MAX: usize = 80;
+/// Names of one thing that are looked at.
+const NAMES: usize = 8;
+
+/// What a list says of one thing, by which it is told whether castoff made it. A print of 0 stands
+/// for what is not there.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Traits {
+    image: [u8; IMAGE_MAX],
+    image_len: usize,
+    /// The value of the resource's own label.
+    pub(super) resource: u64,
+    /// The value of the label that says under which name an image was made.
+    made_as: u64,
+    names: [u64; NAMES],
+}
+
+impl Traits {
+    pub(super) const NONE: Traits =
+        Traits { image: [0; IMAGE_MAX], image_len: 0, resource: 0, made_as: 0, names: [0; NAMES] };
+
+    /// The id of the image that a container is of.
+    pub(super) fn image(&self) -> &[u8] {
+        self.image.get(..self.image_len).unwrap_or(&[])
+    }
+
+    fn set_image(&mut self, id: &[u8]) {
+        if let Some(place) = self.image.get_mut(..id.len()) {
+            place.copy_from_slice(id);
+            self.image_len = id.len();
+        }
+    }
+
+    /// Whether it has the name that castoff gave it.
+    pub(super) fn is_named(&self) -> bool {
+        self.names
+            .iter()
+            .any(|name| *name != 0 && (*name == self.resource || *name == self.made_as))
+    }
+
+    pub(super) fn has_no_name(&self) -> bool {
+        self.names.iter().all(|name| *name == 0)
+    }
+
+    /// Notes a name: a container's stands after a slash, Podman puts a registry before an image's.
+    fn add_name(&mut self, name: &[u8]) {
+        let prefixes: [&[u8]; 4] = [b"/", b"localhost/", b"docker.io/library/", b"docker.io/"];
+        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(*prefix)).unwrap_or(name);
+        if name == b"<none>:<none>" {
+            return;
+        }
+        let name = name.strip_suffix(b":latest").unwrap_or(name);
+        if let Some(place) = self.names.iter_mut().find(|place| **place == 0) {
+            *place = print(name);
+        }
+    }
+}
+
+fn print(text: &[u8]) -> u64 {
+    if text.is_empty() { 0 } else { fingerprint(Kind::Container, text) }
+}
+
+/// An image's id without the algorithm, which not every answer has.
+pub(super) fn plain_image(id: &[u8]) -> &[u8] {
+    id.strip_prefix(b"sha256:").unwrap_or(id)
+}
+
+/// What the value is that comes next in a listed object, or the one that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Other,
+    Id,
+    Image,
+    Names,
+    Labels,
+}
+
+/// The same for one of its labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Other,
+    Resource,
+    MadeAs,
 }
 
 #[derive(Debug)]
@@ -32,8 +119,15 @@ pub(super) struct Ids {
     in_list: bool,
     /// After a colon: what comes next in this object is a value, not a key.
     at_value: bool,
-    /// The last key was one to look for.
+    /// The last key above the list was that of the list.
     matched: bool,
+    field: Field,
+    label: Label,
+    /// The label that says which resource it is.
+    resource: &'static [u8],
+    id: [u8; ID_MAX],
+    id_len: usize,
+    traits: Traits,
     in_string: bool,
     escape: Escape,
     text: [u8; ID_MAX],
@@ -49,9 +143,19 @@ impl Ids {
             Kind::Container | Kind::Network | Kind::Image => (2, b"Id"),
             Kind::Volume => (3, b"Name"),
         };
+        let resource: &[u8] = match kind {
+            Kind::Image => b"castoff.image.resource",
+            _ => b"castoff.resource",
+        };
         Self {
             target,
             key,
+            field: Field::Other,
+            label: Label::Other,
+            resource,
+            id: [0; ID_MAX],
+            id_len: 0,
+            traits: Traits::NONE,
             depth: 0,
             objects: 0,
             in_list: false,
@@ -66,26 +170,40 @@ impl Ids {
         }
     }
 
+    /// For a list of images that others have made of containers, whose labels they have taken over.
+    pub(super) const fn of_committed() -> Self {
+        let mut ids = Self::new(Kind::Image);
+        ids.resource = b"castoff.resource";
+        ids
+    }
+
     /// Whether the document has ended. One cut short never has: its reader must ask again.
     pub(super) fn complete(&self) -> bool {
         self.complete
     }
 
-    /// Takes one byte; returns the id that ends with it, if one does.
-    pub(super) fn feed(&mut self, byte: u8) -> Option<&[u8]> {
+    /// Takes one byte; returns what it was all of an object of the list, if it has an id.
+    pub(super) fn feed(&mut self, byte: u8) -> Option<(&[u8], Traits)> {
         if self.complete {
             return None;
         }
         if self.in_string {
-            return self.string_byte(byte);
+            self.string_byte(byte);
+            return None;
         }
         match byte {
             b'"' => (self.in_string, self.len, self.odd) = (true, 0, false),
             b'{' => self.open(true),
             b'[' => self.open(false),
-            b'}' | b']' => self.close(),
+            b'}' | b']' => return self.close(),
             b':' => self.at_value = true,
-            b',' => (self.at_value, self.matched) = (false, false),
+            b',' => {
+                (self.at_value, self.matched) = (false, false);
+                self.label = Label::Other;
+                if self.depth == self.target {
+                    self.field = Field::Other;
+                }
+            }
             // `null` in place of the document: an empty list.
             b'l' if self.depth == 0 => self.complete = true,
             _ => {}
@@ -108,18 +226,30 @@ impl Ids {
             self.objects = if object { self.objects | bit } else { self.objects & !bit };
         }
         (self.at_value, self.matched) = (false, false);
+        if self.depth == self.target {
+            (self.field, self.id_len, self.traits) = (Field::Other, 0, Traits::NONE);
+        }
+        if self.depth > self.target.saturating_add(1) {
+            self.label = Label::Other;
+        }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> Option<(&[u8], Traits)> {
+        let ends = self.in_list && self.depth == self.target && self.is_object();
         self.depth = self.depth.saturating_sub(1);
         self.in_list &= self.depth.saturating_add(1) >= self.target;
         self.complete = self.depth == 0;
         (self.at_value, self.matched) = (false, false);
+        if self.depth == self.target {
+            self.field = Field::Other;
+        }
+        let id = self.id.get(..self.id_len).filter(|id| ends && is_plain(id))?;
+        Some((id, self.traits))
     }
 
-    fn string_byte(&mut self, byte: u8) -> Option<&[u8]> {
+    fn string_byte(&mut self, byte: u8) {
         match (self.escape, byte) {
-            (Escape::None, b'"') => return self.string_ended(),
+            (Escape::None, b'"') => self.string_ended(),
             (Escape::None, b'\\') => self.escape = Escape::Started,
             (Escape::None, _) => self.push(byte),
             (Escape::Started, b'u') => self.escape = Escape::Unicode(0, 0),
@@ -131,7 +261,6 @@ impl Ids {
             }
             (Escape::Unicode(count, value), _) => self.unicode_digit(count, value, byte),
         }
-        None
     }
 
     fn unicode_digit(&mut self, count: u8, value: u32, byte: u8) {
@@ -158,22 +287,58 @@ impl Ids {
         }
     }
 
-    fn string_ended(&mut self) -> Option<&[u8]> {
+    fn string_ended(&mut self) {
         self.in_string = false;
-        if !self.is_object() {
-            return None;
+        let Some(text) = self.text.get(..self.len).filter(|_| !self.odd) else {
+            return;
+        };
+        let is_object = self.is_object();
+        if self.in_list && self.depth == self.target && is_object {
+            match (self.at_value, self.field) {
+                (false, _) => self.field = field_of(text, self.key),
+                (true, Field::Id) => {
+                    if let Some(place) = self.id.get_mut(..text.len()) {
+                        place.copy_from_slice(text);
+                        self.id_len = text.len();
+                    }
+                }
+                (true, Field::Image) => self.traits.set_image(text),
+                (true, _) => {}
+            }
+        } else if self.in_list && self.depth == self.target.saturating_add(1) {
+            match (self.field, is_object, self.at_value) {
+                (Field::Names, false, _) => self.traits.add_name(text),
+                (Field::Labels, true, false) => self.label = label_of(text, self.resource),
+                (Field::Labels, true, true) => match self.label {
+                    Label::Resource => self.traits.resource = print(text),
+                    Label::MadeAs => {
+                        self.traits.made_as = print(text.strip_suffix(b":latest").unwrap_or(text));
+                    }
+                    Label::Other => {}
+                },
+                _ => {}
+            }
+        } else if is_object && !self.at_value {
+            self.matched = self.target == 3 && self.depth == 1 && text == b"Volumes";
         }
-        let text = self.text.get(..self.len).filter(|_| !self.odd);
-        let in_target = self.in_list && self.depth == self.target;
-        if !self.at_value {
-            let above_list = self.target == 3 && self.depth == 1;
-            self.matched = (in_target && text == Some(self.key))
-                || (above_list && text == Some(b"Volumes".as_slice()));
-            return None;
-        }
-        let found = in_target && self.matched;
-        self.matched = false;
-        text.filter(|id| found && is_plain(id))
+    }
+}
+
+fn field_of(key: &[u8], id: &[u8]) -> Field {
+    match key {
+        _ if key == id => Field::Id,
+        b"ImageID" => Field::Image,
+        b"Names" | b"RepoTags" => Field::Names,
+        b"Labels" => Field::Labels,
+        _ => Field::Other,
+    }
+}
+
+fn label_of(key: &[u8], resource: &[u8]) -> Label {
+    match key {
+        _ if key == resource => Label::Resource,
+        b"castoff.image.name" => Label::MadeAs,
+        _ => Label::Other,
     }
 }
 
@@ -186,7 +351,7 @@ mod tests {
         let mut scan = Ids::new(kind);
         let found = json
             .bytes()
-            .filter_map(|b| scan.feed(b).map(|id| String::from_utf8(id.to_vec()).unwrap()))
+            .filter_map(|b| scan.feed(b).map(|(id, _)| String::from_utf8(id.to_vec()).unwrap()))
             .collect();
         assert!(scan.complete(), "{json}");
         found
@@ -204,6 +369,32 @@ mod tests {
         assert_eq!(ids(Kind::Container, HOSTILE), ["yes1", "yes2", "yes3"]);
         assert_eq!(ids(Kind::Network, HOSTILE), ["yes1", "yes2", "yes3"]);
         assert!(ids(Kind::Volume, HOSTILE).is_empty());
+    }
+
+    #[test]
+    fn what_tells_whose_it_is_is_read_in_whatever_order_it_comes() {
+        let all = |mut scan: Ids, json: &str| -> Vec<Traits> {
+            json.bytes().filter_map(|b| scan.feed(b).map(|(_, traits)| traits)).collect()
+        };
+        let json = r#"[{"Labels":{"x":"castoff.resource","castoff.resource":"r-1"},"Names":["/r-1"],
+            "ImageID":"sha256:aa","Id":"1"},{"Id":"2","Names":["/other"],"ImageID":"bb","Labels":
+            {"castoff.resource":"r-1"},"x":{"Labels":{"castoff.resource":"no"},"Names":["/r-1"]}},
+            {"Id":"3","Labels":null,"Names":null}]"#;
+        let found = all(Ids::new(Kind::Container), json);
+        let [ours, other, bare] = found.as_slice() else { panic!("{found:?}") };
+        assert!(ours.is_named() && !other.is_named() && !bare.is_named() && bare.has_no_name());
+        assert_eq!((ours.resource, plain_image(ours.image())), (other.resource, b"aa".as_slice()));
+        assert_eq!((bare.resource, other.image()), (0, b"bb".as_slice()));
+        let json = r#"[{"Id":"1","RepoTags":["localhost/r-1:latest"],"Labels":
+            {"castoff.image.resource":"r-1","castoff.resource":""}},{"Id":"2","RepoTags":["a/b:1"],
+            "Labels":{"castoff.image.name":"a/b:1","castoff.image.resource":"r-2"}},{"Id":"3",
+            "RepoTags":["<none>:<none>"],"Labels":{"castoff.resource":"r-3"}}]"#;
+        let found = all(Ids::new(Kind::Image), json);
+        assert_eq!(found.iter().map(Traits::is_named).collect::<Vec<_>>(), [true, true, false]);
+        assert!(found.iter().all(|one| one.has_no_name() == (one.resource == 0)));
+        let committed = all(Ids::of_committed(), json);
+        let carry: Vec<_> = committed.iter().map(|one| one.resource != 0).collect();
+        assert_eq!(carry, [false, false, true]);
     }
 
     #[test]

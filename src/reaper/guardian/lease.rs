@@ -30,7 +30,8 @@ const REQUEST_MAX: usize = 512;
 pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) -> Outcome {
     let mut outcome = Outcome::Nothing;
     let hold = work.hold;
-    let Work { leases, ids, kept, input, .. } = work;
+    let Work { leases, ids, kept, input, committed, .. } = work;
+    let committed = committed.get();
     for kind in Kind::ALL {
         for lease in leases.held().filter(|lease| lease.kind() == Some(kind)) {
             if due(lease, began) > now() || !is_ours(lease, hold) {
@@ -42,8 +43,9 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
                 continue;
             };
             let before = ids.seen();
-            let cleared =
-                Round { kind, request, only: None, ids, kept, input, engine }.clear(give_up);
+            let only = None;
+            let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
+            let cleared = round.clear(give_up);
             lease.creates.found(ids.seen().saturating_sub(before));
             if cleared != Outcome::Stuck && !lease.is_late() {
                 settle(lease);

@@ -30,6 +30,7 @@ mod lease;
 mod maps;
 #[cfg(target_os = "linux")]
 mod name;
+mod ours;
 mod outbox;
 mod prints;
 mod remove;

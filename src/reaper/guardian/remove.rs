@@ -11,7 +11,8 @@ use rustix::net::SendFlags;
 use super::address::Address;
 use super::child::{now, sleep, timespec};
 use super::http::{Call, Kind, Response, call};
-use super::json::{ID_MAX, Ids};
+use super::json::{ID_MAX, Ids, Traits};
+use super::ours;
 use super::scraps::ScrapTable;
 use super::work::{IdTable, KeepTable, Work};
 
@@ -36,20 +37,22 @@ pub(super) enum Outcome {
 
 /// Every kind gets its turn, whatever becomes of the one before it.
 pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
-    let Work { requests, ids, kept, input, scraps, nameless, creates, .. } = work;
+    let Work { requests, ids, kept, input, scraps, nameless, committed, creates, .. } = work;
+    let committed = committed.get();
     let mut outcome = Outcome::Nothing;
     let before = ids.seen();
     for (kind, request) in Kind::ALL.into_iter().zip(requests) {
         if !kept.is_sealed(kind) {
             let request = request.get();
-            let mut round = Round { kind, request, only: None, ids, kept, input, engine };
+            let only = None;
+            let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
             outcome = outcome.max(round.clear(give_up));
         }
     }
     creates.found(ids.seen().saturating_sub(before));
     if !scraps.is_empty() {
         let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*scraps));
-        let mut round = Round { kind, request, only, ids, kept, input, engine };
+        let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
         outcome = outcome.max(round.clear(give_up));
     }
     outcome
@@ -61,8 +64,10 @@ pub(super) struct Round<'a> {
     pub(super) request: &'a [u8],
     /// Nothing but these.
     pub(super) only: Option<&'a ScrapTable>,
+    /// What lists the images that others have made of containers.
+    pub(super) committed: &'a [u8],
     pub(super) ids: &'a mut IdTable,
-    pub(super) kept: &'a KeepTable,
+    pub(super) kept: &'a mut KeepTable,
     pub(super) input: &'a mut [u8],
     pub(super) engine: &'a Address,
 }
@@ -100,39 +105,69 @@ impl Round<'_> {
 
     /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
     fn list(&mut self) -> Option<()> {
-        let Self { kind, request, only, ids, kept, input, engine } = self;
+        let Self { kind, request, only, ids, kept, input, engine, .. } = self;
         ids.clear();
-        let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
-        let mut scan = Ids::new(*kind);
-        loop {
-            let remaining = exchange.remaining()?;
-            let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
-            let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
-            let count = match rustix::io::read(&exchange.socket, &mut **input) {
-                Ok(0) => return None,
-                Ok(count) => count,
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(_) => return None,
-            };
-            for byte in input.get(..count).unwrap_or(&[]) {
-                let body = exchange.response.feed(*byte);
-                if exchange.response.status().is_some_and(|status| status != 200) {
-                    return None;
-                }
-                if let Some(id) = body.and_then(|byte| scan.feed(byte)) {
-                    // A full table is a round's worth: the next one lists the rest.
-                    let meant = only.is_none_or(|only| only.holds(id));
-                    if meant && !kept.holds(*kind, id) && !ids.push(id) {
-                        return Some(());
-                    }
-                }
-            }
-            if scan.complete() {
-                return Some(());
-            }
-            if exchange.response.ended() {
+        scan(engine, request, input, Ids::new(*kind), |id, traits| {
+            // A full table is a round's worth: the next one lists the rest.
+            let meant = only.is_none_or(|only| only.holds(id));
+            !meant || kept.holds(*kind, id) || ids.push(id, traits)
+        })?;
+        // What a build said that it made was told by its id.
+        if only.is_none() { ours::spare_others(self) } else { Some(()) }
+    }
+}
+
+/// Reads a list, and calls `each` until that says `false`. `None` if the engine gave no complete,
+/// good answer.
+pub(super) fn scan(
+    engine: &Address,
+    request: &[u8],
+    input: &mut [u8],
+    mut scan: Ids,
+    mut each: impl FnMut(&[u8], &Traits) -> bool,
+) -> Option<()> {
+    let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
+    loop {
+        let remaining = exchange.remaining()?;
+        let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
+        let count = match rustix::io::read(&exchange.socket, &mut *input) {
+            Ok(0) => return None,
+            Ok(count) => count,
+            Err(Errno::AGAIN | Errno::INTR) => continue,
+            Err(_) => return None,
+        };
+        for byte in input.get(..count).unwrap_or(&[]) {
+            let body = exchange.response.feed(*byte);
+            if exchange.response.status().is_some_and(|status| status != 200) {
                 return None;
             }
+            if let Some((id, traits)) = body.and_then(|byte| scan.feed(byte))
+                && !each(id, &traits)
+            {
+                return Some(());
+            }
+        }
+        if scan.complete() {
+            return Some(());
+        }
+        if exchange.response.ended() {
+            return None;
+        }
+    }
+}
+
+/// The status of the answer to a request; `None` if there is none in time.
+pub(super) fn status(engine: &Address, request: &[u8]) -> Option<u16> {
+    let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
+    loop {
+        let remaining = exchange.remaining()?;
+        let mut fds = [PollFd::new(&exchange.socket, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut fds, Some(&timespec(remaining)));
+        match exchange.advance() {
+            Progress::Answer(status) => return Some(status),
+            Progress::Failed => return None,
+            Progress::Waiting => {}
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::os::fd::{OwnedFd, RawFd};
 
 use super::http::{KINDS, Kind, fingerprint};
-use super::json::ID_MAX;
+use super::json::{ID_MAX, Traits};
 use super::prints::Prints;
 use super::scraps::ScrapTable;
 use super::sys;
@@ -68,6 +68,8 @@ pub(super) struct Work {
     pub(super) most_leases: usize,
     /// The request that lists images which have no name, and which nothing builds on.
     pub(super) nameless: Text<REQUEST_MAX>,
+    /// The request that lists images which others have made of castoff's containers.
+    pub(super) committed: Text<REQUEST_MAX>,
     /// The parent has said that it owns nothing.
     pub(super) idle: bool,
     /// The parent has said that everything is to stay.
@@ -222,6 +224,7 @@ pub(super) struct IdTable {
     seen: Prints<FOUND>,
     len: usize,
     ids: [Text<ID_MAX>; IDS],
+    traits: [Traits; IDS],
 }
 
 impl IdTable {
@@ -230,9 +233,10 @@ impl IdTable {
     }
 
     /// Whether `id` was added; if not, the table is full.
-    pub(super) fn push(&mut self, id: &[u8]) -> bool {
+    pub(super) fn push(&mut self, id: &[u8], traits: &Traits) -> bool {
         let added = self.ids.get_mut(self.len).is_some_and(|place| place.set(id));
-        if added {
+        if let (true, Some(place)) = (added, self.traits.get_mut(self.len)) {
+            *place = *traits;
             // (The kind doesn't matter: no two things have the same id.)
             self.seen.insert(fingerprint(Kind::Container, id));
         }
@@ -246,6 +250,20 @@ impl IdTable {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    pub(super) fn traits(&self, index: usize) -> Option<&Traits> {
+        self.traits.get(..self.len)?.get(index)
+    }
+
+    /// Takes one out; the last one has its place then.
+    pub(super) fn remove(&mut self, index: usize) {
+        let last = self.len.saturating_sub(1);
+        if index <= last {
+            self.ids.swap(index, last);
+            self.traits.swap(index, last);
+            self.len = last;
+        }
     }
 
     /// How many different ones have been here.
@@ -277,7 +295,7 @@ impl KeepTable {
         self.sealed.contains(&true)
     }
 
-    fn insert(&mut self, kind: Kind, print: u64) {
+    pub(super) fn insert(&mut self, kind: Kind, print: u64) {
         if let (false, Some(sealed)) =
             (self.prints.insert(print), self.sealed.get_mut(kind as usize))
         {
@@ -291,6 +309,8 @@ mod tests {
     use super::super::sys::Arena;
     use super::super::word::Word;
     use super::*;
+
+    const NONE: Traits = Traits::NONE;
 
     fn say(work: &mut Work, word: Word<'_>) {
         work.take(&word.encode(), &mut None);
@@ -375,9 +395,9 @@ mod tests {
         assert!(!work.creates.are_settled());
         say(work, Word::Creating { lease: 0, under_way: 0, made: 9 });
         assert!(work.creates.are_settled());
-        assert!(work.ids.push(b"a") && work.ids.push(b"b"));
+        assert!(work.ids.push(b"a", &NONE) && work.ids.push(b"b", &NONE));
         work.ids.clear();
-        assert!(work.ids.push(b"a"));
+        assert!(work.ids.push(b"a", &NONE));
         assert_eq!(work.ids.seen(), 2);
     }
 
@@ -385,11 +405,11 @@ mod tests {
     fn the_id_table_refuses_what_does_not_fit() {
         let mut arena = Arena::map().unwrap();
         let ids = &mut arena.work().ids;
-        assert!(!ids.push(&[b'x'; ID_MAX + 1]) && ids.is_empty());
+        assert!(!ids.push(&[b'x'; ID_MAX + 1], &NONE) && ids.is_empty());
         for n in 0..IDS {
-            assert!(ids.push(format!("{n}").as_bytes()));
+            assert!(ids.push(format!("{n}").as_bytes(), &NONE));
         }
-        assert!(!ids.push(b"one more"));
+        assert!(!ids.push(b"one more", &NONE));
         assert_eq!((ids.get(7), ids.get(IDS)), (Some(b"7".as_slice()), None));
         ids.clear();
         assert_eq!(ids.get(0), None);

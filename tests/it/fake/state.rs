@@ -132,7 +132,7 @@ pub(crate) struct Container {
     pub(crate) stdin: Vec<u8>,
     /// The archives put into it, by path.
     pub(crate) archives: Vec<(String, Arc<Vec<u8>>)>,
-    pub(super) image_id: String,
+    pub(crate) image_id: String,
     pub(super) config: Value,
     pub(super) host: Value,
     pub(super) created: i64,
