@@ -9,7 +9,7 @@ use tokio::io::AsyncRead;
 
 use super::pack::{self, TarStream};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What is copied into a container: bytes, a file or directory, or a reader.
 ///
@@ -167,6 +167,27 @@ pub(super) async fn copy_in(
     let (base, missing) = existing(engine, id, &directory).await?;
     let tar: TarStream = pack::pack(source, &missing, &name).await?;
     engine.upload(id, &base, tar).await
+}
+
+/// As many links as Linux follows on the way to one file (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Where the links at `path` lead in the end, inside the container.
+pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<String> {
+    let mut here = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Some(target) = engine.stat_path(id, &here).await?.and_then(|stat| stat.link) else {
+            return Ok(here);
+        };
+        here = if target.starts_with('/') {
+            target
+        } else {
+            let parent = here.trim_end_matches('/').rsplit_once('/').map_or("", |(p, _)| p);
+            format!("{parent}/{target}")
+        };
+    }
+    let message = format!("`{path}` is a link that leads through more than {MOST_LINKS} others");
+    Err(Error::new(ErrorKind::Io, message))
 }
 
 /// The deepest directory on the way that exists, and the ones below it that have to be made.

@@ -14,6 +14,9 @@ use crate::spec::{Attachment, ContainerSpec, IntoPort};
 use crate::wait::WaitFor;
 use crate::{IntoAliases, Network};
 
+/// The most that `read_file` takes into memory.
+const READ_LIMIT: u64 = 64 << 20;
+
 /// A container, removed with its anonymous volumes when this handle is dropped.
 ///
 /// Dropping hands the removal to a thread of castoff's own and returns at once: it needs no
@@ -211,17 +214,38 @@ impl Container {
         copied.map_err(|error| self.told(error.at("copy")))
     }
 
-    /// The content of a file in it.
+    /// The content of a file in it, of at most 64 MiB. Links are followed, inside the container.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::Io`] when it is not
-    /// a file.
+    /// a file, or larger, or a link that leads in a circle.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Vec<u8>> {
-        let chunks = self.engine().download(self.id(), path.as_ref());
-        unpack::read_file(chunks).await.map_err(|error| self.told(error.at("copy")))
+        self.read_file_up_to(path, READ_LIMIT).await
+    }
+
+    /// As [`read_file`](Self::read_file), with another limit, in bytes. All of the file is held in
+    /// memory.
+    ///
+    /// # Errors
+    /// As for [`read_file`](Self::read_file).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
+        let read = async {
+            let (engine, id, path) = (self.engine(), self.id(), path.as_ref());
+            if let Some(bytes) = unpack::read_file(engine.download(id, path), limit).await? {
+                return Ok(bytes);
+            }
+            let followed = copy::follow(engine, id, path).await?;
+            let bytes = unpack::read_file(engine.download(id, &followed), limit).await?;
+            let message = || format!("`{path}` is a link and its target can't be told");
+            bytes.ok_or_else(|| Error::new(ErrorKind::Io, message()))
+        };
+        read.await.map_err(|error| self.told(error.at("copy")))
     }
 
     /// Joins a network while it runs, under these aliases.

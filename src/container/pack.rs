@@ -24,8 +24,31 @@ pub(super) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>
 const PIECE: usize = 256 * 1024;
 const UNDER_WAY: usize = 4;
 
+/// What an archive says of each file besides its content.
+#[derive(Clone, Copy)]
+struct Marks {
+    mode: Option<u32>,
+    owner: (u64, u64),
+    /// Whether files keep their time; else it is 0.
+    times: bool,
+}
+
+/// Packs a source without times, so that what has the same content is the same.
+pub(super) async fn pack_timeless(source: CopySource) -> Result<TarStream> {
+    pack_with(source, &[], "shared", false).await
+}
+
 /// Packs a source under `name`, below directories that are made for it.
 pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Result<TarStream> {
+    pack_with(source, dirs, name, true).await
+}
+
+async fn pack_with(
+    source: CopySource,
+    dirs: &[String],
+    name: &str,
+    times: bool,
+) -> Result<TarStream> {
     let CopySource { content, mode, owner, identity: _ } = source;
     let mut head = Builder::new(Vec::new());
     let mut path = String::new();
@@ -53,7 +76,7 @@ pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Res
         }
         Content::Path(from) => {
             let head = std::mem::take(head.get_mut());
-            Ok(pack_path(from.as_path(), head, path, mode, owner).await?)
+            Ok(pack_path(from.as_path(), head, path, Marks { mode, owner, times }).await?)
         }
     }
 }
@@ -100,8 +123,7 @@ async fn pack_path(
     from: &Path,
     head: Vec<u8>,
     path: String,
-    mode: Option<u32>,
-    owner: (u64, u64),
+    marks: Marks,
 ) -> io::Result<TarStream> {
     // Said before anything is sent, with the path that is missing.
     tokio::fs::symlink_metadata(from)
@@ -111,7 +133,7 @@ async fn pack_path(
     let (pieces, sent) = mpsc::channel(UNDER_WAY);
     tokio::task::spawn_blocking(move || {
         let mut pipe = Pipe { pieces, buffer: BytesMut::from(head.as_slice()) };
-        let packed = walk(&mut pipe, &from, &path, mode, owner);
+        let packed = walk(&mut pipe, &from, &path, marks);
         if let Err(error) = packed {
             // Nobody listens any more when the request has ended.
             let _ = pipe.pieces.blocking_send(Err(error));
@@ -123,33 +145,25 @@ async fn pack_path(
     })))
 }
 
-fn walk(
-    pipe: &mut Pipe,
-    from: &Path,
-    path: &str,
-    mode: Option<u32>,
-    owner: (u64, u64),
-) -> io::Result<()> {
+fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: Marks) -> io::Result<()> {
     let mut tar = Builder::new(&mut *pipe);
-    append(&mut tar, from, path, mode, owner)?;
+    append(&mut tar, from, path, marks)?;
     tar.finish()?;
     drop(tar);
     pipe.flush()
 }
 
 /// Appends a file, a link, or a directory with what is in it, in the order of names.
-fn append(
-    tar: &mut Builder<&mut Pipe>,
-    from: &Path,
-    path: &str,
-    mode: Option<u32>,
-    owner: (u64, u64),
-) -> io::Result<()> {
+fn append(tar: &mut Builder<&mut Pipe>, from: &Path, path: &str, marks: Marks) -> io::Result<()> {
+    let Marks { mode, owner, times } = marks;
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
     let metadata = std::fs::symlink_metadata(from).map_err(told)?;
     let kind = metadata.file_type();
-    let modified = seconds(metadata.modified().unwrap_or(SystemTime::now()));
+    let modified = match times {
+        true => seconds(metadata.modified().unwrap_or(SystemTime::now())),
+        false => 0,
+    };
     if kind.is_symlink() {
         let mut header = header(EntryType::Symlink, 0o777, owner, 0);
         header.set_mtime(modified);
@@ -167,7 +181,7 @@ fn append(
             let name = name.to_str().ok_or_else(|| {
                 told(io::Error::new(io::ErrorKind::InvalidData, "a name in it is no UTF-8"))
             })?;
-            append(tar, &entry.path(), &format!("{path}/{name}"), mode, owner)?;
+            append(tar, &entry.path(), &format!("{path}/{name}"), marks)?;
         }
         return Ok(());
     }

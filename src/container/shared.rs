@@ -21,7 +21,8 @@ impl ContainerBuilder {
     /// included.
     ///
     /// What counts as the same is the engine, everything that is given to the builder except
-    /// the waits, the content of what is copied into it, and the session where that has a name
+    /// the waits, the content of what is copied into it (names, modes and bytes, not times; each call
+    /// reads all of it to tell), and the session where that has a name
     /// (`CASTOFF_SESSION`). Whoever comes second waits until it is ready; conditions that the
     /// first did not wait for are waited for by whoever names them. A container that has ended or
     /// is gone is not joined but made anew.
@@ -176,7 +177,8 @@ fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, Stri
     Ok((same, target.clone()))
 }
 
-/// Of the bytes that are copied; of a path's, with names, modes and times.
+/// Of the bytes that are copied; of a path's, with names and modes. Times don't count: a fresh checkout
+/// or a build sets them anew. All of a file is read.
 async fn content_hash(source: CopySource) -> Result<String> {
     let mut hash = Sha256::new();
     if let Some(identity) = &source.identity {
@@ -185,7 +187,7 @@ async fn content_hash(source: CopySource) -> Result<String> {
     if let Content::Bytes(bytes) = &source.content {
         hash.update(bytes);
     } else {
-        let mut tar = pack::pack(source, &[], "shared").await?;
+        let mut tar = pack::pack_timeless(source).await?;
         while let Some(piece) = tar.next().await {
             hash.update(&piece?);
         }

@@ -1,6 +1,7 @@
 //! Archives from a container, unpacked as they come and confined to where they should go.
 
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{ShortNames, not_through_a_copied_link, unpack_entry};
+use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
@@ -48,23 +49,34 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
                 format!("{} exists already", place.display()),
             ));
         }
-        std::fs::rename(staging.0.join(&top), &place)?;
+        rename(&staging.0.join(&top), &place)?;
         Ok(place)
     })
     .await
 }
 
-/// Reads the one file in an archive.
-pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
-    through_blocking(chunks, |source| {
+/// Reads the one file in an archive, of at most `limit` bytes; `None` for a link.
+pub(super) async fn read_file(chunks: Chunks, limit: u64) -> Result<Option<Vec<u8>>> {
+    through_blocking(chunks, move |source| {
         let mut archive = Archive::new(ShortNames::new(source));
         // The first entry is what was asked for; more follow in a directory.
         if let Some(entry) = archive.entries()?.next() {
             let mut entry = entry?;
             if entry.header().entry_type() == EntryType::Regular {
+                let size = entry.size();
+                if size > limit {
+                    let message = format!(
+                        "it has {size} bytes, at most {limit} are read into memory; copy it to a \
+                         file with `copy_from`, or name a limit with `read_file_up_to`"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+                }
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
-                return Ok(bytes);
+                return Ok(Some(bytes));
+            }
+            if entry.header().entry_type() == EntryType::Symlink {
+                return Ok(None);
             }
         }
         Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))
@@ -76,6 +88,7 @@ pub(super) async fn read_file(chunks: Chunks) -> Result<Vec<u8>> {
 fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
     let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
+    let mut directories = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -99,9 +112,37 @@ fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
             Some(_) => {}
             None => top = Some(PathBuf::from(first)),
         }
-        unpack_entry(&mut entry, root)?;
+        match entry.header().entry_type() {
+            EntryType::Directory => directories.push(entry),
+            _ => unpack_entry(&mut entry, root)?,
+        }
     }
+    unpack_directories(directories, root)?;
     top.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is empty"))
+}
+
+/// Moves what is complete to its place. (A directory that its owner may not write to can't be moved
+/// into another: the entry `..` in it changes.)
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let there = from.symlink_metadata()?;
+    if !there.is_dir() || there.permissions().mode() & 0o200 != 0 {
+        return std::fs::rename(from, to);
+    }
+    std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
+    std::fs::rename(from, to)?;
+    std::fs::set_permissions(to, there.permissions())
+}
+
+/// Lets the owner look into every directory below this one and change it.
+fn open_all(directory: &Path) -> io::Result<()> {
+    std::fs::set_permissions(directory, PermissionsExt::from_mode(0o700))?;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_all(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A directory beside the target, removed with all that is left in it.
@@ -112,14 +153,21 @@ impl Staging {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
-        std::fs::create_dir(&path)?;
+        std::fs::create_dir(&path).map_err(|error| {
+            let message = format!("{} can't take it: {error}", parent.display());
+            io::Error::new(error.kind(), message)
+        })?;
         Ok(Staging(path))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if std::fs::remove_dir_all(&self.0).is_err() && self.0.exists() {
+            // The container's modes may keep their owner out.
+            let _ = open_all(&self.0);
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 

@@ -101,7 +101,9 @@ async fn what_is_there_stays_and_a_file_replaces_a_file() {
     let file = || chunks(archive(&[Entry(FILE, "f", "new")]));
     unpack(file(), &dir.path().join("f")).await.unwrap();
     assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "new");
-    assert_eq!(read_file(file()).await.unwrap(), b"new");
+    assert_eq!(read_file(file(), 3).await.unwrap().unwrap(), b"new");
+    let error = read_file(file(), 2).await.unwrap_err();
+    assert!(format!("{error:?}").contains("it has 3 bytes, at most 2"), "{error:?}");
 }
 
 #[tokio::test]
@@ -143,6 +145,44 @@ async fn a_link_that_an_earlier_copy_left_is_not_followed() {
     let file = chunks(archive(&[Entry(FILE, "f", "fine")]));
     unpack(file, &dir.path().join("own/f")).await.unwrap();
     assert_eq!(std::fs::read_to_string(outside.path().join("f")).unwrap(), "fine");
+}
+
+/// An archive with a directory that its owner may not write to, and a file in it.
+fn closed(top: &str) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for (kind, path, mode) in [(DIR, format!("{top}/"), 0o555), (FILE, format!("{top}/f"), 0o444)] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_mtime(1_000);
+        header.set_size(0);
+        tar.append_data(&mut header, path, io::empty()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn modes_and_times_of_directories_are_set_when_they_are_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = unpack(chunks(closed("d")), &dir.path().join("new")).await.unwrap();
+    let there = place.metadata().unwrap();
+    assert_eq!(there.permissions().mode() & 0o7777, 0o555);
+    let since = there.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_secs(), 1_000, "it was changed after its time was set");
+    assert!(place.join("f").is_file());
+    // In vain, nothing is left beside it.
+    unpack(chunks(closed("new")), dir.path()).await.unwrap_err();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    open_all(&place).unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_here_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("missing/new");
+    let error = unpack(chunks(closed("d")), &to).await.unwrap_err();
+    let missing = dir.path().join("missing").display().to_string();
+    assert!(format!("{error:?}").contains(&missing), "{error:?}");
 }
 
 #[tokio::test]

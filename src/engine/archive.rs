@@ -19,10 +19,15 @@ use crate::error::{ErrorKind, Result};
 /// Set in the mode of a directory by the engine (Go's `fs.ModeDir`).
 const GO_MODE_DIR: u32 = 1 << 31;
 
+/// Set in the mode of a symbolic link by the engine (Go's `fs.ModeSymlink`).
+const GO_MODE_SYMLINK: u32 = 1 << 27;
+
 /// What stands at a path in a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathStat {
     pub(crate) is_dir: bool,
+    /// Where it leads, for a link.
+    pub(crate) link: Option<String>,
 }
 
 impl Engine {
@@ -30,7 +35,11 @@ impl Engine {
     pub(crate) async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
         let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
         match self.docker().get_container_archive_info(id, Some(options)).await {
-            Ok(stat) => Ok(Some(PathStat { is_dir: stat.file_mode & GO_MODE_DIR != 0 })),
+            Ok(stat) => {
+                let is_link = stat.file_mode & GO_MODE_SYMLINK != 0 && !stat.link_target.is_empty();
+                let link = is_link.then_some(stat.link_target);
+                Ok(Some(PathStat { is_dir: stat.file_mode & GO_MODE_DIR != 0, link }))
+            }
             Err(error) => {
                 let error = convert("look at a path in the container", error);
                 match error.status() {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{ChunkReader, TarStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{ShortNames, not_through_a_copied_link, unpack_entry};
+use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
 
 /// The size of the pieces that files are read in.
 const PIECE: usize = 256 * 1024;
@@ -84,17 +84,22 @@ pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io
     std::fs::create_dir_all(to)?;
     let mut archive = Archive::new(ShortNames::new(ChunkReader::new(pieces)));
     archive.set_preserve_permissions(true);
+    let mut directories = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
         match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
+            EntryType::Directory => {
+                directories.push(entry);
+                continue;
+            }
+            EntryType::Regular | EntryType::Symlink | EntryType::Link => {}
             EntryType::Continuous | EntryType::GNUSparse => {}
             // Devices and pipes are nothing that a build hands out.
             _ => continue,
         }
         unpack_entry(&mut entry, to)?;
     }
-    Ok(())
+    unpack_directories(directories, to)
 }
 
 #[cfg(test)]

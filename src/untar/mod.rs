@@ -34,6 +34,16 @@ pub(crate) fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io
     Ok(())
 }
 
+/// Unpacks the directories of an archive, when all else of it is there: one that nobody may write to
+/// could not be filled afterwards, and its time would change. The deepest come first.
+pub(crate) fn unpack_directories<R: Read>(
+    mut directories: Vec<Entry<'_, R>>,
+    root: &Path,
+) -> io::Result<()> {
+    directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
+    directories.iter_mut().try_for_each(|entry| unpack_entry(entry, root))
+}
+
 /// That no directory on the way to `path` is a link; with `all`, nor what lies there itself, where
 /// that is not to be replaced.
 fn not_through_a_link(root: &Path, path: &Path, all: bool) -> io::Result<()> {

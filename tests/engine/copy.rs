@@ -239,6 +239,23 @@ async fn a_path_that_is_missing_is_not_found() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn a_file_is_read_through_links() {
+    let container = sleeper().start().await.unwrap();
+    let lines = "mkdir -p /l/sub; echo hello > /l/file; ln -s ../file /l/sub/relative; \
+                 ln -s /l/sub/relative /l/absolute; ln -s sub /l/middle; ln -s circle /l/circle";
+    sh(&container, lines).await;
+    for path in ["/l/sub/relative", "/l/absolute", "/l/middle/relative"] {
+        assert_eq!(container.read_file(path).await.unwrap(), b"hello\n", "{path}");
+    }
+    container.read_file("/l/circle").await.unwrap_err();
+    let error = container.read_file_up_to("/l/absolute", 5).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+    assert!(format!("{error:?}").contains("it has 6 bytes, at most 5"), "{error:?}");
+    assert_eq!(container.read_file_up_to("/l/absolute", 6).await.unwrap(), b"hello\n");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn a_link_that_points_outside_stays_a_link() {
     let container = sleeper().start().await.unwrap();
     sh(&container, "mkdir /evil && ln -s /etc /evil/up && ln -s ../../../.. /evil/root").await;
