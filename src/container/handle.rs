@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::{ContainerBuilder, CopySource, Exec, Logs, copy, unpack};
+use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
 use crate::engine::{ContainerDetails, ContainerState, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Image;
@@ -177,6 +177,10 @@ impl Container {
     /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
     /// file or a link.
     ///
+    /// Into a tmpfs mount, where the engine does not reach, it is copied by `sh` and `tar` in the
+    /// container, as root, while that runs; so are [`copy_from`](Self::copy_from) and
+    /// [`read_file`](Self::read_file) out of one. The path has to name the mount itself, not a link to it.
+    ///
     /// # Errors
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it would be replaced by another kind;
     /// when the source can't be read, when a file of it grows or shrinks meanwhile, or when the
@@ -189,8 +193,24 @@ impl Container {
         source: impl Into<CopySource>,
         target: impl AsRef<str>,
     ) -> Result<()> {
-        let copied = copy::copy_in(self.engine(), self.id(), source.into(), target.as_ref()).await;
+        let (engine, id, target) = (self.engine(), self.id(), target.as_ref());
+        let copied = match self.spec.in_tmpfs(target) {
+            true => tmpfs::copy_in(engine, id, source.into(), target).await,
+            false => copy::copy_in(engine, id, source.into(), target).await,
+        };
         copied.map_err(|error| self.told(error.at("copy")))
+    }
+
+    pub(super) fn spec_shared(&self) -> Arc<ContainerSpec> {
+        self.spec.clone()
+    }
+
+    /// The archive of what is at a path.
+    fn download(&self, path: &str) -> unpack::Chunks {
+        match self.spec.in_tmpfs(path) {
+            true => tmpfs::download(self.engine(), self.id(), path),
+            false => self.engine().download(self.id(), path),
+        }
     }
 
     /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
@@ -209,7 +229,7 @@ impl Container {
         path: impl AsRef<str>,
         to: impl AsRef<std::path::Path>,
     ) -> Result<std::path::PathBuf> {
-        let chunks = self.engine().download(self.id(), path.as_ref());
+        let chunks = self.download(path.as_ref());
         let copied = unpack::unpack(chunks, to.as_ref()).await;
         copied.map_err(|error| self.told(error.at("copy")))
     }
@@ -237,11 +257,15 @@ impl Container {
     pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
         let read = async {
             let (engine, id, path) = (self.engine(), self.id(), path.as_ref());
-            if let Some(bytes) = unpack::read_file(engine.download(id, path), limit).await? {
+            if let Some(bytes) = unpack::read_file(self.download(path), limit).await? {
                 return Ok(bytes);
             }
+            if self.spec.in_tmpfs(path) {
+                let message = format!("`{path}` is a link in a tmpfs; name the file it leads to");
+                return Err(Error::new(ErrorKind::Io, message));
+            }
             let followed = copy::follow(engine, id, path).await?;
-            let bytes = unpack::read_file(engine.download(id, &followed), limit).await?;
+            let bytes = unpack::read_file(self.download(&followed), limit).await?;
             let message = || format!("`{path}` is a link and its target can't be told");
             bytes.ok_or_else(|| Error::new(ErrorKind::Io, message()))
         };

@@ -21,6 +21,7 @@ mod pack;
 mod run;
 mod shared;
 mod start;
+mod tmpfs;
 mod unpack;
 
 pub use aliases::IntoAliases;

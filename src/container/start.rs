@@ -8,7 +8,7 @@ use super::capture::Capture;
 use super::consumers::feed;
 use super::copy::{copy_in, split_target};
 use super::learn::learn;
-use super::{Container, ContainerBuilder, CopySource};
+use super::{Container, ContainerBuilder, CopySource, tmpfs};
 use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, lower, may_restart};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
@@ -81,6 +81,11 @@ impl ContainerBuilder {
     pub async fn create(mut self) -> Result<Container> {
         let plan = self.plan().await?;
         let copies = std::mem::take(&mut self.copies);
+        if let Some((_, target)) = copies.iter().find(|(_, to)| plan.spec.in_tmpfs(to)) {
+            let why = format!("`{target}` is in a tmpfs, which is there once the container runs");
+            return Err(Error::invalid("copy target", why)
+                .with_hint("use `start()`, or `Container::copy_to` when it runs"));
+        }
         let limit = self.startup_timeout;
         if self.stdin.is_some() {
             return Err(no_stdin("create"));
@@ -195,12 +200,19 @@ impl Plan {
     ) -> Result<Container> {
         let (guard, made) = self.create(limit).await?;
         let began = Instant::now();
+        // A tmpfs is there once the container runs.
+        let (late, early): (Vec<_>, Vec<_>) =
+            copies.into_iter().partition(|(_, target)| self.spec.in_tmpfs(target));
         let up = async {
-            self.prepare(&guard, copies, &made.later).await?;
+            self.prepare(&guard, early, &made.later).await?;
             if let Some(capture) = &self.capture {
                 capture.attach(&self.engine, guard.id(), &made).await?;
             }
             self.start_created(&guard).await?;
+            for (source, target) in late {
+                let copied = tmpfs::copy_in(&self.engine, guard.id(), source, &target).await;
+                copied.map_err(|error| error.at("copy"))?;
+            }
             self.learn(&guard).await
         };
         let details = match within(limit, "start", up).await {
@@ -422,7 +434,7 @@ impl Container {
     pub(super) async fn ready(&self, limit: Duration, restarted: bool) -> Result<()> {
         let Some(waits) = self.waits() else { return Ok(()) };
         let engine = self.engine().clone();
-        let target = WaitTarget::new(engine, self.image().to_owned(), self.known(), restarted);
+        let target = WaitTarget::new(engine, self.spec_shared(), self.known(), restarted);
         until_ready(&target, waits, limit).await
     }
 }

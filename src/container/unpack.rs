@@ -16,7 +16,7 @@ use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
 
-type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// Unpacks the one file or directory in an archive as `to`, or into `to` where that is a
 /// directory. Returns where it now is.

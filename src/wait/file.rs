@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
-use crate::error::{Error, Result};
+use crate::engine::ExecRequest;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A file or directory exists in the container; made by [`WaitFor::file`].
 #[derive(Clone, Debug)]
@@ -37,11 +38,32 @@ impl WaitStrategy for FileWait {
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
             let mut backoff = Backoff::new();
-            while target.engine().stat_path(target.id(), &self.0).await?.is_none() {
+            while !exists(target, &self.0).await? {
                 target.seen("it does not exist");
                 backoff.pause().await;
             }
             Ok(())
         })
+    }
+}
+
+/// The engine does not see into a tmpfs: there a command in the container looks.
+async fn exists(target: &WaitTarget, path: &str) -> Result<bool> {
+    let (engine, id) = (target.engine(), target.id());
+    if !target.spec().in_tmpfs(path) {
+        return Ok(engine.stat_path(id, path).await?.is_some());
+    }
+    let command = ["sh", "-c", r#"[ -e "$1" ] || [ -L "$1" ] || exit 44"#, "sh", path];
+    let command = command.map(str::to_owned).to_vec();
+    let request = ExecRequest { command, user: Some("0".to_owned()), ..ExecRequest::default() };
+    let hint = "the file is in a tmpfs, where only a `sh` in the container can look";
+    let output = engine.exec_output(id, &request).await.map_err(|error| error.with_hint(hint))?;
+    match output.code {
+        0 => Ok(true),
+        44 => Ok(false),
+        _ => {
+            let message = format!("failed to look for `{path}`: {}", output.summary());
+            Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint))
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::{ContainerDetails, Engine, ExecOutput, ExecRequest, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{IntoPort, Port, Protocol};
+use crate::spec::{ContainerSpec, IntoPort, Port, Protocol};
 
 /// A started container, as wait strategies see it. A cheap clone of one shared value.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct WaitTarget(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
-    image: String,
+    spec: Arc<ContainerSpec>,
     details: ContainerDetails,
     restarted: bool,
     last_probe: Mutex<Option<String>>,
@@ -25,13 +25,13 @@ impl WaitTarget {
     /// `restarted`: its log may hold lines of an earlier run.
     pub(crate) fn new(
         engine: Engine,
-        image: String,
+        spec: Arc<ContainerSpec>,
         details: ContainerDetails,
         restarted: bool,
     ) -> Self {
         WaitTarget(Arc::new(Inner {
             engine,
-            image,
+            spec,
             details,
             restarted,
             last_probe: Mutex::default(),
@@ -59,7 +59,11 @@ impl WaitTarget {
     /// The image, as it was asked for.
     #[must_use]
     pub fn image(&self) -> &str {
-        &self.0.image
+        &self.0.spec.image
+    }
+
+    pub(super) fn spec(&self) -> &ContainerSpec {
+        &self.0.spec
     }
 
     /// What the inspect after the start told.

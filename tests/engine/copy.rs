@@ -256,6 +256,51 @@ async fn a_file_is_read_through_links() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn what_goes_into_a_tmpfs_is_there_and_comes_out() {
+    let tree = tree();
+    let container = sleeper()
+        .with_tmpfs("/memory")
+        .with_user("1000")
+        .with_copy(CopySource::bytes("early").with_mode(0o600).with_owner(7, 8), "/memory/a/early")
+        .with_copy(b"disk", "/srv/disk")
+        .with_wait(castoff::WaitFor::file("/memory/a/early"))
+        .start()
+        .await
+        .unwrap();
+    container.copy_to(tree.path().join("tree"), "/memory/").await.unwrap();
+    let lines = "stat -c '%a %u:%g' /memory/a/early; cat /memory/tree/link /srv/disk";
+    let seen = container.exec(["sh", "-c", lines]).with_user("0").await.unwrap().ok().unwrap();
+    assert_eq!(seen.stdout_text(), "600 7:8\ndeep\ndisk");
+    assert_eq!(container.read_file("/srv/../memory/a/early").await.unwrap(), b"early");
+    let back = container.copy_from("/memory/tree", tree.path().join("back")).await.unwrap();
+    assert_eq!(std::fs::read(back.join("a/b/deep")).unwrap(), b"deep\n");
+    assert_eq!(mode(&back.join("run.sh")), 0o755);
+    let error = container.read_file("/memory/nothing").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    let error = container.copy_to(b"x", "/memory/tree").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    container.stop().await.unwrap();
+    let error = container.copy_to(b"x", "/memory/late").await.unwrap_err();
+    assert!(format!("{error:?}").contains("tmpfs"), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_tmpfs_that_can_not_take_it_is_an_error() {
+    use castoff::spec::Mount;
+    let small =
+        sleeper().with_mount(Mount::tmpfs("/memory").with_size(1 << 20)).start().await.unwrap();
+    let error = small.copy_to(vec![7; 2 << 20], "/memory/large").await.unwrap_err();
+    assert!(format!("{error:?}").contains("tmpfs"), "{error:?}");
+    let noshell = || Container::builder(NOSHELL).with_tmpfs("/memory");
+    let error = noshell().with_copy(b"x", "/memory/x").start().await.unwrap_err();
+    assert!(format!("{error:?}").contains("tmpfs"), "{error:?}");
+    let error = noshell().with_copy(b"x", "/memory/x").create().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn a_link_that_points_outside_stays_a_link() {
     let container = sleeper().start().await.unwrap();
     sh(&container, "mkdir /evil && ln -s /etc /evil/up && ln -s ../../../.. /evil/root").await;

@@ -1,0 +1,149 @@
+//! Copies into and out of a tmpfs. It is in the container's own mount namespace, and only while that
+//! runs; the engine's archive calls see what lies below it. So commands in the container do it.
+
+use futures_util::{StreamExt, stream};
+use tokio::io::AsyncWriteExt;
+
+use super::copy::{Content, split_target};
+use super::pack::{self, TarStream};
+use super::{CopySource, unpack};
+use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Prints the deepest part of a directory that exists, and what stands at a name in it.
+const LOOK: &str = r#"d=$1; while [ ! -e "$d" ] && [ ! -L "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
+t=$1/$2; k=none
+if [ -L "$t" ]; then k=link; elif [ -d "$t" ]; then k=directory; elif [ -e "$t" ]; then k=file; fi
+[ -d "$d" ] || k=blocked
+printf '%s %s' "$k" "$d""#;
+
+/// Packs what is at a path; the exit code says what is wrong.
+const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;
+
+const NOTHING_THERE: i64 = 44;
+
+fn as_root(script: &str, arguments: &[&str], stdin: bool) -> ExecRequest {
+    let shell = ["sh", "-c", script, "sh"];
+    let command = shell.iter().chain(arguments).map(|&part| part.to_owned()).collect();
+    // (By number: the image may have no users at all.)
+    ExecRequest { command, user: Some("0".to_owned()), stdin, ..ExecRequest::default() }
+}
+
+/// What is said where there is no way in.
+fn no_way_in(error: Error) -> Error {
+    error.with_hint(
+        "the path is in a tmpfs, which is reached while the container runs, by `sh` and `tar` in it; \
+         where there are none, mount a volume in place of the tmpfs",
+    )
+}
+
+fn done(output: ExecOutput, what: &str) -> Result<ExecOutput> {
+    if output.success() {
+        return Ok(output);
+    }
+    let message = format!("failed to {what} a tmpfs of the container: {}", output.summary());
+    Err(no_way_in(Error::new(ErrorKind::Io, message)))
+}
+
+async fn run(engine: &Engine, id: &str, request: &ExecRequest, what: &str) -> Result<ExecOutput> {
+    done(engine.exec_output(id, request).await.map_err(no_way_in)?, what)
+}
+
+/// Copies into a tmpfs of a running container.
+pub(super) async fn copy_in(
+    engine: &Engine,
+    id: &str,
+    source: CopySource,
+    target: &str,
+) -> Result<()> {
+    let (directory, name) = split_target(&source, target)?;
+    let looked = run(engine, id, &as_root(LOOK, &[&directory, &name], false), "look into").await?;
+    let found = looked.stdout_text().into_owned();
+    let (kind, base) = found.split_once(' ').unwrap_or(("none", "/"));
+    let is_directory = match &source.content {
+        Content::Path(path) => tokio::fs::symlink_metadata(path).await.is_ok_and(|it| it.is_dir()),
+        _ => false,
+    };
+    let refused = match kind {
+        "directory" => !is_directory,
+        "file" | "link" => is_directory,
+        "blocked" => true,
+        _ => false,
+    };
+    if refused {
+        let message = format!("failed to copy into the container: a {kind} is at `{target}`");
+        let hint = "a `/` at the end of the target copies into the directory that is there";
+        return Err(Error::new(ErrorKind::Conflict, message).with_hint(hint));
+    }
+    let below = directory.strip_prefix(base).unwrap_or_default();
+    let missing: Vec<String> =
+        below.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let tar = pack::pack(source, &missing, &name).await?;
+    let request = as_root(r#"exec tar -xpf - -C "$1""#, &[base], true);
+    feed(engine, id, &request, tar).await
+}
+
+/// Runs a command with a stream as its input.
+async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStream) -> Result<()> {
+    let session = engine.exec(id, request).await.map_err(no_way_in)?;
+    let ExecSession { id: command, output: mut frames, mut input } = session;
+    let sending = async {
+        while let Some(piece) = tar.next().await {
+            let piece = piece?;
+            // One that ended early says why itself.
+            if input.write_all(&piece).await.is_err() {
+                return Ok(());
+            }
+        }
+        let _ = input.shutdown().await;
+        Ok::<(), Error>(())
+    };
+    let reading = async {
+        let mut output = ExecOutput::default();
+        while let Some(frame) = frames.next().await {
+            output.push(&frame?);
+        }
+        Ok::<ExecOutput, Error>(output)
+    };
+    let (_, mut output) = futures_util::future::try_join(sending, reading).await?;
+    output.code = engine.exec_code(&command).await?;
+    done(output, "copy into").map(drop)
+}
+
+/// The archive of what is at a path in a tmpfs, as the engine's own would be.
+pub(super) fn download(engine: &Engine, id: &str, path: &str) -> unpack::Chunks {
+    let trimmed = path.trim_end_matches('/');
+    let (parent, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
+    let parent = if parent.is_empty() { "/" } else { parent };
+    let request = as_root(SEND, &[parent, name], false);
+    let (engine, id, path) = (engine.clone(), id.to_owned(), path.to_owned());
+    let frames = async move {
+        let session = engine.exec(&id, &request).await.map_err(no_way_in)?;
+        let state = Some((session.output, session.id, ExecOutput::default()));
+        Ok::<_, Error>(stream::try_unfold(state, move |state| {
+            let (engine, path) = (engine.clone(), path.clone());
+            async move {
+                let Some((mut frames, exec, mut output)) = state else { return Ok(None) };
+                while let Some(frame) = frames.next().await {
+                    let frame = frame?;
+                    if frame.stream == crate::engine::LogStream::Stdout {
+                        return Ok(Some((frame.bytes, Some((frames, exec, output)))));
+                    }
+                    output.push(&frame);
+                }
+                // Only its exit code tells whether that was all.
+                output.code = engine.exec_code(&exec).await?;
+                if output.code == NOTHING_THERE {
+                    let message = format!("there is nothing at `{path}` in the container");
+                    return Err(Error::new(ErrorKind::NotFound, message));
+                }
+                done(output, "copy out of")?;
+                Ok(None)
+            }
+        }))
+    };
+    Box::pin(stream::once(frames).flat_map(|opened: Result<_>| match opened {
+        Ok(chunks) => chunks.left_stream(),
+        Err(error) => stream::once(std::future::ready(Err(error))).right_stream(),
+    }))
+}
