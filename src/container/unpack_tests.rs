@@ -154,7 +154,6 @@ fn closed(top: &str) -> Vec<u8> {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
-        header.set_mtime(1_000);
         header.set_size(0);
         tar.append_data(&mut header, path, io::empty()).unwrap();
     }
@@ -162,13 +161,11 @@ fn closed(top: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn modes_and_times_of_directories_are_set_when_they_are_full() {
+async fn modes_of_directories_are_set_when_they_are_full() {
     let dir = tempfile::tempdir().unwrap();
     let place = unpack(chunks(closed("d")), &dir.path().join("new")).await.unwrap();
     let there = place.metadata().unwrap();
     assert_eq!(there.permissions().mode() & 0o7777, 0o555);
-    let since = there.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-    assert_eq!(since.as_secs(), 1_000, "it was changed after its time was set");
     assert!(place.join("f").is_file());
     // In vain, nothing is left beside it.
     unpack(chunks(closed("new")), dir.path()).await.unwrap_err();

@@ -35,7 +35,7 @@ pub(crate) fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io
 }
 
 /// Unpacks the directories of an archive, when all else of it is there: one that nobody may write to
-/// could not be filled afterwards, and its time would change. The deepest come first.
+/// could not be filled afterwards. The deepest come first.
 pub(crate) fn unpack_directories<R: Read>(
     mut directories: Vec<Entry<'_, R>>,
     root: &Path,

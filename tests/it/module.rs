@@ -93,6 +93,29 @@ async fn the_same_recipe_is_shared_and_another_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_copied_counts_by_its_content_and_not_by_its_time() {
+    let (_fake, engine) = guarded().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tree/file");
+    std::fs::create_dir(dir.path().join("tree")).unwrap();
+    let written = |content: &str, seconds: u64| {
+        std::fs::write(&path, content).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    };
+    let shared = || {
+        let container = Container::builder(IMAGE).on(&engine);
+        container.with_copy(CopySource::path(dir.path().join("tree")), "/tree").shared()
+    };
+    written("one", 1_000);
+    let one = shared().await.unwrap();
+    written("one", 2_000);
+    assert_eq!(shared().await.unwrap().id(), one.id(), "the same content, written anew");
+    written("two", 1_000);
+    assert_ne!(shared().await.unwrap().id(), one.id(), "other content of the same time and length");
+}
+
+#[tokio::test]
 async fn what_is_copied_counts_by_its_identity_where_it_has_one() {
     let (fake, engine) = guarded().await;
     let shared = |source: CopySource| {
