@@ -77,7 +77,7 @@ impl SessionLock {
 const READ_MAX: usize = 16 * 1024 * 1024;
 
 /// No engine takes as long to create something.
-const FRESH: Duration = Duration::from_secs(10 * 60);
+pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// How long ago it was written; nothing for what is to come.
 fn age(file: &OwnedFd) -> std::io::Result<Duration> {

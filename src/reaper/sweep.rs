@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, oneshot};
 
@@ -53,7 +53,12 @@ impl Engine {
         let engine = self.clone();
         let sweeping = async move {
             let found = Found::look(&engine).await?;
-            found.remove().await
+            let later = found.more_may_come();
+            let swept = found.remove().await;
+            if let (true, Some(worker)) = (later, Worker::current()) {
+                worker.submit(look_again(engine));
+            }
+            swept
         };
         Worker::start()?.run(sweeping).await?
     }
@@ -123,6 +128,9 @@ struct DeadSession {
 
 /// How long a start waits for the lists of an engine.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long it is to the second look, and at most from each to the next.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long an engine may take for a list.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 
@@ -148,7 +156,8 @@ pub(super) async fn at_start(engine: &Engine) {
 
 /// Closes the channel when it is known what is to be removed, or when that takes too long.
 async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
-    let mut look = std::pin::pin!(Found::look(&engine));
+    let looked_at = engine.clone();
+    let mut look = std::pin::pin!(Found::look(&looked_at));
     let (found, looking) = match tokio::time::timeout(LOOK_LIMIT, look.as_mut()).await {
         Ok(found) => (found, Some(looking)),
         Err(_) => {
@@ -164,6 +173,7 @@ async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
             return;
         }
     };
+    let later = found.more_may_come();
     if let (false, Some(worker)) = (found.is_empty(), Worker::current()) {
         drop(worker.remove(engine.endpoint(), async move {
             match found.remove().await {
@@ -174,6 +184,30 @@ async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
         }));
     }
     drop(looking);
+    if later {
+        look_again(engine).await;
+    }
+}
+
+/// Looks for what the engine makes late of calls that the dead have sent: until no answer can come
+/// any more, or this process ends. An engine tells of nothing that is made from whose labels one could
+/// hear without listening to everything, so this asks, less and less often.
+async fn look_again(engine: Engine) {
+    let mut pause = FIRST_PAUSE;
+    let began = Instant::now();
+    while began.elapsed() < session_lock::FRESH {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        // An engine that is away may be back at the next look.
+        let Ok(found) = Found::look(&engine).await else { continue };
+        let later = found.more_may_come();
+        if let Err(error) = found.remove().await {
+            tracing::warn!(?error, "not all that dead sessions left is removed");
+        }
+        if !later {
+            return;
+        }
+    }
 }
 
 impl Found {
@@ -203,6 +237,12 @@ impl Found {
 
     fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
+    }
+
+    /// Whether the engine may yet make something of a call that one of the dead has sent. A
+    /// container that ended left no note of that: others are looked for where it left anything.
+    fn more_may_come(&self) -> bool {
+        !self.orphans.is_empty() || self.sessions.iter().any(|one| one.left.may_come_yet())
     }
 
     /// Removes everything that can be, whatever fails: what one session or lease has left must not

@@ -87,6 +87,19 @@ async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
 }
 
 #[tokio::test]
+async fn what_an_engine_makes_late_of_a_dead_sessions_call_is_looked_for() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (place, file) = dead_session(&fake);
+    std::fs::write(&file, "owned\ncreating 000001\n").unwrap();
+    assert_eq!(engine.sweep().await.unwrap().containers, 0);
+    let labels = json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{DEAD}") });
+    let late = foreign_container(&fake, "late", &labels);
+    fake.until(|state| !state.containers.iter().any(|one| one.id == late)).await;
+    assert!(file.exists(), "more may come");
+}
+
+#[tokio::test]
 async fn what_can_not_be_removed_is_for_the_next_one() {
     let (fake, engine) = guarded().await;
     let _living = running(&engine).await;

@@ -1,5 +1,5 @@
 //! Ends programs that use castoff at random instants, in every way that there is, and looks what
-//! they leave: `cargo xtask chaos --rounds N [--seed S]`.
+//! they leave: `cargo xtask chaos --rounds N [--seed S] [--way KillUnit]`.
 //!
 //! Each round starts one to three children, this program once more, that create, start, wait,
 //! exec, copy, commit, share and drop things, five containers each. All the while a sibling that
@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use crate::engine::Engine;
 use crate::report::Report;
 use crate::round::{Sibling, round};
+use crate::way::Way;
 
 /// What can go wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
@@ -25,13 +26,21 @@ type Outcome<T = ()> = Result<T, String>;
 struct Options {
     rounds: usize,
     seed: u64,
+    /// Only this way to end.
+    way: Option<Way>,
 }
 
 impl Options {
     fn read(mut args: impl Iterator<Item = String>) -> Outcome<Options> {
-        let mut options = Options { rounds: 20, seed: fastrand::u64(..) };
+        let mut options = Options { rounds: 20, seed: fastrand::u64(..), way: None };
         while let Some(arg) = args.next() {
-            let value = args.next().and_then(|value| value.parse().ok());
+            let value = args.next();
+            if arg == "--way" {
+                let way = value.as_deref().and_then(Way::named);
+                options.way = Some(way.ok_or_else(|| format!("--way is one of {:?}", Way::ALL))?);
+                continue;
+            }
+            let value = value.and_then(|value| value.parse().ok());
             let value: u64 = value.ok_or_else(|| format!("{arg}: needs a number"))?;
             match arg.as_str() {
                 "--rounds" => options.rounds = usize::try_from(value).unwrap_or(usize::MAX),
@@ -61,7 +70,10 @@ fn run() -> Outcome<bool> {
     let options = Options::read(std::env::args().skip(1))?;
     let engine = Engine::find()?;
     println!("{} rounds from seed {}", options.rounds, options.seed);
-    let (ways, refused) = place::ways(&engine);
+    let (mut ways, refused) = place::ways(&engine);
+    if let Some(way) = options.way {
+        ways.retain(|one| *one == way);
+    }
     println!("{} ways to end", ways.len());
     for why in refused {
         println!("not here: {why}");
