@@ -59,6 +59,19 @@
 //! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
 //! removing. [`config::Keep`] does so for everything, always or when something failed.
 //!
+//! # Forks
+//!
+//! A child that is forked without `exec` gets nothing of its parent's guardian and locks: what the
+//! parent has goes when the parent ends. A child that uses castoff has a session of its own, and needs
+//! a runtime of its own. Handles that it inherited do nothing there: dropping and keeping them has no
+//! effect, and calls fail with [`ErrorKind::Conflict`]: what the child is to use, it gets the address of
+//! before the fork.
+//!
+//! This goes by the handlers of the C library's `fork` (`pthread_atfork`). A child made by the bare
+//! system call `clone`, or by `vfork`, must not use castoff before `exec`; until then or its end, the
+//! former also keeps its parent's guardian waiting. A program that closes descriptors that it does not
+//! know after its first resource, as daemons do when they start, has everything removed at once.
+//!
 //! # Runtimes
 //!
 //! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
@@ -73,6 +86,7 @@ pub mod dockerfile;
 pub mod engine;
 pub mod error;
 mod exactly;
+mod forks;
 pub mod image;
 mod module;
 mod network;

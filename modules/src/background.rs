@@ -9,10 +9,13 @@ use std::sync::OnceLock;
 use castoff::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle};
 
+use crate::per_process::PerProcess;
+
 /// The thread's runtime. What is spawned there goes on whatever becomes of its caller.
 pub(crate) fn thread() -> Result<Handle> {
-    static THREAD: OnceLock<Handle> = OnceLock::new();
-    if let Some(handle) = THREAD.get() {
+    static THREAD: PerProcess<OnceLock<Handle>> = PerProcess::new();
+    let place = THREAD.here();
+    if let Some(handle) = place.get() {
         return Ok(handle.clone());
     }
     let failed = |error: io::Error| {
@@ -24,7 +27,7 @@ pub(crate) fn thread() -> Result<Handle> {
     let name = "castoff-modules".to_owned();
     let run = move || runtime.block_on(std::future::pending::<()>());
     std::thread::Builder::new().name(name).spawn(run).map_err(failed)?;
-    Ok(THREAD.get_or_init(|| handle).clone())
+    Ok(place.get_or_init(|| handle).clone())
 }
 
 /// Runs something there and waits for it. It goes on when the future is dropped.

@@ -146,6 +146,8 @@ mod http;
 #[cfg(any(feature = "mariadb", feature = "mysql", feature = "postgres"))]
 mod liveness;
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
+mod per_process;
+#[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod probe;
 #[cfg_attr(not(feature = "full"), allow(dead_code, unused, reason = "each module uses some of it"))]
 mod shape;

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use super::capture::send;
 use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
+use crate::forks::Process;
 use crate::timed::timed;
 
 /// A command to run in a container; made by [`Container::exec`](super::Container::exec).
@@ -35,12 +36,19 @@ pub struct Exec {
     request: ExecRequest,
     stdin: Option<Vec<u8>>,
     output_limit: usize,
+    /// The one that the container belongs to.
+    process: Process,
 }
 
 impl Exec {
-    pub(super) fn new(engine: Engine, container: String, command: Vec<String>) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        container: String,
+        command: Vec<String>,
+        process: Process,
+    ) -> Self {
         let request = ExecRequest { command, ..ExecRequest::default() };
-        Exec { engine, container, request, stdin: None, output_limit: OUTPUT_LIMIT }
+        Exec { engine, container, request, stdin: None, output_limit: OUTPUT_LIMIT, process }
     }
 
     /// The user to run as. Default: the container's.
@@ -104,6 +112,7 @@ impl Exec {
         if self.request.command.is_empty() {
             return Err(Error::invalid("command", "it is empty"));
         }
+        self.process.check().map_err(|error| error.at("exec"))?;
         let ExecSession { id, output, mut input } =
             self.engine.exec(&self.container, &self.request).await.map_err(|e| e.at("exec"))?;
         if let Some(bytes) = self.stdin {

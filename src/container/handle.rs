@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
 use crate::engine::{ContainerDetails, ContainerState, Engine};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::Opening;
 use crate::image::Image;
 use crate::reaper::Guard;
 use crate::spec::{Attachment, ContainerSpec, IntoPort};
@@ -27,6 +28,11 @@ const READ_LIMIT: u64 = 64 << 20;
 /// Hold the handle as long as the container is needed: in `let _ = builder.start().await?` it is
 /// dropped at once, in `let _guard = ..` at the end of the scope. A clone is another handle to the
 /// same container, which is removed when the last of them is dropped.
+///
+/// A handle belongs to the process that made it. In a child that is forked without `exec`, dropping
+/// it does nothing, neither does [`keep`](Self::keep), and what can fail does so with
+/// [`ErrorKind::Conflict`]. A child that is to use what its parent started gets its address before the
+/// fork.
 #[derive(Clone)]
 #[must_use = "the container is removed when its handle is dropped"]
 pub struct Container {
@@ -91,11 +97,13 @@ impl Container {
     /// Known since the last start: this asks nobody.
     ///
     /// # Errors
-    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are.
+    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are;
+    /// [`ErrorKind::Conflict`] in a child that was forked from the process that it belongs to.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         let port = port.into_port()?;
-        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
-        details.addr(port, self.engine().host()).map_err(|error| self.told(error))
+        // What is made in a server and goes with a handle of its own goes by this.
+        self.own_engine()?;
+        self.known().addr(port, self.engine().host()).map_err(|error| self.told(error))
     }
 
     /// The container's own address in a network, for the others in it.
@@ -105,7 +113,7 @@ impl Container {
     /// # Errors
     /// [`ErrorKind::NotFound`] when it is not part of that network or doesn't run.
     pub fn ip(&self, network: &Network) -> Result<IpAddr> {
-        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
+        let details = self.known();
         let own = details
             .networks
             .iter()
@@ -124,7 +132,7 @@ impl Container {
     /// The address of the container in the engine's default network, for others there.
     #[must_use]
     pub fn default_ip(&self) -> Option<IpAddr> {
-        let details = self.details.read().unwrap_or_else(PoisonError::into_inner);
+        let details = self.known();
         ["bridge", "podman"].iter().find_map(|name| details.networks.get(*name)?.ip)
     }
 
@@ -136,9 +144,9 @@ impl Container {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn inspect(&self) -> Result<ContainerDetails> {
-        let details = self.engine().inspect_container(self.id()).await;
+        let details = self.own_engine()?.inspect_container(self.id()).await;
         let details = details.map_err(|error| self.told(error.at("inspect")))?;
-        *self.details.write().unwrap_or_else(PoisonError::into_inner) = details.clone();
+        self.relearn(details.clone());
         Ok(details)
     }
 
@@ -155,7 +163,7 @@ impl Container {
 
     /// What it has written: see [`Logs`].
     pub fn logs(&self) -> Logs {
-        Logs::new(self.engine().clone(), self.id().to_owned(), self.known().tty)
+        Logs::new(self.engine().clone(), self.id().to_owned(), self.known().tty, self.guard.process())
     }
 
     /// Runs a command in it, given word by word: see [`Exec`].
@@ -169,7 +177,7 @@ impl Container {
     /// ```
     pub fn exec(&self, command: impl IntoIterator<Item = impl Into<String>>) -> Exec {
         let command = command.into_iter().map(Into::into).collect();
-        Exec::new(self.engine().clone(), self.id().to_owned(), command)
+        Exec::new(self.engine().clone(), self.id().to_owned(), command, self.guard.process())
     }
 
     /// Copies something into it, running or not. Directories that are missing on the way are
@@ -193,7 +201,7 @@ impl Container {
         source: impl Into<CopySource>,
         target: impl AsRef<str>,
     ) -> Result<()> {
-        let (engine, id, target) = (self.engine(), self.id(), target.as_ref());
+        let (engine, id, target) = (self.own_engine()?, self.id(), target.as_ref());
         let copied = match self.spec.in_tmpfs(target) {
             true => tmpfs::copy_in(engine, id, source.into(), target).await,
             false => copy::copy_in(engine, id, source.into(), target).await,
@@ -229,6 +237,7 @@ impl Container {
         path: impl AsRef<str>,
         to: impl AsRef<std::path::Path>,
     ) -> Result<std::path::PathBuf> {
+        self.own_engine()?;
         let chunks = self.download(path.as_ref());
         let copied = unpack::unpack(chunks, to.as_ref()).await;
         copied.map_err(|error| self.told(error.at("copy")))
@@ -256,7 +265,7 @@ impl Container {
     /// Dropping the future leaves nothing behind.
     pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
         let read = async {
-            let (engine, id, path) = (self.engine(), self.id(), path.as_ref());
+            let (engine, id, path) = (self.own_engine()?, self.id(), path.as_ref());
             if let Some(bytes) = unpack::read_file(self.download(path), limit).await? {
                 return Ok(bytes);
             }
@@ -280,8 +289,9 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, it may or may not have joined.
     pub async fn connect(&self, network: &Network, aliases: impl IntoAliases) -> Result<()> {
+        network.guard().check().map_err(|error| self.told(error))?;
         let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
-        let joined = self.engine().connect_network(self.id(), &to).await;
+        let joined = self.own_engine()?.connect_network(self.id(), &to).await;
         joined.map_err(|error| self.told(error.at("connect")))?;
         self.guard.uses(network.guard());
         self.inspect().await.map(drop)
@@ -295,7 +305,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, it may or may not have left.
     pub async fn disconnect(&self, network: &Network) -> Result<()> {
-        let left = self.engine().disconnect_network(self.id(), network.id()).await;
+        let left = self.own_engine()?.disconnect_network(self.id(), network.id()).await;
         left.map_err(|error| self.told(error.at("disconnect")))?;
         self.inspect().await.map(drop)
     }
@@ -309,7 +319,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the image is removed if it comes to be.
     pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
-        let made = Image::commit(self.engine(), self.id(), name.as_ref()).await;
+        let made = Image::commit(self.own_engine()?, self.id(), name.as_ref()).await;
         made.map_err(|error| self.told(error.at("commit")))
     }
 
@@ -331,6 +341,12 @@ impl Container {
     /// The removal goes on when the future is dropped.
     pub async fn remove(self) -> Result<()> {
         self.guard.remove().await.map_err(|error| self.told(error))
+    }
+
+    /// The engine, for a call about this container: not for a process that was forked from its own.
+    pub(super) fn own_engine(&self) -> Result<&Engine> {
+        self.guard.check().map_err(|error| self.told(error))?;
+        Ok(self.engine())
     }
 
     pub(super) fn guard(&self) -> &Guard {
@@ -355,6 +371,8 @@ impl Container {
     }
 
     pub(super) fn relearn(&self, details: ContainerDetails) {
+        // So that no forked child finds the lock held for ever.
+        let _section = Opening::enter();
         *self.details.write().unwrap_or_else(PoisonError::into_inner) = details;
     }
 

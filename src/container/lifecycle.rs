@@ -17,7 +17,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the container may run without being ready.
     pub async fn start(&self) -> Result<()> {
-        let outcome = self.engine().start_container(self.id()).await;
+        let outcome = self.own_engine()?.start_container(self.id()).await;
         self.after_start(outcome.map_err(|error| error.at("start"))).await
     }
 
@@ -30,7 +30,8 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the container may or may not run.
     pub async fn restart(&self) -> Result<()> {
-        let outcome = self.engine().restart_container(self.id(), self.spec().stop_timeout).await;
+        let outcome =
+            self.own_engine()?.restart_container(self.id(), self.spec().stop_timeout).await;
         self.after_start(outcome.map_err(|error| error.at("restart"))).await
     }
 
@@ -72,7 +73,7 @@ impl Container {
     }
 
     async fn stop_with(&self, grace: Option<Duration>) -> Result<()> {
-        let stopped = self.engine().stop_container(self.id(), grace).await;
+        let stopped = self.own_engine()?.stop_container(self.id(), grace).await;
         stopped.map_err(|error| self.told(error.at("stop")))?;
         // Nothing is published any more, which need not be asked.
         let mut details = self.known();
@@ -90,7 +91,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the signal may or may not have been sent.
     pub async fn kill(&self, signal: impl AsRef<str>) -> Result<()> {
-        let sent = self.engine().kill_container(self.id(), signal.as_ref()).await;
+        let sent = self.own_engine()?.kill_container(self.id(), signal.as_ref()).await;
         sent.map_err(|error| self.told(error.at("kill")))
     }
 
@@ -102,7 +103,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, it may or may not be paused.
     pub async fn pause(&self) -> Result<()> {
-        let paused = self.engine().pause_container(self.id()).await;
+        let paused = self.own_engine()?.pause_container(self.id()).await;
         paused.map_err(|error| self.told(error.at("pause")))
     }
 
@@ -114,7 +115,7 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, it may or may not be paused.
     pub async fn unpause(&self) -> Result<()> {
-        let going = self.engine().unpause_container(self.id()).await;
+        let going = self.own_engine()?.unpause_container(self.id()).await;
         going.map_err(|error| self.told(error.at("unpause")))
     }
 
@@ -126,7 +127,7 @@ impl Container {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn wait(&self) -> Result<i64> {
-        let code = self.engine().wait_container(self.id()).await;
+        let code = self.own_engine()?.wait_container(self.id()).await;
         code.map_err(|error| self.told(error.at("wait")))
     }
 }

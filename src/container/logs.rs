@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use super::lines::LineSplitter;
 use crate::engine::{Engine, FrameStream, LogFrame, LogRequest, LogStream};
 use crate::error::Result;
+use crate::forks::Process;
 
 /// The output of a container; made by [`Container::logs`](super::Container::logs).
 ///
@@ -29,11 +30,13 @@ pub struct Logs {
     engine: Engine,
     container: String,
     request: LogRequest,
+    /// The one that the container belongs to.
+    process: Process,
 }
 
 impl Logs {
-    pub(super) fn new(engine: Engine, container: String, tty: bool) -> Self {
-        Logs { engine, container, request: LogRequest::all(tty) }
+    pub(super) fn new(engine: Engine, container: String, tty: bool, process: Process) -> Self {
+        Logs { engine, container, request: LogRequest::all(tty), process }
     }
 
     /// Goes on with what is written from now on, until the container ends. Default: what there
@@ -82,7 +85,11 @@ impl Logs {
 
     /// The output in the pieces that the engine sends.
     pub fn frames(self) -> LogFrames {
-        LogFrames { frames: self.engine.container_logs(&self.container, &self.request) }
+        let frames = match self.process.check() {
+            Ok(()) => self.engine.container_logs(&self.container, &self.request),
+            Err(error) => Box::pin(futures_util::stream::iter([Err(error.at("logs"))])),
+        };
+        LogFrames { frames }
     }
 
     /// The output in whole lines, each stream by itself.

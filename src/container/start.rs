@@ -122,6 +122,9 @@ impl ContainerBuilder {
             Some(engine) => engine.clone(),
             None => Engine::connect().await?,
         };
+        for other in &self.uses {
+            other.check()?;
+        }
         if let Some(far) = self.uses.iter().find(|it| it.engine().endpoint() != engine.endpoint()) {
             let message = format!(
                 "`{}` is on {}, the container on {}",

@@ -20,6 +20,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 
 use super::Endpoint;
+#[cfg(unix)]
+use crate::forks::UnsharedStream;
 
 /// How long a connection may take to come about. Requests have limits of their own.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -45,13 +47,15 @@ impl Dialer {
                 #[cfg(unix)]
                 Endpoint::Unix(path) => {
                     let stream = tokio::net::UnixStream::connect(path).await?;
-                    Ok(Box::new(stream) as Box<dyn Stream>)
+                    Ok(Box::new(UnsharedStream::new(stream)) as Box<dyn Stream>)
                 }
                 #[cfg(not(unix))]
                 Endpoint::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
                 Endpoint::Tcp { host, port } => {
                     let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
                     stream.set_nodelay(true)?;
+                    #[cfg(unix)]
+                    let stream = UnsharedStream::new(stream);
                     Ok(Box::new(stream) as Box<dyn Stream>)
                 }
             }

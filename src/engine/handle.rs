@@ -14,6 +14,7 @@ use super::test_host::{Place, TestHost};
 use super::{Endpoint, discovery, failure};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::PerProcess;
 
 /// The limit for calls whose answer the engine may take its time over: pulls, stops, commits.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -96,8 +97,8 @@ impl Engine {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn connect() -> Result<Engine> {
-        static PROCESS: OnceCell<Engine> = OnceCell::const_new();
-        PROCESS.get_or_try_init(|| Engine::connect_with(Config::from_env())).await.cloned()
+        static PROCESS: PerProcess<OnceCell<Engine>> = PerProcess::new();
+        PROCESS.here().get_or_try_init(|| Engine::connect_with(Config::from_env())).await.cloned()
     }
 
     /// A connection of its own, with settings of its own.

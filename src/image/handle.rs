@@ -100,7 +100,7 @@ impl Image {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn inspect(&self) -> Result<ImageDetails> {
-        self.engine.image_details(&self.id).await
+        self.own_engine()?.image_details(&self.id).await
     }
 
     /// What it was made of, the newest layer first.
@@ -111,7 +111,7 @@ impl Image {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn history(&self) -> Result<Vec<ImageLayer>> {
-        self.engine.image_history(&self.id).await
+        self.own_engine()?.image_history(&self.id).await
     }
 
     /// Gives it another name, `repository:tag`. It is yours from then on, and stays when its handles
@@ -125,7 +125,7 @@ impl Image {
     /// to be yours, it goes with its last handle.
     pub async fn tag(&mut self, name: impl AsRef<str>) -> Result<()> {
         let name = own_name(name.as_ref())?;
-        self.engine.tag_image(&self.id, &name).await?;
+        self.own_engine()?.tag_image(&self.id, &name).await?;
         if let Some(guard) = self.guard.take() {
             guard.keep();
             let own =
@@ -157,7 +157,7 @@ impl Image {
     /// The push ends with the future; the registry may have got some layers by then.
     pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
         let name = own_name(name.as_ref())?;
-        self.engine.tag_image(&self.id, &name).await?;
+        self.own_engine()?.tag_image(&self.id, &name).await?;
         push(&self.engine, &name).await
     }
 
@@ -171,7 +171,7 @@ impl Image {
     /// Nothing is left of the file when the future is dropped.
     pub async fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let names: Vec<String> = self.names.iter().map(ImageRef::familiar).collect();
-        archive::write(self.engine.save_image(&names[0]), path.as_ref()).await
+        archive::write(self.own_engine()?.save_image(&names[0]), path.as_ref()).await
     }
 
     /// Lets the image live on after this handle. Returns its name.
@@ -203,6 +203,14 @@ impl Image {
             }
         }
         Ok(())
+    }
+
+    /// The engine, for a call about this image: not for a process that was forked from its own.
+    fn own_engine(&self) -> Result<&Engine> {
+        if let Some(guard) = &self.guard {
+            guard.check()?;
+        }
+        Ok(&self.engine)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

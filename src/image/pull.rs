@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, watch};
 use super::Names;
 use crate::engine::{Endpoint, Engine, Meaning, PullEvent, says};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::PerProcess;
 use crate::reaper::Worker;
 use crate::spec::ImageRef;
 use crate::timed::timed;
@@ -48,10 +49,10 @@ struct Pulls {
     done: HashMap<Key, u64>,
 }
 
-static PULLS: Mutex<Option<Pulls>> = Mutex::new(None);
+static PULLS: PerProcess<Mutex<Pulls>> = PerProcess::new();
 
-fn pulls() -> MutexGuard<'static, Option<Pulls>> {
-    PULLS.lock().unwrap_or_else(PoisonError::into_inner)
+fn pulls() -> MutexGuard<'static, Pulls> {
+    PULLS.here().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Key {
@@ -61,7 +62,7 @@ fn key(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Key {
 /// How many pulls of an image have succeeded so far; for [`pull_after`].
 pub(crate) fn pulled(engine: &Engine, names: &Names, platform: Option<&str>) -> u64 {
     let key = key(engine, &names.used, platform);
-    pulls().get_or_insert_default().done.get(&key).copied().unwrap_or_default()
+    pulls().done.get(&key).copied().unwrap_or_default()
 }
 
 /// Pulls an image, unless more than `seen` pulls of it have succeeded: whoever found it missing
@@ -74,10 +75,9 @@ pub(crate) async fn pull_after(
 ) -> Result<()> {
     let joined = {
         let mut pulls = pulls();
-        let pulls = pulls.get_or_insert_default();
         let key = key(engine, &names.used, platform);
         let late = pulls.done.get(&key).is_some_and(|done| *done > seen);
-        if late { None } else { Some(join(pulls, key, engine, &names.used, platform)?) }
+        if late { None } else { Some(join(&mut pulls, key, engine, &names.used, platform)?) }
     };
     match joined {
         Some(shared) => wait_for(shared, names).await,
@@ -90,7 +90,7 @@ pub(crate) async fn pull_after(
 /// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
     let key = key(engine, &names.used, platform);
-    let shared = join(pulls().get_or_insert_default(), key, engine, &names.used, platform)?;
+    let shared = join(&mut pulls(), key, engine, &names.used, platform)?;
     wait_for(shared, names).await
 }
 
@@ -106,7 +106,7 @@ pub(super) fn pull_with_progress(
     platform: Option<&str>,
 ) -> Result<PullProgress> {
     let key = key(engine, &names.used, platform);
-    let shared = join(pulls().get_or_insert_default(), key, engine, &names.used, platform)?;
+    let shared = join(&mut pulls(), key, engine, &names.used, platform)?;
     let events = shared.events.subscribe();
     let outcome = Box::pin(async move { finish(shared.outcome, &names).await });
     let events = futures_util::stream::unfold(events, |mut events| async move {
@@ -155,7 +155,6 @@ fn join(
         let result = attempts(&engine, &image, platform.as_deref(), &events).await;
         // Out of the table first: whoever asks from now on is told anew.
         let mut table = pulls();
-        let table = table.get_or_insert_default();
         table.under_way.remove(&key);
         if result.is_ok() {
             *table.done.entry(key).or_default() += 1;

@@ -1,48 +1,47 @@
 //! The end of a process: what is said and done before it, where it ends by itself.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::worker::Worker;
 use super::{guardian, keeping, watch_over};
+use crate::forks::PerProcess;
 
 /// How long the end of a process waits for removals, and how much of that for its own. Podman 5 takes
 /// ten seconds to remove a container whose process ignores SIGTERM.
 const LIMIT: Duration = Duration::from_secs(30);
 const OWN_LIMIT: Duration = Duration::from_secs(15);
 
-static TELLS: AtomicBool = AtomicBool::new(false);
-static FINISHES: AtomicBool = AtomicBool::new(false);
-static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// What this process does before it ends. A forked child has the same handlers, and nothing to end
+/// but what it asks for itself.
+static ENDING: PerProcess<Ending> = PerProcess::new();
+
+#[derive(Default)]
+struct Ending {
+    tells: AtomicBool,
+    finishes: AtomicBool,
+}
 
 /// From now on, tells the guardian when the process ends with success.
 pub(super) fn tell_if_all_is_well() {
-    TELLS.store(true, Ordering::SeqCst);
-    watch();
+    ENDING.here().tells.store(true, Ordering::SeqCst);
+    guardian::at_exit(ended);
 }
 
 /// From now on, an end of this process waits until what it has is removed: its guardian may not
 /// outlive it. That is a return from `main` and `process::exit`; a signal leaves no time for it.
 pub(super) fn finish_before_it() {
-    FINISHES.store(true, Ordering::SeqCst);
-    watch();
-}
-
-fn watch() {
-    PROCESS.store(std::process::id(), Ordering::SeqCst);
+    ENDING.here().finishes.store(true, Ordering::SeqCst);
     guardian::at_exit(ended);
 }
 
 fn ended(success: bool) {
-    // A forked child has the same handlers, and nothing to end.
-    if PROCESS.load(Ordering::SeqCst) != std::process::id() {
-        return;
-    }
-    if TELLS.load(Ordering::SeqCst) && success {
+    let ending = ENDING.here();
+    if ending.tells.load(Ordering::SeqCst) && success {
         keeping::process_succeeds();
     }
-    if FINISHES.load(Ordering::SeqCst) {
+    if ending.finishes.load(Ordering::SeqCst) {
         finish();
     }
 }

@@ -16,6 +16,7 @@ use super::worker::Worker;
 use super::{host, keeping, watch_over};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::forks::Process;
 use crate::spec::label;
 
 /// How long a drop waits for its removal where no guardian stands behind it.
@@ -43,6 +44,8 @@ pub(crate) struct Guard {
     uses: Uses,
     /// What is set up once for it, by key, where it is not shared: no other process can use it.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
+    /// In another one, forked from this, it does nothing.
+    process: Process,
 }
 
 /// What [`Guard::share`] comes back with.
@@ -142,6 +145,7 @@ impl Guard {
             shares: AtomicBool::new(false),
             uses: Uses::default(),
             turns: Mutex::default(),
+            process: Process::current(),
         }
     }
 
@@ -212,8 +216,24 @@ impl Guard {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
     }
 
+    /// Refuses to be used in a process that was forked from its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) there.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.process.check()
+    }
+
+    /// The process that owns it.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
+        if !self.process.is_current() {
+            return;
+        }
         if self.disarm() {
             host::note_kept(&self.engine, self.kind, self.id(), self.lease.is_some());
             match (self.held(), &self.lease) {
@@ -241,6 +261,7 @@ impl Guard {
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
     pub(crate) async fn remove(&self) -> Result<()> {
+        self.check()?;
         if !self.disarm() {
             return Ok(());
         }
@@ -271,9 +292,9 @@ impl Guard {
         })
     }
 
-    /// Whether it was armed.
+    /// Whether it was armed, and this is the process to remove it.
     fn disarm(&self) -> bool {
-        self.armed.swap(false, Ordering::SeqCst)
+        self.process.is_current() && self.armed.swap(false, Ordering::SeqCst)
     }
 
     /// The lease of something that is there to be shared.
@@ -314,6 +335,9 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            return;
+        }
         if !self.armed.load(Ordering::SeqCst) || self.left_for_a_look() || !self.disarm() {
             return;
         }

@@ -1,6 +1,5 @@
 //! What is left for a look: whether something has failed, and what is said about what stays.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ending;
@@ -15,15 +14,16 @@ static PANICKED: AtomicBool = AtomicBool::new(false);
 ///
 /// Only under `CASTOFF_KEEP=on-failure`; the hook calls the one that was there before.
 pub(super) fn watch_the_end() {
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    // (A forked child has the hook as well.)
+    if !WATCHED.swap(true, Ordering::SeqCst) {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             PANICKED.store(true, Ordering::SeqCst);
             before(panic);
         }));
-        ending::tell_if_all_is_well();
-    });
+    }
+    ending::tell_if_all_is_well();
 }
 
 /// The process ends and says that it succeeded.

@@ -5,7 +5,6 @@
 //! shared, as its guardian does for it. Whoever lets go last gets it exclusively again, and only
 //! then removes. Nobody has to remember to let go: the kernel does, however a process ends.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,6 +23,7 @@ use super::worker::Worker;
 use crate::config::{Config, Keep};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::{Process, UnsharedFd};
 use crate::spec::label;
 
 /// The part of the state where these files lie.
@@ -45,7 +45,7 @@ pub(crate) struct Lease {
     kind: Kind,
     dir: StateDir,
     name: String,
-    file: Arc<OwnedFd>,
+    file: Arc<UnsharedFd>,
     /// The label's value: what it is, and which one of these.
     value: String,
     phase: AtomicU8,
@@ -54,6 +54,7 @@ pub(crate) struct Lease {
     /// Create calls that the engine has not answered.
     under_way: AtomicUsize,
     guardian: OnceLock<u32>,
+    process: Process,
 }
 
 /// Seconds before each look for what a dead process's call makes: two minutes in all.
@@ -123,6 +124,7 @@ impl Lease {
             made: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             guardian: OnceLock::new(),
+            process: Process::current(),
         };
         if !ready {
             let pid = std::process::id();
@@ -310,6 +312,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // A lock is one for all copies of its descriptor: here it would be the parent's that goes.
+        if !self.process.is_current() {
+            return;
+        }
         // Without a word of somebody who may have made something, there is nothing to look for.
         let (phase, made) = (*self.phase.get_mut(), *self.made.get_mut());
         if phase == MAKING && made == 0 {
@@ -347,7 +353,11 @@ pub(super) async fn on_thread<T: Send + 'static>(
 }
 
 /// For [`super::once`]: the directory and a name next to a lease's file.
-pub(super) fn beside(config: &Config, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
+pub(super) fn beside(
+    config: &Config,
+    name: &str,
+    how: FlockOperation,
+) -> Result<Option<UnsharedFd>> {
     StateDir::open(config, PART)?.flocked(name, how)
 }
 

@@ -11,6 +11,7 @@ use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::UnsharedFd;
 use crate::spec::label;
 
 /// A resource that is there to be shared, as its file tells.
@@ -75,7 +76,7 @@ pub(super) struct DeadLease {
     value: String,
     dir: StateDir,
     name: String,
-    file: OwnedFd,
+    file: UnsharedFd,
 }
 
 impl DeadLease {

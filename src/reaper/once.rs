@@ -1,12 +1,11 @@
 //! Set-up that happens once for a resource, whoever uses it.
 
-use std::os::fd::OwnedFd;
-
 use serde::Serialize;
 
 use super::waiting;
 use super::{Guard, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::UnsharedFd;
 use crate::spec::spec_hash;
 
 /// Between a lease's name and the rest.
@@ -45,7 +44,7 @@ pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// For all processes that share it.
-    File { file: OwnedFd, done: bool },
+    File { file: UnsharedFd, done: bool },
     /// For this process alone. (A file would go with the sweep of another process where this one
     /// has no session lock, as without a guardian.)
     Own(tokio::sync::OwnedMutexGuard<bool>),
@@ -104,6 +103,7 @@ pub(crate) async fn set_up_once<E: From<Error>>(
     key: &str,
     work: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Result<bool, E> {
+    guard.check()?;
     let turn = Turn::take(guard, key).await?;
     if turn.is_done() {
         return Ok(false);

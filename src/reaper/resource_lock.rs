@@ -1,24 +1,24 @@
 //! Locks that belong to a resource and a key, for whoever shares it.
 
-use std::os::fd::OwnedFd;
-
 use rustix::fs::FlockOperation;
 
 use super::Guard;
 use super::lease::{beside, on_thread};
 use super::once::file_name;
 use crate::error::Result;
+use crate::forks::UnsharedFd;
 
 /// A lock of one resource and key, let go of when it is dropped and when the process ends.
 #[derive(Debug)]
 pub(crate) struct ResourceLock {
     /// Closing it gives the lock back (flock(2)).
-    _file: OwnedFd,
+    _file: UnsharedFd,
 }
 
 impl ResourceLock {
     /// Takes the lock unless somebody holds it: another thread, or another process.
     pub(crate) async fn try_take(guard: &Guard, key: &str) -> Result<Option<ResourceLock>> {
+        guard.check()?;
         let config = guard.engine().config().clone();
         let name = file_name(guard, &("lock", key));
         let taking = move || beside(&config, &name, FlockOperation::NonBlockingLockExclusive);

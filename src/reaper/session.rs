@@ -1,7 +1,6 @@
 //! [`Session`]: under which name and labels this process owns what it creates.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +8,7 @@ use super::removal::Kind;
 use super::{host, watch_over};
 use crate::config::{Config, Keep};
 use crate::engine::Engine;
+use crate::forks::PerProcess;
 use crate::spec::label;
 
 /// The length of a token.
@@ -24,12 +24,18 @@ pub(crate) struct Session {
     created: AtomicU64,
 }
 
-static SESSION: LazyLock<Session> = LazyLock::new(Session::begin);
+static SESSION: PerProcess<Session> = PerProcess::new();
+
+impl Default for Session {
+    fn default() -> Session {
+        Session::begin()
+    }
+}
 
 impl Session {
     /// The session of this process.
     pub(crate) fn current() -> &'static Session {
-        &SESSION
+        SESSION.here()
     }
 
     fn begin() -> Session {

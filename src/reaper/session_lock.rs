@@ -11,6 +11,7 @@ use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::{PerProcess, UnsharedFd};
 
 /// The part of the state where these locks lie.
 pub(super) const PART: &str = "sessions";
@@ -20,13 +21,13 @@ pub(super) const PART: &str = "sessions";
 ///
 /// A line in it says that something is owned, and others name what is to be kept.
 #[derive(Debug)]
-pub(super) struct SessionLock(OwnedFd);
+pub(super) struct SessionLock(UnsharedFd);
 
 impl SessionLock {
     pub(super) fn take(config: &Config, engine: &Endpoint) -> Result<SessionLock> {
         let dir = StateDir::open(config, PART)?;
         let name = file_name(engine, Session::current().token());
-        let taken = |file: Option<OwnedFd>| {
+        let taken = |file: Option<UnsharedFd>| {
             file.ok_or_else(|| Error::new(ErrorKind::Io, format!("{name} is locked by another")))
         };
         Ok(SessionLock(taken(dir.lock(&name)?)?))
@@ -183,8 +184,8 @@ pub(super) fn read_name(name: &str) -> Option<(&str, &str)> {
 /// One engine by whatever path: `/var/run` is often a link to `/run`. Once found out, it stays so
 /// for this process, also while the engine's socket is away.
 pub(super) fn engine_hash(engine: &Endpoint) -> String {
-    static HASHES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-    let mut hashes = HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    static HASHES: PerProcess<Mutex<BTreeMap<String, String>>> = PerProcess::new();
+    let mut hashes = HASHES.here().lock().unwrap_or_else(PoisonError::into_inner);
     let hash = hashes.entry(engine.to_string()).or_insert_with(|| {
         let real = engine.socket().and_then(|path| std::fs::canonicalize(path).ok());
         let engine = real.map_or_else(|| engine.clone(), Endpoint::Unix);

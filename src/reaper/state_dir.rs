@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::UnsharedFd;
 
 /// How often a lock file may vanish while it is taken: each time, a sweep has removed it.
 const ATTEMPTS: usize = 16;
@@ -47,17 +48,19 @@ impl StateDir {
     }
 
     /// Takes the exclusive lock of a file, made where it isn't there. `None` if somebody holds it.
-    pub(super) fn lock(&self, name: &str) -> Result<Option<OwnedFd>> {
+    pub(super) fn lock(&self, name: &str) -> Result<Option<UnsharedFd>> {
         self.flocked(name, FlockOperation::NonBlockingLockExclusive)
     }
 
     /// Takes a lock of a file, made where it isn't there. `None` if it would have to wait.
-    pub(super) fn flocked(&self, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
+    pub(super) fn flocked(&self, name: &str, how: FlockOperation) -> Result<Option<UnsharedFd>> {
         for _ in 0..ATTEMPTS {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             // (A fifo in its place must not make this wait for whoever writes to it.)
             let flags = flags | OFlags::NONBLOCK;
-            let file = rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR);
+            let file = UnsharedFd::open(|| {
+                rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)
+            });
             let file = file.map_err(|error| self.refused(name, error))?;
             self.check(name, &file)?;
             match rustix::io::retry_on_intr(|| rustix::fs::flock(&file, how)) {

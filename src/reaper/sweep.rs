@@ -1,7 +1,6 @@
 //! The sweep: what sessions of this host left that were killed together with their guardian.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use super::worker::Worker;
 use crate::config::Config;
 use crate::engine::{Endpoint, Engine, Labelled};
 use crate::error::{Error, Result};
+use crate::forks::{PerProcess, UnsharedFd};
 use crate::spec::label;
 
 /// Removes what dead sessions of this host left on the engine that [`Engine::connect`] gives: see
@@ -122,7 +122,7 @@ struct DeadSession {
     token: String,
     name: String,
     left: Left,
-    file: OwnedFd,
+    file: UnsharedFd,
     resources: Vec<(Kind, String)>,
 }
 
@@ -139,10 +139,10 @@ const LIST_LIMIT: Duration = Duration::from_secs(30);
 /// one of them is in the way of waits for it.
 pub(super) async fn at_start(engine: &Engine) {
     type Started = HashMap<(String, Option<PathBuf>), Arc<OnceCell<()>>>;
-    static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+    static STARTED: PerProcess<Mutex<Started>> = PerProcess::new();
     let started = {
-        let mut all = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get_or_insert_default().entry(watch_over::place_of(engine)).or_default().clone()
+        let mut all = STARTED.here().lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(watch_over::place_of(engine)).or_default().clone()
     };
     let sweep = async {
         let Ok(worker) = Worker::start() else { return };

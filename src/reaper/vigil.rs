@@ -1,8 +1,7 @@
-//! The vigil over a guardian: one that ends is replaced at once, and one that was behind is told the
+//! The vigil over a guardian: one that ends is replaced at once, one with nothing to guard is let go of, and one that was behind is told the
 //! rest as soon as it has room.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -14,10 +13,11 @@ use tokio::sync::Notify;
 use super::guardian;
 use super::watch_over::{self, Place};
 use super::worker::Worker;
+use crate::forks::{Listed, Opening, UnsharedFd};
 
 /// Starts it, for a guardian on this stream. Without a teardown thread there is none, and the next
 /// word to the guardian finds out.
-pub(super) fn keep(place: Place, stream: &Arc<OwnedFd>, behind: &Arc<Notify>) {
+pub(super) fn keep(place: Place, stream: &Arc<UnsharedFd>, behind: &Arc<Notify>) {
     let Ok(worker) = Worker::start() else { return };
     let (stream, behind) = (stream.clone(), behind.clone());
     worker.submit(async move {
@@ -28,8 +28,13 @@ pub(super) fn keep(place: Place, stream: &Arc<OwnedFd>, behind: &Arc<Notify>) {
 }
 
 /// Fails where the stream can't be waited on.
-async fn until_its_end(place: &Place, stream: &OwnedFd, behind: &Notify) -> io::Result<()> {
-    let waiting = UnixStream::from_std(stream.try_clone()?.into())?;
+async fn until_its_end(place: &Place, stream: &UnsharedFd, behind: &Notify) -> io::Result<()> {
+    let (waiting, _listed) = {
+        let _section = Opening::enter();
+        let copy = stream.try_clone()?;
+        let listed = Listed::of(&copy);
+        (UnixStream::from_std(copy.into())?, listed)
+    };
     loop {
         match select(pin!(waiting.readable()), pin!(behind.notified())).await {
             Either::Left((ready, _)) => {
@@ -54,6 +59,17 @@ async fn until_its_end(place: &Place, stream: &OwnedFd, behind: &Notify) -> io::
 /// The next wait is for something new.
 fn not_yet(stream: &UnixStream, interest: Interest) {
     let _ = stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+}
+
+/// Lets a guardian end when it has had nothing to guard for some time. Without a teardown thread it
+/// stays.
+pub(super) fn rest_later(place: Place) {
+    let Ok(worker) = Worker::start() else { return };
+    worker.submit(async move {
+        while let Some(pause) = watch_over::rest(&place) {
+            tokio::time::sleep(pause).await;
+        }
+    });
 }
 
 async fn replace(place: &Place) {

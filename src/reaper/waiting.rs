@@ -1,7 +1,6 @@
 //! Waiting for the lock of a lease: without a thread for each who waits, and not for ever.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use super::state_dir::StateDir;
 use super::worker::Worker;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::{PerProcess, UnsharedFd};
 
 /// Between two looks at a lock that somebody holds, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 const CROWDED: u64 = 100;
 
 /// The directory, the file and what it says, with its lock: shared where it is ready, else exclusive.
-pub(super) type Had = (StateDir, OwnedFd, Note);
+pub(super) type Had = (StateDir, UnsharedFd, Note);
 
 /// What a look at a lease finds.
 pub(super) enum Look {
@@ -59,10 +59,10 @@ type Queue = Arc<tokio::sync::Mutex<Silence>>;
 
 /// One waiter of this process looks at a file at a time; the others come after it.
 fn queue(config: &Config, name: &str) -> Queue {
-    static QUEUES: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<Silence>>>> =
-        Mutex::new(BTreeMap::new());
+    type Queues = BTreeMap<String, Weak<tokio::sync::Mutex<Silence>>>;
+    static QUEUES: PerProcess<Mutex<Queues>> = PerProcess::new();
     let key = format!("{name} {:?}", config.state_dir);
-    let mut queues = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut queues = QUEUES.here().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(queue) = queues.get(&key).and_then(Weak::upgrade) {
         return queue;
     }
@@ -145,7 +145,7 @@ fn held(dir: &StateDir, name: &str) -> Look {
 ///
 /// # Cancel safety
 /// Nothing is left when the future is dropped; a lock that was had is let go of.
-pub(super) async fn exclusive(config: Config, name: String) -> Result<OwnedFd> {
+pub(super) async fn exclusive(config: Config, name: String) -> Result<UnsharedFd> {
     let waiting = async move {
         let queue = queue(&config, &name);
         let _turn = queue.lock().await;
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     /// A lease that somebody else makes.
-    fn made_by_another() -> (tempfile::TempDir, Config, OwnedFd) {
+    fn made_by_another() -> (tempfile::TempDir, Config, UnsharedFd) {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let dir = StateDir::open(&config, PART).unwrap();

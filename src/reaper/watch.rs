@@ -1,7 +1,6 @@
 //! [`Watch`]: what stands behind this process on one engine, and what it has to know.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::watch_over::Place;
 use super::{ending, keeping};
 use crate::config::Keep;
 use crate::engine::Engine;
+use crate::forks::UnsharedFd;
 use crate::spec::label;
 
 /// One engine, and what this process has there.
@@ -41,6 +41,22 @@ pub(super) struct Watch {
     /// What steps of builds have made so far, by build.
     scraps: BTreeMap<u32, Vec<String>>,
     next: u32,
+    rest: Rest,
+}
+
+/// How long a guardian stays that has nothing to guard.
+const REST: Duration = Duration::from_secs(10);
+
+/// What becomes of a guardian that has nothing to guard: a program may use many engines, one after
+/// the other.
+#[derive(Default)]
+struct Rest {
+    /// Since when nothing is owned, held or built.
+    since: Option<Instant>,
+    /// Whether somebody looks whether it is time.
+    is_awaited: bool,
+    /// Whether the guardian has been let go of for that.
+    rests: bool,
 }
 
 /// A lease, as the guardian is told of it.
@@ -49,7 +65,7 @@ pub(super) struct Held {
     pub(super) value: String,
     /// Milliseconds.
     pub(super) linger: u64,
-    pub(super) file: Arc<OwnedFd>,
+    pub(super) file: Arc<UnsharedFd>,
     /// Create calls that the engine has not answered, and resources that are not known to be gone.
     pub(super) creates: (usize, usize),
 }
@@ -92,6 +108,7 @@ impl Watch {
             leases: BTreeMap::new(),
             scraps: BTreeMap::new(),
             next: 0,
+            rest: Rest::default(),
         };
         if watch.holds() {
             keeping::watch_the_end();
@@ -118,6 +135,11 @@ impl Watch {
 
     pub(super) fn is_guarded(&self) -> bool {
         self.guardian.is_some()
+    }
+
+    /// Whether there is no guardian since there is nothing to guard.
+    pub(super) fn rests(&self) -> bool {
+        self.rest.rests
     }
 
     pub(super) fn is_locked(&self) -> bool {
@@ -153,6 +175,7 @@ impl Watch {
 
     fn start_guardian(&mut self) {
         self.guardian = None;
+        self.rest.rests = false;
         self.retry.begun();
         let Some(address) = &self.address else { return };
         let [label, image_label] = [Kind::Container, Kind::Image]
@@ -205,7 +228,7 @@ impl Watch {
 
     /// Says one thing that is not noted here yet. A guardian that was killed is replaced by one that
     /// knows everything else; one that lives is never let go of, since it would act at once.
-    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
+    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<UnsharedFd>>) {
         for _ in 0..2 {
             let Some(guardian) = &mut self.guardian else { return };
             match guardian.tell(word, file) {
@@ -222,7 +245,7 @@ impl Watch {
 
     /// As [`stand`](Self::stand), for one that has ended: how long to wait until the next try.
     pub(super) fn replace(&mut self) -> Option<Duration> {
-        (self.address.is_some() && !self.stand()).then(|| self.retry.wait())
+        (!self.rest.rests && self.address.is_some() && !self.stand()).then(|| self.retry.wait())
     }
 
     /// Lets the guardian act, and go.
@@ -279,7 +302,46 @@ impl Watch {
             // Not told, it asks the engine in vain, which is all.
             self.tell(Word::Idle(true), None);
             self.note_owning(false);
+            self.rest_soon();
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.owned == 0 && self.leases.is_empty() && self.scraps.is_empty()
+    }
+
+    /// Something has ended: the guardian may end as well, unless something begins soon.
+    fn rest_soon(&mut self) {
+        if !self.is_idle() {
+            return;
+        }
+        self.rest.since = Some(Instant::now());
+        if !std::mem::replace(&mut self.rest.is_awaited, true) {
+            vigil::rest_later(self.place.clone());
+        }
+    }
+
+    /// Lets go of a guardian that has had nothing to guard for some time: it finds nothing to do, and
+    /// ends. How long to wait until the next look, if there is to be one.
+    pub(super) fn rest(&mut self) -> Option<Duration> {
+        let since = self.rest.since.filter(|_| self.is_idle());
+        let left = since.map(|since| REST.saturating_sub(since.elapsed()));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Some(left);
+        }
+        // One that is behind does not know yet that there is nothing.
+        if left.is_some() && self.catch_up() {
+            return Some(REST);
+        }
+        self.rest.is_awaited = false;
+        if left.is_some()
+            && let Some(guardian) = self.guardian.take()
+        {
+            self.rest.rests = true;
+            guardian.act_now();
+            tracing::debug!("the guardian has nothing to guard, and ends");
+        }
+        None
     }
 
     /// How many creates are under way, and how many resources there may be by them.
@@ -343,6 +405,7 @@ impl Watch {
     pub(super) fn leave(&mut self, number: u32) {
         self.leases.remove(&number);
         self.tell(Word::Left(number), None);
+        self.rest_soon();
     }
 
     /// The number of a build that begins.

@@ -1,7 +1,6 @@
 //! What stands behind this process on each engine: the session's lock and the guardian.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,8 +12,9 @@ use super::session_lock::engine_hash;
 use super::sweep;
 use super::watch::{Held, Watch};
 use crate::engine::{Endpoint, Engine};
+use crate::forks::{PerProcess, Process, UnsharedFd};
 
-static WATCHES: Mutex<Option<Watches>> = Mutex::new(None);
+static WATCHES: PerProcess<Mutex<Watches>> = PerProcess::new();
 
 type Watches = HashMap<Place, Watch>;
 
@@ -61,6 +61,11 @@ pub(super) async fn arm(engine: &Engine) -> bool {
 /// A guardian has ended: how long to wait until another one can be tried, if none stands.
 pub(super) fn replace(place: &Place) -> Option<Duration> {
     watches().get_mut(place).and_then(Watch::replace)
+}
+
+/// Lets a guardian end that has nothing to guard. How long to wait until the next look.
+pub(super) fn rest(place: &Place) -> Option<Duration> {
+    watches().get_mut(place).and_then(Watch::rest)
 }
 
 /// Tells a guardian what it had no room for. Whether something is left to be told.
@@ -113,7 +118,7 @@ pub(super) fn hold(
     kind: Kind,
     value: &str,
     linger: Duration,
-    file: &Arc<OwnedFd>,
+    file: &Arc<UnsharedFd>,
 ) -> Option<u32> {
     let mut watches = watches();
     let watch = watches.get_mut(&place_of(engine))?;
@@ -135,6 +140,7 @@ pub(super) fn leave(engine: &Engine, number: u32) {
 pub(crate) struct Scraps {
     engine: Engine,
     number: u32,
+    process: Process,
 }
 
 impl Scraps {
@@ -142,7 +148,12 @@ impl Scraps {
         arm(engine).await;
         let mut watches = watches();
         let number = watches.get_mut(&place_of(engine)).map_or(0, Watch::build);
-        Scraps { engine: engine.clone(), number }
+        Scraps { engine: engine.clone(), number, process: Process::current() }
+    }
+
+    /// Whether it is of a process that this one was forked from.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.process.is_current()
     }
 
     /// A step has made an image.
@@ -155,6 +166,9 @@ impl Scraps {
 
 impl Drop for Scraps {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            return;
+        }
         if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
             watch.built(self.number);
         }
@@ -196,7 +210,7 @@ impl Engine {
         let Some(watch) = watches.get(&place_of(self)) else {
             return if self.config().reaper { Reaper::Guardian } else { Reaper::Nobody };
         };
-        match (watch.is_guarded(), watch.is_locked()) {
+        match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
             (true, _) => Reaper::Guardian,
             (false, true) => Reaper::Sweep,
             (false, false) => Reaper::Nobody,
@@ -207,8 +221,8 @@ impl Engine {
 /// The process ends, and all is well: nothing is kept for a look.
 pub(super) fn all_is_well() {
     // At the end of the process another thread may hold it for ever.
-    let Ok(mut watches) = WATCHES.try_lock() else { return };
-    for watch in watches.iter_mut().flatten().map(|(_, watch)| watch) {
+    let Ok(mut watches) = WATCHES.here().try_lock() else { return };
+    for watch in watches.values_mut() {
         watch.all_is_well();
     }
 }
@@ -221,22 +235,8 @@ pub(super) fn act_now() -> Vec<Guardian> {
     watches.values_mut().filter(at_risk).filter_map(Watch::act_now).collect()
 }
 
-fn watches() -> impl std::ops::DerefMut<Target = Watches> {
-    struct Locked(MutexGuard<'static, Option<Watches>>);
-    impl std::ops::Deref for Locked {
-        type Target = Watches;
-        fn deref(&self) -> &Watches {
-            self.0.as_ref().expect("filled in when locked")
-        }
-    }
-    impl std::ops::DerefMut for Locked {
-        fn deref_mut(&mut self) -> &mut Watches {
-            self.0.get_or_insert_default()
-        }
-    }
-    let mut locked = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
-    locked.get_or_insert_default();
-    Locked(locked)
+fn watches() -> MutexGuard<'static, Watches> {
+    WATCHES.here().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where the guardian finds the engine. A name is looked up now: the child can't.

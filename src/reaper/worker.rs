@@ -9,8 +9,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::guardian::watch_forks;
 use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::{PerProcess, Process};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -26,35 +28,38 @@ pub(crate) struct Worker {
     next: AtomicU64,
 }
 
-static WORKER: OnceLock<Worker> = OnceLock::new();
+/// A forked child has none of its parent's threads.
+static WORKER: PerProcess<OnceLock<Worker>> = PerProcess::new();
 
 thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+    static IS_WORKER: Cell<Option<Process>> = const { Cell::new(None) };
 }
 
 impl Worker {
     /// The worker of this process, started by the first call.
     pub(crate) fn start() -> Result<&'static Worker> {
-        if let Some(worker) = WORKER.get() {
+        let place = WORKER.here();
+        if let Some(worker) = place.get() {
             return Ok(worker);
         }
+        watch_forks();
         let worker = Worker::spawn_thread().map_err(|error| {
             Error::new(ErrorKind::Io, "the teardown thread could not be started").with_source(error)
         })?;
         // Two first calls at once start two threads; the loser's ends with its channel.
-        Ok(WORKER.get_or_init(|| worker))
+        Ok(place.get_or_init(|| worker))
     }
 
     /// The worker, where it was ever needed.
     pub(crate) fn current() -> Option<&'static Worker> {
-        WORKER.get()
+        WORKER.here().get()
     }
 
     fn spawn_thread() -> std::io::Result<Worker> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
         std::thread::Builder::new().name("castoff-teardown".into()).spawn(move || {
-            IS_WORKER.set(true);
+            IS_WORKER.set(Some(Process::current()));
             runtime.block_on(async move {
                 while let Some(job) = queue.recv().await {
                     tokio::spawn(job);
@@ -179,7 +184,7 @@ impl Worker {
     /// Whether this is the worker's own thread, which must never wait for itself.
     pub(crate) fn is_here() -> bool {
         // At a thread's end its locals may be gone; the worker's thread never ends.
-        IS_WORKER.try_with(Cell::get).unwrap_or(false)
+        IS_WORKER.try_with(Cell::get).ok().flatten().is_some_and(Process::is_current)
     }
 
     fn lock(&self) -> MutexGuard<'_, Removals> {

@@ -1,7 +1,7 @@
 //! This binary once more, with one of its tests as the only one, to be ended in some way.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -71,6 +71,11 @@ impl Running {
     pub(crate) fn tell(&mut self) {
         use std::io::Write;
         self.child.stdin.as_mut().unwrap().write_all(b"go on\n").unwrap();
+    }
+
+    /// Its input, for somebody who holds it open beyond the child's end.
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::children::{Running, guardian_of, token_of, told};
 use crate::raw::{Foreign, Raw};
-use crate::support::{PATIENCE, engine, unique};
+use crate::support::{PATIENCE, engine, eventually, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 
@@ -78,6 +78,50 @@ async fn want_of_descriptors_is_no_reason_to_go_without_a_guardian_for_good() {
     raw.until_none(&label, PATIENCE);
 }
 
+const FREE: &str = "CASTOFF_TEST_FREE";
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_that_begins_with_few_descriptors() {
+    let (Ok(label), Ok(free)) = (std::env::var(LABEL), std::env::var(FREE)) else { return };
+    let mut fill: Vec<File> = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        fill.push(file);
+    }
+    fill.truncate(fill.len().saturating_sub(free.parse().unwrap()));
+    let first = volume(&label).await;
+    drop(fill);
+    say(&format!("first: {}", if first.is_ok() { "made" } else { "failed" }));
+    // With what came of the first, and without.
+    let second = volume(&label).await.unwrap();
+    let mut held = vec![second];
+    while engine().await.reaper() != Reaper::Guardian {
+        held.push(volume(&label).await.unwrap());
+    }
+    say(&format!("holds: {}", held.len()));
+    told();
+    drop((first, held));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_start_that_fails_for_want_of_descriptors_is_no_reason_for_the_next_one_to_fail() {
+    let raw = Raw::of(&engine().await);
+    let mut failed = 0;
+    for free in [0, 1, 2, 3, 5, 8] {
+        let label = unique("few");
+        let variables = [(LABEL, label.as_str()), (FREE, &free.to_string())];
+        let test = "guardian::child_that_begins_with_few_descriptors";
+        let mut child = Running::start_after("ulimit -Sn 64", test, &variables);
+        failed += usize::from(child.says("first: ") == "failed");
+        let held: usize = child.says("holds: ").parse().unwrap();
+        println!("{free} free: {held} made until a guardian stood");
+        child.kill();
+        raw.until_none(&format!("test.guardian={label}"), PATIENCE);
+    }
+    assert!(failed > 0, "no start was short of descriptors");
+}
+
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn child_that_holds_a_volume() {
@@ -113,6 +157,38 @@ async fn a_guardian_that_is_killed_is_replaced_while_something_is_held() {
     assert_eq!(raw.count(&label), 1, "a guardian that is killed removes nothing");
     child.kill();
     raw.until_none(&label, PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn child_that_pauses() {
+    let Ok(label) = std::env::var(LABEL) else { return };
+    let first = volume(&label).await.unwrap();
+    say(&format!("token: {}", token_of(first.name())));
+    told();
+    first.remove().await.unwrap();
+    told();
+    assert_eq!(engine().await.reaper(), Reaper::Guardian, "there is one when it is needed");
+    let _second = volume(&label).await.unwrap();
+    say("holds a second");
+    told();
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_guardian_with_nothing_to_guard_ends_and_the_next_resource_has_a_new_one() {
+    let raw = Raw::of(&engine().await);
+    let label = unique("pauses");
+    let mut child = Running::start("guardian::child_that_pauses", &[(LABEL, &label)]);
+    let token = child.says("token: ");
+    let first = another(&token, None);
+    child.tell();
+    eventually("the guardian ends", async || guardian_of(&token).is_none()).await;
+    child.tell();
+    child.says("holds a second");
+    assert_ne!(another(&token, None), first);
+    child.kill();
+    raw.until_none(&format!("test.guardian={label}"), PATIENCE);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod drop;
 mod ends;
 mod exec;
 mod foreign;
+mod forks;
 mod guardian;
 mod in_a_container;
 mod keep;

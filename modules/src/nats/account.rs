@@ -120,6 +120,11 @@ impl Drop for Account {
     /// it.
     fn drop(&mut self) {
         let Some(lease) = self.lease.take() else { return };
+        // Of a process that this one was forked from, which goes on with it.
+        let inherited = |error: castoff::Error| error.kind() == castoff::ErrorKind::Conflict;
+        if self.server.addr(PORT).is_err_and(inherited) {
+            return;
+        }
         let name = self.name.clone();
         let thread = std::thread::Builder::new().name("castoff-nats".into());
         let _ = thread.spawn(move || lease.end(&name));

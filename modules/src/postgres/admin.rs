@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use super::server::Parts;
 use crate::background;
 use crate::liveness::Liveness;
+use crate::per_process::PerProcess;
 
 /// How many connections a process has to a server for this at most.
 const CONNECTIONS: usize = 6;
@@ -41,14 +42,13 @@ pub(super) struct Admin {
 }
 
 /// The admins of this process, by the container's id.
-static ADMINS: Mutex<Option<HashMap<String, Weak<Admin>>>> = Mutex::new(None);
+static ADMINS: PerProcess<Mutex<HashMap<String, Weak<Admin>>>> = PerProcess::new();
 
 impl Admin {
     /// That of a container, made if need be.
     pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
         let thread = background::thread()?;
-        let mut admins = ADMINS.lock().unwrap_or_else(PoisonError::into_inner);
-        let admins = admins.get_or_insert_default();
+        let mut admins = ADMINS.here().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(admin) = admins.get(container.id()).and_then(Weak::upgrade) {
             return Ok(admin);
         }

@@ -10,6 +10,7 @@ use futures_util::future::{Shared, WeakShared};
 use super::super::Image;
 use crate::engine::{BuildEvent, OnEvent};
 use crate::error::{Error, Result};
+use crate::forks::PerProcess;
 
 type Outcome = Result<Image, Arc<Error>>;
 type Building = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -22,7 +23,7 @@ struct Flight {
     listeners: Listeners,
 }
 
-static FLIGHTS: Mutex<Option<HashMap<String, Flight>>> = Mutex::new(None);
+static FLIGHTS: PerProcess<Mutex<HashMap<String, Flight>>> = PerProcess::new();
 
 /// Waits for the build of that key which is under way, or begins it.
 ///
@@ -42,8 +43,7 @@ fn board(
     listeners: Vec<OnEvent>,
     build: impl FnOnce(OnEvent) -> Pin<Box<dyn Future<Output = Result<Image>> + Send>>,
 ) -> Shared<Building> {
-    let mut flights = FLIGHTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let flights = flights.get_or_insert_default();
+    let mut flights = FLIGHTS.here().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(flight) = flights.get(&key)
         && let Some(building) = flight.building.upgrade()
     {

@@ -53,6 +53,9 @@ struct Scraps {
 
 impl Drop for Scraps {
     fn drop(&mut self) {
+        if self.watched.is_inherited() {
+            return;
+        }
         let images =
             std::mem::take(&mut *self.images.lock().unwrap_or_else(PoisonError::into_inner));
         let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };

@@ -15,16 +15,17 @@ use super::outbox::Outbox;
 use super::sys::{self, Arena, SignalsBlocked};
 use super::word::Word;
 use super::work::most_leases;
+use crate::forks::UnsharedFd;
 
 /// A child that removes what carries a label once this value, and the process, are gone.
 ///
-/// Dropped while the process lives, it makes the child act at once. A program that forks without
-/// `exec` shares it with its child: the guardian acts when both are gone. A program that closes
-/// descriptors it doesn't know (a daemon at its start) must not do so after arming.
+/// Dropped while the process lives, it makes the child act at once. So it does when the program closes
+/// descriptors that it doesn't know, as daemons do at their start. A child that is forked without
+/// `exec` does not get it.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     /// A socket, not a pipe: writing to a pipe whose reader was killed would raise SIGPIPE.
-    stream: Arc<OwnedFd>,
+    stream: Arc<UnsharedFd>,
     outbox: Outbox,
 }
 
@@ -54,6 +55,7 @@ impl Guardian {
         arena.work().nameless.set(&nameless_request());
         arena.work().committed.set(&list_request(Kind::Image, "castoff.resource"));
         arena.work().most_leases = most_leases();
+        sys::watch_forks();
         let (stream, childs) = stream_pair()?;
         // The first use may have to look for the clock; the child only reads it.
         child::now();
@@ -69,7 +71,11 @@ impl Guardian {
 
     /// Tells the child something, without waiting for it. With a lease goes its file. Whether it was
     /// sent; if not, [`catch_up`](Self::catch_up) has to follow when the stream can be written.
-    pub(crate) fn tell(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) -> io::Result<bool> {
+    pub(crate) fn tell(
+        &mut self,
+        word: Word<'_>,
+        file: Option<&Arc<UnsharedFd>>,
+    ) -> io::Result<bool> {
         self.outbox.push(word, file);
         self.catch_up()
     }
@@ -94,7 +100,7 @@ impl Guardian {
     }
 
     /// What becomes readable when the child ends, and writable when it has room.
-    pub(crate) fn stream(&self) -> &Arc<OwnedFd> {
+    pub(crate) fn stream(&self) -> &Arc<UnsharedFd> {
         &self.stream
     }
 }
@@ -133,13 +139,15 @@ impl Guardian {
 }
 
 /// Both ends close on exec; ours doesn't block.
-fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+fn stream_pair() -> io::Result<(UnsharedFd, UnsharedFd)> {
     #[cfg(not(target_vendor = "apple"))]
     let flags = SocketFlags::CLOEXEC;
     #[cfg(target_vendor = "apple")]
     let flags = SocketFlags::empty();
-    let (ours, childs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // Both: with a copy of the guardian's end, nobody would notice that it has ended.
+    let (ours, childs) = UnsharedFd::open_two(|| {
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    })?;
     #[cfg(target_vendor = "apple")]
     {
         use rustix::io::{FdFlags, fcntl_setfd};
@@ -326,7 +334,8 @@ mod tests {
         };
         let (mine, shared) = (open("mine"), open("shared"));
         for (number, file) in [(1, &mine), (2, &shared)] {
-            let file = Arc::new(OwnedFd::from(file.try_clone().unwrap()));
+            let file = UnsharedFd::open(|| file.try_clone().map(OwnedFd::from)).unwrap();
+            let file = Arc::new(file);
             rustix::io::pwrite(&file, b"ready", 0).unwrap();
             rustix::fs::flock(&file, LockShared).unwrap();
             let value = if number == 1 { "0a-mine" } else { "0a-shared" };

@@ -43,6 +43,6 @@ pub(crate) use address::Address;
 pub(crate) use arm::{Guardian, lives};
 pub(crate) use http::Kind;
 pub(crate) use lease::state;
-pub(crate) use sys::at_exit;
+pub(crate) use sys::{at_exit, watch_forks};
 pub(crate) use word::Word;
 pub(crate) use work::{MOST_KEPT, most_leases};

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::word::{RECORD, Word};
+use crate::forks::UnsharedFd;
 
 /// Messages in their order, of which only those are left that still say something.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub(super) struct Outbox(VecDeque<Message>);
 struct Message {
     topic: Topic,
     bytes: [u8; RECORD],
-    file: Option<Arc<OwnedFd>>,
+    file: Option<Arc<UnsharedFd>>,
 }
 
 /// What a message is about.
@@ -50,7 +51,7 @@ impl Topic {
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, word: Word<'_>, file: Option<&Arc<OwnedFd>>) {
+    pub(super) fn push(&mut self, word: Word<'_>, file: Option<&Arc<UnsharedFd>>) {
         let topic = Topic::of(word);
         // A later word makes these pointless, so that what waits is no more than what there is.
         let replaces = !matches!(word, Word::Keep(..) | Word::Lease { .. } | Word::Scrap(..));
@@ -61,7 +62,7 @@ impl Outbox {
     }
 
     /// Sends what the stream takes now. Whether that was everything.
-    pub(super) fn flush(&mut self, stream: &OwnedFd) -> io::Result<bool> {
+    pub(super) fn flush(&mut self, stream: &impl AsFd) -> io::Result<bool> {
         while let Some(message) = self.0.front() {
             match rustix::io::retry_on_intr(|| message.send(stream)) {
                 // Descriptors under way count, and one that is not read yet is under way.
@@ -80,7 +81,7 @@ impl Outbox {
 }
 
 impl Message {
-    fn send(&self, stream: &OwnedFd) -> rustix::io::Result<usize> {
+    fn send(&self, stream: impl AsFd) -> rustix::io::Result<usize> {
         #[cfg(not(target_vendor = "apple"))]
         let flags = SendFlags::NOSIGNAL;
         // There, `stream_pair` has set the same as an option.
@@ -104,7 +105,8 @@ mod tests {
     #[test]
     fn what_waits_is_no_more_than_what_there_is_to_say() {
         let mut outbox = Outbox::default();
-        let file = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
+        let file = UnsharedFd::open(|| tempfile::tempfile().map(Into::into)).unwrap();
+        let file = Arc::new(file);
         let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "v", linger: 1 };
         for round in 0..1_000 {
             outbox.push(Word::Idle(round % 2 == 0), None);

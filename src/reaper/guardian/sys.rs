@@ -8,12 +8,14 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::process::Pid;
 
 use super::work::Work;
+use crate::forks;
 
 /// The descriptor on which the child listens to its parent.
 const STREAM: RawFd = 3;
@@ -113,8 +115,96 @@ unsafe fn raw_fork() -> libc::pid_t {
 
 #[cfg(not(target_os = "linux"))]
 unsafe fn raw_fork() -> libc::pid_t {
+    // The guardian has its own way with descriptors, and lives on the session's lock.
+    // SAFETY: only asks which thread this is.
+    FORKING.store(unsafe { libc::pthread_self() } as usize, Ordering::SeqCst);
     // SAFETY: the caller keeps to what a forked child may do.
-    unsafe { libc::fork() }
+    let pid = unsafe { libc::fork() };
+    FORKING.store(0, Ordering::SeqCst);
+    pid
+}
+
+/// The thread that forks a guardian by libc's `fork`, which runs the handlers.
+#[cfg(not(target_os = "linux"))]
+static FORKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// From now on, a child that this process forks has nothing of what stands for this process: see
+/// [`forks`]. It is told by handlers, which the libc's `fork` runs; `posix_spawn` and `vfork` don't,
+/// and `exec` closes all that counts.
+pub(crate) fn watch_forks() {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if WATCHED.load(Ordering::SeqCst) {
+        return;
+    }
+    // Two threads may both register them: what they do may be done twice.
+    // SAFETY: the handlers keep to what may be done there, and don't unwind.
+    let failed = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    if failed == 0 {
+        WATCHED.store(true, Ordering::SeqCst);
+    } else {
+        tracing::warn!("a forked child will keep what this process leaves from being removed");
+    }
+}
+
+extern "C" fn before() {
+    forks::before_fork();
+}
+
+extern "C" fn in_parent() {
+    forks::after_fork(false);
+}
+
+/// Other threads' locks may be held for ever, so this makes system calls and nothing else.
+extern "C" fn in_child() {
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: only asks which thread this is.
+    if FORKING.load(Ordering::SeqCst) == unsafe { libc::pthread_self() } as usize {
+        return;
+    }
+    forks::after_fork(true);
+    forks::count_fork();
+    let mut dead: RawFd = -1;
+    forks::each_inherited(|fd, file| {
+        // SAFETY: the number is only asked about.
+        let stat = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(fd) });
+        // The program may have closed it, and have opened another there.
+        if !stat.is_ok_and(|stat| forks::identity(&stat) == file) {
+            return;
+        }
+        // SAFETY: whoever has the number in this process has no use for it any more (see
+        // `UnsharedFd`); a socket without a peer fails whatever is tried with it.
+        unsafe {
+            if dead < 0 {
+                dead = dead_socket();
+            }
+            if dead < 0 {
+                // No room for one: this makes it.
+                libc::close(fd);
+                dead = dead_socket();
+            }
+            if dead >= 0 && dead != fd {
+                libc::dup2(dead, fd);
+                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            } else {
+                // It is in the place, or there is none to be had.
+                dead = -1;
+            }
+        }
+    });
+    if dead >= 0 {
+        // SAFETY: made above.
+        unsafe { libc::close(dead) };
+    }
+}
+
+unsafe fn dead_socket() -> RawFd {
+    // SAFETY: a new descriptor is nobody else's.
+    let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) };
+    if socket >= 0 {
+        // SAFETY: the descriptor was made above.
+        unsafe { libc::fcntl(socket, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    socket
 }
 
 /// Moves `stream` and `lock` to fixed places, closes everything else, and puts /dev/null on stdio.
@@ -232,9 +322,12 @@ pub(super) fn thread_local_address() -> usize {
 /// C library doesn't tell (it is glibc's `on_exit` that does), every such end counts as one.
 pub(crate) fn at_exit(hook: fn(bool)) {
     static HOOK: std::sync::OnceLock<fn(bool)> = std::sync::OnceLock::new();
+    // (A child has the handler as well.)
+    let section = forks::Opening::enter();
     if HOOK.set(hook).is_err() {
         return;
     }
+    drop(section);
     fn run(success: bool) {
         if let Some(hook) = HOOK.get() {
             hook(success);
