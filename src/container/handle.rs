@@ -163,7 +163,12 @@ impl Container {
 
     /// What it has written: see [`Logs`].
     pub fn logs(&self) -> Logs {
-        Logs::new(self.engine().clone(), self.id().to_owned(), self.known().tty, self.guard.process())
+        Logs::new(
+            self.engine().clone(),
+            self.id().to_owned(),
+            self.known().tty,
+            self.guard.process(),
+        )
     }
 
     /// Runs a command in it, given word by word: see [`Exec`].

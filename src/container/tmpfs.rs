@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use super::copy::{Content, split_target};
 use super::pack::{self, TarStream};
 use super::{CopySource, unpack};
-use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession};
+use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Prints the deepest part of a directory that exists, and what stands at a name in it.
@@ -101,7 +101,7 @@ async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStre
     let reading = async {
         let mut output = ExecOutput::default();
         while let Some(frame) = frames.next().await {
-            output.push(&frame?);
+            output.push(&frame?, OUTPUT_LIMIT)?;
         }
         Ok::<ExecOutput, Error>(output)
     };
@@ -129,7 +129,7 @@ pub(super) fn download(engine: &Engine, id: &str, path: &str) -> unpack::Chunks 
                     if frame.stream == crate::engine::LogStream::Stdout {
                         return Ok(Some((frame.bytes, Some((frames, exec, output)))));
                     }
-                    output.push(&frame);
+                    output.push(&frame, OUTPUT_LIMIT)?;
                 }
                 // Only its exit code tells whether that was all.
                 output.code = engine.exec_code(&exec).await?;
