@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
@@ -58,14 +58,16 @@ impl Container {
         waits: Option<Vec<WaitFor>>,
         startup_timeout: Duration,
     ) -> Self {
-        Container {
+        let container = Container {
             guard,
             name,
             spec,
             details: Arc::new(RwLock::new(details)),
             waits,
             startup_timeout,
-        }
+        };
+        container.follow_restarts();
+        container
     }
 
     /// The id, 64 hexadecimal digits.
@@ -94,7 +96,8 @@ impl Container {
 
     /// The address under which a published port is reached from here.
     ///
-    /// Known since the last start: this asks nobody.
+    /// Known since the last start: this asks nobody. Of a container with a restart policy it is
+    /// learned again when the engine tells of a start, so a moment after that.
     ///
     /// # Errors
     /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are;
@@ -373,6 +376,10 @@ impl Container {
     /// What was learned last.
     pub(super) fn known(&self) -> ContainerDetails {
         self.details.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn weakly_known(&self) -> Weak<RwLock<ContainerDetails>> {
+        Arc::downgrade(&self.details)
     }
 
     pub(super) fn relearn(&self, details: ContainerDetails) {

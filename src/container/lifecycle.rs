@@ -119,7 +119,8 @@ impl Container {
         going.map_err(|error| self.told(error.at("unpause")))
     }
 
-    /// Waits until it ends and returns its exit code. The engine pushes it.
+    /// Waits until it ends and returns its exit code. The engine pushes it. One that its restart
+    /// policy starts again has not ended.
     ///
     /// # Errors
     /// When the connection to the engine is lost.
@@ -127,7 +128,7 @@ impl Container {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn wait(&self) -> Result<i64> {
-        let code = self.own_engine()?.wait_container(self.id()).await;
+        let code = self.own_engine()?.last_exit(self.id(), self.spec().restart).await;
         code.map_err(|error| self.told(error.at("wait")))
     }
 }

@@ -18,6 +18,7 @@ mod lock;
 mod logs;
 mod options;
 mod pack;
+mod restarts;
 mod run;
 mod shared;
 mod start;

@@ -438,6 +438,7 @@ impl Container {
         let Some(waits) = self.waits() else { return Ok(()) };
         let engine = self.engine().clone();
         let target = WaitTarget::new(engine, self.spec_shared(), self.known(), restarted);
-        until_ready(&target, waits, limit).await
+        until_ready(&target, waits, limit).await?;
+        self.relearn_restarted().await
     }
 }

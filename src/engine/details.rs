@@ -1,16 +1,17 @@
 //! [`ContainerDetails`]: what an inspect tells, in castoff's own types.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, PortMap,
+    RestartPolicyNameEnum,
 };
 
 use super::reach::Reach;
 use super::timestamp::unix_time;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::Port;
+use crate::spec::{Port, RestartPolicy};
 
 /// What the engine knows of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct ContainerDetails {
     pub tty: bool,
     pub(crate) healthcheck_test: Vec<String>,
     pub(crate) host_network: bool,
+    /// Whether the engine starts it again when it ends, and how often it has.
+    pub(crate) restart: RestartPolicy,
+    pub(crate) restarts: u64,
     /// Whether its memory is limited to less than the machine's.
     pub(crate) memory_limited: bool,
     /// When this run began, and when the one before it ended, by the engine's clock.
@@ -53,8 +57,10 @@ pub struct ContainerDetails {
 pub struct ContainerState {
     /// The engine's word for it: `created`, `running`, `paused`, `restarting`, `exited`, `dead`.
     pub status: String,
-    /// Whether its process runs; a paused one does.
+    /// Whether its process runs; a paused one does, one that is about to be started again does not.
     pub running: bool,
+    /// Whether it has ended and its restart policy is about to start it again. Podman never says so.
+    pub restarting: bool,
     /// Whether it is paused.
     pub paused: bool,
     /// The exit code of its last run; 0 while it has none.
@@ -163,6 +169,8 @@ impl ContainerDetails {
             tty: config.tty.unwrap_or_default(),
             healthcheck_test: test,
             host_network: host.network_mode.as_deref() == Some("host"),
+            restart: read_policy(host.restart_policy),
+            restarts: answer.restart_count.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
             memory_limited: host.memory.is_some_and(|limit| limit > 0),
             started,
             finished,
@@ -170,11 +178,29 @@ impl ContainerDetails {
     }
 }
 
+fn read_policy(policy: Option<bollard::models::RestartPolicy>) -> RestartPolicy {
+    let Some(policy) = policy else { return RestartPolicy::No };
+    match policy.name {
+        Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
+        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
+        Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure {
+            // 0 is without limit.
+            max_retries: policy
+                .maximum_retry_count
+                .and_then(|most| u32::try_from(most).ok())
+                .filter(|most| *most > 0),
+        },
+        _ => RestartPolicy::No,
+    }
+}
+
 fn read_state(state: bollard::models::ContainerState) -> ContainerState {
     let health = state.health.unwrap_or_default();
     ContainerState {
         status: state.status.unwrap_or(ContainerStateStatusEnum::EMPTY).to_string(),
-        running: state.running.unwrap_or_default(),
+        // Docker counts one that waits for its next start as running.
+        running: state.running.unwrap_or_default() && !state.restarting.unwrap_or_default(),
+        restarting: state.restarting.unwrap_or_default(),
         paused: state.paused.unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
@@ -193,26 +219,35 @@ fn read_state(state: bollard::models::ContainerState) -> ContainerState {
 fn read_ports(ports: PortMap, reach: Reach) -> BTreeMap<Port, Vec<SocketAddr>> {
     let read_binding = |binding: bollard::models::PortBinding| {
         let port = binding.host_port?.parse().ok().filter(|port| *port != 0)?;
-        let bound = binding.host_ip.filter(|ip| !ip.is_empty());
-        let ip = match bound.and_then(|ip| ip.parse::<IpAddr>().ok()) {
+        let bound = binding.host_ip.and_then(|ip| ip.parse::<IpAddr>().ok());
+        let any_by_ipv6 = bound == Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let ip = match bound {
+            // Every address of the machine, by IPv6: its loopback where that is near. Further away
+            // only the one is known, which works where the engine's socket takes both.
+            Some(IpAddr::V6(ip)) if ip.is_unspecified() && reach.address.is_loopback() => {
+                IpAddr::V6(Ipv6Addr::LOCALHOST)
+            }
             // An address of its own is where it is reached, if that is near at all.
             Some(ip) if !ip.is_unspecified() && (ip != reach.bind || ip != reach.address) => {
                 if ip.is_loopback() && !reach.address.is_loopback() { reach.address } else { ip }
             }
-            Some(IpAddr::V6(_)) if reach.address.is_ipv4() => return None,
             _ => reach.address,
         };
-        Some(SocketAddr::new(ip, port))
+        Some((any_by_ipv6, SocketAddr::new(ip, port)))
     };
     ports
         .into_iter()
         .filter_map(|(port, bindings)| {
-            let mut found: Vec<_> =
+            let mut found: Vec<(bool, SocketAddr)> =
                 bindings.unwrap_or_default().into_iter().filter_map(read_binding).collect();
-            found.sort_by_key(|address| address.is_ipv6());
-            Some((port.parse().ok()?, found))
+            // Docker publishes on all addresses twice, by IPv4 and by IPv6: the former is enough.
+            if found.iter().any(|(any_by_ipv6, _)| !any_by_ipv6) {
+                found.retain(|(any_by_ipv6, _)| !any_by_ipv6);
+            }
+            found.sort_by_key(|(_, address)| address.is_ipv6());
+            Some((port.parse().ok()?, found.into_iter().map(|(_, address)| address).collect()))
         })
-        .filter(|(_, found)| !found.is_empty())
+        .filter(|(_, found): &(Port, Vec<SocketAddr>)| !found.is_empty())
         .collect()
 }
 
@@ -264,6 +299,14 @@ mod tests {
         let far = Reach { bind: IpAddr::from([0, 0, 0, 0]), address: IpAddr::from([192, 0, 2, 1]) };
         let found = ports(both, far);
         assert_eq!(found[&tcp(80)], vec!["192.0.2.1:1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_is_published_by_ipv6_alone_is_published() {
+        for host in ["::", "::1"] {
+            let json = format!(r#"{{"80/tcp":[{{"HostIp":"{host}","HostPort":"2"}}]}}"#);
+            assert_eq!(ports(&json, LOCAL)[&tcp(80)], vec!["[::1]:2".parse().unwrap()], "{host}");
+        }
     }
 
     #[test]

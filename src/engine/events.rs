@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// The actions of these kinds on one container, from `since` on.
-    fn container_events(
+    pub(super) fn container_events(
         &self,
         id: &str,
         since: (i64, u32),

@@ -123,7 +123,7 @@ impl Engine {
         self.kind() == EngineKind::Podman || self.api_version() < ApiVersion::new(1, 42)
     }
 
-    fn log_as_it_is(&self, id: &str, request: &LogRequest) -> FrameStream {
+    pub(super) fn log_as_it_is(&self, id: &str, request: &LogRequest) -> FrameStream {
         let (dialer, path, tty) = (self.dialer().clone(), request.path(id), request.tty);
         let opened = async move {
             let (status, mut chunks) = dialer.stream(&path).await.map_err(lift("read the log"))?;

@@ -27,6 +27,7 @@ mod list;
 mod logs;
 mod network;
 mod reach;
+mod runs;
 mod test_host;
 mod timestamp;
 mod volume;

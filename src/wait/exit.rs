@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, ErrorKind};
 
-/// The container ends; made by [`WaitFor::exit`].
+/// The container ends; made by [`WaitFor::exit`]. One that its restart policy starts again has not.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct ExitWait {
@@ -35,7 +35,7 @@ impl WaitStrategy for ExitWait {
 
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
-            let code = target.engine().wait_container(target.id()).await?;
+            let code = target.last_exit().await?;
             match self.code {
                 Some(wanted) if wanted != code => {
                     let message = format!("the container exited with code {code}, not {wanted}");

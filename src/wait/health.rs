@@ -69,7 +69,9 @@ async fn follow(target: &WaitTarget) -> Result<()> {
             HealthEvent::Health(health) => target.seen(format!("{health:?}")),
             HealthEvent::Ended => {
                 let code = target.engine().wait_container(target.id()).await.ok();
-                return Err(target.ended(code));
+                if !target.is_restarted() || !target.runs_again().await? {
+                    return Err(target.ended(code));
+                }
             }
         }
     }
@@ -84,7 +86,8 @@ async fn unhealthy(target: &WaitTarget) -> Error {
 }
 
 async fn run_the_check(target: &WaitTarget) -> Result<()> {
-    let test = &target.details().healthcheck_test;
+    let details = target.details();
+    let test = &details.healthcheck_test;
     let command: Vec<String> = match test.split_first() {
         Some((kind, argv)) if kind == "CMD" => argv.to_vec(),
         Some((kind, script)) if kind == "CMD-SHELL" => {
@@ -95,7 +98,7 @@ async fn run_the_check(target: &WaitTarget) -> Result<()> {
     };
     let check = WaitFor::from(WaitFor::exec(command));
     let passing = std::pin::pin!(check.wait(target));
-    let ended = std::pin::pin!(target.engine().wait_container(target.id()));
+    let ended = std::pin::pin!(target.last_exit());
     match select(passing, ended).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((code, _)) => Err(target.ended(Some(code?))),

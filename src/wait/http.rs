@@ -139,13 +139,15 @@ impl HttpWait {
         request.body(Full::new(self.body.clone())).map_err(|e| bad("request", e))
     }
 
-    fn address(&self, target: &WaitTarget) -> Result<SocketAddr> {
+    /// Where to ask; `None` while the container is between two runs.
+    fn address(&self, target: &WaitTarget) -> Result<Option<SocketAddr>> {
         if let Some(port) = &self.port {
             let port = port.as_ref().map_err(|e| Error::new(ErrorKind::InvalidInput, e.clone()))?;
-            return target.addr(*port);
+            return target.addr_of_run(*port);
         }
         match target.tcp_ports().as_slice() {
-            [port] => target.addr(*port),
+            [port] => target.addr_of_run(*port),
+            [] if target.is_restarted() && !target.details().state.running => Ok(None),
             [] => Err(Error::new(
                 ErrorKind::PortNotExposed,
                 "no port to send the request to: none is published",
@@ -258,9 +260,12 @@ impl WaitStrategy for HttpWait {
 
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
-            let address = self.address(target)?;
             let mut backoff = Backoff::new();
             loop {
+                let Some(address) = self.address(target)? else {
+                    backoff.pause().await;
+                    continue;
+                };
                 let until = Instant::now() + self.request_limit;
                 // The answer's body ends by itself then, with what has come.
                 let probe = tokio::time::timeout_at(until + BODY_PAUSE, self.probe(address, until));

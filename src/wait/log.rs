@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// Something appears in the container's output; made by [`WaitFor::log`] and
 /// [`WaitFor::regex`].
 ///
-/// The engine pushes the log, and only lines of this start count. A text is matched on the byte
+/// The engine pushes the log, and only lines of this start count, those of runs that a restart
+/// policy began since included. A text is matched on the byte
 /// stream, whatever pieces it arrives in; a regular expression within lines (of at most 64 KiB).
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
@@ -62,7 +63,10 @@ impl LogWait {
         let mut request = target.log_request();
         request.stdout = self.stream != Some(LogStream::Stderr);
         request.stderr = self.stream != Some(LogStream::Stdout);
-        let mut frames = target.engine().container_logs(target.id(), &request);
+        let mut frames = match target.is_restarted() {
+            true => target.engine().log_of_all_runs(target.id(), &request),
+            false => target.engine().container_logs(target.id(), &request),
+        };
         // Each stream on its own: a match can't begin on one and end on the other.
         let (mut stdout, mut stderr) = (Matcher::new(pattern), Matcher::new(pattern));
         let (mut found, mut bytes) = (0, 0);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 
-/// A time passes while the container runs; made by [`WaitFor::duration`].
+/// A time passes while the container runs, without an end of it; made by [`WaitFor::duration`].
+///
+/// Where a restart policy starts it again meanwhile, the time begins anew.
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct PauseWait(Duration);
@@ -25,10 +27,22 @@ impl WaitStrategy for PauseWait {
         format!("{:?} to pass", self.0)
     }
 
-    fn wait<'a>(&'a self, _target: &'a WaitTarget) -> WaitFuture<'a> {
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
-            tokio::time::sleep(self.0).await;
-            Ok(())
+            let mut run = target.details().started;
+            loop {
+                tokio::time::sleep(self.0).await;
+                let found = target.engine().inspect_container(target.id()).await?;
+                let runs = found.state.running;
+                if runs && found.started == run {
+                    return Ok(());
+                }
+                let code = found.state.exit_code;
+                if !runs && !(target.is_restarted() && target.runs_again().await?) {
+                    return Err(target.ended(Some(code)));
+                }
+                run = if runs { found.started } else { target.details().started };
+            }
         })
     }
 }

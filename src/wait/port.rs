@@ -66,20 +66,27 @@ impl WaitStrategy for PortWait {
         Box::pin(async move {
             self.check()?;
             let Ok(port) = &self.0 else { return Ok(()) };
-            let address = target.addr(*port)?;
-            accepts(target, address, behind(target, *port).await).await;
-            Ok(())
+            accepts(target, *port).await
         })
     }
 }
 
-/// Comes back when a connection to the address is accepted and kept.
-async fn accepts(target: &WaitTarget, address: SocketAddr, behind: Option<SocketAddr>) {
+/// Comes back when a connection to the port is accepted and kept. A container that its restart
+/// policy starts again has another address each time.
+async fn accepts(target: &WaitTarget, port: Port) -> Result<()> {
     let mut backoff = Backoff::new();
     let mut kept = KEPT_MIN;
+    let (mut of, mut way) = (None, None);
     loop {
-        match attempt(address, behind, kept).await {
-            Ok(Outcome::Kept) => return,
+        let Some(address) = target.addr_of_run(port)? else {
+            backoff.pause().await;
+            continue;
+        };
+        if of != Some(address) {
+            (of, way) = (Some(address), behind(target, port).await);
+        }
+        match attempt(address, way, kept).await {
+            Ok(Outcome::Kept) => return Ok(()),
             Ok(Outcome::Dropped(after)) => {
                 kept = (after * KEPT_FACTOR).clamp(kept, KEPT_MAX);
                 target.seen(format!("{address} accepted a connection and closed it again"));
@@ -142,7 +149,8 @@ async fn behind(target: &WaitTarget, port: Port) -> Option<SocketAddr> {
     if !target.engine().host().is_loopback() || target.engine().endpoint().socket().is_none() {
         return None;
     }
-    for network in target.details().networks.values() {
+    let details = target.details();
+    for network in details.networks.values() {
         let (Some(ip @ IpAddr::V4(_)), Some(gateway)) = (network.ip, network.gateway) else {
             continue;
         };

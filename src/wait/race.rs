@@ -35,8 +35,18 @@ pub(crate) async fn until_ready(
     waits: &[WaitFor],
     limit: Duration,
 ) -> Result<()> {
-    let waits = if waits.is_empty() { default_waits(target) } else { waits.to_vec() };
-    let outcome = tokio::time::timeout(limit, raced(target, &waits)).await;
+    let mut waits = waits.to_vec();
+    let waiting = async {
+        if waits.is_empty() {
+            // Between two runs nothing is published.
+            if !target.details().state.running && target.is_restarted() {
+                target.runs_again().await?;
+            }
+            waits = default_waits(target);
+        }
+        raced(target, &waits).await
+    };
+    let outcome = tokio::time::timeout(limit, waiting).await;
     let error = match outcome {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error,
@@ -69,10 +79,10 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
     if waits.iter().all(WaitFor::sees_exit) {
         return waiting.await;
     }
-    let ended = std::pin::pin!(target.engine().wait_container(target.id()));
+    let ended = std::pin::pin!(target.last_exit());
     match select(waiting, ended).await {
         // A strategy may be told so first, by an engine that refuses what it asks for.
-        Either::Left((Err(error), ended)) if error.is_engine_answer() => {
+        Either::Left((Err(error), ended)) if may_be_of_the_end(target, &error) => {
             match tokio::time::timeout(ENDED_LIMIT, ended).await {
                 Ok(Ok(code)) => Err(target.ended(Some(code)).with_source(error)),
                 _ => Err(error),
@@ -83,7 +93,7 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
             // The end may be what was waited for, and its last words may be on their way.
             let last = tokio::time::timeout(LAST_WORDS, waiting).await;
             match last {
-                Ok(Err(error)) if error.is_engine_answer() => {
+                Ok(Err(error)) if may_be_of_the_end(target, &error) => {
                     Err(target.ended(Some(code)).with_source(error))
                 }
                 Ok(outcome) => outcome,
@@ -96,6 +106,13 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
             waiting.await
         }
     }
+}
+
+/// Whether an error may be that of a container that has ended: the engine refuses what it would do
+/// for one that runs, and publishes nothing any more.
+fn may_be_of_the_end(target: &WaitTarget, error: &Error) -> bool {
+    let unpublished = error.kind() == ErrorKind::PortNotExposed;
+    error.is_engine_answer() || (unpublished && !target.details().state.running)
 }
 
 /// Adds what the engine knows of a container to an error about it: its exit code, whether it

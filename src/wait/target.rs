@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::engine::{ContainerDetails, Engine, ExecOutput, ExecRequest, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ContainerSpec, IntoPort, Port, Protocol};
+use crate::spec::{ContainerSpec, IntoPort, Port, Protocol, RestartPolicy};
 
 /// A started container, as wait strategies see it. A cheap clone of one shared value.
 #[derive(Clone, Debug)]
@@ -16,8 +16,12 @@ pub struct WaitTarget(Arc<Inner>);
 struct Inner {
     engine: Engine,
     spec: Arc<ContainerSpec>,
-    details: ContainerDetails,
+    id: String,
+    name: String,
+    details: RwLock<Arc<ContainerDetails>>,
     restarted: bool,
+    /// Before this start, and after what was written until then.
+    first: Option<(i64, u32)>,
     last_probe: Mutex<Option<String>>,
 }
 
@@ -32,7 +36,10 @@ impl WaitTarget {
         WaitTarget(Arc::new(Inner {
             engine,
             spec,
-            details,
+            id: details.id.clone(),
+            name: details.name.clone(),
+            first: details.between_runs(),
+            details: RwLock::new(Arc::new(details)),
             restarted,
             last_probe: Mutex::default(),
         }))
@@ -47,13 +54,13 @@ impl WaitTarget {
     /// The container's id.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.0.details.id
+        &self.0.id
     }
 
     /// The container's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.details.name
+        &self.0.name
     }
 
     /// The image, as it was asked for.
@@ -66,10 +73,49 @@ impl WaitTarget {
         &self.0.spec
     }
 
-    /// What the inspect after the start told.
+    /// What the inspect after the start told; of a container that its restart policy started
+    /// again, what the last one did.
     #[must_use]
-    pub fn details(&self) -> &ContainerDetails {
-        &self.0.details
+    pub fn details(&self) -> Arc<ContainerDetails> {
+        self.0.details.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn relearn(&self, details: ContainerDetails) {
+        *self.0.details.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(details);
+    }
+
+    /// Whether the engine starts it again when it ends.
+    pub(super) fn is_restarted(&self) -> bool {
+        self.details().restart != RestartPolicy::No
+    }
+
+    /// Comes back with the exit code when it has ended for good. Whenever it was started again,
+    /// its ports are learned anew.
+    pub(super) async fn last_exit(&self) -> Result<i64> {
+        loop {
+            let code = self.engine().wait_container(self.id()).await?;
+            if !self.is_restarted() || !self.runs_again().await? {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// Comes back when it runs, again if need be, and learns its ports; `false` when it has ended
+    /// for good.
+    pub(super) async fn runs_again(&self) -> Result<bool> {
+        let next = self.engine().next_run(self.id()).await?;
+        Ok(next.map(|details| self.relearn(details)).is_some())
+    }
+
+    /// As [`addr`](Self::addr); `None` while it is between two runs.
+    pub(super) fn addr_of_run(&self, port: Port) -> Result<Option<SocketAddr>> {
+        match self.addr(port) {
+            Err(_) if self.is_restarted() && !self.details().state.running => {
+                self.seen("the container is about to be started again");
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
     }
 
     /// The address under which a published port is reached from here.
@@ -77,13 +123,14 @@ impl WaitTarget {
     /// # Errors
     /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
-        self.0.details.addr(port.into_port()?, self.0.engine.host())
+        self.details().addr(port.into_port()?, self.0.engine.host())
     }
 
     /// All published TCP ports.
     #[must_use]
     pub fn tcp_ports(&self) -> Vec<Port> {
-        let ports = self.0.details.ports.keys();
+        let details = self.details();
+        let ports = details.ports.keys();
         ports.filter(|port| port.protocol() == Protocol::Tcp).copied().collect()
     }
 
@@ -122,8 +169,9 @@ impl WaitTarget {
 
     /// This start's log, followed.
     pub(super) fn log_request(&self) -> LogRequest {
-        let since = self.0.details.between_runs().filter(|_| self.0.restarted);
-        LogRequest { since, ..LogRequest::follow(self.0.details.tty) }
+        // Runs that a restart policy began since count as well.
+        let since = self.0.first.filter(|_| self.0.restarted);
+        LogRequest { since, ..LogRequest::follow(self.details().tty) }
     }
 
     /// What is wrong when the container is found to have ended.

@@ -1,9 +1,9 @@
 //! Published ports: one address that works from here.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use castoff::spec::HostBinding;
+use castoff::spec::{HostBinding, RestartPolicy};
 use castoff::{Container, ContainerBuilder, ErrorKind, WaitFor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -202,4 +202,33 @@ async fn ports_are_learned_again_after_a_restart() {
     container.wait().await.unwrap();
     container.restart().await.unwrap();
     assert_eq!(heard(container.addr(700).unwrap()).await, "again");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn ports_are_learned_again_when_a_restart_policy_starts_it_again() {
+    let builder = says("here", 700).with_port(700).with_restart_policy(RestartPolicy::Always);
+    let container = builder.start().await.unwrap();
+    let before = container.addr(700).unwrap();
+    // Its own process ends it: nobody who holds a handle has asked for that.
+    container.exec(["kill", "-9", "1"]).await.ok();
+    container.exec(["sh", "-c", "kill -TERM 1; killall nc"]).await.ok();
+    eventually("it has another port", async || {
+        container.addr(700).is_ok_and(|now| now != before)
+    })
+    .await;
+    assert_eq!(heard(container.addr(700).unwrap()).await, "here");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_port_that_is_published_by_ipv6_alone_is_reached() {
+    for ip in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST] {
+        let binding = HostBinding::free().with_ip(ip.into());
+        let container = says("six", 700).with_port_binding(700, binding).start().await.unwrap();
+        let address = container.addr(700).unwrap();
+        assert_eq!(address.ip(), Ipv6Addr::LOCALHOST, "{ip}");
+        assert_eq!(heard(address).await, "six", "{ip}");
+    
+    }
 }

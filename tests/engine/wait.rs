@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use castoff::spec::Healthcheck;
+use castoff::spec::{Healthcheck, RestartPolicy};
 use castoff::wait::{WaitFuture, WaitStrategy, WaitTarget};
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, WaitFor};
 use tokio::io::AsyncReadExt;
 
 use crate::differences;
 use crate::raw::Raw;
-use crate::support::{AT_ONCE, BUSYBOX, HEALTH, NOSHELL, WEB, engine, script, sh, sleeper, unique};
+use crate::support::{AT_ONCE, BUSYBOX, HEALTH, NOSHELL, PATIENCE, WEB, engine, script, sh, sleeper, unique};
 
 /// A start that must fail, and must do so at once.
 async fn fails(builder: ContainerBuilder) -> Error {
@@ -421,4 +421,120 @@ async fn a_container_that_ends_at_once() {
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(9)), "{error:?}");
         assert_eq!(error.log_tail(), ["why"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
+    let check = || Healthcheck::command(["false"]).with_interval(Duration::from_secs(60));
+    for round in 0..5 {
+        for wait in [
+            None,
+            Some(WaitFor::port(700).into()),
+            Some(WaitFor::http("/").into()),
+            Some(WaitFor::http("/").on_port(700).into()),
+            Some(WaitFor::any([WaitFor::port(700).into(), WaitFor::http("/").into()])),
+            Some(WaitFor::all([WaitFor::port(700).into(), WaitFor::http("/").into()])),
+            Some(WaitFor::exec(["true"]).with_code(9).into()),
+            Some(WaitFor::duration(Duration::from_millis(700)).into()),
+            Some(WaitFor::health().into()),
+        ] {
+            let builder = script("echo why >&2; exit 9").with_port(700);
+            let what = format!("round {round}, {wait:?}");
+            let builder = match wait {
+                Some(wait) => builder.with_healthcheck(check()).with_wait::<WaitFor>(wait),
+                None => builder,
+            };
+            let error = fails(builder).await;
+            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(9)), "{what}: {error:?}");
+            assert_eq!(error.log_tail(), ["why"], "{what}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_time_does_not_pass_in_a_container_that_has_ended() {
+    // It ends when the time is almost over, so that no other look would tell.
+    let wait = WaitFor::duration(Duration::from_millis(1_000));
+    let error = fails(script("sleep 0.95; exit 3").with_wait(wait)).await;
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(3)), "{error:?}");
+    // Where the end is what is wanted, it is no error.
+    let either = WaitFor::any([WaitFor::exit().into(), WaitFor::duration(PATIENCE).into()]);
+    drop(script("exit 3").with_wait(either).start().await.unwrap());
+}
+
+/// Fails twice, and then serves, with another port each time.
+fn third_time_lucky(policy: RestartPolicy) -> ContainerBuilder {
+    let lines = "echo x >> /runs; n=$(wc -l < /runs); echo run $n; \
+                 test $n -ge 3 || { sleep 0.3; exit 4; }; touch /works; echo works; \
+                 mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 700 -h /www";
+    script(lines).with_port(700).with_restart_policy(policy)
+}
+
+async fn works_the_third_time(what: &str, policy: RestartPolicy, wait: impl Into<WaitFor>) {
+    let check = Healthcheck::command(["test", "-f", "/works"])
+        .with_interval(Duration::from_millis(200))
+        .with_retries(1_000);
+    let wait = wait.into();
+    let builder = third_time_lucky(policy).with_healthcheck(check);
+    let started = builder.with_wait(wait).with_startup_timeout(PATIENCE).start().await;
+    let container = started.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let runs = sh(&container, "wc -l < /runs").await;
+    assert_eq!(runs, "3", "{what}");
+    // The address is that of this run.
+    let address = container.addr(700).unwrap();
+    crate::support::eventually("it serves", async || {
+        tokio::net::TcpStream::connect(address).await.is_ok()
+    })
+    .await;
+}
+
+const RETRIES: RestartPolicy = RestartPolicy::OnFailure { max_retries: Some(5) };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_that_is_started_again_is_waited_for_by_its_output_and_ports() {
+    tokio::join!(
+        works_the_third_time("log", RETRIES, WaitFor::log("works")),
+        works_the_third_time("lines", RestartPolicy::Always, WaitFor::regex("^run [123]$").times(3)),
+        works_the_third_time("port", RestartPolicy::UnlessStopped, WaitFor::port(700)),
+        works_the_third_time("http", RETRIES, WaitFor::http("/")),
+        works_the_third_time("health", RestartPolicy::Always, WaitFor::health()),
+    );
+    let default = third_time_lucky(RETRIES).start().await.unwrap();
+    assert_eq!(sh(&default, "wc -l < /runs").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_that_is_started_again_is_waited_for_inside_it_and_for_time() {
+    let calls = |target: WaitTarget| async move {
+        Ok(target.exec(["test", "-f", "/works"]).await?.success())
+    };
+    tokio::join!(
+        works_the_third_time("exec", RETRIES, WaitFor::exec(["test", "-f", "/works"])),
+        works_the_third_time("file", RestartPolicy::Always, WaitFor::file("/works")),
+        works_the_third_time("duration", RETRIES, WaitFor::duration(Duration::from_secs(1))),
+        works_the_third_time("probe", RETRIES, WaitFor::probe("it works", calls)),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_has_ended_when_its_restarts_are_used_up() {
+    let policy = RestartPolicy::OnFailure { max_retries: Some(2) };
+    let dies = || script("echo dying; exit 6").with_port(700).with_restart_policy(policy);
+    for wait in [
+        WaitFor::log("never").into(),
+        WaitFor::from(WaitFor::port(700)),
+        WaitFor::exec(["false"]).into(),
+    ] {
+        let error = fails(dies().with_wait(wait)).await;
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(6)), "{error:?}");
+        assert_eq!(error.log_tail(), ["dying"; 3], "{error:?}");
+    }
+    let ended = dies().with_wait(WaitFor::exit()).start().await.unwrap();
+    assert_eq!(ended.logs().text().await.unwrap(), "dying\n".repeat(3));
+    assert_eq!(ended.wait().await.unwrap(), 6);
 }

@@ -1,0 +1,152 @@
+//! The runs of a container whose restart policy starts it again: which one is the last, and what
+//! all of them wrote.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
+
+use super::{ContainerDetails, Engine, FrameStream, LogFrame, LogRequest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::RestartPolicy;
+
+/// How long Podman may take to start a container again: it does so at once, and its state does not
+/// tell that it will (Docker's does).
+const PODMAN_LIMIT: Duration = Duration::from_secs(3);
+/// How long a log may take to go on that ended although its container runs.
+const SAME_RUN: Duration = Duration::from_millis(50);
+
+impl Engine {
+    /// The exit code of a container's last run: it neither runs nor is going to be started again.
+    pub(crate) async fn last_exit(&self, id: &str, policy: RestartPolicy) -> Result<i64> {
+        loop {
+            let code = self.wait_container(id).await?;
+            if policy == RestartPolicy::No || self.next_run(id).await?.is_none() {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// Comes back when a container runs, again if need be; `None` when it has ended for good.
+    ///
+    /// The engine pushes the start. Docker says that a container is restarting; of Podman the
+    /// policy and the number of restarts tell it.
+    pub(crate) async fn next_run(&self, id: &str) -> Result<Option<ContainerDetails>> {
+        let found = self.inspect_container(id).await?;
+        if !self.starts_again(&found) {
+            return Ok(found.state.running.then_some(found));
+        }
+        let waiting = self.until_it_runs(id, found.finished.unwrap_or_default());
+        if !self.is_podman() {
+            return waiting.await;
+        }
+        tokio::time::timeout(PODMAN_LIMIT, waiting).await.unwrap_or(Ok(None))
+    }
+
+    async fn until_it_runs(
+        &self,
+        id: &str,
+        since: (i64, u32),
+    ) -> Result<Option<ContainerDetails>> {
+        // `die` and `stop` come as well when a start fails or is called off.
+        let kinds = ["start", "die", "died", "stop", "destroy", "remove"];
+        let mut events = self.container_events(id, since, &kinds);
+        loop {
+            let Some(event) = events.next().await else {
+                let message = "the engine ended its event stream";
+                return Err(Error::new(ErrorKind::Connection, message));
+            };
+            event?;
+            let found = self.inspect_container(id).await?;
+            if !self.starts_again(&found) {
+                return Ok(found.state.running.then_some(found));
+            }
+        }
+    }
+
+    /// Whether a container does not run, and will.
+    fn starts_again(&self, found: &ContainerDetails) -> bool {
+        let state = &found.state;
+        if state.restarting {
+            return true;
+        }
+        if state.running || !self.is_podman() || state.status == "created" {
+            return false;
+        }
+        match found.restart {
+            RestartPolicy::No => false,
+            RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+            RestartPolicy::OnFailure { max_retries } => {
+                let left = max_retries.is_none_or(|most| found.restarts < u64::from(most));
+                state.exit_code != 0 && left
+            }
+        }
+    }
+
+    /// Starts and ends of a container from `since` on, each `false`, and `true` once it is gone.
+    pub(crate) fn run_events(
+        &self,
+        id: &str,
+        since: (i64, u32),
+    ) -> Pin<Box<dyn Stream<Item = Result<bool>> + Send>> {
+        let kinds = ["start", "die", "died", "destroy", "remove"];
+        let events = self.container_events(id, since, &kinds);
+        Box::pin(events.map(|event| Ok(matches!(event?.as_str(), "destroy" | "remove"))))
+    }
+
+    /// What a container writes, over all of its runs, until it has ended for good. The engine ends
+    /// a followed log with each run; then it is read again behind what was seen.
+    pub(crate) fn log_of_all_runs(&self, id: &str, request: &LogRequest) -> FrameStream {
+        let runs = Runs {
+            engine: self.clone(),
+            id: id.to_owned(),
+            request: request.clone(),
+            log: self.log_as_it_is(id, request),
+            seen: 0,
+            run: None,
+            last: false,
+        };
+        Box::pin(stream::unfold(Some(runs), async |runs| runs?.next().await))
+    }
+}
+
+/// How far the log of a container has come that is started again.
+struct Runs {
+    engine: Engine,
+    id: String,
+    request: LogRequest,
+    log: FrameStream,
+    seen: usize,
+    /// When the run began that is followed.
+    run: Option<(i64, u32)>,
+    last: bool,
+}
+
+impl Runs {
+    async fn next(mut self) -> Option<(Result<LogFrame>, Option<Runs>)> {
+        loop {
+            match self.log.next().await {
+                Some(Ok(frame)) => {
+                    self.seen += 1;
+                    return Some((Ok(frame), Some(self)));
+                }
+                Some(Err(error)) => return Some((Err(error), None)),
+                None if self.last => return None,
+                None => {}
+            }
+            match self.engine.next_run(&self.id).await {
+                Ok(Some(found)) => {
+                    if self.run.is_some() && self.run == found.started {
+                        tokio::time::sleep(SAME_RUN).await;
+                    }
+                    self.run = found.started;
+                }
+                Ok(None) => self.last = true,
+                Err(error) => return Some((Err(error), None)),
+            }
+            let again = LogRequest { follow: !self.last, ..self.request.clone() };
+            self.log = Box::pin(self.engine.log_as_it_is(&self.id, &again).skip(self.seen));
+        }
+    }
+}
