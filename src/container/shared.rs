@@ -10,10 +10,14 @@ use super::copy::{Content, split_target};
 use super::learn::learn;
 use super::start::Plan;
 use super::{Container, ContainerBuilder, CopySource, pack};
-use crate::engine::lower;
+use crate::engine::{ContainerDetails, lower};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{Guard, Kind, Made, Share, set_up_once};
 use crate::spec::spec_hash;
+use crate::wait::WaitFor;
+
+/// Stands for conditions that are never the same as another's; no hash.
+const NEVER_THE_SAME: &str = "-";
 
 impl ContainerBuilder {
     /// Starts the container, or joins the one that was started for exactly the same: one for all
@@ -24,8 +28,13 @@ impl ContainerBuilder {
     /// the waits, the content of what is copied into it (names, modes and bytes, not times; each call
     /// reads all of it to tell), and the session where that has a name
     /// (`CASTOFF_SESSION`). Whoever comes second waits until it is ready; conditions that the
-    /// first did not wait for are waited for by whoever names them. A container that has ended or
-    /// is gone is not joined but made anew.
+    /// first did not wait for are waited for by whoever names them. Conditions with closures can't
+    /// be compared and are always waited for, unless they have a name
+    /// ([`ProbeWait::with_identity`](crate::wait::ProbeWait::with_identity)).
+    ///
+    /// A container that has ended or is gone is not joined but made anew; one that has ended and has
+    /// a name of yours is renamed first (`NAME-ended-ID`), for those who still hold it. One that is
+    /// paused goes on when somebody joins it, since what is shared is to be usable.
     ///
     /// It is removed when nobody uses it any more: 5 s after the last handle was dropped or the
     /// last process ended, in whatever way (`CASTOFF_LINGER`). What is in it is shared, so tests
@@ -70,7 +79,8 @@ impl ContainerBuilder {
                 Share::Vacant(lease) => {
                     plan.lease = Some(lease);
                     let container = self.attempts_of(&plan).await?;
-                    container.guard().shared(container.name(), &plan.waited())?;
+                    let waited = plan.waited().unwrap_or_else(|| NEVER_THE_SAME.to_owned());
+                    container.guard().shared(container.name(), &waited)?;
                     return Ok(container);
                 }
             }
@@ -133,29 +143,66 @@ impl Plan {
         Ok(hash.get(..32).unwrap_or(&hash).to_owned())
     }
 
-    /// The conditions that a container is waited for with, hashed.
-    fn waited(&self) -> String {
-        let hash = spec_hash(&format!("{:?}", self.waits()));
-        hash.get(..16).unwrap_or(&hash).to_owned()
+    /// The conditions that a container is waited for with, hashed; `None` where they are never the
+    /// same as another's.
+    fn waited(&self) -> Option<String> {
+        let waits = self.waits().as_ref().map(|waits| {
+            waits.iter().map(WaitFor::fingerprint).collect::<Option<Vec<String>>>()
+        });
+        let hash = match waits {
+            None => spec_hash(&"none"),
+            Some(waits) => spec_hash(&waits?),
+        };
+        Some(hash.get(..16).unwrap_or(&hash).to_owned())
+    }
+
+    /// Frees the name of a container that has ended: others may still look at it, under its id.
+    async fn put_aside(&self, ended: &ContainerDetails) {
+        if self.spec().name.as_deref() != Some(ended.name.as_str()) {
+            return;
+        }
+        let name = format!("{}-ended-{}", ended.name, ended.id.get(..12).unwrap_or(&ended.id));
+        // Somebody else may have done so, or removed it, at the same time.
+        if let Err(error) = self.engine.rename_container(&ended.id, &name).await {
+            tracing::debug!(%error, "the name of a shared container that has ended is not free");
+        }
+    }
+
+    /// Lets a paused container go on. Another one who joins may have done so first.
+    async fn resume(&self, id: &str) -> Result<()> {
+        let Err(error) = self.engine.unpause_container(id).await else { return Ok(()) };
+        match self.engine.inspect_container(id).await {
+            Ok(found) if !found.state.paused => Ok(()),
+            _ => Err(error),
+        }
     }
 
     /// `None` when what was joined is of no use any more.
     async fn join(&self, guard: Guard, made: Made, limit: Duration) -> Result<Option<Container>> {
         let details = match learn(&self.engine, guard.id(), self.spec()).await {
-            Ok(details) if details.state.running => details,
+            Ok(details) if details.state.running || details.state.restarting => details,
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.at("inspect")),
-            _ => {
+            found => {
+                if let Ok(ended) = &found {
+                    self.put_aside(ended).await;
+                }
                 tracing::debug!(name = made.name, "what is shared has ended and is made anew");
                 guard.renounce().await?;
                 return Ok(None);
             }
         };
+        let restarting = details.state.restarting;
+        if details.state.paused {
+            tracing::warn!(name = made.name, "what is shared is paused, and goes on for whoever joins it");
+            self.resume(guard.id()).await.map_err(|error| error.at("unpause"))?;
+        }
         for other in &self.uses {
             guard.uses(other);
         }
         let container = self.joined(Arc::new(guard), made.name, details, limit);
         self.feed_consumers(container.id(), container.known().tty);
-        if made.waited != self.waited() {
+        let same = !restarting && self.waited().is_some_and(|waited| waited == made.waited);
+        if !same {
             container.ready(limit, false).await.map_err(|error| container.told(error))?;
         }
         Ok(Some(container))

@@ -12,7 +12,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-    RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
@@ -341,6 +341,11 @@ impl Engine {
     pub(crate) async fn kill_container(&self, id: &str, signal: &str) -> Result<()> {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
         self.docker().kill_container(id, Some(options)).await.map_err(lift("signal the container"))
+    }
+
+    pub(crate) async fn rename_container(&self, id: &str, name: &str) -> Result<()> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        self.docker().rename_container(id, options).await.map_err(lift("rename the container"))
     }
 
     pub(crate) async fn pause_container(&self, id: &str) -> Result<()> {

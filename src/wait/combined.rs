@@ -16,7 +16,16 @@ fn list(waits: &[WaitFor], between: &str) -> String {
     format!("({})", each.join(between))
 }
 
+fn fingerprints(of: &str, waits: &[WaitFor]) -> Option<String> {
+    let each: Vec<String> = waits.iter().map(WaitFor::fingerprint).collect::<Option<_>>()?;
+    Some(format!("{of} {each:?}"))
+}
+
 impl WaitStrategy for All {
+    fn fingerprint(&self) -> Option<String> {
+        fingerprints("all", &self.0)
+    }
+
     fn describe(&self) -> String {
         list(&self.0, " and ")
     }
@@ -35,6 +44,10 @@ impl WaitStrategy for All {
 }
 
 impl WaitStrategy for Any {
+    fn fingerprint(&self) -> Option<String> {
+        fingerprints("any", &self.0)
+    }
+
     fn describe(&self) -> String {
         list(&self.0, " or ")
     }

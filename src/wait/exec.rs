@@ -53,6 +53,10 @@ impl ExecWait {
 }
 
 impl WaitStrategy for ExecWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("exec {:?} {} {:?}", self.command, self.code, self.text))
+    }
+
     fn describe(&self) -> String {
         let text = self.text.as_ref().map(|t| format!(" and output {t:?}")).unwrap_or_default();
         format!("command `{}` with code {}{text}", self.command.join(" "), self.code)

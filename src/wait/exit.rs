@@ -26,6 +26,10 @@ impl ExitWait {
 }
 
 impl WaitStrategy for ExitWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("exit {:?}", self.code))
+    }
+
     fn describe(&self) -> String {
         match self.code {
             Some(code) => format!("exit with code {code}"),

@@ -24,6 +24,10 @@ impl FileWait {
 }
 
 impl WaitStrategy for FileWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("file {:?}", self.0))
+    }
+
     fn describe(&self) -> String {
         format!("file `{}`", self.0)
     }

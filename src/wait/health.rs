@@ -29,6 +29,10 @@ impl HealthWait {
 }
 
 impl WaitStrategy for HealthWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some("health".to_owned())
+    }
+
     fn describe(&self) -> String {
         "healthcheck to pass".to_owned()
     }

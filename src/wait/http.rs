@@ -47,6 +47,7 @@ pub struct HttpWait {
     statuses: Vec<RangeInclusive<u16>>,
     body_test: Option<Arc<BodyTest>>,
     request_limit: Duration,
+    identity: Option<String>,
 }
 
 impl HttpWait {
@@ -60,6 +61,7 @@ impl HttpWait {
             statuses: Vec::new(),
             body_test: None,
             request_limit: REQUEST_LIMIT,
+            identity: None,
         }
     }
 
@@ -110,6 +112,13 @@ impl HttpWait {
     /// How long one request may take until its answer has come; then another is sent. Default: 5 s.
     pub fn with_request_timeout(mut self, limit: Duration) -> Self {
         self.request_limit = limit;
+        self
+    }
+
+    /// A name for what the body test tests. Closures can't be compared: without one, whoever joins
+    /// a [shared](crate::ContainerBuilder::shared) container waits for this condition again.
+    pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
         self
     }
 
@@ -239,6 +248,16 @@ impl fmt::Debug for HttpWait {
 }
 
 impl WaitStrategy for HttpWait {
+    fn fingerprint(&self) -> Option<String> {
+        let test = match (&self.body_test, &self.identity) {
+            (Some(_), None) => return None,
+            (Some(_), Some(identity)) => Some(identity),
+            (None, _) => None,
+        };
+        let Self { port, path, method, headers, body, statuses, .. } = self;
+        Some(format!("http {port:?} {method:?} {path:?} {headers:?} {body:?} {statuses:?} {test:?}"))
+    }
+
     fn describe(&self) -> String {
         let port = match &self.port {
             Some(Ok(port)) => format!(" on port {port}"),

@@ -90,6 +90,16 @@ impl LogWait {
 }
 
 impl WaitStrategy for LogWait {
+    fn fingerprint(&self) -> Option<String> {
+        // Bytes that are no UTF-8 look alike in what is shown.
+        let pattern = match &self.pattern {
+            Ok(Pattern::Text(text)) => format!("text {text:?}"),
+            Ok(Pattern::Regex(regex)) => format!("regex {:?}", regex.as_str()),
+            Err(_) => return None,
+        };
+        Some(format!("log {pattern} {} {:?}", self.times, self.stream))
+    }
+
     fn describe(&self) -> String {
         let times = if self.times == 1 { String::new() } else { format!(" {} times", self.times) };
         let stream = match self.stream {

@@ -23,6 +23,10 @@ impl PauseWait {
 }
 
 impl WaitStrategy for PauseWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("duration {:?}", self.0))
+    }
+
     fn describe(&self) -> String {
         format!("{:?} to pass", self.0)
     }

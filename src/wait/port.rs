@@ -47,6 +47,10 @@ impl PortWait {
 }
 
 impl WaitStrategy for PortWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("port {:?}", self.0))
+    }
+
     fn describe(&self) -> String {
         match &self.0 {
             Ok(port) => format!("port {port} to accept connections"),

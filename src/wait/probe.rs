@@ -17,6 +17,7 @@ type Probe = dyn Fn(WaitTarget) -> Pin<Box<dyn Future<Output = Result<bool>> + S
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct ProbeWait {
     description: String,
+    identity: Option<String>,
     probe: Arc<Probe>,
 }
 
@@ -26,7 +27,14 @@ impl ProbeWait {
         F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<bool>> + Send + 'static,
     {
-        ProbeWait { description, probe: Arc::new(move |target| Box::pin(probe(target))) }
+        ProbeWait { description, identity: None, probe: Arc::new(move |target| Box::pin(probe(target))) }
+    }
+
+    /// A name for what is probed. Closures can't be compared: without one, whoever joins a
+    /// [shared](crate::ContainerBuilder::shared) container waits for this condition again.
+    pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
     }
 
     /// A limit for this condition alone.
@@ -42,6 +50,10 @@ impl fmt::Debug for ProbeWait {
 }
 
 impl WaitStrategy for ProbeWait {
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("probe {:?}", self.identity.as_ref()?))
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
     }

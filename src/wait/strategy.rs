@@ -56,6 +56,15 @@ pub trait WaitStrategy: Send + Sync + fmt::Debug {
         Ok(())
     }
 
+    /// What tells this condition from others: two with the same are the same condition. Whoever
+    /// joins a [shared](crate::ContainerBuilder::shared) container does not wait again for what
+    /// its maker waited for. `None`, the default, is never the same, and so always waited for.
+    ///
+    /// It must be the same in every process, and is hashed, so it may hold secrets.
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
     /// Whether this strategy itself comes back when the container ends, which spares the
     /// engine a call that would watch for that.
     fn sees_exit(&self) -> bool {

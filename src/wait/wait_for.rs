@@ -114,6 +114,11 @@ impl WaitFor {
         }
     }
 
+    /// What tells it from others, without its limit; `None` if it is never the same as another.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.strategy.fingerprint()
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         self.strategy.check()
     }

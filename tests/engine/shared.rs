@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use castoff::config::Config;
-use castoff::{Container, ContainerBuilder, Engine, Error, Network, Volume, WaitFor};
+use castoff::{Container, ContainerBuilder, Engine, Error, ErrorKind, Network, Volume, WaitFor};
 use futures_util::future::join_all;
 
 use crate::children::{Running, told};
 use crate::raw::{Foreign, Raw};
-use crate::support::{BUSYBOX, PATIENCE, engine, eventually, pruning, sleeper, unique};
+use crate::support::{BUSYBOX, PATIENCE, WEB, engine, eventually, pruning, sleeper, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const READY: &str = "CASTOFF_TEST_READY";
@@ -354,5 +354,87 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     assert!(own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     assert!(!own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     drop(anew);
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn conditions_that_differ_in_anything_are_waited_for_by_whoever_joins() {
+    let label = unique("conditions");
+    let engine = hasty().await;
+    let start = |wait: WaitFor| {
+        let web = Container::builder(WEB).with_port(8080).with_label("test.shared", &label);
+        web.on(&engine).with_startup_timeout(Duration::from_secs(2)).with_wait(wait).shared()
+    };
+    let one = start(WaitFor::http("/").into()).await.unwrap();
+    let never = [
+        WaitFor::http("/").with_status(418).into(),
+        WaitFor::http("/").with_body_test(|_| false).into(),
+        WaitFor::http("/").with_body_test(|_| false).with_identity("never").into(),
+        WaitFor::any([WaitFor::http("/").with_statuses(500..=599).into()]),
+        WaitFor::probe("ready", |_| async { Ok(false) }).into(),
+    ];
+    for wait in never {
+        let what = format!("{wait:?}");
+        let error = start(wait).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{what}: {error:?}");
+    }
+    assert_eq!(start(WaitFor::http("/").into()).await.unwrap().id(), one.id());
+    drop(one);
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+
+    // Closures are the same if they are said to be, and never otherwise.
+    for (identity, wanted) in [(Some("probe-1"), 1), (None, 2)] {
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = || {
+            let calls = calls.clone();
+            let probe = WaitFor::probe("ready", move |_| {
+                calls.fetch_add(1, Ordering::SeqCst);
+                async { Ok(true) }
+            });
+            match identity {
+                Some(identity) => probe.with_identity(identity).into(),
+                None => WaitFor::from(probe),
+            }
+        };
+        let (one, two) = (start(counted()).await.unwrap(), start(counted()).await.unwrap());
+        assert_eq!(one.id(), two.id());
+        assert_eq!(calls.load(Ordering::SeqCst), wanted, "{identity:?}");
+        drop((one, two));
+        Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_that_is_paused_goes_on_when_it_is_joined() {
+    let label = unique("paused");
+    let engine = hasty().await;
+    let start = || labelled(&label).on(&engine).shared();
+    let one = start().await.unwrap();
+    one.pause().await.unwrap();
+    let two = start().await.unwrap();
+    assert_eq!(one.id(), two.id());
+    assert!(!two.state().await.unwrap().paused);
+    assert!(two.exec(["true"]).await.unwrap().success());
+    drop((one, two));
+    Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_with_a_name_of_its_own_is_made_anew_while_others_hold_what_has_ended() {
+    let label = unique("named");
+    let engine = hasty().await;
+    let start = || labelled(&label).with_name(&label).on(&engine).shared();
+    let first = start().await.unwrap();
+    first.kill("KILL").await.unwrap();
+    first.wait().await.unwrap();
+    let second = start().await.unwrap();
+    assert_ne!(first.id(), second.id());
+    assert_eq!(second.inspect().await.unwrap().name, label);
+    // Whoever held the other one still can look at it.
+    assert_eq!(first.state().await.unwrap().exit_code, 137);
+    drop((first, second));
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
 }
