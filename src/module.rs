@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::wait::WaitFor;
 use crate::{Container, ContainerBuilder};
 
 /// A service as a typed recipe: what its container has to be, and the handle that comes out.
@@ -46,7 +47,8 @@ pub trait Module: Sized + Send {
     /// The container as it is described so far: image, and what the user made of it.
     fn container_mut(&mut self) -> &mut ContainerBuilder;
 
-    /// Adds to the container what the service needs: ports, environment, command, the wait.
+    /// Adds to the container what the service needs: ports, environment, command, the wait. Where the
+    /// user has set a wait or none at all, that stands, and what is added here is left out.
     ///
     /// What the user has set comes in with `container`, so look at its
     /// [`spec`](ContainerBuilder::spec) before setting what may be there already. The same recipe
@@ -81,6 +83,13 @@ pub trait Module: Sized + Send {
         let container = take(self.container_mut());
         *self.container_mut() = change(container);
         self
+    }
+
+    /// What to wait for, in place of the module's own condition. Several are waited for at the same
+    /// time. What the module sets up once the container is ready may need more.
+    #[must_use]
+    fn with_wait(self, wait: impl Into<WaitFor>) -> Self {
+        self.customize(|container| container.with_wait(wait))
     }
 
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
@@ -142,7 +151,13 @@ pub trait Module: Sized + Send {
     #[doc(hidden)]
     fn lowered(&mut self) -> Result<ContainerBuilder> {
         let container = take(self.container_mut());
-        self.lower(container)
+        let own = container.waits().clone();
+        let lowered = self.lower(container)?;
+        // What the user waits for takes the place of what the module would.
+        Ok(match own {
+            Some(waits) if waits.is_empty() => lowered,
+            waits => lowered.with_waits(waits),
+        })
     }
 }
 

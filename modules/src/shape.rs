@@ -58,13 +58,19 @@ macro_rules! recipe {
                 self
             }
 
-            /// Anything else about the container: networks, limits, labels, volumes, more waits.
-            /// A command that is set here takes the place of the module's.
+            /// Anything else about the container: networks, limits, labels, volumes. A wait
+            /// that is set here, or none, takes the place of the module's, as does a command.
             pub fn customize(
                 self,
                 change: impl FnOnce(castoff::ContainerBuilder) -> castoff::ContainerBuilder,
             ) -> Self {
                 castoff::Module::customize(self, change)
+            }
+
+            /// What to wait for, in place of the module's own condition. Several are waited for at
+            /// the same time. What the module does once it is ready may need more.
+            pub fn with_wait(self, wait: impl Into<castoff::WaitFor>) -> Self {
+                castoff::Module::with_wait(self, wait)
             }
 
             /// The engine to use. Default: the process-wide one of

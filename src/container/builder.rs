@@ -1,11 +1,13 @@
 //! [`ContainerBuilder`]: what a container is to be. The rarer settings are in `options`.
 
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CopySource, IntoAliases};
+use super::{Container, CopySource, IntoAliases};
 use crate::engine::{CreateBody, Engine, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
 use crate::reaper::Guard;
@@ -14,7 +16,16 @@ use crate::wait::WaitFor;
 use crate::{Network, Volume};
 
 pub(super) type RawEdit = Arc<dyn Fn(&mut CreateBody) + Send + Sync>;
+pub(super) type Hook = Arc<dyn Fn(Container) -> HookFuture + Send + Sync>;
+pub(super) type HookFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub(super) type LogConsumer = Arc<dyn Fn(LogFrame) + Send + Sync>;
+
+/// What runs between the start of a container and its being ready, and after that.
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    pub(super) started: Vec<Hook>,
+    pub(super) ready: Vec<Hook>,
+}
 
 /// Describes a container. Nothing happens before [`start`](Self::start),
 /// [`create`](Self::create) or [`run`](Self::run), and all errors come from those.
@@ -44,6 +55,10 @@ pub struct ContainerBuilder {
     pub(super) attempts: u32,
     pub(super) log_consumers: Vec<LogConsumer>,
     pub(super) raw: Vec<RawEdit>,
+    pub(super) hooks: Hooks,
+    pub(super) host_ports: Vec<u16>,
+    pub(super) exposed_ports: bool,
+    pub(super) all_interfaces: bool,
     pub(super) uses: Vec<Arc<Guard>>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) output_limit: usize,
@@ -63,6 +78,10 @@ impl ContainerBuilder {
             attempts: 1,
             log_consumers: Vec::new(),
             raw: Vec::new(),
+            hooks: Hooks::default(),
+            host_ports: Vec::new(),
+            exposed_ports: false,
+            all_interfaces: false,
             uses: Vec::new(),
             stdin: None,
             output_limit: OUTPUT_LIMIT,
@@ -151,6 +170,39 @@ impl ContainerBuilder {
         self
     }
 
+    /// Publishes every port that the image exposes on a free port of the loopback interface. Ports
+    /// that are published otherwise stay as they are. The image is looked at before the container
+    /// is created, and pulled for that if need be.
+    pub fn with_exposed_ports(mut self) -> Self {
+        self.exposed_ports = true;
+        self
+    }
+
+    /// Publishes on all interfaces of the engine's machine, by IPv4, what would be published on
+    /// loopback alone. Whoever reaches the machine then reaches the container.
+    pub fn with_all_interfaces(mut self) -> Self {
+        self.all_interfaces = true;
+        self
+    }
+
+    /// Lets the container reach a TCP port of this machine's loopback: `127.0.0.1:8080` here is
+    /// `host.docker.internal:8080` there. May be called for several ports.
+    ///
+    /// A forwarder in this program listens on the gateway's address of the container's (first)
+    /// network, and ends with the last handle of the container. Every container of that network can
+    /// use it, and nobody else: connections from other addresses are refused. A service that listens
+    /// on all addresses is reached without it. It needs an engine on this machine whose bridges are
+    /// this machine's, so not Docker Desktop and no engine without root: there the start fails with
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported). So it does on Podman for a network
+    /// that no container has used yet, whose bridge is not there.
+    pub fn with_host_port(mut self, port: u16) -> Self {
+        if port == 0 {
+            self.refuse(Error::invalid("host port", "port 0 is none"));
+        }
+        self.host_ports.push(port);
+        self
+    }
+
     /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or
     /// `["cache", "redis"]`. May be called for several networks. The network is kept until this
     /// container is gone.
@@ -204,9 +256,46 @@ impl ContainerBuilder {
         self
     }
 
+    /// The conditions that were given; `None` if there is to be no wait.
+    pub(crate) fn waits(&self) -> &Option<Vec<WaitFor>> {
+        &self.waits
+    }
+
+    /// These conditions and no others.
+    pub(crate) fn with_waits(mut self, waits: Option<Vec<WaitFor>>) -> Self {
+        self.waits = waits;
+        self
+    }
+
     /// Comes back from the start as soon as the engine has started the container.
     pub fn without_wait(mut self) -> Self {
         self.waits = None;
+        self
+    }
+
+    /// Does something after each start and before the waits, such as what makes it ready: a file
+    /// to copy, a command. Several run one after the other, within the startup timeout. An error
+    /// fails the start, and what was created is removed. Of a [shared](Self::shared) container only
+    /// the one who makes it runs them, and they are no difference between two.
+    ///
+    /// The hook gets a handle: a clone that it puts elsewhere keeps the container.
+    pub fn with_hook_after_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Container) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.started.push(Arc::new(move |container| Box::pin(hook(container))));
+        self
+    }
+
+    /// Does something once it is ready, after each start. As
+    /// [`with_hook_after_start`](Self::with_hook_after_start) otherwise.
+    pub fn with_hook_after_ready<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(Container) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.ready.push(Arc::new(move |container| Box::pin(hook(container))));
         self
     }
 
@@ -262,6 +351,42 @@ impl ContainerBuilder {
 
     pub(super) fn refuse(&mut self, error: Error) {
         self.problem.get_or_insert(error);
+    }
+}
+
+/// Closures are shared between the clones. A reader to copy can be read once only: the clone of a
+/// builder that has one fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when
+/// it is started.
+impl Clone for ContainerBuilder {
+    fn clone(&self) -> Self {
+        let again =
+            |(source, target): &(CopySource, String)| Some((source.again()?, target.clone()));
+        let copies: Vec<_> = self.copies.iter().filter_map(again).collect();
+        let mut problem = self.problem.as_ref().map(|it| Error::new(it.kind(), it.to_string()));
+        if copies.len() < self.copies.len() {
+            let message =
+                "a reader can be copied once only, so not by the clone of a builder as well";
+            problem.get_or_insert_with(|| Error::invalid("copy source", message));
+        }
+        ContainerBuilder {
+            engine: self.engine.clone(),
+            spec: self.spec.clone(),
+            waits: self.waits.clone(),
+            copies,
+            pull: self.pull,
+            startup_timeout: self.startup_timeout,
+            attempts: self.attempts,
+            log_consumers: self.log_consumers.clone(),
+            raw: self.raw.clone(),
+            hooks: self.hooks.clone(),
+            host_ports: self.host_ports.clone(),
+            exposed_ports: self.exposed_ports,
+            all_interfaces: self.all_interfaces,
+            uses: self.uses.clone(),
+            stdin: self.stdin.clone(),
+            output_limit: self.output_limit,
+            problem,
+        }
     }
 }
 

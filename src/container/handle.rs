@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+use super::builder::Hooks;
+use super::host_port::Forwarder;
 use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
 use crate::engine::{ContainerDetails, ContainerState, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +43,10 @@ pub struct Container {
     spec: Arc<ContainerSpec>,
     details: Arc<RwLock<ContainerDetails>>,
     waits: Option<Vec<WaitFor>>,
+    hooks: Hooks,
     startup_timeout: Duration,
+    /// Held for as long as the container is.
+    _forwarders: Arc<Vec<Forwarder>>,
 }
 
 impl Container {
@@ -56,6 +61,7 @@ impl Container {
         spec: Arc<ContainerSpec>,
         details: ContainerDetails,
         waits: Option<Vec<WaitFor>>,
+        hooks: Hooks,
         startup_timeout: Duration,
     ) -> Self {
         let container = Container {
@@ -64,7 +70,9 @@ impl Container {
             spec,
             details: Arc::new(RwLock::new(details)),
             waits,
+            hooks,
             startup_timeout,
+            _forwarders: Arc::default(),
         };
         container.follow_restarts();
         container
@@ -367,6 +375,15 @@ impl Container {
 
     pub(super) fn waits(&self) -> Option<&[WaitFor]> {
         self.waits.as_deref()
+    }
+
+    pub(super) fn with_forwarders(mut self, forwarders: Arc<Vec<Forwarder>>) -> Self {
+        self._forwarders = forwarders;
+        self
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     pub(super) fn startup_timeout(&self) -> Duration {

@@ -42,7 +42,7 @@ impl Container {
             let details = learn(self.engine(), self.id(), self.spec()).await;
             self.relearn(details.map_err(|error| error.at("inspect"))?);
             let left = self.startup_timeout().saturating_sub(began.elapsed());
-            self.ready(left, true).await
+            self.up(left, true).await
         };
         match ready.await {
             Ok(()) => Ok(()),

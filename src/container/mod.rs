@@ -11,6 +11,8 @@ mod consumers;
 mod copy;
 mod exec;
 mod handle;
+mod hooks;
+mod host_port;
 mod learn;
 mod lifecycle;
 mod lines;

@@ -146,9 +146,10 @@ impl Plan {
     /// The conditions that a container is waited for with, hashed; `None` where they are never the
     /// same as another's.
     fn waited(&self) -> Option<String> {
-        let waits = self.waits().as_ref().map(|waits| {
-            waits.iter().map(WaitFor::fingerprint).collect::<Option<Vec<String>>>()
-        });
+        let waits = self
+            .waits()
+            .as_ref()
+            .map(|waits| waits.iter().map(WaitFor::fingerprint).collect::<Option<Vec<String>>>());
         let hash = match waits {
             None => spec_hash(&"none"),
             Some(waits) => spec_hash(&waits?),
@@ -193,7 +194,10 @@ impl Plan {
         };
         let restarting = details.state.restarting;
         if details.state.paused {
-            tracing::warn!(name = made.name, "what is shared is paused, and goes on for whoever joins it");
+            tracing::warn!(
+                name = made.name,
+                "what is shared is paused, and goes on for whoever joins it"
+            );
             self.resume(guard.id()).await.map_err(|error| error.at("unpause"))?;
         }
         for other in &self.uses {

@@ -1,19 +1,21 @@
 //! From a builder to a running container, one function per step.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::builder::{LogConsumer, RawEdit};
+use super::builder::{Hooks, LogConsumer, RawEdit};
 use super::capture::Capture;
 use super::consumers::feed;
 use super::copy::{copy_in, split_target};
+use super::host_port::{Forwarder, forward};
 use super::learn::learn;
 use super::{Container, ContainerBuilder, CopySource, tmpfs};
 use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, lower, may_restart};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Lease, Worker};
-use crate::spec::{Attachment, ContainerSpec, PullPolicy};
+use crate::spec::{Attachment, ContainerSpec, HostBinding, PullPolicy};
 use crate::timed::timed;
 use crate::wait::{WaitFor, WaitTarget, diagnose, until_ready};
 
@@ -135,13 +137,28 @@ impl ContainerBuilder {
             return Err(Error::invalid("network or volume", message));
         }
         let names = image::resolve(engine.config(), &self.spec.image, asked)?;
+        let mut spec = self.spec.clone();
+        if self.exposed_ports {
+            publish_exposed(&engine, &names, self.pull, &mut spec).await?;
+        }
+        let mut forwarders = Vec::new();
+        if !self.host_ports.is_empty() {
+            forwarders = forward(&engine, &mut spec, &self.host_ports).await?;
+        }
+        if self.all_interfaces {
+            for binding in spec.ports.values_mut().filter(|it| it.ip == LOOPBACK) {
+                binding.ip = EVERYWHERE;
+            }
+        }
         Ok(Plan {
             engine,
-            spec: Arc::new(self.spec.clone()),
+            spec: Arc::new(spec),
             names,
             pull: self.pull,
             waits: self.waits.clone(),
             raw: self.raw.clone(),
+            hooks: self.hooks.clone(),
+            forwarders: Arc::new(forwarders),
             log_consumers: self.log_consumers.clone(),
             uses: self.uses.clone(),
             lease: None,
@@ -150,12 +167,43 @@ impl ContainerBuilder {
     }
 }
 
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// How often a container is made anew because another process took a port that the engine had chosen.
 const PORT_ATTEMPTS: u32 = 3;
 
 fn no_stdin(call: &str) -> Error {
     let message = format!("only `run()` sends input to a container, and this is `{call}()`");
     Error::invalid("standard input", message)
+}
+
+/// Publishes the ports that the image exposes; it is pulled where that is due.
+async fn publish_exposed(
+    engine: &Engine,
+    names: &Names,
+    pull: PullPolicy,
+    spec: &mut ContainerSpec,
+) -> Result<()> {
+    let platform = spec.platform.as_ref().map(ToString::to_string);
+    let platform = platform.as_deref();
+    let told = |error: Error| error.at("inspect").with_image(&names.asked);
+    let seen = image::pulled(engine, names, platform);
+    let mut found = engine.exposed_ports(&names.used.familiar()).await;
+    let missing = matches!(&found, Err(error) if error.status() == Some(404));
+    if missing && pull == PullPolicy::Never {
+        return Err(told(image::not_there(names, "the pull policy is `Never`")));
+    }
+    if missing || pull == PullPolicy::Always {
+        image::pull_after(engine, names, platform, if missing { seen } else { 0 })
+            .await
+            .map_err(told)?;
+        found = engine.exposed_ports(&names.used.familiar()).await;
+    }
+    for port in found.map_err(told)? {
+        spec.ports.entry(port).or_insert_with(HostBinding::free);
+    }
+    Ok(())
 }
 
 /// Says that an engine checks in the start period as seldom as later.
@@ -178,6 +226,8 @@ pub(super) struct Plan {
     pull: PullPolicy,
     waits: Option<Vec<WaitFor>>,
     raw: Vec<RawEdit>,
+    hooks: Hooks,
+    forwarders: Arc<Vec<Forwarder>>,
     log_consumers: Vec<LogConsumer>,
     pub(super) uses: Vec<Arc<Guard>>,
     /// Under which it is to be shared.
@@ -225,7 +275,7 @@ impl Plan {
         let left = limit.saturating_sub(began.elapsed());
         let container = self.handle(guard, details, limit);
         self.feed_consumers(container.id(), made.tty);
-        if let Err(error) = container.ready(left, false).await {
+        if let Err(error) = container.up(left, false).await {
             return Err(self.story(error, container.guard()).await);
         }
         Ok(container)
@@ -377,7 +427,9 @@ impl Plan {
         details: ContainerDetails,
         limit: Duration,
     ) -> Container {
-        Container::new(guard, name, self.spec.clone(), details, self.waits.clone(), limit)
+        let (spec, waits, hooks) = (self.spec.clone(), self.waits.clone(), self.hooks.clone());
+        let container = Container::new(guard, name, spec, details, waits, hooks, limit);
+        container.with_forwarders(self.forwarders.clone())
     }
 
     pub(super) fn spec(&self) -> &ContainerSpec {

@@ -17,7 +17,7 @@ use super::failure::{convert, lift};
 use super::image_details::{familiar, steady};
 use super::list::Labelled;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::ImageRef;
+use crate::spec::{ImageRef, Port};
 
 /// One step of a pull, as the engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,13 @@ impl Engine {
     }
 
     /// What the engine has under a name or id.
+    /// The ports that an image exposes.
+    pub(crate) async fn exposed_ports(&self, name: &str) -> Result<Vec<Port>> {
+        let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
+        let exposed = image.config.and_then(|config| config.exposed_ports).unwrap_or_default();
+        Ok(exposed.iter().filter_map(|port| port.parse().ok()).collect())
+    }
+
     pub(crate) async fn inspect_image(&self, name: &str) -> Result<ImageSummary> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();

@@ -58,4 +58,5 @@ pub(crate) use frames::Seen;
 #[cfg(test)]
 pub(crate) use logs::test_frame;
 pub(crate) use logs::{FrameStream, LogRequest};
+pub(crate) use network::BridgeAddress;
 pub(crate) use wording::{Meaning, says};

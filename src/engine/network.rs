@@ -1,6 +1,7 @@
 //! Networks: lowering and calls.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use bollard::models::{
     Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
@@ -40,7 +41,49 @@ pub(crate) fn lower_network(
     }
 }
 
+/// The address that a network's gateway has on the engine's machine, and the network's range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BridgeAddress {
+    pub(crate) gateway: Ipv4Addr,
+    base: Ipv4Addr,
+    bits: u32,
+}
+
+impl BridgeAddress {
+    /// From a range such as `172.17.0.0/16`; its first address is the gateway unless said otherwise.
+    fn read(subnet: &str, gateway: Option<&str>) -> Option<Self> {
+        let (base, bits) = subnet.split_once('/')?;
+        let base: Ipv4Addr = base.parse().ok()?;
+        let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
+        let first = Ipv4Addr::from(u32::from(base).wrapping_add(1));
+        let gateway = match gateway.filter(|text| !text.is_empty()) {
+            Some(text) => text.split('/').next()?.parse().ok()?,
+            None => first,
+        };
+        Some(BridgeAddress { gateway, base, bits })
+    }
+
+    /// Whether an address is one of the network's.
+    pub(crate) fn holds(&self, ip: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or_default();
+        u32::from(ip) & mask == u32::from(self.base) & mask
+    }
+}
+
 impl Engine {
+    /// Where a network's gateway is; `None` where it has none by IPv4.
+    pub(crate) async fn bridge_address(&self, network: &str) -> Result<Option<BridgeAddress>> {
+        let found = self.docker().inspect_network(network, None).await;
+        let found = found.map_err(lift("inspect the network"))?;
+        if found.internal == Some(true) {
+            return Ok(None);
+        }
+        let ranges = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        Ok(ranges.iter().find_map(|range| {
+            BridgeAddress::read(range.subnet.as_deref()?, range.gateway.as_deref())
+        }))
+    }
+
     /// Creates a network and returns its id.
     pub(crate) async fn create_network(
         &self,
@@ -106,5 +149,21 @@ impl Engine {
                 if error.status() == Some(404) { Ok(false) } else { Err(error) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_knows_its_own_addresses() {
+        let bridge = BridgeAddress::read("172.18.0.0/16", None).unwrap();
+        assert_eq!(bridge.gateway, Ipv4Addr::new(172, 18, 0, 1));
+        assert!(bridge.holds(Ipv4Addr::new(172, 18, 255, 9)));
+        assert!(!bridge.holds(Ipv4Addr::new(172, 17, 0, 2)));
+        let own = BridgeAddress::read("10.1.0.0/24", Some("10.1.0.254")).unwrap();
+        assert_eq!(own.gateway, Ipv4Addr::new(10, 1, 0, 254));
+        assert_eq!(BridgeAddress::read("fd00::/64", None), None);
     }
 }

@@ -44,11 +44,7 @@ impl Engine {
         tokio::time::timeout(PODMAN_LIMIT, waiting).await.unwrap_or(Ok(None))
     }
 
-    async fn until_it_runs(
-        &self,
-        id: &str,
-        since: (i64, u32),
-    ) -> Result<Option<ContainerDetails>> {
+    async fn until_it_runs(&self, id: &str, since: (i64, u32)) -> Result<Option<ContainerDetails>> {
         // `die` and `stop` come as well when a start fails or is called off.
         let kinds = ["start", "die", "died", "stop", "destroy", "remove"];
         let mut events = self.container_events(id, since, &kinds);

@@ -1,4 +1,4 @@
-//! All of several conditions, or any of them.
+//! All of several conditions, one after the other, or any of them.
 
 use futures_util::future::{select_ok, try_join_all};
 
@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 
 #[derive(Debug)]
 pub(super) struct All(pub(super) Vec<WaitFor>);
+
+#[derive(Debug)]
+pub(super) struct Sequence(pub(super) Vec<WaitFor>);
 
 #[derive(Debug)]
 pub(super) struct Any(pub(super) Vec<WaitFor>);
@@ -32,6 +35,33 @@ impl WaitStrategy for All {
 
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(all(&self.0, target))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.0.iter().try_for_each(WaitFor::check)
+    }
+
+    fn sees_exit(&self) -> bool {
+        self.0.iter().all(WaitFor::sees_exit)
+    }
+}
+
+impl WaitStrategy for Sequence {
+    fn fingerprint(&self) -> Option<String> {
+        fingerprints("sequence", &self.0)
+    }
+
+    fn describe(&self) -> String {
+        list(&self.0, " then ")
+    }
+
+    fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
+        Box::pin(async move {
+            for wait in &self.0 {
+                wait.wait(target).await?;
+            }
+            Ok(())
+        })
     }
 
     fn check(&self) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::probe::with_causes;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::engine::ExecRequest;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,11 +43,18 @@ impl WaitStrategy for FileWait {
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
             let mut backoff = Backoff::new();
-            while !exists(target, &self.0).await? {
-                target.seen("it does not exist");
+            loop {
+                match exists(target, &self.0).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => target.seen("it does not exist"),
+                    // Between two runs the engine may refuse to look.
+                    Err(error) if error.is_engine_answer() && target.is_restarted() => {
+                        target.seen(with_causes(&error));
+                    }
+                    Err(error) => return Err(error),
+                }
                 backoff.pause().await;
             }
-            Ok(())
         })
     }
 }

@@ -59,9 +59,10 @@ impl WaitStrategy for HealthWait {
 }
 
 async fn follow(target: &WaitTarget) -> Result<()> {
+    // Engines call a container unhealthy that has ended.
     match target.details().state.health {
         Some(Health::Healthy) => return Ok(()),
-        Some(Health::Unhealthy) => return Err(unhealthy(target).await),
+        Some(Health::Unhealthy) => unhealthy(target).await?,
         _ => {}
     }
     let since = target.details().started.unwrap_or_default();
@@ -69,24 +70,33 @@ async fn follow(target: &WaitTarget) -> Result<()> {
     while let Some(event) = events.next().await {
         match event? {
             HealthEvent::Health(Health::Healthy) => return Ok(()),
-            HealthEvent::Health(Health::Unhealthy) => return Err(unhealthy(target).await),
+            HealthEvent::Health(Health::Unhealthy) => unhealthy(target).await?,
             HealthEvent::Health(health) => target.seen(format!("{health:?}")),
             HealthEvent::Ended => {
-                let code = target.engine().wait_container(target.id()).await.ok();
-                if !target.is_restarted() || !target.runs_again().await? {
-                    return Err(target.ended(code));
+                if target.is_restarted() && target.runs_again().await? {
+                    continue;
                 }
+                let code = target.engine().wait_container(target.id()).await.ok();
+                return Err(target.ended(code));
             }
         }
     }
     Err(Error::new(ErrorKind::Connection, "the engine ended its event stream"))
 }
 
-async fn unhealthy(target: &WaitTarget) -> Error {
-    let details = target.engine().inspect_container(target.id()).await;
-    let output = details.ok().and_then(|details| details.state.health_output);
+/// What an unhealthy container is told as; nothing while it is between two runs.
+async fn unhealthy(target: &WaitTarget) -> Result<()> {
+    let found = target.engine().inspect_container(target.id()).await;
+    let state = found.ok().map(|details| details.state);
+    if let Some(ended) = state.as_ref().filter(|state| !state.running) {
+        return match target.is_restarted() {
+            true => Ok(()),
+            false => Err(target.ended(Some(ended.exit_code))),
+        };
+    }
+    let output = state.and_then(|state| state.health_output);
     let error = Error::new(ErrorKind::WaitTimeout, "the container is unhealthy");
-    error.with_last_probe(output.map(|output| output.trim().to_owned()))
+    Err(error.with_last_probe(output.map(|output| output.trim().to_owned())))
 }
 
 async fn run_the_check(target: &WaitTarget) -> Result<()> {

@@ -14,11 +14,14 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::probe::with_causes;
+#[cfg(feature = "https")]
+use super::tls::{Tls, Trust};
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{IntoPort, Port};
@@ -30,12 +33,16 @@ const BODY_PAUSE: Duration = Duration::from_millis(200);
 /// How much of an answer's body is read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
+/// What HTTP is spoken on.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
 type BodyTest = dyn Fn(&[u8]) -> bool + Send + Sync;
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An HTTP request is answered as wanted; made by [`WaitFor::http`].
 ///
-/// Plain HTTP/1.1, from the host, to a published port: the only one, or the one that is named.
+/// HTTP/1.1, in plain or over TLS (feature `https`), from the host, to a published port: the only one, or the one that is named.
 #[derive(Clone)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct HttpWait {
@@ -48,6 +55,8 @@ pub struct HttpWait {
     body_test: Option<Arc<BodyTest>>,
     request_limit: Duration,
     identity: Option<String>,
+    #[cfg(feature = "https")]
+    tls: Option<Tls>,
 }
 
 impl HttpWait {
@@ -62,6 +71,8 @@ impl HttpWait {
             body_test: None,
             request_limit: REQUEST_LIMIT,
             identity: None,
+            #[cfg(feature = "https")]
+            tls: None,
         }
     }
 
@@ -113,6 +124,54 @@ impl HttpWait {
     pub fn with_request_timeout(mut self, limit: Duration) -> Self {
         self.request_limit = limit;
         self
+    }
+
+    /// Asks over TLS and takes any certificate, as a server in a test has made its own mostly. The
+    /// name that is asked for is `localhost`, unless another is given.
+    #[cfg(feature = "https")]
+    pub fn with_any_certificate(self) -> Self {
+        self.trusting(Trust::Anybody)
+    }
+
+    /// Asks over TLS and trusts these certificates alone, in the form PEM. The server's own must
+    /// hold the name `localhost`, unless another is given. What is no PEM is an error of the start.
+    #[cfg(feature = "https")]
+    pub fn with_ca(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trusting(Trust::Only(Bytes::from(pem.into())))
+    }
+
+    /// The name, or IP, in the server's certificate. Asks over TLS, and takes any certificate unless
+    /// [`with_ca`](Self::with_ca) says otherwise. Default: `localhost`.
+    #[cfg(feature = "https")]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.get_or_insert_with(|| Tls::new(Trust::Anybody)).name = name.into();
+        self
+    }
+
+    #[cfg(feature = "https")]
+    fn trusting(mut self, trust: Trust) -> Self {
+        match &mut self.tls {
+            Some(tls) => tls.trust = trust,
+            none => *none = Some(Tls::new(trust)),
+        }
+        self
+    }
+
+    /// The connection to ask on.
+    async fn connect(&self, address: SocketAddr) -> std::result::Result<Box<dyn Duplex>, Cause> {
+        let stream = TcpStream::connect(address).await?;
+        #[cfg(feature = "https")]
+        if let Some(tls) = &self.tls {
+            return Ok(Box::new(tls.connect(stream).await?));
+        }
+        Ok(Box::new(stream))
+    }
+
+    fn tls_fingerprint(&self) -> Option<String> {
+        #[cfg(feature = "https")]
+        return self.tls.as_ref().map(Tls::fingerprint);
+        #[cfg(not(feature = "https"))]
+        None
     }
 
     /// A name for what the body test tests. Closures can't be compared: without one, whoever joins
@@ -177,7 +236,7 @@ impl HttpWait {
         address: SocketAddr,
         until: Instant,
     ) -> std::result::Result<Option<String>, Cause> {
-        let stream = TcpStream::connect(address).await?;
+        let stream = self.connect(address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = self.request(&address.to_string())?;
         let exchange = async {
@@ -254,8 +313,10 @@ impl WaitStrategy for HttpWait {
             (Some(_), Some(identity)) => Some(identity),
             (None, _) => None,
         };
+        let tls = self.tls_fingerprint();
         let Self { port, path, method, headers, body, statuses, .. } = self;
-        Some(format!("http {port:?} {method:?} {path:?} {headers:?} {body:?} {statuses:?} {test:?}"))
+        let request = format!("{port:?} {tls:?} {method:?} {path:?} {headers:?} {body:?}");
+        Some(format!("http {request} {statuses:?} {test:?}"))
     }
 
     fn describe(&self) -> String {
@@ -273,6 +334,10 @@ impl WaitStrategy for HttpWait {
         }
         if let Some(Err(error)) = &self.port {
             return Err(Error::new(ErrorKind::InvalidInput, error.clone()));
+        }
+        #[cfg(feature = "https")]
+        if let Some(tls) = &self.tls {
+            tls.check()?;
         }
         self.request("localhost").map(drop)
     }

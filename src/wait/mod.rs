@@ -22,6 +22,8 @@ mod probe;
 mod race;
 mod strategy;
 mod target;
+#[cfg(feature = "https")]
+mod tls;
 mod wait_for;
 
 pub use exec::ExecWait;

@@ -27,7 +27,11 @@ impl ProbeWait {
         F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<bool>> + Send + 'static,
     {
-        ProbeWait { description, identity: None, probe: Arc::new(move |target| Box::pin(probe(target))) }
+        ProbeWait {
+            description,
+            identity: None,
+            probe: Arc::new(move |target| Box::pin(probe(target))),
+        }
     }
 
     /// A name for what is probed. Closures can't be compared: without one, whoever joins a

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::combined::{All, Any};
+use super::combined::{All, Any, Sequence};
 use super::{
     ExecWait, ExitWait, FileWait, HealthWait, HttpWait, LogWait, PauseWait, PortWait, ProbeWait,
     WaitStrategy, WaitTarget,
@@ -94,6 +94,12 @@ impl WaitFor {
     /// All of these, at the same time.
     pub fn all(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         All(waits.into_iter().collect()).into()
+    }
+
+    /// These, one after the other: a condition is not looked at before the one in front of it
+    /// holds. Log conditions look at the output from the start on all the same.
+    pub fn sequence(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
+        Sequence(waits.into_iter().collect()).into()
     }
 
     /// The first of these. Fails only when all have failed.

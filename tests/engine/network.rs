@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use castoff::spec::Attachment;
+use castoff::spec::{Attachment, NetworkMode};
 use castoff::{Container, ErrorKind, Network};
 
 use crate::differences;
@@ -268,4 +268,39 @@ async fn bad_values_are_refused() {
     let net = Network::create().await.unwrap();
     let error = sleeper().with_network(&net, "not a host").start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_reaches_a_port_of_the_loopback_here_and_nobody_else_does() {
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = service.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut guest, _)) = service.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut guest, b"from the host\n").await;
+        }
+    });
+    let ask = format!("nc host.docker.internal {port} < /dev/null");
+    let net = Network::builder().create().await.unwrap();
+    let other = Network::builder().create().await.unwrap();
+    let stranger = sleeper().with_network(&other, ()).start().await.unwrap();
+    for own in [false, true] {
+        let builder = sleeper().with_host_port(port);
+        let builder = if own { builder.with_network(&net, ()) } else { builder };
+        let container = builder.start().await.unwrap();
+        assert_eq!(sh(&container, &ask).await, "from the host", "own network: {own}");
+        let hosts = sh(&container, "grep host.docker.internal /etc/hosts").await;
+        let gateway = hosts.split_whitespace().next().unwrap().to_owned();
+        let place = format!("{gateway}:{port}");
+        // It is an address of this machine, so that others can send there: they hear nothing.
+        let elsewhere = format!("nc -w 3 {gateway} {port} < /dev/null || true");
+        assert_eq!(sh(&stranger, &elsewhere).await, "", "own network: {own}");
+        drop(container);
+        eventually("it ends with the container", async || {
+            tokio::net::TcpStream::connect(&place).await.is_err()
+        })
+        .await;
+    }
+    let host = sleeper().with_network_mode(NetworkMode::Host).with_host_port(port);
+    assert_eq!(host.start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -364,7 +364,7 @@ async fn conditions_that_differ_in_anything_are_waited_for_by_whoever_joins() {
     let engine = hasty().await;
     let start = |wait: WaitFor| {
         let web = Container::builder(WEB).with_port(8080).with_label("test.shared", &label);
-        web.on(&engine).with_startup_timeout(Duration::from_secs(2)).with_wait(wait).shared()
+        web.on(&engine).with_startup_timeout(Duration::from_secs(4)).with_wait(wait).shared()
     };
     let one = start(WaitFor::http("/").into()).await.unwrap();
     let never = [

@@ -11,7 +11,11 @@ use tokio::io::AsyncReadExt;
 
 use crate::differences;
 use crate::raw::Raw;
-use crate::support::{AT_ONCE, BUSYBOX, HEALTH, NOSHELL, PATIENCE, WEB, engine, script, sh, sleeper, unique};
+use crate::support::{
+    AT_ONCE, BUSYBOX, HEALTH, NOSHELL, PATIENCE, WEB, engine, script, sh, sleeper, unique,
+};
+
+const PYTHON: &str = "castoff.test/python-slim";
 
 /// A start that must fail, and must do so at once.
 async fn fails(builder: ContainerBuilder) -> Error {
@@ -427,8 +431,8 @@ async fn a_container_that_ends_at_once() {
 #[ignore = "needs a container engine"]
 async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
     let check = || Healthcheck::command(["false"]).with_interval(Duration::from_secs(60));
-    for round in 0..5 {
-        for wait in [
+    for round in 0..3 {
+        let waits: [Option<WaitFor>; 9] = [
             None,
             Some(WaitFor::port(700).into()),
             Some(WaitFor::http("/").into()),
@@ -438,15 +442,20 @@ async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
             Some(WaitFor::exec(["true"]).with_code(9).into()),
             Some(WaitFor::duration(Duration::from_millis(700)).into()),
             Some(WaitFor::health().into()),
-        ] {
+        ];
+        for wait in waits {
             let builder = script("echo why >&2; exit 9").with_port(700);
             let what = format!("round {round}, {wait:?}");
             let builder = match wait {
-                Some(wait) => builder.with_healthcheck(check()).with_wait::<WaitFor>(wait),
+                Some(wait) => builder.with_healthcheck(check()).with_wait(wait),
                 None => builder,
             };
             let error = fails(builder).await;
-            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(9)), "{what}: {error:?}");
+            assert_eq!(
+                (error.kind(), error.exit_code()),
+                (ErrorKind::Exited, Some(9)),
+                "{what}: {error:?}"
+            );
             assert_eq!(error.log_tail(), ["why"], "{what}: {error:?}");
         }
     }
@@ -457,7 +466,7 @@ async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
 async fn a_time_does_not_pass_in_a_container_that_has_ended() {
     // It ends when the time is almost over, so that no other look would tell.
     let wait = WaitFor::duration(Duration::from_millis(1_000));
-    let error = fails(script("sleep 0.95; exit 3").with_wait(wait)).await;
+    let error = fails(script("sleep 0.85; exit 3").with_wait(wait)).await;
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(3)), "{error:?}");
     // Where the end is what is wanted, it is no error.
     let either = WaitFor::any([WaitFor::exit().into(), WaitFor::duration(PATIENCE).into()]);
@@ -497,7 +506,11 @@ const RETRIES: RestartPolicy = RestartPolicy::OnFailure { max_retries: Some(5) }
 async fn a_container_that_is_started_again_is_waited_for_by_its_output_and_ports() {
     tokio::join!(
         works_the_third_time("log", RETRIES, WaitFor::log("works")),
-        works_the_third_time("lines", RestartPolicy::Always, WaitFor::regex("^run [123]$").times(3)),
+        works_the_third_time(
+            "lines",
+            RestartPolicy::Always,
+            WaitFor::regex("^run [123]$").times(3)
+        ),
         works_the_third_time("port", RestartPolicy::UnlessStopped, WaitFor::port(700)),
         works_the_third_time("http", RETRIES, WaitFor::http("/")),
         works_the_third_time("health", RestartPolicy::Always, WaitFor::health()),
@@ -537,4 +550,120 @@ async fn a_container_has_ended_when_its_restarts_are_used_up() {
     let ended = dies().with_wait(WaitFor::exit()).start().await.unwrap();
     assert_eq!(ended.logs().text().await.unwrap(), "dying\n".repeat(3));
     assert_eq!(ended.wait().await.unwrap(), 6);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn one_after_the_other() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let probe = WaitFor::probe("asked when the file is there", move |target| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(target.exec(["test", "-f", "/tmp/a"]).await?.success()) }
+    });
+    let waits = [WaitFor::file("/tmp/a").into(), probe.into(), WaitFor::log("b").into()];
+    let builder = script("sleep 0.4; touch /tmp/a; echo b; exec sleep 3600");
+    let container = builder.with_wait(WaitFor::sequence(waits)).start().await.unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "not asked before");
+    drop(container);
+    let never = [WaitFor::file("/never").into(), WaitFor::log("b").into()];
+    let never = WaitFor::sequence(never).timeout(Duration::from_secs(1));
+    let error = fails(sleeper().with_wait(never)).await;
+    let condition = error.condition().unwrap();
+    assert!(condition.contains("file `/never` then log \"b\""), "{condition}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn hooks_run_between_the_start_and_the_waits_and_once_it_is_ready() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (started, ready) = (seen.clone(), seen.clone());
+    let builder = sleeper()
+        .with_hook_after_start(move |container| {
+            started.lock().unwrap().push("started");
+            async move { container.exec(["touch", "/made"]).await?.ok().map(drop) }
+        })
+        .with_wait(WaitFor::file("/made"))
+        .with_hook_after_ready(move |container| {
+            ready.lock().unwrap().push("ready");
+            async move { container.exec(["test", "-f", "/made"]).await?.ok().map(drop) }
+        });
+    // A clone is another one of the same.
+    let (one, two) = (builder.clone().start().await.unwrap(), builder.create().await.unwrap());
+    assert_ne!(one.id(), two.id());
+    assert_eq!(*seen.lock().unwrap(), ["started", "ready"]);
+    two.start().await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["started", "ready", "started", "ready"]);
+
+    let refuse = |_| async { Err(Error::other("the hook does not like it")) };
+    for builder in
+        [sleeper().with_hook_after_start(refuse), sleeper().with_hook_after_ready(refuse)]
+    {
+        let error = fails(builder).await;
+        assert_eq!(error.to_string(), "the hook does not like it");
+        assert!(error.step().unwrap().starts_with("hook after"), "{error:?}");
+    }
+    let stuck = |_| std::future::pending::<castoff::Result<()>>();
+    let stuck = sleeper().with_hook_after_start(stuck);
+    let error = fails(stuck.with_startup_timeout(Duration::from_secs(2))).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn the_clone_of_a_builder_says_what_it_can_not_copy_as_well() {
+    let builder = sleeper().with_copy(castoff::CopySource::reader(&b"x"[..], 1), "/copied");
+    let error = builder.clone().start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    assert_eq!(sh(&builder.start().await.unwrap(), "cat /copied").await, "x");
+    let wrong = sleeper().with_port(0);
+    assert_eq!(wrong.clone().start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// A server that speaks TLS, for `localhost`, and the certificate of whoever signed its own.
+fn tls_server() -> (ContainerBuilder, String) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let authority = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&key, &issuer).unwrap().pem();
+    let serve = "import http.server, ssl
+server = http.server.HTTPServer(('', 8443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('/tls/own.pem', '/tls/key.pem')
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()";
+    let builder = Container::builder(PYTHON)
+        .with_copy(own.into_bytes(), "/tls/own.pem")
+        .with_copy(key.serialize_pem().into_bytes(), "/tls/key.pem")
+        .with_command(["python3", "-c", serve])
+        .with_port(8443);
+    (builder, authority)
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn http_over_tls_takes_any_certificate_or_those_of_one_authority() {
+    let (server, authority) = tls_server();
+    let http = || WaitFor::http("/");
+    drop(server.clone().with_wait(http().with_any_certificate()).start().await.unwrap());
+    drop(server.clone().with_wait(http().with_ca(authority.clone())).start().await.unwrap());
+
+    let (_, another) = tls_server();
+    let limit = Duration::from_secs(3);
+    for wait in [
+        http().with_ca(another),
+        http().with_ca(authority).with_server_name("elsewhere.example"),
+        http(),
+    ] {
+        let error = fails(server.clone().with_wait(wait.timeout(limit))).await;
+        assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error:?}");
+        assert!(error.last_probe().is_some(), "{error:?}");
+    }
+    let error = server.with_wait(http().with_ca("no PEM")).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
 }

@@ -1,9 +1,15 @@
 //! A module of one's own, from castoff's public API alone.
 
-use castoff::{Container, ContainerBuilder, CopySource, Engine, Error, ErrorKind, Module, Result};
+use std::time::Duration;
+
+use castoff::{
+    Container, ContainerBuilder, CopySource, Engine, Error, ErrorKind, Module, Result, WaitFor,
+};
 
 use crate::fake::FakeEngine;
 use crate::support::{IMAGE, guarded, setup};
+
+const LIMIT: Duration = Duration::from_millis(300);
 
 /// A server that greets, unless it was told something impolite.
 struct Greeter {
@@ -137,4 +143,32 @@ async fn what_is_copied_counts_by_its_identity_where_it_has_one() {
         assert_ne!(shared(other).await.unwrap().id(), one.id());
     }
     assert_eq!(created(&fake), 5);
+}
+
+/// A module that is never ready by its own condition.
+struct Sleepy(ContainerBuilder);
+
+impl Module for Sleepy {
+    type Server = Container;
+
+    fn container_mut(&mut self) -> &mut ContainerBuilder {
+        &mut self.0
+    }
+
+    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+        Ok(container.with_wait(WaitFor::probe("never", |_| async { Ok(false) })))
+    }
+
+    async fn attach(self, container: Container) -> Result<Container> {
+        Ok(container)
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_given_takes_the_place_of_the_modules_own() {
+    let (_fake, engine) = setup().await;
+    let sleepy = || Sleepy(Container::builder(IMAGE).with_startup_timeout(LIMIT)).on(&engine);
+    assert_eq!(sleepy().start().await.unwrap_err().kind(), ErrorKind::WaitTimeout);
+    drop(sleepy().with_wait(WaitFor::duration(Duration::ZERO)).start().await.unwrap());
+    drop(sleepy().customize(ContainerBuilder::without_wait).start().await.unwrap());
 }

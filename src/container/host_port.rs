@@ -1,0 +1,162 @@
+//! Ports of this machine's loopback, as a container reaches them.
+//!
+//! A forwarder of ours listens on the gateway's address of the container's network, so on an address
+//! of the bridge alone, takes connections from that network's addresses only, and ends with the last
+//! handle of the container.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::engine::{BridgeAddress, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reaper::Worker;
+use crate::spec::ContainerSpec;
+
+/// The name under which a container reaches this machine: the one that Docker Desktop gives it.
+const HOST: &str = "host.docker.internal";
+const BACKLOG: u32 = 128;
+/// How long to wait when no connection can be taken, as for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A port that is forwarded as long as this lives.
+#[derive(Debug)]
+pub(super) struct Forwarder(AbortHandle);
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Forwards these ports, and gives the container the name to reach them under.
+pub(super) async fn forward(
+    engine: &Engine,
+    spec: &mut ContainerSpec,
+    ports: &[u16],
+) -> Result<Vec<Forwarder>> {
+    if let Some(mode) = &spec.network_mode {
+        let message = format!("network mode `{mode}` has no gateway to reach the host under");
+        return Err(Error::invalid("host port", message));
+    }
+    if engine.endpoint().socket().is_none() || !engine.reach().address.is_loopback() {
+        return Err(unsupported("the engine is not on this machine", None));
+    }
+    let default = if engine.is_podman() { "podman" } else { "bridge" };
+    let network = spec.networks.first().map_or(default, |first| first.network.as_str());
+    let Some(bridge) = engine.bridge_address(network).await? else {
+        let message = format!("network `{network}` has no IPv4 gateway");
+        return Err(unsupported(&message, None));
+    };
+    let mut forwarders = Vec::new();
+    for port in ports {
+        forwarders.extend(forwarder(bridge, *port).await?);
+    }
+    spec.extra_hosts.insert(HOST.to_owned(), bridge.gateway.to_string());
+    Ok(forwarders)
+}
+
+fn unsupported(why: &str, cause: Option<io::Error>) -> Error {
+    let message = format!("a port of this machine can't be forwarded to the container: {why}");
+    let error = Error::new(ErrorKind::Unsupported, message).with_hint(
+        "where the engine has a way of its own to the host, as Docker Desktop, use \
+         `.with_extra_host(\"host.docker.internal\", \"host-gateway\")`",
+    );
+    match cause {
+        Some(cause) => error.with_source(cause),
+        None => error,
+    }
+}
+
+/// `None` where the service listens on all addresses, and so on the gateway's as well.
+async fn forwarder(bridge: BridgeAddress, port: u16) -> Result<Option<Forwarder>> {
+    let place = SocketAddr::from((bridge.gateway, port));
+    let binding = async move {
+        let listener = listen(place)?;
+        Ok::<_, io::Error>(tokio::spawn(serve(listener, bridge, port)).abort_handle())
+    };
+    let error = match Worker::start()?.run(binding).await? {
+        Ok(task) => return Ok(Some(Forwarder(task))),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::AddrInUse if listens_everywhere(port).await => Ok(None),
+        io::ErrorKind::AddrInUse => {
+            let message = format!("{place}, where port {port} would be forwarded from, is taken");
+            Err(Error::new(ErrorKind::PortTaken, message).with_source(error))
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            let message = format!("{} is no address of this machine", bridge.gateway);
+            Err(unsupported(&message, Some(error)))
+        }
+        _ => Err(unsupported(&format!("{place} can't be listened on"), Some(error))),
+    }
+}
+
+/// Several processes of this user may forward the same port: it leads to the same place.
+fn listen(place: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(place)?;
+    socket.listen(BACKLOG)
+}
+
+async fn serve(listener: TcpListener, bridge: BridgeAddress, port: u16) {
+    // Ended with this future, as all of them are in the set.
+    let mut open = JoinSet::new();
+    loop {
+        let (mut near, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, port, "a connection to a forwarded port can't be taken");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        while open.try_join_next().is_some() {}
+        // Other machines and other bridges may have a route to this address.
+        if !matches!(peer.ip(), IpAddr::V4(ip) if bridge.holds(ip)) {
+            tracing::warn!(%peer, port, "a connection from outside of the network is refused");
+            continue;
+        }
+        open.spawn(async move {
+            let Ok(mut far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        });
+    }
+}
+
+/// Whether something listens on all of this machine's addresses (proc(5), `/proc/net/tcp`).
+async fn listens_everywhere(port: u16) -> bool {
+    let mut found = false;
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = tokio::fs::read_to_string(table).await.unwrap_or_default();
+        found |= text.lines().any(|line| is_listener_everywhere(line, port));
+    }
+    found
+}
+
+fn is_listener_everywhere(line: &str, port: u16) -> bool {
+    let mut fields = line.split_whitespace().skip(1);
+    let (Some(local), Some(state)) = (fields.next(), fields.nth(1)) else { return false };
+    let Some((address, number)) = local.split_once(':') else { return false };
+    state == "0A" && address.bytes().all(|b| b == b'0') && number == format!("{port:04X}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_told_from_others() {
+        let listens = |line| is_listener_everywhere(line, 8080);
+        assert!(listens("   0: 00000000:1F90 00000000:0000 0A 00000000:00000000"));
+        assert!(!listens("   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000"));
+        assert!(!listens("   2: 00000000:1F91 00000000:0000 0A 00000000:00000000"));
+        assert!(!listens("   3: 00000000:1F90 0100007F:9C40 01 00000000:00000000"));
+    }
+}
