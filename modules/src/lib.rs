@@ -37,12 +37,12 @@
 //! | `openssh` | `OpenSsh` | `OpenSshServer` | `lscr.io/linuxserver/openssh-server` | a directory: `directory()` |
 //! | `clickhouse` | `ClickHouse` | `ClickHouseServer` | `clickhouse/clickhouse-server:24.8` | `unique_name()` |
 //! | `webdriver` | `WebDriver` | `WebDriverServer` | `selenium/standalone-chromium` | a session |
+//! | `mysql` | `MySql` | `MySqlServer` | `mysql:8.4` | as MariaDB |
 //!
 //! These are not run in castoff's CI, as their images can't be had there:
 //!
 //! | feature | describes | runs | image by default | for each test |
 //! | --- | --- | --- | --- | --- |
-//! | `mysql` | `MySql` | `MySqlServer` | `mysql:8.4` | as MariaDB |
 //! | `kafka` | `Kafka` | `KafkaServer` | `apache/kafka:3.9.0` | `unique_name()` |
 //! | `redpanda` | `Redpanda` | `RedpandaServer` | `redpandadata/redpanda:v24.2.7` | `unique_name()` |
 //! | `mongodb` | `MongoDb` | `MongoDbServer` | `mongo:8.0` | `database_name()` |

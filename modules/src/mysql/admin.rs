@@ -11,6 +11,8 @@ use mysql_async::{Conn, OptsBuilder};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::link::{Link, Row, field};
+use super::script::Script;
 use super::server::Parts;
 use crate::background::thread;
 use crate::liveness::Liveness;
@@ -30,8 +32,8 @@ pub(super) struct Admin {
     next: AtomicU64,
     /// Whether it has looked what dead processes have left.
     pub(super) swept: AtomicBool,
-    /// What makes the tables and all else of a template, by its name.
-    pub(super) templates: Mutex<HashMap<String, Arc<Vec<String>>>>,
+    /// What makes the tables and all else of a template, by what it was made once for.
+    pub(super) templates: Mutex<HashMap<String, Arc<Script>>>,
 }
 
 /// The admins of this process, by the container's id.
@@ -66,39 +68,37 @@ impl Admin {
         format!("castoff_{kind}_{}_{number}", self.liveness.token())
     }
 
-    /// Runs statements one after the other, in a database or in none.
-    pub(super) async fn execute(
-        &self,
-        addr: SocketAddr,
-        database: Option<&str>,
-        statements: &[String],
-    ) -> Result<()> {
-        let _place = self.places.acquire().await;
-        let mut conn = self.conn(addr).await?;
-        if let Some(database) = database {
-            conn.query_drop(format!("USE {database}")).await.map_err(told)?;
+    /// A session for a while. It is closed with the link, or kept by [`done`](Self::done).
+    pub(super) async fn link(&self, addr: SocketAddr) -> Result<Link<'_>> {
+        let place = self.places.acquire().await.ok();
+        Ok(Link { conn: self.conn(addr).await?, _place: place })
+    }
+
+    /// Keeps a session for the next one, as if it was new.
+    pub(super) async fn done(&self, link: Link<'_>) {
+        let mut conn = link.conn;
+        if matches!(conn.reset().await, Ok(true)) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
+    }
+
+    /// Runs statements one after the other.
+    pub(super) async fn execute(&self, addr: SocketAddr, statements: &[String]) -> Result<()> {
+        let mut link = self.link(addr).await?;
         for statement in statements {
-            conn.query_drop(statement).await.map_err(told)?;
+            link.run(statement.as_bytes()).await?;
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link.conn);
         Ok(())
     }
 
     /// The rows that a query finds, as text.
     pub(super) async fn rows(&self, addr: SocketAddr, query: &str) -> Result<Vec<Vec<String>>> {
-        let _place = self.places.acquire().await;
-        let mut conn = self.conn(addr).await?;
-        let rows: Vec<mysql_async::Row> = conn.query(query).await.map_err(told)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
-        let text = |row: mysql_async::Row| {
-            row.unwrap().into_iter().map(|value| match value {
-                mysql_async::Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                mysql_async::Value::NULL => String::new(),
-                other => other.as_sql(true).trim_matches('\'').to_owned(),
-            })
-        };
-        Ok(rows.into_iter().map(|row| text(row).collect()).collect())
+        let mut link = self.link(addr).await?;
+        let rows = link.rows(query).await?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link.conn);
+        let text = |row: Row| (0..row.len()).map(|column| field(&row, column)).collect();
+        Ok(rows.into_iter().map(text).collect())
     }
 
     /// A connection that was kept and still answers, or a new one.
@@ -118,19 +118,12 @@ impl Admin {
             .tcp_port(addr.port())
             .user(Some("root"))
             .pass(Some(&self.parts.root))
-            .prefer_socket(Some(false));
+            .prefer_socket(Some(false))
+            // A mode of the server's may take the quotes of a name for those of a text.
+            .setup(vec!["SET NAMES utf8mb4, sql_mode = ''"]);
         Conn::new(options).await.map_err(|error| {
             let what = format!("can't connect to the server at {addr}");
             Error::new(ErrorKind::Connection, what).with_source(error)
         })
     }
-}
-
-/// The error with what the server said in it.
-fn told(error: mysql_async::Error) -> Error {
-    let what = match &error {
-        mysql_async::Error::Server(said) => format!("the server said: {said}"),
-        _ => "the server could not be asked".to_owned(),
-    };
-    Error::other(what).with_source(error)
 }

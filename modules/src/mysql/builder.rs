@@ -134,7 +134,7 @@ described! {
 #[cfg(feature = "mysql")]
 described! {
     /// Describes a MySQL server, of the image `mysql:8.4`. Nothing happens before
-    /// [`start`](Self::start). Not run in castoff's CI.
+    /// [`start`](Self::start).
     MySql => MySqlServer, MYSQL, "mysql", "8.4"
 }
 

@@ -1,5 +1,6 @@
 //! [`MySqlDatabase`]: a database of one's own, and the templates that it is made from.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -9,6 +10,8 @@ use castoff::{Container, Error, Result};
 
 use super::PORT;
 use super::admin::Admin;
+use super::quote::{name, quoted};
+use super::script::Script;
 #[cfg(feature = "mariadb")]
 use super::server::MariaDbServer;
 #[cfg(feature = "mysql")]
@@ -59,13 +62,11 @@ impl MySqlDatabase {
         let making = async move {
             admin.liveness.hold(&server).await?;
             let name = admin.name("db");
-            let (user, quoted) = (quote(&admin.parts.user, '\''), quote(&name, '`'));
+            let (user, own) = (user(&admin), self::name(&name));
             let made = MySqlDatabase { server, addr, admin, name };
-            let statements = [
-                format!("CREATE DATABASE {quoted}"),
-                format!("GRANT ALL ON {quoted}.* TO {user}@'%'"),
-            ];
-            made.admin.execute(addr, None, &statements).await?;
+            let statements =
+                [format!("CREATE DATABASE {own}"), format!("GRANT ALL ON {own}.* TO {user}")];
+            made.admin.execute(addr, &statements).await?;
             let (background, server) = (Arc::clone(&made.admin), made.server.clone());
             drop(made.admin.thread.spawn(async move {
                 // Nobody depends on it.
@@ -85,7 +86,7 @@ impl Drop for MySqlDatabase {
         let statement = drop_it(&self.name);
         drop(self.admin.thread.spawn(async move {
             // The server may be on its way out as well.
-            let _ = admin.execute(addr, None, &[statement]).await;
+            let _ = admin.execute(addr, &[statement]).await;
         }));
     }
 }
@@ -112,9 +113,18 @@ macro_rules! databases {
             }
 
             /// A database for one test, with migrations: `migrate` is run once for the server and
-            /// this key, on a database whose URL it is given. For everybody who asks, the tables are
-            /// made anew from it, with their rows, foreign keys and triggers, and the views,
-            /// procedures and functions. Events are not copied.
+            /// this key, on a database whose URL it is given. For everybody who asks, all of it is
+            /// made anew on the server: what `mysqldump --routines --triggers --events` of the copy
+            /// says is what it says of the original, to the byte, with the copy's name in place of
+            /// the original's. The past of system-versioned tables comes along, from MariaDB 10.11
+            /// on; before, it is an error to have such tables. Events run in the copies, and not in
+            /// what these are made from.
+            ///
+            /// Not copied are privileges on single databases, tables and routines (the server's user
+            /// may do everything in each), rows of engines that keep them elsewhere (`MERGE`,
+            /// `FEDERATED`, `CONNECT`, `SPIDER`, `OQGRAPH`, `BLACKHOLE`), and the optimizer's
+            /// histograms. What the server refuses to make again, as a view whose table is gone, is
+            /// an error with its statement.
             ///
             /// The key should change when the migrations do. If they fail, nothing stays of it, and
             /// whoever asks next runs them again.
@@ -168,12 +178,10 @@ impl MySqlDatabase {
             migrate(&making).await.map_err(|cause| {
                 Error::other(format!("the migrations of `{key}` failed")).with_source(cause)
             })?;
-            let statements = [drop_it(&template), format!("CREATE DATABASE `{template}`")];
-            admin.execute(addr, None, &statements).await?;
-            copy(admin, addr, &making.name, &template).await
+            make_template(admin, addr, &making.name, &template).await
         };
-        self.server.set_up_once(once, make).await?;
-        copy(admin, addr, &template, &self.name).await
+        self.server.set_up_once(once.as_str(), make).await?;
+        copy(admin, addr, &once, &template, &self.name).await
     }
 }
 
@@ -187,110 +195,73 @@ async fn data_directory(admin: &Admin, addr: SocketAddr) -> Result<String> {
             .to_owned(),
         format!("INSERT IGNORE INTO castoff_admin.data VALUES (1, '{token}')"),
     ];
-    admin.execute(addr, None, &statements).await?;
+    admin.execute(addr, &statements).await?;
     let rows = admin.rows(addr, "SELECT name FROM castoff_admin.data").await?;
     Ok(rows.into_iter().flatten().next().unwrap_or_default())
 }
 
-/// The tables of a database, without its views.
-async fn tables_of(admin: &Admin, addr: SocketAddr, database: &str) -> Result<Vec<String>> {
-    named(admin, addr, "table_name", "tables", "table_schema", database, "table_type <> 'VIEW'")
-        .await
+/// Makes a template of a finished database. Its events wait: nothing is to change a template.
+async fn make_template(admin: &Admin, addr: SocketAddr, from: &str, template: &str) -> Result<()> {
+    let (user, own) = (user(admin), name(template));
+    let before = [
+        drop_it(template),
+        format!("CREATE DATABASE {own}"),
+        // Views on views of the user's are made only where the user may see these.
+        format!("GRANT ALL ON {own}.* TO {user}"),
+        "CREATE TABLE IF NOT EXISTS castoff_admin.events \
+         (template VARCHAR(64), name VARCHAR(64), PRIMARY KEY (template, name)) \
+         CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            .to_owned(),
+        format!("DELETE FROM castoff_admin.events WHERE template = '{template}'"),
+        format!(
+            "INSERT INTO castoff_admin.events SELECT '{template}', event_name \
+             FROM information_schema.events WHERE event_schema = '{from}' AND status = 'ENABLED'"
+        ),
+    ];
+    admin.execute(addr, &before).await?;
+    let enabled = enabled(admin, addr, template).await?;
+    let mut link = admin.link(addr).await?;
+    let script = Script::read(&mut link, from).await?;
+    script.run(&mut link, template).await?;
+    let hold = |event: &str| enabled.contains(event).then_some("DISABLE");
+    script.run_events(&mut link, template, hold).await?;
+    admin.done(link).await;
+    admin.execute(addr, &[format!("REVOKE ALL ON {own}.* FROM {user}")]).await
 }
 
-async fn named(
-    admin: &Admin,
-    addr: SocketAddr,
-    column: &str,
-    what: &str,
-    owner: &str,
-    database: &str,
-    and: &str,
-) -> Result<Vec<String>> {
-    let query = format!(
-        "SELECT {column} FROM information_schema.{what} WHERE {owner} = '{database}' AND {and} ORDER BY 1"
-    );
-    let rows = admin.rows(addr, &query).await?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
+/// The events of a template that its copies run.
+async fn enabled(admin: &Admin, addr: SocketAddr, template: &str) -> Result<BTreeSet<String>> {
+    let query = format!("SELECT name FROM castoff_admin.events WHERE template = '{template}'");
+    Ok(admin.rows(addr, &query).await?.into_iter().flatten().collect())
 }
 
-/// Makes everything of one database in another, empty one.
-async fn copy(admin: &Admin, addr: SocketAddr, from: &str, to: &str) -> Result<()> {
-    let known = admin.templates.lock().unwrap_or_else(PoisonError::into_inner).get(from).cloned();
-    let statements = match known {
-        Some(statements) => statements,
+/// Makes everything of a template in an empty database.
+async fn copy(admin: &Admin, addr: SocketAddr, once: &str, from: &str, to: &str) -> Result<()> {
+    let known = admin.templates.lock().unwrap_or_else(PoisonError::into_inner).get(once).cloned();
+    let enabled = enabled(admin, addr, from).await?;
+    let mut link = admin.link(addr).await?;
+    let script = match known {
+        Some(script) => script,
         None => {
-            let statements = Arc::new(statements_of(admin, addr, from).await?);
+            let script = Arc::new(Script::read(&mut link, from).await?);
             let mut templates = admin.templates.lock().unwrap_or_else(PoisonError::into_inner);
-            templates.insert(from.to_owned(), Arc::clone(&statements));
-            statements
+            Arc::clone(templates.entry(once.to_owned()).or_insert(script))
         }
     };
-    // Views say which database they are of.
-    let (old, new) = (format!("`{from}`."), format!("`{to}`."));
-    let statements: Vec<String> = statements
-        .iter()
-        .map(|statement| match statement.strip_prefix(VIEW) {
-            Some(view) => view.replace(&old, &new),
-            None => statement.clone(),
-        })
-        .collect();
-    admin.execute(addr, Some(&quote(to, '`')), &statements).await
+    script.run(&mut link, to).await?;
+    let resume = |event: &str| enabled.contains(event).then_some("ENABLE");
+    script.run_events(&mut link, to, resume).await?;
+    admin.done(link).await;
+    Ok(())
 }
 
-/// Marks a statement in which the database's name is to be replaced.
-const VIEW: &str = "/*view*/ ";
-
-/// What makes all that is in a database, to be run in another.
-async fn statements_of(admin: &Admin, addr: SocketAddr, from: &str) -> Result<Vec<String>> {
-    let show = async |what: &str, name: &str, column: usize| {
-        let query = format!("SHOW CREATE {what} `{from}`.{}", quote(name, '`'));
-        let row = admin.rows(addr, &query).await?.into_iter().next().unwrap_or_default();
-        row.into_iter().nth(column).ok_or_else(|| Error::other(format!("{query} says nothing")))
-    };
-    let all = async |column: &str, what: &str, owner: &str, and: &str| {
-        named(admin, addr, column, what, owner, from, and).await
-    };
-    let mut statements = vec!["SET FOREIGN_KEY_CHECKS = 0".to_owned()];
-    let tables = tables_of(admin, addr, from).await?;
-    for table in &tables {
-        statements.push(show("TABLE", table, 1).await?);
-    }
-    for table in &tables {
-        let and = format!("table_name = {} AND extra NOT LIKE '%GENERATED%'", quote(table, '\''));
-        let columns = all("column_name", "columns", "table_schema", &and).await?;
-        let columns: Vec<String> = columns.iter().map(|column| quote(column, '`')).collect();
-        let (columns, table) = (columns.join(", "), quote(table, '`'));
-        statements.push(format!(
-            "INSERT INTO {table} ({columns}) SELECT {columns} FROM `{from}`.{table}"
-        ));
-    }
-    for kind in ["FUNCTION", "PROCEDURE"] {
-        let and = format!("routine_type = '{kind}'");
-        for routine in all("routine_name", "routines", "routine_schema", &and).await? {
-            statements.push(show(kind, &routine, 2).await?);
-        }
-    }
-    for view in all("table_name", "views", "table_schema", "TRUE").await? {
-        statements.push(format!("{VIEW}{}", show("VIEW", &view, 1).await?));
-    }
-    for trigger in all("trigger_name", "triggers", "trigger_schema", "TRUE").await? {
-        statements.push(show("TRIGGER", &trigger, 2).await?);
-    }
-    statements.push("SET FOREIGN_KEY_CHECKS = 1".to_owned());
-    Ok(statements)
+/// The server's user, from wherever it comes.
+fn user(admin: &Admin) -> String {
+    format!("{}@'%'", quoted(&admin.parts.user))
 }
 
 fn drop_it(name: &str) -> String {
-    format!("DROP DATABASE IF EXISTS {}", quote(name, '`'))
-}
-
-/// A name or a text in quotes. Backslashes in a text are doubled as well.
-fn quote(text: &str, with: char) -> String {
-    let doubled: String = [with, with].iter().collect();
-    let text = text.replace(with, &doubled);
-    let text = if with == '\'' { text.replace('\\', "\\\\") } else { text };
-    format!("{with}{text}{with}")
+    format!("DROP DATABASE IF EXISTS {}", self::name(name))
 }
 
 /// Drops, once in this process, the databases of processes that are gone: those whose maker's lock is
@@ -305,7 +276,7 @@ async fn sweep(admin: &Admin, server: &Container, addr: SocketAddr) -> Result<()
         let Some(name) = row.first() else { continue };
         let Some(token) = name.split('_').nth(2) else { continue };
         if let Some(_dead) = admin.liveness.of_the_dead(server, token).await? {
-            admin.execute(addr, None, &[drop_it(name)]).await?;
+            admin.execute(addr, &[drop_it(name)]).await?;
         }
     }
     Ok(())
@@ -317,8 +288,6 @@ mod tests {
 
     #[test]
     fn quotes_are_doubled() {
-        assert_eq!(quote("a`b", '`'), "`a``b`");
-        assert_eq!(quote(r"it's \", '\''), r"'it''s \\'");
         assert_eq!(drop_it("a"), "DROP DATABASE IF EXISTS `a`");
     }
 }

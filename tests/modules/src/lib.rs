@@ -9,6 +9,8 @@ pub mod checks;
 use std::error::Error;
 
 use castoff_modules::castoff::{Container, Module};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
 
 /// The `Debug` of any error tells what is wrong.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -46,6 +48,21 @@ pub trait Fixture: 'static {
     /// What a container of the same network runs, and what it prints when it has reached the
     /// server by its in-network address: an image, a command and a part of the output.
     fn sibling(server: &Server<Self>) -> Sibling;
+}
+
+/// The name of the database that a child process says it has made: the rest of the line in which
+/// `database ` stands.
+///
+/// # Errors
+/// When its output is not piped, can't be read, or ends before that.
+pub async fn named_by(child: &mut Child) -> Outcome<String> {
+    let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
+    loop {
+        let line = lines.next_line().await?.ok_or("the child ended")?;
+        if let Some((_, name)) = line.split_once("database ") {
+            return Ok(name.to_owned());
+        }
+    }
 }
 
 /// The running server of a fixture.

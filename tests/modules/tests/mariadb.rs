@@ -3,15 +3,25 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
+use castoff_conformance::{Fixture, Outcome, Sibling, conformance, named_by};
 use castoff_modules::castoff::{Container, ErrorKind, Network};
 use castoff_modules::{MariaDb, MariaDbServer};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 const PASSWORD: &str = "p@ss/w:rd \"%?#&=+ü'\\";
 const PATIENCE: Duration = Duration::from_secs(20);
+
+#[path = "mysql/copies.rs"]
+mod copies;
+#[path = "mysql/scripts.rs"]
+mod scripts;
+
+const PROGRAMS: copies::Programs =
+    copies::Programs { client: "mariadb", dump: &["mariadb-dump", "--dump-history"] };
+
+scripts!(MariaDb::new());
+copies!(MariaDb::new(), PROGRAMS, format!("{}{}", copies::BOTH, include_str!("mysql/mariadb.sql")));
 
 struct MariaDbFixture;
 
@@ -251,17 +261,6 @@ async fn a_database_stays_when_all_connections_of_its_process_are_ended() -> Out
     }
     assert_eq!(number(&mut root, &left(&theirs)).await?, 1, "its process lives");
     Ok(())
-}
-
-/// The name of the database that a child says it has made.
-async fn named_by(child: &mut tokio::process::Child) -> Outcome<String> {
-    let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
-    loop {
-        let line = lines.next_line().await?.ok_or("the child ended")?;
-        if let Some((_, name)) = line.split_once("database ") {
-            return Ok(name.to_owned());
-        }
-    }
 }
 
 /// The other process of the two tests above.

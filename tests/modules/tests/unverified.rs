@@ -3,10 +3,9 @@
 
 use castoff_conformance::Outcome;
 use castoff_modules::{
-    Cassandra, Elasticsearch, Kafka, Keycloak, LocalStack, Minio, MongoDb, MsSql, MySql, Neo4j,
+    Cassandra, Elasticsearch, Kafka, Keycloak, LocalStack, Minio, MongoDb, MsSql, Neo4j,
     OpenSearch, Redpanda, Scylla, Vault,
 };
-use mysql_async::prelude::Queryable;
 
 #[tokio::test]
 #[ignore = "needs a container engine and a registry"]
@@ -97,16 +96,6 @@ async fn mongodb() -> Outcome {
 async fn mssql() -> Outcome {
     let told = MsSql::new().accept_eula().start().await?.sql("SELECT 40 + 2").await?;
     assert!(told.contains("42"), "{told}");
-    Ok(())
-}
-
-#[tokio::test]
-#[ignore = "needs a container engine and a registry"]
-async fn mysql() -> Outcome {
-    let server = MySql::new().start().await?;
-    let database = server.database().await?;
-    let mut conn = mysql_async::Conn::from_url(database.url()).await?;
-    conn.query_drop("CREATE TABLE n (n INT)").await?;
     Ok(())
 }
 

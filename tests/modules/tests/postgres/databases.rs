@@ -5,10 +5,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use castoff_conformance::{Fixture, Outcome};
+use castoff_conformance::{Fixture, Outcome, named_by};
 use castoff_modules::Postgres;
 use castoff_modules::postgres::PgDatabase;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::{PostgresFixture, connect, eventually, text};
 
@@ -188,17 +187,6 @@ async fn a_database_stays_when_all_sessions_of_its_process_are_ended() -> Outcom
     eventually("swept", async || Ok(text(&admin, &left(&orphan)).await? == "0")).await?;
     assert_eq!(text(&admin, &left(&theirs)).await?, "1", "its process lives");
     Ok(())
-}
-
-/// The name of the database that a child says it has made.
-async fn named_by(child: &mut tokio::process::Child) -> Outcome<String> {
-    let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
-    loop {
-        let line = lines.next_line().await?.ok_or("the child ended")?;
-        if let Some((_, name)) = line.split_once("database ") {
-            return Ok(name.to_owned());
-        }
-    }
 }
 
 /// The other process of the two tests above.

@@ -1,0 +1,107 @@
+-- What MariaDB and MySQL have in common. `unchecked` has a row that its constraint refuses.
+SET NAMES utf8mb4;
+SET foreign_key_checks = 0;
+ALTER DATABASE CHARACTER SET latin2 COLLATE latin2_croatian_ci;
+
+CREATE TABLE `all types` (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'it''s "quoted" \\ and `ticked`',
+  tiny TINYINT DEFAULT -1, flag TINYINT(1) NOT NULL DEFAULT 1, small SMALLINT UNSIGNED,
+  medium MEDIUMINT, big BIGINT UNSIGNED DEFAULT 18446744073709551615,
+  exact DECIMAL(30,10) DEFAULT -1.5, near FLOAT, nearer DOUBLE, bits BIT(10) DEFAULT b'1010',
+  day DATE DEFAULT '2001-02-03', moment DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  stamp TIMESTAMP NULL DEFAULT '2020-02-02 02:02:02', span TIME(3), yr YEAR,
+  fixed CHAR(5) CHARACTER SET latin1 COLLATE latin1_german1_ci DEFAULT 'ü', words VARCHAR(200) CHARACTER SET utf8mb4 DEFAULT 'a\\b''c"d\n',
+  raw BINARY(4) DEFAULT 'ab', raws VARBINARY(20), t1 TINYTEXT, t2 TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, t3 MEDIUMTEXT, t4 LONGTEXT,
+  b1 TINYBLOB, b2 BLOB, b3 MEDIUMBLOB, b4 LONGBLOB, kind ENUM('a','ü','it''s') DEFAULT 'ü', kinds SET('x','y','z') DEFAULT 'x,z',
+  doc JSON, spot POINT NOT NULL, shape GEOMETRY, line LINESTRING, area POLYGON, spots MULTIPOINT, heap GEOMETRYCOLLECTION,
+  PRIMARY KEY (id), KEY `by words` (words(10)) COMMENT 'a "key"', UNIQUE KEY `twice` (tiny, id), SPATIAL KEY at_spot (spot), FULLTEXT KEY read_it (t2)
+) ENGINE=InnoDB AUTO_INCREMENT=1000 CHARACTER SET utf8mb4 ROW_FORMAT=DYNAMIC COMMENT='all; "types" -- ''of'' them';
+SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+INSERT INTO `all types` (id, near, nearer, day, span, yr, words, raw, raws, t2, b2, b4, doc, spot, shape, line, heap)
+VALUES (0, 1.1, 2.2250738585072014e-308, '0000-00-00', '-12:30:00.125', 1999, '😀 \\ '' "', x'00ff01', x'00112233ff', 'naïve 😀', x'00ff270a0d1a5c', REPEAT(x'ff', 70000), '{"a": [1, null, "ü😀", 1.50]}', ST_GeomFromText('POINT(1 2)'), ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))'), ST_GeomFromText('LINESTRING(0 0,1 1)'), ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1))')),
+ (7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ST_GeomFromText('POINT(-1 0.1)'), NULL, NULL, NULL);
+
+CREATE TABLE computed (
+  price DECIMAL(10,2), amount INT DEFAULT (1 + 1), label VARCHAR(40) DEFAULT (CONCAT('n', 1)), made VARCHAR(36) DEFAULT (UUID()),
+  total DECIMAL(12,2) AS (price * amount) STORED, doubled INT GENERATED ALWAYS AS (amount * 2) VIRTUAL COMMENT 'twice',
+  hidden INT INVISIBLE DEFAULT 5, KEY (doubled),
+  CONSTRAINT positive CHECK (price > 0), CHECK (`label` <> 'it''s')
+);
+INSERT INTO computed (price, amount, label, hidden) VALUES (1.5, 3, 'x', 9), (2, DEFAULT, DEFAULT, NULL), (3, NULL, NULL, 0);
+
+CREATE TABLE chicken (id INT PRIMARY KEY, egg INT, mother INT, CONSTRAINT `from egg` FOREIGN KEY (egg) REFERENCES egg (id) ON DELETE SET NULL, FOREIGN KEY (mother) REFERENCES chicken (id));
+CREATE TABLE egg (id INT PRIMARY KEY, chicken INT, CONSTRAINT `of chicken` FOREIGN KEY (chicken) REFERENCES chicken (id) ON UPDATE CASCADE);
+INSERT INTO chicken VALUES (1, 1, 2), (2, 2, 1);
+INSERT INTO egg VALUES (1, 2), (2, 1);
+
+CREATE TABLE `tick``ed "name"` (`col``umn "x"` INT, `Größe` INT) COMMENT '';
+INSERT INTO `tick``ed "name"` VALUES (1, 2);
+CREATE TABLE `Grün UPPER` (`KEY` INT PRIMARY KEY, `select` TEXT) CHARACTER SET utf8mb4;
+CREATE TABLE empty_one (n INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT = 77;
+CREATE TABLE of_myisam (n INT AUTO_INCREMENT PRIMARY KEY, t TEXT, FULLTEXT (t)) ENGINE=MyISAM CHECKSUM=1 PACK_KEYS=1 DELAY_KEY_WRITE=1 ROW_FORMAT=DYNAMIC MAX_ROWS=5000 AVG_ROW_LENGTH=10 CHARACTER SET latin1;
+INSERT INTO of_myisam VALUES (5, 'five'), (3, 'three');
+CREATE TABLE in_memory (n INT) ENGINE=MEMORY;
+INSERT INTO in_memory VALUES (1);
+CREATE TABLE merged (n INT NOT NULL, t TEXT, KEY (n)) ENGINE=MyISAM;
+CREATE TABLE merging (n INT NOT NULL, t TEXT, KEY (n)) ENGINE=MERGE UNION=(merged) INSERT_METHOD=LAST;
+INSERT INTO merged VALUES (1, 'once');
+CREATE TABLE squeezed (n INT) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8 STATS_PERSISTENT=0;
+CREATE TABLE parted (id INT NOT NULL, day DATE NOT NULL, PRIMARY KEY (id, day)) PARTITION BY RANGE (YEAR(day)) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION old VALUES LESS THAN (2000) COMMENT 'o''ld', PARTITION later VALUES LESS THAN MAXVALUE);
+INSERT INTO parted VALUES (1, '1999-01-01'), (2, '2020-01-01');
+CREATE TABLE listed (n INT) PARTITION BY LIST (n) (PARTITION few VALUES IN (1, 2), PARTITION none VALUES IN (NULL, 0));
+INSERT INTO listed VALUES (1), (NULL);
+CREATE TABLE many (id INT AUTO_INCREMENT PRIMARY KEY, t VARCHAR(50), u BINARY(16));
+INSERT INTO many (t, u) WITH RECURSIVE digit AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM digit WHERE d < 9)
+  SELECT CONCAT('row ', a.d, b.d, c.d, e.d), LEFT(UNHEX(SHA2(CONCAT(a.d, b.d, c.d, e.d), 256)), 16) FROM digit a, digit b, digit c, digit e;
+DELETE FROM many WHERE id > 9990;
+CREATE TABLE log (n INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(100)) CHARACTER SET utf8mb4;
+
+DELIMITER //
+SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'//
+CREATE FUNCTION "with quotes" ("a b" INT) RETURNS VARCHAR(20) CHARACTER SET utf8mb4 DETERMINISTIC COMMENT 'it''s' RETURN 'n' || "a b"//
+CREATE PROCEDURE under_ansi () SQL SECURITY INVOKER BEGIN DECLARE "x;y" INT; /* `kept` */ SELECT 'a' || 'b' FROM "many"; END//
+SET sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'//
+CREATE PROCEDURE no_escapes () SELECT 'a\'//
+SET sql_mode = ''//
+CREATE PROCEDURE plain (IN a INT, INOUT b TEXT, OUT c ENUM('x''y')) MODIFIES SQL DATA BEGIN
+  -- a comment; with 'quotes
+  SET c = 'x''y'; INSERT INTO log (what) VALUES ('ü\\n');
+END//
+SET NAMES latin1//
+CREATE FUNCTION in_latin1 () RETURNS CHAR(4) CHARACTER SET latin1 DETERMINISTIC RETURN 'Ã¼é'//
+SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci//
+ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci//
+CREATE FUNCTION of_another_collation (t CHAR(3)) RETURNS CHAR(9) DETERMINISTIC RETURN CONCAT(t, '😀')//
+ALTER DATABASE CHARACTER SET latin2 COLLATE latin2_croatian_ci//
+SET NAMES utf8mb4//
+
+CREATE TRIGGER z_first BEFORE INSERT ON empty_one FOR EACH ROW INSERT INTO log (what) VALUES ('first')//
+CREATE TRIGGER m_third BEFORE INSERT ON empty_one FOR EACH ROW INSERT INTO log (what) VALUES ('third')//
+CREATE TRIGGER a_second BEFORE INSERT ON empty_one FOR EACH ROW FOLLOWS z_first INSERT INTO log (what) VALUES ('second')//
+CREATE TRIGGER b_after AFTER UPDATE ON empty_one FOR EACH ROW BEGIN INSERT INTO log (what) VALUES ('b;'); END//
+CREATE TRIGGER a_after AFTER UPDATE ON empty_one FOR EACH ROW PRECEDES b_after SET @a = 1//
+SET sql_mode = 'ANSI_QUOTES'//
+CREATE TRIGGER "on many" AFTER INSERT ON "many" FOR EACH ROW INSERT INTO "log" ("what") VALUES ('never by a copy')//
+SET sql_mode = '', NAMES latin1//
+CREATE TRIGGER of_latin1 AFTER DELETE ON egg FOR EACH ROW SET @x = 'Ã¼'//
+SET NAMES utf8mb4//
+DELIMITER ;
+
+CREATE VIEW base AS SELECT id, t FROM many WHERE id > 5;
+CREATE VIEW a_later AS SELECT id FROM base WHERE id < 100;
+CREATE OR REPLACE VIEW z_on_a AS SELECT id FROM a_later;
+CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW checked AS SELECT id, t FROM base WHERE id > 10 WITH LOCAL CHECK OPTION;
+CREATE VIEW a_checked AS SELECT id, t FROM checked WHERE id > 20 WITH CASCADED CHECK OPTION;
+CREATE ALGORITHM=TEMPTABLE VIEW `calls "it"` AS SELECT `with quotes`(id) AS `is``it`, in_latin1() FROM a_checked;
+CREATE DEFINER='nobody'@'nowhere' SQL SECURITY INVOKER VIEW defined AS SELECT 'ü😀' AS word, "it's" AS other, database() AS here;
+CREATE VIEW `0 first` AS SELECT z.id, l.what FROM z_on_a z LEFT JOIN log l ON l.n = z.id ORDER BY 1;
+SET NAMES latin1;
+CREATE VIEW by_latin1 AS SELECT id FROM many WHERE t = 'Ã¼';
+SET NAMES utf8mb4;
+
+SET time_zone = '+03:00';
+CREATE EVENT `every "day"` ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' ON COMPLETION PRESERVE COMMENT 'it''s' DO DELETE FROM log;
+CREATE EVENT off ON SCHEDULE EVERY '1:30' HOUR_MINUTE STARTS '2030-01-01 00:00:00' ENDS '2037-02-01 00:00:00' DISABLE DO SELECT 'ü';
+SET sql_mode = 'ANSI_QUOTES', time_zone = 'SYSTEM';
+CREATE EVENT once ON SCHEDULE AT '2037-01-01 00:00:00' DO INSERT INTO "log" ("what") VALUES ('once');
+SET sql_mode = '';
