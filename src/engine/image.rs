@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 
 use bollard::models::CreateImageInfo;
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
-    RemoveImageOptionsBuilder,
-};
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder};
 use futures_core::Stream;
 use futures_util::StreamExt;
 
@@ -135,71 +132,6 @@ impl Engine {
             Labelled { names, ..Labelled::new(image.id, image.labels) }
         });
         Ok(labelled.collect())
-    }
-
-    /// Removes an image by id or name. One that a container uses stays.
-    pub(crate) async fn remove_image(&self, name: &str) -> Result<()> {
-        if self.is_podman() {
-            return self.remove_image_on_podman(name).await;
-        }
-        self.remove_image_by_force(name).await
-    }
-
-    /// As [`remove_image`](Self::remove_image), for one that may be anybody's: Docker takes away the
-    /// name of one that a running container uses, and says that all is well.
-    pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
-        if !self.is_podman() {
-            self.refuse_used_image(name, false).await?;
-        }
-        self.remove_image(name).await
-    }
-
-    /// Fails if a container uses the image: one that runs, or any at all.
-    async fn refuse_used_image(&self, name: &str, any: bool) -> Result<()> {
-        let id = self.inspect_image(name).await?.id;
-        let options = ListContainersOptionsBuilder::new().all(any).build();
-        let containers = self.docker().list_containers(Some(options)).await;
-        let containers = containers.map_err(lift("look for containers of the image"))?;
-        let plain = |id: &str| id.trim_start_matches("sha256:").to_owned();
-        let uses = |container: &&bollard::models::ContainerSummary| {
-            container.image_id.as_deref().is_some_and(|used| plain(used) == plain(&id))
-        };
-        let Some(user) = containers.iter().find(uses) else { return Ok(()) };
-        let user = user.id.as_deref().unwrap_or_default();
-        let message = format!("failed to remove the image: container {user} uses it");
-        Err(Error::new(ErrorKind::Conflict, message).with_status(409))
-    }
-
-    async fn remove_image_by_force(&self, name: &str) -> Result<()> {
-        let options = RemoveImageOptionsBuilder::new().force(true).build();
-        let removed = self.patient().remove_image(name, Some(options), None).await;
-        removed.map(drop).map_err(lift("remove the image"))
-    }
-
-    /// Podman's force removes the containers that use an image as well, running ones included; and
-    /// where another image or container went meanwhile, it answers as if this image had gone.
-    async fn remove_image_on_podman(&self, name: &str) -> Result<()> {
-        self.refuse_used_image(name, true).await?;
-        match self.remove_image_by_force(name).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && error.status() != Some(404) => {
-                if self.has_image(name).await? {
-                    let message =
-                        "failed to remove the image: something it was used by went meanwhile";
-                    return Err(Error::new(ErrorKind::Conflict, message)
-                        .with_status(409)
-                        .with_source(error));
-                }
-                Ok(())
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Removes an image that has no name and that nothing builds on; what it builds on stays.
-    pub(crate) async fn remove_scrap(&self, id: &str) -> Result<()> {
-        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
-        let removed = self.patient().remove_image(id, Some(options), None).await;
-        removed.map(drop).map_err(lift("remove the image"))
     }
 }
 

@@ -108,7 +108,7 @@ impl Containers {
 impl Engine {
     /// For answers that an API model would refuse: Podman has states of its own, and one container
     /// in such a state must not hide all the others.
-    async fn get_json(&self, path: &str, step: &'static str) -> Result<Value> {
+    pub(super) async fn get_json(&self, path: &str, step: &'static str) -> Result<Value> {
         let (status, mut chunks) = self.dialer().stream(path).await.map_err(lift(step))?;
         let mut text = Vec::new();
         while let Some(chunk) = chunks.next().await {

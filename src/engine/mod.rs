@@ -22,6 +22,7 @@ mod frames;
 mod handle;
 mod image;
 mod image_details;
+mod image_removal;
 mod image_transfer;
 mod list;
 mod logs;
@@ -47,7 +48,7 @@ pub use logs::{LogFrame, LogStream};
 
 pub(crate) use build::{
     Agent, BuildOutput, BuildRequest, Built, CacheEntry, Content, NamedContext, OnEvent, Sink,
-    TarStream, Tree, TreeContext, TreeEntry, Ulimit,
+    StepImage, TarStream, Tree, TreeContext, TreeEntry, Ulimit,
 };
 pub(crate) use chunks::ChunkReader;
 pub(crate) use container::{lower, may_restart};

@@ -21,6 +21,8 @@ pub(crate) enum Meaning {
     WouldReplace,
     /// A layer went away while a build counted on it, as another image was removed.
     LayerLost,
+    /// An image has more than one name, and goes by its id only when forced.
+    SeveralNames,
 }
 
 /// A wording: all of these parts, whatever their case, mean it.
@@ -28,10 +30,10 @@ struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
     InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, PortTaken, RemovalUnderWay,
-    WouldReplace,
+    SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 21] = [
+const WORDINGS: [Wording; 22] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -68,6 +70,8 @@ const WORDINGS: [Wording; 21] = [
     Wording(LayerLost, &["failed to get digest sha256:"]),
     // Podman 4.3.
     Wording(LayerLost, &["layer not known"]),
+    // Podman, with status 500.
+    Wording(SeveralNames, &["by id with more than one tag"]),
 ];
 
 /// Whether a text of an engine's means this.
@@ -126,6 +130,10 @@ mod tests {
             (LayerLost, "unable to find image \"sha256:1\" locally"),
             (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),
             (LayerLost, "1: layer not known"),
+            (
+                SeveralNames,
+                "unable to delete image \"1\" by ID with more than one tag ([x:1 x:2]): please force removal",
+            ),
         ] {
             assert!(says(text, meaning), "{text} {meaning:?}");
         }

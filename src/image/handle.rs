@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::archive;
 use super::build::BuildReport;
+use super::images::after_ours;
 use super::push::push;
 use super::resolve;
 use crate::engine::{Engine, ImageDetails, ImageLayer};
@@ -197,7 +198,8 @@ impl Image {
             return guard.remove().await;
         }
         for name in &self.names {
-            match self.engine.untag_image(&name.familiar()).await {
+            let name = name.familiar();
+            match after_ours(&self.engine, || self.engine.untag_image(&name)).await {
                 Err(error) if error.status() != Some(404) => return Err(error),
                 _ => {}
             }

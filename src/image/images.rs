@@ -9,7 +9,8 @@ use super::pull::{pull, pull_with_progress};
 use super::push::push;
 use super::{Names, PullProgress, archive, resolve};
 use crate::engine::{Engine, ImageDetails, ImageLayer, ImageSummary};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::reaper::Worker;
 use crate::spec::Platform;
 
 /// The images of an engine; made by [`Engine::images`].
@@ -183,12 +184,34 @@ impl Images {
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none;
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while a container of it runs, and on Podman
-    /// also while there is one that does not run.
+    /// also while there is one that does not run. Containers that castoff is about to remove are
+    /// waited for.
     ///
     /// # Cancel safety
     /// The removal may go on when the future is dropped.
     pub async fn remove(&self, image: impl AsRef<str>) -> Result<()> {
-        self.engine.remove_unused_image(image.as_ref()).await
+        let image = image.as_ref();
+        after_ours(&self.engine, || self.engine.remove_unused_image(image)).await
+    }
+}
+
+/// Removes an image, and once more when containers of ours that were on their way out kept it.
+pub(super) async fn after_ours<F>(engine: &Engine, remove: impl Fn() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+    let busy = || Worker::current().filter(|worker| worker.is_busy(engine.endpoint()));
+    let before = busy();
+    match remove().await {
+        Err(error) if error.kind() == ErrorKind::Conflict => match before.or_else(busy) {
+            Some(worker) => {
+                worker.settled(engine.endpoint()).await;
+                remove().await
+            }
+            None => Err(error),
+        },
+        outcome => outcome,
     }
 }
 

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::session_lock::engine_hash;
 use super::sweep;
 use super::watch::{Held, Watch};
-use crate::engine::{Endpoint, Engine};
+use crate::engine::{Endpoint, Engine, StepImage};
 use crate::forks::{PerProcess, Process, UnsharedFd};
 
 static WATCHES: PerProcess<Mutex<Watches>> = PerProcess::new();
@@ -157,9 +157,11 @@ impl Scraps {
     }
 
     /// A step has made an image.
-    pub(crate) fn made(&self, id: &str) {
+    pub(crate) fn made(&self, image: &StepImage) {
+        let parent = image.parent.as_deref().unwrap_or_default();
+        let text = format!("{}:{parent}", image.id);
         if let Some(watch) = watches().get_mut(&place_of(&self.engine)) {
-            watch.scrap(self.number, id);
+            watch.scrap(self.number, &text);
         }
     }
 }

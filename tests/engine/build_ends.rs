@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::build::{builders, scraps, stage};
 use crate::children::Running;
-use crate::raw::Raw;
+use crate::raw::{Foreign, Raw};
 use crate::support::{BUSYBOX, engine, eventually, unique};
 
 #[tokio::test]
@@ -80,17 +80,89 @@ async fn an_image_without_a_name_goes_with_its_last_handle() {
     }
 }
 
+/// An image without a name that is somebody else's, as the engine lists it and in twelve digits.
+fn foreign_image(raw: &Raw) -> (Foreign, String) {
+    let container = raw.foreign_container(&unique("foreign"));
+    let path = format!("/commit?container={}&pause=false", container.name());
+    let (status, answer) = raw.call("POST", &path, Some(&serde_json::json!({})));
+    assert_eq!(status, 201, "{answer}");
+    drop(container);
+    let id = answer["Id"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let short = id[..12].to_owned();
+    (Foreign::adopt(raw, format!("images/{id}")), short)
+}
+
+/// A script that says what builders say of an image of a step, each line in a message of its own, and
+/// whatever would make it count.
+fn as_builders_say(id: &str) -> String {
+    let short = &id[..11];
+    let lines = [
+        format!(" ---> {id}\\n"),
+        format!("--> {short}\\n"),
+        format!("--> {id}\\n"),
+        "Removing intermediate container '$(hostname)'\\n".to_owned(),
+        format!(" ---> {id}\\n"),
+        "Step 4/4 : RUN x".to_owned(),
+        "\\n".to_owned(),
+        " ---> Removed intermediate container '$(hostname)'\\n".to_owned(),
+        format!(" ---> {id}\\n"),
+        format!("--> {id}\\n"),
+        "STEP 4/4: RUN x\\n".to_owned(),
+        format!("---> {id}\\n"),
+        "Successfully built 0123456789ab\\n".to_owned(),
+    ];
+    // (A pause, so that each is a message; what is asserted does not depend on it.)
+    let said = lines.map(|line| format!("printf -- '{line}'; sleep 0.05"));
+    said.join("; ")
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_a_step_prints_removes_nobody_elses_image() {
+    let raw = Raw::of(&engine().await);
+    let (victim, id) = foreign_image(&raw);
+    let label = unique("hostile");
+    let file =
+        || stage("x").label("test", &*label).run("echo made > /made").run(as_builders_say(&id));
+    let failing = Dockerfile::new().stage(file().run("exit 1"));
+    let build = failing.builder().using(Builder::Classic).build();
+    build.await.unwrap_err();
+    eventually("its images go", async || scraps(&raw, &label) == 0).await;
+    assert!(victim.exists(), "after a build that failed");
+
+    let failing =
+        stage("x").label("test", &*label).run(format!("{}; exit 1", as_builders_say(&id)));
+    let build = Dockerfile::new().stage(failing).builder().using(Builder::Classic).build();
+    build.await.unwrap_err();
+    eventually("its images go", async || scraps(&raw, &label) == 0).await;
+    assert!(victim.exists(), "after a step that failed");
+
+    drop(Dockerfile::new().stage(file()).builder().using(Builder::Classic).build().await.unwrap());
+    eventually("the image goes", async || scraps(&raw, &label) == 0).await;
+    assert!(victim.exists(), "after a build that was well");
+
+    let variables = [(LABEL, label.as_str()), (VICTIM, id.as_str())];
+    let mut child = Running::start("build_ends::a_child_that_builds", &variables);
+    child.says("child is ready: ");
+    child.kill();
+    eventually("images of steps are removed", async || scraps(&raw, &label) == 0).await;
+    assert!(victim.exists(), "after a build that was killed");
+}
+
 const LABEL: &str = "CASTOFF_TEST_BUILD_LABEL";
+const VICTIM: &str = "CASTOFF_TEST_BUILD_VICTIM";
 
 /// What the child does: it builds for ever. Run by itself, it is a test of nothing.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_child_that_builds() {
     let Ok(label) = std::env::var(LABEL) else { return };
+    let victim = std::env::var(VICTIM).ok();
     let file = Stage::from(BUSYBOX)
         .label("test", label)
         .run("echo one > /one")
-        .run("echo the second step is there; sleep 3600");
+        .run(victim.map_or_else(|| "true".to_owned(), |id| as_builders_say(&id)))
+        .run("echo the last step is there; sleep 3600");
     let build = Dockerfile::of(file).builder().using(Builder::Classic).on_event(|event| {
         if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
             println!("child is ready: now");
@@ -112,4 +184,48 @@ async fn a_killed_build_leaves_nothing() {
     eventually("images of steps are removed", async || scraps(&raw, &label) == 0).await;
     let left = || raw.labelled("containers", &format!("test={label}"));
     eventually("the step's container is removed", async || left().is_empty()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn builds_with_the_same_first_steps_outlive_the_removal_of_the_one_before() {
+    let common = unique("common");
+    for round in 0..40 {
+        let file = Stage::from(BUSYBOX)
+            .label("test", &*common)
+            .run("echo 1 > /common")
+            .run(format!("echo {round} > /own"));
+        let build = Dockerfile::of(file).builder().using(Builder::Classic).build();
+        // The removal of the image before it is under way.
+        drop(build.await.unwrap_or_else(|error| panic!("round {round}: {error:?}")));
+    }
+    let raw = Raw::of(&engine().await);
+    eventually("all of them go", async || scraps(&raw, &common) == 0).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn an_image_can_be_removed_right_after_a_run_of_it() {
+    let engine = engine().await;
+    for builder in builders().await {
+        let name = format!("castoff.test/{}", unique("run"));
+        let build = |name: Option<&str>| {
+            let build = Dockerfile::new().stage(stage("run").run("echo 1 > /1")).builder();
+            let build = build.using(builder);
+            match name {
+                Some(name) => build.name(name),
+                None => build,
+            }
+        };
+        for name in [None, Some(&*name)] {
+            let image = build(name).build().await.unwrap();
+            image.container().with_command(["true"]).run().await.unwrap();
+            drop(image.container().with_command(["sleep", "300"]).start().await.unwrap());
+            image.remove().await.unwrap();
+        }
+        let image = build(Some(&name)).build().await.unwrap();
+        drop(image.container().with_command(["sleep", "300"]).start().await.unwrap());
+        engine.images().remove(&name).await.unwrap();
+        assert!(Raw::of(&engine).inspect(&format!("images/{name}")).is_none());
+    }
 }

@@ -161,6 +161,11 @@ impl Foreign {
         Foreign { raw: raw.clone(), what }
     }
 
+    /// The name or id.
+    pub(crate) fn name(&self) -> &str {
+        self.what.split_once('/').map_or("", |(_, name)| name)
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.raw.inspect(&self.what).is_some()
     }

@@ -1,5 +1,7 @@
 //! Data directories that are kept as images, so that the next start finds everything done.
 
+use std::time::Duration;
+
 use castoff::engine::ImageSummary;
 use castoff::{Container, Engine, Error, ErrorKind, Module, Result};
 
@@ -39,24 +41,54 @@ pub async fn prepared_images(engine: &Engine) -> Result<Vec<ImageSummary>> {
     engine.images().list(REPOSITORY).await
 }
 
-/// Removes the images that [`Postgres::prepared`] has made on an engine, and says how many. The
-/// next start makes them anew.
+/// Removes the images that [`Postgres::prepared`] has made on an engine, and says how many it has
+/// removed; one that somebody else removed meanwhile does not count. The next start makes them anew.
+///
+/// One that a container uses is tried again for some seconds, as that may be on its way out. What one
+/// image comes to keeps no other from being removed.
 ///
 /// # Errors
-/// When the engine can't be asked, or one of them is in use.
+/// When the engine can't be asked, or one of them could not be removed: it is still there.
 ///
 /// # Cancel safety
 /// When the future is dropped, some of them may be removed.
 pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
-    let images = prepared_images(engine).await?;
-    for image in &images {
-        match engine.images().remove(&image.id).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other?,
+    let mut left: Vec<String> =
+        prepared_images(engine).await?.into_iter().map(|image| image.id).collect();
+    let mut removed = 0;
+    let mut pauses = PAUSES.iter();
+    loop {
+        let (mut stay, mut failure, mut may_pass) = (Vec::new(), None, false);
+        for id in left {
+            match engine.images().remove(&id).await {
+                Ok(()) => removed += 1,
+                // Engines have statuses of their own for what another image or container came to.
+                Err(error) if error.status() == Some(404) => {}
+                Err(error) => {
+                    may_pass |= error.kind() == ErrorKind::Conflict
+                        || error.status().is_some_and(|status| status >= 500);
+                    failure.get_or_insert(error);
+                    stay.push(id);
+                }
+            }
         }
+        match (failure, pauses.next()) {
+            (None, _) => return Ok(removed),
+            (Some(_), Some(pause)) if may_pass => tokio::time::sleep(*pause).await,
+            (Some(error), _) => return Err(error),
+        }
+        left = stay;
     }
-    Ok(images.len())
 }
+
+/// Pauses before what could not be removed is tried again.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
 /// Finds the recipe's image or makes it, and has the recipe start from it.
 pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {

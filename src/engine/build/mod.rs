@@ -2,6 +2,7 @@
 
 mod classic;
 mod event;
+mod prose;
 mod request;
 mod tree;
 
@@ -11,6 +12,7 @@ mod buildkit;
 pub use event::{BuildEvent, BuildStep};
 
 pub(crate) use event::OnEvent;
+pub(crate) use prose::StepImage;
 pub(crate) use request::{
     Agent, BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, Sink, TarStream,
     TreeContext, Ulimit,

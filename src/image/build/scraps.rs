@@ -2,11 +2,12 @@
 //! go; those of other stages than the target's go unless the image has a name of the user's, and are
 //! its cache.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::context::pack;
-use crate::engine::{BuildRequest, Built, Engine, OnEvent};
+use crate::engine::{BuildRequest, Built, Engine, OnEvent, StepImage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{self, Worker};
 use crate::spec::label;
@@ -30,10 +31,16 @@ pub(super) async fn build(
     let mut scraps =
         Scraps { engine: engine.clone(), images: Arc::default(), watched: watched.clone() };
     let images = scraps.images.clone();
+    let before = before(engine).await;
     let built = engine
-        .build_classic(request, &name, archive, registries, on_event, &move |id: &str| {
-            watched.made(id);
-            images.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+        .build_classic(request, &name, archive, registries, on_event, &move |image: StepImage| {
+            // A step can print what the builder would say, of an image that is somebody else's.
+            let made =
+                before.as_ref().is_some_and(|ids| !ids.iter().any(|id| id.starts_with(&image.id)));
+            if made {
+                watched.made(&image);
+                images.lock().unwrap_or_else(PoisonError::into_inner).push(image);
+            }
         })
         .await;
     if built.is_ok() && request.labels.contains_key(label::IMAGE_BUILD) {
@@ -43,10 +50,21 @@ pub(super) async fn build(
     built
 }
 
+/// The images that are there before a build: none of its steps makes them. `None` if that can't be
+/// told; then none is removed.
+async fn before(engine: &Engine) -> Option<HashSet<String>> {
+    let listed = engine.image_ids().await;
+    listed
+        .map_err(
+            |error| tracing::warn!(%error, "should the build end early, images of its steps stay"),
+        )
+        .ok()
+}
+
 /// What the steps made so far; removed when dropped.
 struct Scraps {
     engine: Engine,
-    images: Arc<Mutex<Vec<String>>>,
+    images: Arc<Mutex<Vec<StepImage>>>,
     /// Whoever does it if this process can't.
     watched: Arc<reaper::Scraps>,
 }
@@ -64,7 +82,7 @@ impl Drop for Scraps {
             // (Each is the parent of the next, and none goes that something else builds on.)
             for image in images.iter().rev() {
                 if let Err(error) = remove(&engine, image).await {
-                    tracing::debug!(image, %error, "an image of a step stays");
+                    tracing::debug!(image.id, %error, "an image of a step stays");
                 }
             }
             drop(watched);
@@ -74,21 +92,14 @@ impl Drop for Scraps {
 }
 
 /// Removes it when the step that ran on it has ended.
-async fn remove(engine: &Engine, image: &str) -> Result<()> {
+async fn remove(engine: &Engine, image: &StepImage) -> Result<()> {
     let mut pauses = PAUSES.iter();
-    // (By its id, one with a name would go as well: the image that was built.)
-    match engine.image_details(image).await {
-        Ok(details) if details.names.is_empty() => {}
-        Err(error) if error.status() != Some(404) => return Err(error),
-        _ => return Ok(()),
-    }
     loop {
-        match engine.remove_scrap(image).await {
+        match engine.remove_step_image(image).await {
             Err(error) if is_used(&error) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
                 None => return Err(error),
             },
-            Err(error) if error.status() == Some(404) => return Ok(()),
             outcome => return outcome,
         }
     }

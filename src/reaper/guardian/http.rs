@@ -118,6 +118,8 @@ pub(super) fn shared_request<'a>(kind: Kind, value: &[u8], out: &'a mut [u8]) ->
 pub(super) enum Call {
     /// To end a container at once.
     Stop,
+    /// To remove an image without a name, unless anything uses it, and nothing below it.
+    DeleteScrap,
     /// To remove a resource, in Podman's way or Docker's.
     Delete { kind: Kind, podman: bool },
 }
@@ -126,6 +128,7 @@ pub(super) enum Call {
 pub(super) fn call<'a>(call: Call, id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
     let (head, query) = match call {
         Call::Stop => ("POST /containers/", "/stop?t=0"),
+        Call::DeleteScrap => ("DELETE /images/", "?noprune=1"),
         Call::Delete { kind, podman } => kind.delete_parts(podman),
     };
     join(&[head.as_bytes(), id, query.as_bytes(), TAIL.as_bytes()], out)

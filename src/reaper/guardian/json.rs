@@ -43,7 +43,7 @@ impl Traits {
     pub(super) const NONE: Traits =
         Traits { image: [0; IMAGE_MAX], image_len: 0, resource: 0, made_as: 0, names: [0; NAMES] };
 
-    /// The id of the image that a container is of.
+    /// The id of the image that a container is of, or that an image was made on.
     pub(super) fn image(&self) -> &[u8] {
         self.image.get(..self.image_len).unwrap_or(&[])
     }
@@ -327,7 +327,7 @@ impl Ids {
 fn field_of(key: &[u8], id: &[u8]) -> Field {
     match key {
         _ if key == id => Field::Id,
-        b"ImageID" => Field::Image,
+        b"ImageID" | b"ParentId" => Field::Image,
         b"Names" | b"RepoTags" => Field::Names,
         b"Labels" => Field::Labels,
         _ => Field::Other,

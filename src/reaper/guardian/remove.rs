@@ -87,7 +87,7 @@ impl Round<'_> {
             // An engine may list for a while what it says it has removed.
             sleep(pause);
             pause = pause.saturating_mul(2).clamp(10, 1_000);
-            if delete_all(self.kind, self.ids, self.engine) {
+            if self.delete_all() {
                 outcome = Outcome::Removed;
                 stalls = 0;
                 if now() >= give_up {
@@ -103,13 +103,27 @@ impl Round<'_> {
         }
     }
 
+    /// Removes what the table holds, several at once. Whether the engine confirmed any.
+    fn delete_all(&self) -> bool {
+        let podman = self.engine.is_podmans();
+        if podman && self.kind == Kind::Container {
+            // Else its removal waits the stop timeout of a process that ignores SIGTERM.
+            send_all(Call::Stop, self.ids, self.engine);
+        }
+        let call = match self.only {
+            Some(_) => Call::DeleteScrap,
+            None => Call::Delete { kind: self.kind, podman },
+        };
+        send_all(call, self.ids, self.engine)
+    }
+
     /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
     fn list(&mut self) -> Option<()> {
         let Self { kind, request, only, ids, kept, input, engine, .. } = self;
         ids.clear();
         scan(engine, request, input, Ids::new(*kind), |id, traits| {
             // A full table is a round's worth: the next one lists the rest.
-            let meant = only.is_none_or(|only| only.holds(id));
+            let meant = only.is_none_or(|only| only.holds(id, traits.image()));
             !meant || kept.holds(*kind, id) || ids.push(id, traits)
         })?;
         // What a build said that it made was told by its id.
@@ -170,16 +184,6 @@ pub(super) fn status(engine: &Address, request: &[u8]) -> Option<u16> {
             Progress::Waiting => {}
         }
     }
-}
-
-/// Removes what the table holds, several at once. Whether the engine confirmed any.
-fn delete_all(kind: Kind, ids: &IdTable, engine: &Address) -> bool {
-    let podman = engine.is_podmans();
-    if podman && kind == Kind::Container {
-        // Else its removal waits the stop timeout of a process that ignores SIGTERM.
-        send_all(Call::Stop, ids, engine);
-    }
-    send_all(Call::Delete { kind, podman }, ids, engine)
 }
 
 /// Sends a call for each id, several at once. Whether the engine confirmed any.

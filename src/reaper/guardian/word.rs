@@ -45,7 +45,8 @@ pub(crate) enum Word<'a> {
     Lease { number: u32, kind: Kind, value: &'a str, linger: u64 },
     /// That lease is held no more.
     Left(u32),
-    /// An image without a name that a step of a build made: removed unless the build ends.
+    /// An image without a name that a step of a build made, by the first digits of its id, and, after
+    /// a colon, of its parent's if that is known: removed unless the build ends.
     Scrap(u32, &'a str),
     /// What is shared is not to stay for its time: the guardian may end before that.
     Hurry,

@@ -1,0 +1,139 @@
+//! Images: removing them, and nothing along with them that is somebody else's.
+
+use std::collections::HashSet;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveImageOptionsBuilder};
+use serde_json::Value;
+
+use super::Engine;
+use super::build::StepImage;
+use super::failure::lift;
+use super::image_details::steady;
+use super::wording::{Meaning, says};
+use crate::error::{Error, ErrorKind, Result};
+
+const STEP: &str = "remove the image";
+
+impl Engine {
+    /// Removes an image by id or name. One that a container uses stays.
+    pub(crate) async fn remove_image(&self, name: &str) -> Result<()> {
+        if self.is_podman() {
+            return self.remove_image_on_podman(name).await;
+        }
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        let removed = self.patient().remove_image(name, Some(options), None).await;
+        removed.map(drop).map_err(lift(STEP))
+    }
+
+    /// As [`remove_image`](Self::remove_image), for one that may be anybody's: Docker takes away the
+    /// name of one that a running container uses, and says that all is well.
+    pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
+        if !self.is_podman() {
+            self.refuse_used_image(name).await?;
+        }
+        self.remove_image(name).await
+    }
+
+    /// Fails if a running container uses the image.
+    async fn refuse_used_image(&self, name: &str) -> Result<()> {
+        let id = self.inspect_image(name).await?.id;
+        let options = ListContainersOptionsBuilder::new().build();
+        let containers = self.docker().list_containers(Some(options)).await;
+        let containers = containers.map_err(lift("look for containers of the image"))?;
+        let uses = |container: &&ContainerSummary| {
+            container.image_id.as_deref().is_some_and(|used| digits(used) == digits(&id))
+        };
+        let Some(user) = containers.iter().find(uses) else { return Ok(()) };
+        let user = user.id.as_deref().unwrap_or_default();
+        let message = format!("failed to remove the image: container {user} uses it");
+        Err(Error::new(ErrorKind::Conflict, message).with_status(409))
+    }
+
+    /// Without force, which on Podman removes the containers that use an image as well, running ones
+    /// included. What remains of it are the names: under an id, it takes away one by one.
+    async fn remove_image_on_podman(&self, name: &str) -> Result<()> {
+        match self.untag_image(name).await {
+            Err(error) if says(&error.to_string(), Meaning::SeveralNames) => {}
+            outcome => return outcome,
+        }
+        for name in self.inspect_image(name).await?.names.iter().skip(1) {
+            match self.untag_image(name).await {
+                Err(error) if error.status() != Some(404) => return Err(error),
+                _ => {}
+            }
+        }
+        self.untag_image(name).await
+    }
+
+    /// All images, those of steps included, by the digits of their ids.
+    pub(crate) async fn image_ids(&self) -> Result<HashSet<String>> {
+        let listed = steady(|| self.get_json("/images/json?all=1", "list images")).await?;
+        let ids = listed.as_array().into_iter().flatten().filter_map(|image| image["Id"].as_str());
+        Ok(ids.map(|id| digits(id).to_owned()).collect())
+    }
+
+    /// Removes what a step of a build made, and nothing below it, if it is what it was: an image
+    /// without a name, on top of the one that the step ran on. One that a container uses, or that
+    /// something builds on, is a conflict.
+    pub(crate) async fn remove_step_image(&self, image: &StepImage) -> Result<()> {
+        let path = format!("/images/{}/json", image.id);
+        let found = match steady(|| self.get_json(&path, "inspect the image")).await {
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            found => found?,
+        };
+        let Some(id) = still_of_step(&found, image) else { return Ok(()) };
+        let options = RemoveImageOptionsBuilder::new().noprune(true).build();
+        let removed = self.patient().remove_image(id, Some(options), None).await;
+        match removed.map(drop).map_err(lift(STEP)) {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+/// The id, where an image has no name and the parent that a step's image has to have.
+fn still_of_step<'a>(found: &'a Value, image: &StepImage) -> Option<&'a str> {
+    let named = |key: &str| {
+        let names = found[key].as_array().into_iter().flatten();
+        names.filter_map(Value::as_str).any(|name| !name.starts_with("<none>"))
+    };
+    if named("RepoTags") || named("RepoDigests") {
+        return None;
+    }
+    let id = found["Id"].as_str().filter(|id| digits(id).starts_with(&image.id))?;
+    let parent = digits(found["Parent"].as_str().unwrap_or_default());
+    let fits = image.parent.as_ref().is_none_or(|wanted| parent.starts_with(wanted));
+    fits.then_some(id)
+}
+
+fn digits(id: &str) -> &str {
+    id.trim_start_matches("sha256:")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_step_can_have_made_is_taken_for_its_image() {
+        let image = StepImage { id: "aaaa".into(), parent: Some("bbbb".into()) };
+        let right = json!({ "Id": "sha256:aaaa0", "Parent": "sha256:bbbb0", "RepoTags": [] });
+        assert_eq!(still_of_step(&right, &image), Some("sha256:aaaa0"));
+        let podman = json!({ "Id": "aaaa0", "Parent": "bbbb0", "RepoTags": null });
+        assert_eq!(still_of_step(&podman, &image), Some("aaaa0"));
+        for (key, value) in [
+            ("Parent", json!("sha256:cccc0")),
+            ("Parent", json!("")),
+            ("Id", json!("sha256:dddd0")),
+            ("RepoTags", json!(["x:1"])),
+            ("RepoDigests", json!(["x@sha256:0"])),
+        ] {
+            let mut wrong = right.clone();
+            wrong[key] = value;
+            assert_eq!(still_of_step(&wrong, &image), None, "{wrong}");
+        }
+    }
+}
