@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::build::{builders, scraps, stage};
 use crate::children::Running;
+use crate::differences;
 use crate::raw::{Foreign, Raw};
 use crate::support::{BUSYBOX, engine, eventually, unique};
 
@@ -18,11 +19,11 @@ use crate::support::{BUSYBOX, engine, eventually, unique};
 async fn a_dropped_build_ends_and_leaves_nothing() {
     for builder in builders().await {
         let label = unique("dropped");
-        let marker = unique("marker");
+        let (marker, lasts) = (unique("marker"), differences::step_given_up(&engine().await));
         let file = stage("x")
             .label("test", &*label)
             .run("echo made > /made")
-            .run(format!("echo running; echo {marker} > /dev/null; sleep 300"));
+            .run(format!("echo running; echo {marker} > /dev/null; sleep {lasts}"));
         let running = Arc::new(Notify::new());
         let told = running.clone();
         let build = Dockerfile::new().stage(file).builder().using(builder).on_event(move |event| {
@@ -158,11 +159,12 @@ const VICTIM: &str = "CASTOFF_TEST_BUILD_VICTIM";
 async fn a_child_that_builds() {
     let Ok(label) = std::env::var(LABEL) else { return };
     let victim = std::env::var(VICTIM).ok();
+    let lasts = differences::step_given_up(&engine().await);
     let file = Stage::from(BUSYBOX)
         .label("test", label)
         .run("echo one > /one")
         .run(victim.map_or_else(|| "true".to_owned(), |id| as_builders_say(&id)))
-        .run("echo the last step is there; sleep 3600");
+        .run(format!("echo the last step is there; sleep {lasts}"));
     let build = Dockerfile::of(file).builder().using(Builder::Classic).on_event(|event| {
         if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
             println!("child is ready: now");

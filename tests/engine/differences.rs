@@ -7,6 +7,68 @@ use castoff::engine::{Engine, EngineKind};
 
 use crate::raw::Raw;
 
+/// What an engine does in its own way in a range of its versions: from the first, which is included, to
+/// the last, which is not.
+struct Range {
+    what: What,
+    engine: EngineKind,
+    from: (u32, u32),
+    to: (u32, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    NoOomFlag,
+    AnyPlatform,
+    LiteralHostGateway,
+    StepsOutliveTheirBuild,
+}
+
+const EVER: (u32, u32) = (u32::MAX, 0);
+
+/// Seen with Podman 4.3 and 5.8: what changed between them is told of all before 5.0, unless the version
+/// is known.
+const RANGES: [Range; 4] = [
+    Range { what: What::NoOomFlag, engine: EngineKind::Podman, from: (0, 0), to: (5, 0) },
+    Range { what: What::AnyPlatform, engine: EngineKind::Podman, from: (0, 0), to: (5, 0) },
+    Range { what: What::LiteralHostGateway, engine: EngineKind::Podman, from: (0, 0), to: (4, 7) },
+    Range {
+        what: What::StepsOutliveTheirBuild,
+        engine: EngineKind::Podman,
+        from: (5, 0),
+        to: EVER,
+    },
+];
+
+fn does(engine: &Engine, what: What) -> bool {
+    let version = version(engine.version());
+    let fits = |range: &Range| {
+        range.what == what
+            && range.engine == engine.kind()
+            && (range.from..range.to).contains(&version)
+    };
+    RANGES.iter().any(fits)
+}
+
+/// The first two numbers of a version such as `20.10.24+dfsg1`.
+fn version(text: &str) -> (u32, u32) {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
+}
+
+#[test]
+fn a_difference_belongs_to_a_range_of_versions() {
+    assert_eq!((version("5.8.6"), version("20.10.24+dfsg1")), ((5, 8), (20, 10)));
+    assert_eq!((version("28"), version("")), ((28, 0), (0, 0)));
+    assert!(RANGES.iter().all(|range| range.from < range.to));
+}
+
+/// How many seconds the step takes that a test gives up: where engines end it with its build, a test
+/// would not live to see the end of it; where it goes on, its images go after it.
+pub(crate) fn step_given_up(engine: &Engine) -> u32 {
+    if does(engine, What::StepsOutliveTheirBuild) { 5 } else { 3600 }
+}
+
 pub(crate) fn is_podman(engine: &Engine) -> bool {
     engine.kind() == EngineKind::Podman
 }
@@ -61,9 +123,9 @@ pub(crate) fn unhealthy_limit(engine: &Engine) -> Duration {
     Duration::from_secs(if is_podman(engine) { 3 } else { 60 })
 }
 
-/// Podman 4.3 does not note that the kernel ended a container when cgroups are v1.
+/// Podman 4 does not note that the kernel ended a container when cgroups are v1.
 pub(crate) fn tells_of_oom(engine: &Engine) -> bool {
-    !is_podman(engine)
+    !does(engine, What::NoOomFlag)
 }
 
 /// Podman 4.3 runs no name server in internal networks, and adds no firewall rule for them: on a
@@ -77,14 +139,14 @@ pub(crate) fn makes_missing_bind_sources(engine: &Engine) -> bool {
     is_podman(engine)
 }
 
-/// Podman runs the image it has under that name, whatever its platform.
+/// Podman 4 runs the image it has under that name, whatever its platform.
 pub(crate) fn checks_platforms(engine: &Engine) -> bool {
-    !is_podman(engine)
+    !does(engine, What::AnyPlatform)
 }
 
 /// Podman before 4.7 writes `host-gateway` into `/etc/hosts` as it is.
 pub(crate) fn knows_host_gateway(engine: &Engine) -> bool {
-    !is_podman(engine)
+    !does(engine, What::LiteralHostGateway)
 }
 
 /// Podman 4.3 takes the size of a tmpfs volume for a quota of the disk, which needs XFS.

@@ -15,6 +15,9 @@ use crate::spec::label;
 /// Pauses, in milliseconds, while the step's container is on its way out.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
+/// The pause after those.
+const LONG_PAUSE: Duration = Duration::from_secs(20);
+
 /// Builds by the classic builder. `registries` are those that base images come from.
 ///
 /// # Cancel safety
@@ -79,30 +82,51 @@ impl Drop for Scraps {
         let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };
         let (engine, watched) = (self.engine.clone(), self.watched.clone());
         drop(worker.remove(self.engine.endpoint(), async move {
-            // (Each is the parent of the next, and none goes that something else builds on.)
-            for image in images.iter().rev() {
-                if let Err(error) = remove(&engine, image).await {
-                    tracing::debug!(image.id, %error, "an image of a step stays");
-                }
+            let left = remove_all(&engine, images).await;
+            if !left.is_empty() {
+                // Nobody waits for these.
+                worker.submit(persist(engine, left, watched));
             }
-            drop(watched);
             Ok(())
         }));
     }
 }
 
-/// Removes it when the step that ran on it has ended.
-async fn remove(engine: &Engine, image: &StepImage) -> Result<()> {
-    let mut pauses = PAUSES.iter();
-    loop {
-        match engine.remove_step_image(image).await {
-            Err(error) if is_used(&error) => match pauses.next() {
-                Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
-                None => return Err(error),
-            },
-            outcome => return outcome,
+/// Removes them when the step that ran on them has ended; gives those that are still in use.
+async fn remove_all(engine: &Engine, mut images: Vec<StepImage>) -> Vec<StepImage> {
+    for pause in PAUSES {
+        images = remove_unused(engine, images).await;
+        if images.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    images
+}
+
+/// Goes on for as long as this process lives: on Podman a step that is under way runs to its end, though
+/// its build was given up.
+async fn persist(engine: Engine, mut images: Vec<StepImage>, watched: Arc<reaper::Scraps>) {
+    while !images.is_empty() {
+        tokio::time::sleep(LONG_PAUSE).await;
+        images = remove_unused(&engine, images).await;
+    }
+    drop(watched);
+}
+
+/// Removes those that no container uses, and gives the others, with what they stand on. Each is the
+/// parent of the next, and none goes that something else builds on.
+async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> Vec<StepImage> {
+    let mut left = Vec::new();
+    for image in images.into_iter().rev() {
+        match engine.remove_step_image(&image).await {
+            Ok(()) => {}
+            Err(error) if is_used(&error) || !left.is_empty() => left.push(image),
+            Err(error) => tracing::debug!(image.id, %error, "an image of a step stays"),
         }
     }
+    left.reverse();
+    left
 }
 
 /// Whether a container is what it is needed for; that one image builds on another does not pass.
