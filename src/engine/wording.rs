@@ -33,7 +33,7 @@ use Meaning::{
     SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 22] = [
+const WORDINGS: [Wording; 23] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -68,6 +68,8 @@ const WORDINGS: [Wording; 22] = [
     Wording(LayerLost, &["snapshot", "does not exist"]),
     Wording(LayerLost, &["unable to find image \"sha256:"]),
     Wording(LayerLost, &["failed to get digest sha256:"]),
+    // Docker 28 with the containerd store.
+    Wording(LayerLost, &["content digest sha256:", "not found"]),
     // Podman 4.3.
     Wording(LayerLost, &["layer not known"]),
     // Podman, with status 500.
@@ -129,6 +131,7 @@ mod tests {
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
             (LayerLost, "unable to find image \"sha256:1\" locally"),
             (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),
+            (LayerLost, "NotFound: content digest sha256:1: not found"),
             (LayerLost, "1: layer not known"),
             (
                 SeveralNames,
