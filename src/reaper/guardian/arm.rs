@@ -373,8 +373,10 @@ mod tests {
         let asked = answer(connections.by_ref().take(looks), "[]");
         assert_eq!(asked.len(), looks);
         assert_eq!(rustix::fs::fstat(&lock).unwrap().st_size, 5);
-        let asked = answer(connections.by_ref().take(2), r#"[{"Id":"late"}]"#);
-        assert_eq!(asked, ["GET /containers/json", "DELETE /containers/late"]);
+        let late = r#"[{"Id":"late","Names":["/r"],"Labels":{"castoff.resource":"r"}}]"#;
+        let asked = answer(connections.by_ref().take(3), late);
+        let delete = "DELETE /containers/late";
+        assert_eq!(asked, ["GET /containers/json", "GET /images/json", delete]);
         answer(connections.by_ref().take(4 + looks), "[]");
         let mut fds = [PollFd::new(&*guardian.stream, PollFlags::IN)];
         let ended = rustix::event::poll(&mut fds, Some(&child::timespec(10_000))).unwrap();

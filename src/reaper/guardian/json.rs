@@ -365,6 +365,22 @@ mod tests {
         {"Id":"yes3","t":1.5e3,"b":true}] "#;
 
     #[test]
+    fn an_image_is_told_with_its_parent_wherever_that_stands() {
+        let json = r#"[{"Id":"a","Labels":{"ParentId":"no1"},"ParentId":"b"},{"ParentId":"c","Id":"d"},
+            {"Id":"e","RepoTags":["ParentId","no2"]},{"ParentId":"f"},{"ParentId":"","Id":"g"}]"#;
+        let mut scan = Ids::new(Kind::Image);
+        let mut found = Vec::new();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        for byte in json.bytes() {
+            if let Some((id, traits)) = scan.feed(byte) {
+                found.push((text(id), text(traits.image())));
+            }
+        }
+        let told: Vec<_> = found.iter().map(|(id, parent)| (&**id, &**parent)).collect();
+        assert_eq!(told, [("a", "b"), ("d", "c"), ("e", ""), ("g", "")]);
+    }
+
+    #[test]
     fn only_ids_of_the_listed_objects_count() {
         assert_eq!(ids(Kind::Container, HOSTILE), ["yes1", "yes2", "yes3"]);
         assert_eq!(ids(Kind::Network, HOSTILE), ["yes1", "yes2", "yes3"]);

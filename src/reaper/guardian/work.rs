@@ -41,10 +41,6 @@ pub(super) struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    pub(super) const fn new() -> Self {
-        Self { len: 0, bytes: [0; N] }
-    }
-
     pub(super) fn get(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
