@@ -39,10 +39,11 @@ impl ContainerBuilder {
         let stdin = self.stdin.take();
         let mut plan = self.plan().await?;
         plan.capture = Some(Capture::new(stdin, self.output_limit));
-        let container = self.attempts_of(&plan).await?;
+        // Boxed, as what follows: a test's thread has little stack.
+        let container = Box::pin(self.attempts_of(&plan)).await?;
         let (engine, id) = (container.engine().clone(), container.id().to_owned());
         let capture = plan.capture.take().unwrap_or_default();
-        let error = match capture.collect(&engine, &id).await {
+        let error = match Box::pin(capture.collect(&engine, &id)).await {
             Ok(output) => return Ok(output),
             Err(error) => container.told(error.at("run")),
         };

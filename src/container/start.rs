@@ -102,6 +102,18 @@ impl ContainerBuilder {
         Ok(container)
     }
 
+    /// Checks that what it uses belongs to this process, and is on its engine.
+    fn check_uses(&self, engine: &Engine) -> Result<()> {
+        for other in &self.uses {
+            other.check()?;
+        }
+        let far = self.uses.iter().find(|it| it.engine().endpoint() != engine.endpoint());
+        let Some(far) = far else { return Ok(()) };
+        let (id, there, here) = (far.id(), far.engine().endpoint(), engine.endpoint());
+        let message = format!("`{id}` is on {there}, the container on {here}");
+        Err(Error::invalid("network or volume", message))
+    }
+
     /// Checks everything that was given, and finds the engine and the image's name there.
     pub(super) async fn plan(&mut self) -> Result<Plan> {
         if let Some(problem) = self.problem.take() {
@@ -124,18 +136,7 @@ impl ContainerBuilder {
             Some(engine) => engine.clone(),
             None => Engine::connect().await?,
         };
-        for other in &self.uses {
-            other.check()?;
-        }
-        if let Some(far) = self.uses.iter().find(|it| it.engine().endpoint() != engine.endpoint()) {
-            let message = format!(
-                "`{}` is on {}, the container on {}",
-                far.id(),
-                far.engine().endpoint(),
-                engine.endpoint()
-            );
-            return Err(Error::invalid("network or volume", message));
-        }
+        self.check_uses(&engine)?;
         let names = image::resolve(engine.config(), &self.spec.image, asked)?;
         let mut spec = self.spec.clone();
         if self.exposed_ports {

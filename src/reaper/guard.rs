@@ -49,6 +49,10 @@ pub(crate) struct Guard {
 }
 
 /// What [`Guard::share`] comes back with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub(crate) enum Share {
     /// It is there and ready.
     Joined(Guard, Made),

@@ -42,7 +42,8 @@ impl WaitStrategy for PauseWait {
                     return Ok(());
                 }
                 let code = found.state.exit_code;
-                if !runs && !(target.is_restarted() && target.runs_again().await?) {
+                let goes_on = runs || (target.is_restarted() && target.runs_again().await?);
+                if !goes_on {
                     return Err(target.ended(Some(code)));
                 }
                 run = if runs { found.started } else { target.details().started };

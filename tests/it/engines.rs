@@ -96,17 +96,17 @@ async fn podman_is_not_asked_to_remove_an_image_that_a_container_uses() {
     let (fake, engine) = podman().await;
     fake.on("GET", "/images/*/json").respond(200, json!({ "Id": "sha256:abc" }));
     let users = json!([{ "Id": "somebody", "ImageID": "abc", "Names": ["/x"], "State": "exited" }]);
-    fake.on("GET", "/containers/json").times(1).respond(200, users);
+    fake.on("GET", "/containers/json").respond(200, users);
     let error = engine.images().remove(IMAGE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     assert!(error.to_string().contains("somebody"), "{error}");
     assert_eq!(fake.count("DELETE", "/images/*"), 0);
 
     // It says "no such container" of another one that went meanwhile: the image is still there.
+    fake.clear_rules();
+    fake.on("GET", "/images/*/json").respond(200, json!({ "Id": "sha256:abc" }));
     fake.on("GET", "/containers/json").respond(200, json!([]));
-    fake.on("DELETE", "/images/*")
-        .times(1)
-        .fail(500, "image could not be removed: no such container");
+    fake.on("DELETE", "/images/*").fail(500, "image could not be removed: no such container");
     let error = engine.images().remove(IMAGE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
 }

@@ -94,7 +94,7 @@ async fn what_an_engine_makes_late_of_a_dead_sessions_call_is_looked_for() {
     std::fs::write(&file, "owned\ncreating 000001\n").unwrap();
     assert_eq!(engine.sweep().await.unwrap().containers, 0);
     let labels = json!({ "castoff.session": "s", "castoff.owner": format!("{place}.1.2.{DEAD}") });
-    let late = foreign_container(&fake, "late", &labels);
+    let late = made(&fake, "late", &labels);
     fake.until(|state| !state.containers.iter().any(|one| one.id == late)).await;
     assert!(file.exists(), "more may come");
 }
