@@ -34,16 +34,20 @@ impl ContainerBuilder {
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, the container is removed.
-    pub async fn run(mut self) -> Result<ExecOutput> {
+    pub async fn run(self) -> Result<ExecOutput> {
+        // Boxed: a test's thread has little stack.
+        Box::pin(self.run_to_its_end()).await
+    }
+
+    async fn run_to_its_end(mut self) -> Result<ExecOutput> {
         self.waits = None;
         let stdin = self.stdin.take();
         let mut plan = self.plan().await?;
         plan.capture = Some(Capture::new(stdin, self.output_limit));
-        // Boxed, as what follows: a test's thread has little stack.
-        let container = Box::pin(self.attempts_of(&plan)).await?;
+        let container = self.attempts_of(&plan).await?;
         let (engine, id) = (container.engine().clone(), container.id().to_owned());
         let capture = plan.capture.take().unwrap_or_default();
-        let error = match Box::pin(capture.collect(&engine, &id)).await {
+        let error = match capture.collect(&engine, &id).await {
             Ok(output) => return Ok(output),
             Err(error) => container.told(error.at("run")),
         };

@@ -33,6 +33,9 @@ struct Shared {
     events: broadcast::Sender<PullEvent>,
 }
 
+/// A pull, and what it tells from now on.
+type Joined = (Shared, broadcast::Receiver<PullEvent>);
+
 #[derive(Clone, Debug)]
 struct Failure {
     kind: ErrorKind,
@@ -80,7 +83,7 @@ pub(crate) async fn pull_after(
         if late { None } else { Some(join(&mut pulls, key, engine, &names.used, platform)?) }
     };
     match joined {
-        Some(shared) => wait_for(shared, names).await,
+        Some((shared, _)) => wait_for(shared, names).await,
         None => Ok(()),
     }
 }
@@ -90,7 +93,7 @@ pub(crate) async fn pull_after(
 /// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
     let key = key(engine, &names.used, platform);
-    let shared = join(&mut pulls(), key, engine, &names.used, platform)?;
+    let (shared, _) = join(&mut pulls(), key, engine, &names.used, platform)?;
     wait_for(shared, names).await
 }
 
@@ -106,8 +109,7 @@ pub(super) fn pull_with_progress(
     platform: Option<&str>,
 ) -> Result<PullProgress> {
     let key = key(engine, &names.used, platform);
-    let shared = join(&mut pulls(), key, engine, &names.used, platform)?;
-    let events = shared.events.subscribe();
+    let (shared, events) = join(&mut pulls(), key, engine, &names.used, platform)?;
     let outcome = Box::pin(async move { finish(shared.outcome, &names).await });
     let events = futures_util::stream::unfold(events, |mut events| async move {
         loop {
@@ -139,14 +141,15 @@ fn join(
     engine: &Engine,
     image: &ImageRef,
     platform: Option<&str>,
-) -> Result<Shared> {
+) -> Result<Joined> {
     let worker = Worker::start()?;
     let table = &mut table.under_way;
     if let Some(shared) = table.get(&key) {
-        return Ok(shared.clone());
+        return Ok((shared.clone(), shared.events.subscribe()));
     }
     let (done, outcome) = watch::channel(None);
-    let (events, _) = broadcast::channel(1024);
+    // Listening before the pull begins: a fast one would be over before anybody heard of it.
+    let (events, heard) = broadcast::channel(1024);
     let shared = Shared { outcome, events: events.clone() };
     table.insert(key.clone(), shared.clone());
     let (engine, image) = (engine.clone(), image.clone());
@@ -161,7 +164,7 @@ fn join(
         }
         let _ = done.send(Some(result.map_err(Failure::of)));
     });
-    Ok(shared)
+    Ok((shared, heard))
 }
 
 async fn attempts(

@@ -1,5 +1,5 @@
 //! Tests on engines beside the machine's own: `cargo xtask test --engine`, `cargo xtask matrix`, and
-//! what each whole run tries there.
+//! `cargo xtask test --others`.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -12,9 +12,9 @@ use crate::step::Steps;
 use crate::test::{TESTED, THREADS};
 use crate::{Outcome, chaos, images, leftovers, paths};
 
-pub(crate) use crate::rig::missing;
+use crate::rig::missing;
 
-/// What a whole run has besides the machine's engine: the engine tier where new installations are,
+/// What `--others` adds to a run on the machine's engine: the engine tier where new installations are,
 /// and what ends in every way on Podman of today.
 const USUAL: [(&str, &[&str]); 2] = [
     ("docker28-containerd", &[]),
@@ -33,7 +33,7 @@ pub(crate) fn test(name: &str, filter: &[&str], steps: &mut Steps) -> Outcome {
     Ok(())
 }
 
-/// What each whole run tries on other engines; where there can be none, the table says so.
+/// What `--others` tries on other engines; where there can be none, the table says so.
 pub(crate) fn usual(steps: &mut Steps) {
     for (name, filter) in USUAL {
         match (missing(), rig::named(name)) {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_whole_run_tries_can_be_had() {
+    fn what_others_are_tried_can_be_had() {
         assert!(USUAL.iter().all(|(name, _)| rig::named(name).is_ok()));
         assert!(rig::named("docker1").is_err() && rig::chosen("all").unwrap().len() > 6);
     }

@@ -34,6 +34,8 @@ const ALL: &str = "castoff/full,castoff-conformance/unverified,castoff-modules/f
 #[derive(Debug, Default, PartialEq)]
 struct Plan<'a> {
     registry: bool,
+    /// Besides, on the engines that most people have.
+    others: bool,
     /// An engine beside the machine's, or all of them.
     engine: Option<&'a str>,
     runner: Option<&'a str>,
@@ -47,6 +49,7 @@ impl<'a> Plan<'a> {
         while let Some(&arg) = args.next() {
             match arg {
                 "--registry" => plan.registry = true,
+                "--others" => plan.others = true,
                 "--engine" => {
                     plan.engine = Some(args.next().ok_or("test --engine: which one, or all?")?);
                 }
@@ -111,6 +114,8 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
         suite::suite(&engine, &mut steps);
         let rounds = ["--rounds", "8"];
         steps.run("chaos", || chaos::with_the_rest(&engine, &rounds));
+    }
+    if plan.others {
         others::usual(&mut steps);
     }
     steps.run("leftovers", || leftovers::check(&engine));
@@ -157,10 +162,6 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
 fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
     for (name, ignored) in tiers {
-        // A whole run has this tier in threads on another engine, where one can be had.
-        if ignored && plan.complete() && others::missing().is_none() {
-            continue;
-        }
         let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         if ignored && plan.complete() {
             args.extend(["--lib", "--test", "engine"]);
@@ -211,6 +212,7 @@ mod tests {
         assert!(!plan.complete() && plan.uses("nextest") && !plan.uses("libtest"));
         assert_eq!(plan.filter, ["redis"]);
         assert!(Plan::new(&["--registry"]).unwrap().complete());
+        assert!(Plan::new(&["--others"]).unwrap().complete());
         assert_eq!(Plan::new(&["--engine", "all", "ends::"]).unwrap().engine, Some("all"));
         assert!(Plan::new(&["--what"]).is_err() && Plan::new(&["--engine"]).is_err());
     }
