@@ -80,7 +80,12 @@ impl ContainerBuilder {
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, what it had created is removed.
-    pub async fn create(mut self) -> Result<Container> {
+    pub async fn create(self) -> Result<Container> {
+        // Boxed: a test's thread has little stack.
+        Box::pin(self.create_unstarted()).await
+    }
+
+    async fn create_unstarted(mut self) -> Result<Container> {
         let plan = self.plan().await?;
         let copies = std::mem::take(&mut self.copies);
         if let Some((_, target)) = copies.iter().find(|(_, to)| plan.spec.in_tmpfs(to)) {

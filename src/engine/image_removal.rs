@@ -55,15 +55,15 @@ impl Engine {
     async fn remove_image_on_podman(&self, name: &str) -> Result<()> {
         match self.untag_image(name).await {
             Err(error) if says(&error.to_string(), Meaning::SeveralNames) => {}
-            outcome => return outcome,
+            outcome => return outcome.map_err(kept),
         }
         for name in self.inspect_image(name).await?.names.iter().skip(1) {
             match self.untag_image(name).await {
-                Err(error) if error.status() != Some(404) => return Err(error),
+                Err(error) if error.status() != Some(404) => return Err(kept(error)),
                 _ => {}
             }
         }
-        self.untag_image(name).await
+        self.untag_image(name).await.map_err(kept)
     }
 
     /// All images, those of steps included, by the digits of their ids.
@@ -109,6 +109,17 @@ fn still_of_step<'a>(found: &'a Value, image: &StepImage) -> Option<&'a str> {
 
 fn digits(id: &str) -> &str {
     id.trim_start_matches("sha256:")
+}
+
+/// Podman answers 500 with "no such container" when a container of the image went meanwhile: the
+/// image is still there, whatever the words say.
+fn kept(error: Error) -> Error {
+    if error.kind() == ErrorKind::NotFound && error.status() == Some(500) {
+        return Error::new(ErrorKind::Conflict, error.to_string())
+            .with_status(500)
+            .with_source(error);
+    }
+    error
 }
 
 #[cfg(test)]
