@@ -28,16 +28,24 @@ struct Options {
     seed: u64,
     /// Only this way to end.
     way: Option<Way>,
+    /// None of these.
+    without: Vec<Way>,
 }
 
 impl Options {
     fn read(mut args: impl Iterator<Item = String>) -> Outcome<Options> {
-        let mut options = Options { rounds: 20, seed: fastrand::u64(..), way: None };
+        let mut options =
+            Options { rounds: 20, seed: fastrand::u64(..), way: None, without: vec![] };
         while let Some(arg) = args.next() {
             let value = args.next();
-            if arg == "--way" {
+            if arg == "--way" || arg == "--without" {
                 let way = value.as_deref().and_then(Way::named);
-                options.way = Some(way.ok_or_else(|| format!("--way is one of {:?}", Way::ALL))?);
+                let way = way.ok_or_else(|| format!("{arg} is one of {:?}", Way::ALL))?;
+                if arg == "--way" {
+                    options.way = Some(way);
+                } else {
+                    options.without.push(way);
+                }
                 continue;
             }
             let value = value.and_then(|value| value.parse().ok());
@@ -71,6 +79,7 @@ fn run() -> Outcome<bool> {
     let engine = Engine::find()?;
     println!("{} rounds from seed {}", options.rounds, options.seed);
     let (mut ways, refused) = place::ways(&engine);
+    ways.retain(|one| !options.without.contains(one));
     if let Some(way) = options.way {
         ways.retain(|one| *one == way);
     }
