@@ -1,8 +1,8 @@
 //! [`CreateCall`]: one that the engine may still owe an answer to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ending::UnderWay;
 use super::lease::Lease;
 use super::watch_over;
 use crate::engine::Engine;
@@ -13,17 +13,17 @@ use crate::engine::Engine;
 pub(super) struct CreateCall {
     engine: Engine,
     lease: Option<Arc<Lease>>,
-    under_way: AtomicBool,
+    under_way: Mutex<Option<UnderWay>>,
 }
 
 impl CreateCall {
     pub(super) fn new(engine: &Engine, lease: Option<&Arc<Lease>>) -> CreateCall {
         let (engine, lease) = (engine.clone(), lease.cloned());
-        CreateCall { engine, lease, under_way: AtomicBool::new(false) }
+        CreateCall { engine, lease, under_way: Mutex::default() }
     }
 
-    pub(super) fn sent(&self) {
-        self.under_way.store(true, Ordering::SeqCst);
+    pub(super) fn sent(&self, under_way: UnderWay) {
+        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(under_way);
         match &self.lease {
             Some(lease) => lease.creating(),
             None => watch_over::creating(&self.engine, true),
@@ -31,11 +31,14 @@ impl CreateCall {
     }
 
     pub(super) fn answered(&self) {
-        if self.under_way.swap(false, Ordering::SeqCst) {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if under_way.is_some() {
             match &self.lease {
                 Some(lease) => lease.answered(),
                 None => watch_over::creating(&self.engine, false),
             }
         }
+        // Only now may an end that waits for it go on.
+        drop(under_way);
     }
 }

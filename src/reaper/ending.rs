@@ -1,17 +1,25 @@
 //! The end of a process: what is said and done before it, where it ends by itself.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
+use tokio::sync::watch;
+
 use super::worker::Worker;
 use super::{guardian, keeping, watch_over};
+use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 
 /// How long the end of a process waits for removals, and how much of that for its own. Podman 5 takes
 /// ten seconds to remove a container whose process ignores SIGTERM.
 const LIMIT: Duration = Duration::from_secs(30);
 const OWN_LIMIT: Duration = Duration::from_secs(15);
+/// How much of that is for builds to be given up: they run on the program's own threads, which may
+/// be busy with this very end.
+const BUILD_LIMIT: Duration = Duration::from_secs(2);
 
 /// What this process does before it ends. A forked child has the same handlers, and nothing to end
 /// but what it asks for itself.
@@ -21,6 +29,72 @@ static ENDING: PerProcess<Ending> = PerProcess::new();
 struct Ending {
     tells: AtomicBool,
     finishes: AtomicBool,
+    /// Whether the end waits for removals now. Other threads go on meanwhile, and what they made
+    /// after the guardian has looked would stay.
+    has_begun: watch::Sender<bool>,
+    creates: watch::Sender<usize>,
+    builds: watch::Sender<usize>,
+}
+
+/// Something that makes resources, and that the end of the process waits for.
+#[derive(Debug)]
+pub(super) struct UnderWay(&'static watch::Sender<usize>);
+
+impl UnderWay {
+    fn count(all: &'static watch::Sender<usize>) -> UnderWay {
+        all.send_modify(|count| *count += 1);
+        UnderWay(all)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Begins to create something, unless the process ends.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] when the end has begun: after a while, so that a program which tries
+/// again at once doesn't keep the machine busy meanwhile.
+pub(super) async fn creates() -> Result<UnderWay> {
+    let ending = ENDING.here();
+    // Counted before the look: the end looks at the count after it has begun.
+    let counted = UnderWay::count(&ending.creates);
+    if !*ending.has_begun.borrow() {
+        return Ok(counted);
+    }
+    drop(counted);
+    tokio::time::sleep(LIMIT).await;
+    Err(refused())
+}
+
+/// Waits for something to share, unless the process ends.
+pub(super) async fn shares<T>(sharing: impl Future<Output = Result<T>>) -> Result<T> {
+    let _counted = creates().await?;
+    until_it_begins(sharing).await?
+}
+
+/// Runs a build, and gives it up when the process ends.
+pub(crate) async fn builds<T>(build: impl Future<Output = Result<T>>) -> Result<T> {
+    let ending = ENDING.here();
+    let _counted = UnderWay::count(&ending.builds);
+    until_it_begins(build).await?
+}
+
+async fn until_it_begins<T>(work: impl Future<Output = T>) -> Result<T> {
+    let mut begun = ENDING.here().has_begun.subscribe();
+    // Fails only when the sender is gone, and that is a static.
+    let begins = pin!(begun.wait_for(|begun| *begun));
+    match select(begins, Box::pin(work)).await {
+        Either::Left(_) => Err(refused()),
+        Either::Right((outcome, _)) => Ok(outcome),
+    }
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Conflict, "this process ends, and creates nothing any more")
 }
 
 /// From now on, tells the guardian when the process ends with success.
@@ -46,12 +120,21 @@ fn ended(success: bool) {
     }
 }
 
-/// Waits for removals that are under way, and then for the guardian, which removes the rest.
+/// Has nothing new begun, waits for calls and removals that are under way, and then for the guardian,
+/// which removes the rest.
 fn finish() {
     let Some(worker) = Worker::current().filter(|_| !Worker::is_here()) else { return };
     let end = Instant::now() + LIMIT;
+    let ending = ENDING.here();
+    ending.has_begun.send_replace(true);
     let (done, settled) = mpsc::channel();
     worker.submit(async move {
+        let none = |all: &watch::Sender<usize>| {
+            let mut all = all.subscribe();
+            async move { all.wait_for(|count| *count == 0).await.map(drop) }
+        };
+        let _ = tokio::time::timeout(BUILD_LIMIT, none(&ending.builds)).await;
+        let _ = none(&ending.creates).await;
         worker.all_settled().await;
         let _ = done.send(());
     });

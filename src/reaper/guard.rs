@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::create_call::CreateCall;
+use super::ending::{self, UnderWay};
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
 use super::pending::{self, Pending, Uses};
@@ -65,9 +66,10 @@ impl Guard {
     /// teardown thread, the session's lock and the guardian.
     pub(crate) async fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
         Worker::start()?;
+        let under_way = ending::creates().await?;
         let guarded = watch_over::arm(engine).await;
         let resource = Session::current().next_name(engine.config());
-        Ok(Guard::new(engine, kind, resource, guarded, None).creating())
+        Ok(Guard::new(engine, kind, resource, guarded, None).creating(under_way))
     }
 
     /// As [`arm`](Self::arm), for something that is created to be shared under a lease.
@@ -78,9 +80,10 @@ impl Guard {
     ) -> Result<Guard> {
         let Some(lease) = lease else { return Guard::arm(engine, kind).await };
         Worker::start()?;
+        let under_way = ending::creates().await?;
         let guarded = watch_over::stand(engine).await;
         let resource = Session::current().next_name(engine.config());
-        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())).creating())
+        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())).creating(under_way))
     }
 
     /// A share in something, or the lease to make it under. Waits for another one that makes it,
@@ -109,7 +112,7 @@ impl Guard {
                 }
             })
         };
-        Worker::start()?.run_while_wanted(sharing).await?
+        Worker::start()?.run_while_wanted(ending::shares(sharing)).await?
     }
 
     /// What was joined is not there, or of no use: the next one makes it anew.
@@ -154,8 +157,8 @@ impl Guard {
     }
 
     /// A create call is about to be sent.
-    fn creating(self) -> Guard {
-        self.call.sent();
+    fn creating(self, under_way: UnderWay) -> Guard {
+        self.call.sent(under_way);
         self
     }
 

@@ -42,6 +42,7 @@ mod watch;
 mod watch_over;
 mod worker;
 
+pub(crate) use ending::builds;
 pub(crate) use guard::{Guard, Share};
 pub(crate) use lease::{Lease, SHARE_LIMIT};
 pub(crate) use lease_file::Made;

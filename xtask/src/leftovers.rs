@@ -45,12 +45,12 @@ fn resources(engine: &Endpoint) -> Outcome<Vec<String>> {
     ];
     let mut left = Vec::new();
     for (kind, path, key) in kinds {
-        let (filter, label) = match kind {
-            "image" => (IMAGE_FILTER, "castoff.image.session"),
-            _ => (FILTER, "castoff.session"),
+        let (filter, label, named) = match kind {
+            "image" => (IMAGE_FILTER, "castoff.image.session", "castoff.image.resource"),
+            _ => (FILTER, "castoff.session", "Name"),
         };
         let body = engine.get(&format!("{path}{filter}"))?;
-        let names = strings(&body, "Name");
+        let names = strings(&body, named);
         let sessions = strings(&body, label);
         for (index, id) in strings(&body, key).iter().enumerate() {
             let name = names.get(index).filter(|name| *name != id && !name.is_empty());

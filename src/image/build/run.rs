@@ -21,7 +21,7 @@ use crate::engine::{
 use crate::error::Result;
 #[cfg(not(feature = "buildkit"))]
 use crate::error::{Error, ErrorKind};
-use crate::reaper::{Guard, Kind};
+use crate::reaper::{self, Guard, Kind};
 use crate::spec::{ImageRef, label, spec_hash};
 
 pub(super) async fn build(build: ImageBuilder) -> Result<Image> {
@@ -161,6 +161,10 @@ const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Hands the request to the builder.
 async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
+    reaper::builds(send_again(plan, request, on_event)).await
+}
+
+async fn send_again(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
     for pause in PAUSES {
         match send_once(plan, request, on_event).await {
             Err(error) if lost_a_snapshot(&error) => {

@@ -26,15 +26,30 @@ pub(crate) mod state {
 /// Longest list request: a path, some braces, and a label's value.
 const REQUEST_MAX: usize = 512;
 
+/// While a parent that waits for its guardian is still there, its own threads may have a lock for a
+/// moment: for so many milliseconds from its end, and so often, somebody's lock is tried again.
+const OTHERS: u64 = 2_000;
+const AGAIN: u64 = 50;
+
 /// Settles the leases whose time has come. `began` is when the parent ended.
 pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) -> Outcome {
     let mut outcome = Outcome::Nothing;
-    let hold = work.hold;
+    let (hold, hurry) = (work.hold, work.hurry);
     let Work { leases, ids, kept, input, committed, .. } = work;
     let committed = committed.get();
     for kind in Kind::ALL {
         for lease in leases.held().filter(|lease| lease.kind() == Some(kind)) {
-            if due(lease, began) > now() || !is_ours(lease, hold) {
+            if due(lease, began) > now() {
+                continue;
+            }
+            if !is_ours(lease, hold) {
+                let age = now().saturating_sub(began);
+                let used = lease.file().and_then(read) == Some(state::READY);
+                if hurry && used && age < OTHERS {
+                    lease.linger = age.saturating_add(AGAIN);
+                } else {
+                    lease.end();
+                }
                 continue;
             }
             let mut buffer = [0; REQUEST_MAX];
@@ -94,7 +109,7 @@ fn due(lease: &Lease, began: u64) -> u64 {
     if half || lease.is_late() { began } else { began.saturating_add(lease.linger) }
 }
 
-/// Whether what this lease is for is to be removed, and by this process; else it is let go of.
+/// Whether what this lease is for is to be removed, and by this process.
 ///
 /// The shared lock becomes an exclusive one, and is lost where somebody else has one as well: they
 /// see to it then.
@@ -110,7 +125,7 @@ fn is_ours(lease: &mut Lease, hold: bool) -> bool {
         }
         state => matches!(state, Some(state::MAKING | state::READY)),
     };
-    if !ours {
+    if exclusive && !ours {
         lease.end();
     }
     ours
