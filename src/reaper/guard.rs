@@ -10,7 +10,7 @@ use super::create_call::CreateCall;
 use super::ending::{self, UnderWay};
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
-use super::pending::{self, Pending, Uses};
+use super::pending::{self, Pending, Trail, Uses};
 use super::removal::{Kind, Target};
 use super::session::Session;
 use super::worker::Worker;
@@ -43,6 +43,7 @@ pub(crate) struct Guard {
     shares: AtomicBool,
     /// What this one needs, and what therefore goes after it.
     uses: Uses,
+    trail: OnceLock<Arc<dyn Trail>>,
     /// What is set up once for it, by key, where it is not shared: no other process can use it.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
     /// In another one, forked from this, it does nothing.
@@ -151,6 +152,7 @@ impl Guard {
             lease,
             shares: AtomicBool::new(false),
             uses: Uses::default(),
+            trail: OnceLock::new(),
             turns: Mutex::default(),
             process: Process::current(),
         }
@@ -223,6 +225,12 @@ impl Guard {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
     }
 
+    /// Has what was made on the way to it go after it.
+    pub(crate) fn leads(&self, trail: Arc<dyn Trail>) {
+        // There is one way to a resource.
+        let _ = self.trail.set(trail);
+    }
+
     /// Refuses to be used in a process that was forked from its own.
     ///
     /// # Errors
@@ -242,6 +250,9 @@ impl Guard {
             return;
         }
         if self.disarm() {
+            if let Some(trail) = self.trail.get() {
+                trail.keep();
+            }
             host::note_kept(&self.engine, self.kind, self.id(), self.lease.is_some());
             match (self.held(), &self.lease) {
                 (Some(lease), _) => lease.keep(),
@@ -326,6 +337,7 @@ impl Guard {
             call: self.call.clone(),
             shares: self.held().is_some(),
             uses: self.uses.clone(),
+            _trail: self.trail.get().cloned(),
         }
     }
 

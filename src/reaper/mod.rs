@@ -47,6 +47,7 @@ pub(crate) use guard::{Guard, Share};
 pub(crate) use lease::{Lease, SHARE_LIMIT};
 pub(crate) use lease_file::Made;
 pub(crate) use once::set_up_once;
+pub(crate) use pending::Trail;
 pub(crate) use removal::Kind;
 pub(crate) use resource_lock::ResourceLock;
 use session::Session;

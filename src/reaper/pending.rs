@@ -25,6 +25,13 @@ pub(super) type Removal = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// What other resources a resource needs, which therefore go after it.
 pub(super) type Uses = Arc<Mutex<Vec<Arc<Guard>>>>;
 
+/// What was made on the way to a resource. Dropping it removes that, which is done when the resource
+/// is gone; where that is kept, its trail is as well.
+pub(crate) trait Trail: std::fmt::Debug + Send + Sync {
+    /// Leaves all of it where it is.
+    fn keep(&self);
+}
+
 /// What is to be removed, and what goes after it.
 #[derive(Clone)]
 pub(super) struct Pending {
@@ -36,6 +43,8 @@ pub(super) struct Pending {
     /// Whether it is a share under that lease, which is given back.
     pub(super) shares: bool,
     pub(super) uses: Uses,
+    /// Held until it is gone.
+    pub(super) _trail: Option<Arc<dyn Trail>>,
 }
 
 impl Pending {

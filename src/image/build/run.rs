@@ -93,7 +93,7 @@ async fn guarded(
     let name: ImageRef = guard.resource().parse()?;
     request.tags = vec![name.familiar()];
     request.labels.extend(guard.labels());
-    let built = send(plan, &request, on_event).await;
+    let built = send(plan, &request, Some(&guard), on_event).await;
     if let Err(error) = &built {
         guard.refused(error);
     }
@@ -122,7 +122,7 @@ async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
             before.insert(details.id.clone(), details);
         }
     }
-    let built = send(plan, &request, on_event).await?;
+    let built = send(plan, &request, None, on_event).await?;
     let details = outcome(engine, &built, &plan.names[0]).await?;
     before.remove(&details.id);
     for replaced in before.into_values() {
@@ -159,14 +159,24 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
 /// When a build is sent again whose layers were taken away from under it, in milliseconds.
 const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
-/// Hands the request to the builder.
-async fn send(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
-    reaper::builds(send_again(plan, request, on_event)).await
+/// Hands the request to the builder. An image with a guard takes what its steps made along.
+async fn send(
+    plan: &Plan,
+    request: &BuildRequest,
+    guard: Option<&Guard>,
+    on_event: &OnEvent,
+) -> Result<Built> {
+    reaper::builds(send_again(plan, request, guard, on_event)).await
 }
 
-async fn send_again(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
+async fn send_again(
+    plan: &Plan,
+    request: &BuildRequest,
+    guard: Option<&Guard>,
+    on_event: &OnEvent,
+) -> Result<Built> {
     for pause in PAUSES {
-        match send_once(plan, request, on_event).await {
+        match send_once(plan, request, guard, on_event).await {
             Err(error) if lost_a_snapshot(&error) => {
                 tracing::debug!(%error, "the build is sent again");
                 tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -174,7 +184,7 @@ async fn send_again(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> 
             outcome => return outcome,
         }
     }
-    send_once(plan, request, on_event).await
+    send_once(plan, request, guard, on_event).await
 }
 
 /// A containerd store that removes another image at the same moment may remove what a build of the
@@ -187,18 +197,23 @@ fn lost_a_snapshot(error: &crate::error::Error) -> bool {
     says(&error.to_string(), Meaning::LayerLost)
 }
 
-async fn send_once(plan: &Plan, request: &BuildRequest, on_event: &OnEvent) -> Result<Built> {
+async fn send_once(
+    plan: &Plan,
+    request: &BuildRequest,
+    guard: Option<&Guard>,
+    on_event: &OnEvent,
+) -> Result<Built> {
+    let classic =
+        async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
     let sent = match plan.builder {
         Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
             // An engine that calls itself Docker, and has no sessions.
             Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
-                scraps::build(&plan.engine, request, &plan.registries(), on_event).await
+                classic().await
             }
             outcome => outcome,
         },
-        Builder::Classic => {
-            scraps::build(&plan.engine, request, &plan.registries(), on_event).await
-        }
+        Builder::Classic => classic().await,
     };
     sent.map_err(|error| preflight::explained(plan, error))
 }

@@ -1,6 +1,6 @@
 //! The classic builder makes an image of each step. Those of a build that ends early are scraps, and
-//! go; those of other stages than the target's go unless the image has a name of the user's, and are
-//! its cache.
+//! go at once; those of an image that goes with its guard go after it, as far as the engine has left
+//! some; those of an image with a name of the user's stay, and are its cache.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent, StepImage};
-use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{self, Worker};
-use crate::spec::label;
+use crate::error::{ErrorKind, Result};
+use crate::reaper::{self, Guard, Trail, Worker};
 
 /// Pauses, in milliseconds, while the step's container is on its way out.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
@@ -18,20 +17,22 @@ const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 /// The pause after those.
 const LONG_PAUSE: Duration = Duration::from_secs(20);
 
-/// Builds by the classic builder. `registries` are those that base images come from.
+/// Builds by the classic builder: an image that goes with its guard, or without one, one that stays.
+/// `registries` are those that base images come from.
 ///
 /// # Cancel safety
 /// Dropping the future ends the build; the images of its steps are removed.
 pub(super) async fn build(
     engine: &Engine,
     request: &BuildRequest,
+    guard: Option<&Guard>,
     registries: &[String],
     on_event: &OnEvent,
 ) -> Result<Built> {
     Worker::start()?;
     let (name, archive) = pack(request.context.tree.clone(), request.dockerfile.clone()).await?;
     let watched = Arc::new(reaper::Scraps::watch(engine).await);
-    let mut scraps =
+    let scraps =
         Scraps { engine: engine.clone(), images: Arc::default(), watched: watched.clone() };
     let images = scraps.images.clone();
     let before = before(engine).await;
@@ -46,9 +47,12 @@ pub(super) async fn build(
             }
         })
         .await;
-    if built.is_ok() && request.labels.contains_key(label::IMAGE_BUILD) {
+    match (&built, guard) {
+        // An engine takes the layers of an image along, unless others built on some of them meanwhile.
+        (Ok(_), Some(guard)) => guard.leads(Arc::new(scraps)),
         // They are its layers, and those of other stages its cache, for as long as it is there.
-        scraps.images = Arc::default();
+        (Ok(_), None) => scraps.keep(),
+        (Err(_), _) => {}
     }
     built
 }
@@ -65,11 +69,18 @@ async fn before(engine: &Engine) -> Option<HashSet<String>> {
 }
 
 /// What the steps made so far; removed when dropped.
+#[derive(Debug)]
 struct Scraps {
     engine: Engine,
     images: Arc<Mutex<Vec<StepImage>>>,
     /// Whoever does it if this process can't.
     watched: Arc<reaper::Scraps>,
+}
+
+impl Trail for Scraps {
+    fn keep(&self) {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 impl Drop for Scraps {
@@ -92,44 +103,47 @@ impl Drop for Scraps {
     }
 }
 
-/// Removes them when the step that ran on them has ended; gives those that are still in use.
+/// Removes them when the step that ran on them has ended, and what others build on them now is gone;
+/// gives those that containers still use.
 async fn remove_all(engine: &Engine, mut images: Vec<StepImage>) -> Vec<StepImage> {
+    let mut used = false;
     for pause in PAUSES {
-        images = remove_unused(engine, images).await;
+        (images, used) = remove_unused(engine, images).await;
         if images.is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-    images
+    // What others have built on them is theirs as well.
+    if used { images } else { Vec::new() }
 }
 
 /// Goes on for as long as this process lives: on Podman a step that is under way runs to its end, though
 /// its build was given up.
 async fn persist(engine: Engine, mut images: Vec<StepImage>, watched: Arc<reaper::Scraps>) {
-    while !images.is_empty() {
+    let mut used = true;
+    while used {
         tokio::time::sleep(LONG_PAUSE).await;
-        images = remove_unused(&engine, images).await;
+        (images, used) = remove_unused(&engine, images).await;
     }
     drop(watched);
 }
 
-/// Removes those that no container uses, and gives the others, with what they stand on. Each is the
-/// parent of the next, and none goes that something else builds on.
-async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> Vec<StepImage> {
-    let mut left = Vec::new();
+/// Removes those that nothing uses, and gives the others, with what they stand on, and whether any of
+/// them is used by a container. Each is the parent of the next, and none goes that something else
+/// builds on.
+async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> (Vec<StepImage>, bool) {
+    let (mut left, mut used) = (Vec::new(), false);
     for image in images.into_iter().rev() {
         match engine.remove_step_image(&image).await {
             Ok(()) => {}
-            Err(error) if is_used(&error) || !left.is_empty() => left.push(image),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                used |= error.to_string().contains("container");
+                left.push(image);
+            }
             Err(error) => tracing::debug!(image.id, %error, "an image of a step stays"),
         }
     }
     left.reverse();
-    left
-}
-
-/// Whether a container is what it is needed for; that one image builds on another does not pass.
-fn is_used(error: &Error) -> bool {
-    error.kind() == ErrorKind::Conflict && error.to_string().contains("container")
+    (left, used)
 }
