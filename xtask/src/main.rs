@@ -36,9 +36,9 @@ type Outcome<T = ()> = Result<T, String>;
 const USAGE: &str = "\
 cargo xtask <task>
 
-  test [--registry] [--others] [nextest|libtest] [filter…]
+  test [--registry] [--here] [nextest|libtest] [filter…]
                             every check and test tier, on a real engine; fails without one;
-                            with --others then Docker 28 and Podman 5.8 as well (needs root)
+                            as root on Debian, on Docker 28 and Podman 5.8 as well, unless --here
   test --engine NAME|all [filter…]
                             the engine tier on an engine beside the machine's (needs root)
   matrix                    one table: all of those engines against the tiers (needs root, and hours)

@@ -1,5 +1,5 @@
-//! Tests on engines beside the machine's own: `cargo xtask test --engine`, `cargo xtask matrix`, and
-//! `cargo xtask test --others`.
+//! Tests on engines beside the machine's own: those of a usual `cargo xtask test`, `cargo xtask test
+//! --engine`, and `cargo xtask matrix`.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -14,8 +14,8 @@ use crate::{Outcome, chaos, images, leftovers, paths};
 
 use crate::rig::missing;
 
-/// What `--others` adds to a run on the machine's engine: the engine tier where new installations are,
-/// and what ends in every way on Podman of today.
+/// What a usual run adds to the machine's engine: the engine tier where new installations are, in
+/// threads, and what ends in every way on Podman of today.
 const USUAL: [(&str, &[&str]); 2] = [
     ("docker28-containerd", &[]),
     ("podman58", &["ends::", "sweep::", "shared::", "build_ends::"]),
@@ -33,7 +33,12 @@ pub(crate) fn test(name: &str, filter: &[&str], steps: &mut Steps) -> Outcome {
     Ok(())
 }
 
-/// What `--others` tries on other engines; where there can be none, the table says so.
+/// Whether other engines can run beside the machine's.
+pub(crate) fn are_possible() -> bool {
+    missing().is_none()
+}
+
+/// What a usual run tries on other engines; where there can be none, the table says so.
 pub(crate) fn usual(steps: &mut Steps) {
     for (name, filter) in USUAL {
         match (missing(), rig::named(name)) {

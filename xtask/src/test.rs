@@ -34,8 +34,8 @@ const ALL: &str = "castoff/full,castoff-conformance/unverified,castoff-modules/f
 #[derive(Debug, Default, PartialEq)]
 struct Plan<'a> {
     registry: bool,
-    /// Besides, on the engines that most people have.
-    others: bool,
+    /// On the machine's engine alone, and not on those that most people have.
+    here: bool,
     /// An engine beside the machine's, or all of them.
     engine: Option<&'a str>,
     runner: Option<&'a str>,
@@ -49,7 +49,7 @@ impl<'a> Plan<'a> {
         while let Some(&arg) = args.next() {
             match arg {
                 "--registry" => plan.registry = true,
-                "--others" => plan.others = true,
+                "--here" => plan.here = true,
                 "--engine" => {
                     plan.engine = Some(args.next().ok_or("test --engine: which one, or all?")?);
                 }
@@ -69,6 +69,11 @@ impl<'a> Plan<'a> {
     /// What the tiers of a whole run leave to a step of its own.
     fn left_out(&self) -> &'static [&'static str] {
         if self.complete() { &["--exclude", "castoff-suite"] } else { &[] }
+    }
+
+    /// Whether the tests in threads run on another engine.
+    fn goes_elsewhere(&self) -> bool {
+        self.complete() && !self.here && !self.registry && others::are_possible()
     }
 
     fn uses(&self, runner: &str) -> bool {
@@ -112,12 +117,9 @@ pub(crate) fn test(args: &[&str]) -> Outcome {
     }
     if plan.complete() {
         suite::suite(&engine, &mut steps);
-        // These three still leak at times, and have to be mended: `cargo xtask chaos --way HostExits`.
-        let without = ["HostExits", "KillHost", "KillUnit"].map(|way| ["--without", way]);
-        let rounds = [&["--rounds", "8"], without.as_flattened()].concat();
-        steps.run("chaos", || chaos::with_the_rest(&engine, &rounds));
+        steps.run("chaos", || chaos::with_the_rest(&engine, &["--rounds", "10"]));
     }
-    if plan.others {
+    if plan.complete() && !plan.here {
         others::usual(&mut steps);
     }
     steps.run("leftovers", || leftovers::check(&engine));
@@ -164,6 +166,9 @@ fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
 fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     let tiers = [("libtest, no engine", false), ("libtest, engine", true)];
     for (name, ignored) in tiers {
+        if ignored && plan.goes_elsewhere() {
+            continue;
+        }
         let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
         if ignored && plan.complete() {
             args.extend(["--lib", "--test", "engine"]);
@@ -214,7 +219,8 @@ mod tests {
         assert!(!plan.complete() && plan.uses("nextest") && !plan.uses("libtest"));
         assert_eq!(plan.filter, ["redis"]);
         assert!(Plan::new(&["--registry"]).unwrap().complete());
-        assert!(Plan::new(&["--others"]).unwrap().complete());
+        let here = Plan::new(&["--here"]).unwrap();
+        assert!(here.complete() && !here.goes_elsewhere());
         assert_eq!(Plan::new(&["--engine", "all", "ends::"]).unwrap().engine, Some("all"));
         assert!(Plan::new(&["--what"]).is_err() && Plan::new(&["--engine"]).is_err());
     }
