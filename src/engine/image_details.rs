@@ -7,6 +7,7 @@ use bollard::models::{ImageHistoryResponseItem, ImageInspect};
 
 use super::Engine;
 use super::failure::lift;
+use super::wording::{Meaning, says};
 use crate::error::{Error, Result};
 use crate::spec::{ImageRef, Platform};
 
@@ -81,14 +82,15 @@ impl Engine {
 }
 
 /// Asks again where another image, which went at that moment, was in the way: Podman looks at all of
-/// them, and fails with status 500 over one that it no longer finds.
+/// them, and fails with status 500 over one that it no longer finds, as a containerd store does with
+/// status 404.
 pub(super) async fn steady<T, F>(ask: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     for pause in [10, 20, 50, 100, 200] {
         match ask().await {
-            Err(error) if error.status() == Some(500) && is_of_another(&error) => {
+            Err(error) if is_of_another(&error) => {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
             outcome => return outcome,
@@ -98,8 +100,7 @@ where
 }
 
 fn is_of_another(error: &Error) -> bool {
-    let text = error.to_string();
-    ["image not known", "layer not known"].iter().any(|told| text.contains(told))
+    matches!(error.status(), Some(404 | 500)) && says(&error.to_string(), Meaning::OtherImageGone)
 }
 
 /// Names as Docker says them: Podman says those of Docker Hub in full.

@@ -21,6 +21,8 @@ pub(crate) enum Meaning {
     WouldReplace,
     /// A layer went away while a build counted on it, as another image was removed.
     LayerLost,
+    /// Another image than the one that was asked for went meanwhile.
+    OtherImageGone,
     /// An image has more than one name, and goes by its id only when forced.
     SeveralNames,
 }
@@ -29,11 +31,11 @@ pub(crate) enum Meaning {
 struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
-    InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, PortTaken, RemovalUnderWay,
-    SeveralNames, WouldReplace,
+    InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, OtherImageGone, PortTaken,
+    RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 23] = [
+const WORDINGS: [Wording; 27] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -70,8 +72,14 @@ const WORDINGS: [Wording; 23] = [
     Wording(LayerLost, &["failed to get digest sha256:"]),
     // Docker 28 with the containerd store.
     Wording(LayerLost, &["content digest sha256:", "not found"]),
+    Wording(LayerLost, &["no such image: sha256:"]),
     // Podman 4.3.
     Wording(LayerLost, &["layer not known"]),
+    // Podman, with status 500.
+    Wording(OtherImageGone, &["image not known"]),
+    Wording(OtherImageGone, &["layer not known"]),
+    // Docker 26 and 28 with the containerd store, with status 404.
+    Wording(OtherImageGone, &["content digest sha256:", "not found"]),
     // Podman, with status 500.
     Wording(SeveralNames, &["by id with more than one tag"]),
 ];
@@ -132,7 +140,14 @@ mod tests {
             (LayerLost, "unable to find image \"sha256:1\" locally"),
             (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),
             (LayerLost, "NotFound: content digest sha256:1: not found"),
+            (LayerLost, "No such image: sha256:1"),
             (LayerLost, "1: layer not known"),
+            (OtherImageGone, "1: layer not known"),
+            (OtherImageGone, "1: image not known"),
+            (
+                OtherImageGone,
+                "rpc error: code = NotFound desc = content digest sha256:1: not found",
+            ),
             (
                 SeveralNames,
                 "unable to delete image \"1\" by ID with more than one tag ([x:1 x:2]): please force removal",

@@ -11,7 +11,7 @@ use super::push::push;
 use super::resolve;
 use crate::engine::{Engine, ImageDetails, ImageLayer};
 use crate::error::{Error, Result};
-use crate::reaper::{Guard, Kind, Worker};
+use crate::reaper::{Guard, Kind, Trail, Worker};
 use crate::spec::{ImageRef, label};
 
 /// An image that castoff made.
@@ -31,6 +31,26 @@ pub struct Image {
     report: Arc<BuildReport>,
 }
 
+/// The name by which an image is known for castoff's, beside that of the user's.
+#[derive(Debug)]
+struct OwnName {
+    engine: Engine,
+    name: String,
+}
+
+impl Trail for OwnName {
+    /// Takes the name away: an image that is kept has the user's alone.
+    fn keep(&self) {
+        let Some(worker) = Worker::current() else { return };
+        let (engine, name) = (self.engine.clone(), self.name.clone());
+        // The end of the process waits for it as for a removal.
+        drop(worker.remove(self.engine.endpoint(), async move {
+            let untagged = engine.untag_image(&name).await;
+            untagged.inspect_err(|error| tracing::debug!(%error, name, "a name stays"))
+        }));
+    }
+}
+
 impl Image {
     /// Makes an image of a container's file system.
     pub(crate) async fn commit(engine: &Engine, container: &str, name: &str) -> Result<Image> {
@@ -39,17 +59,22 @@ impl Image {
         let making = async move {
             let guard = Guard::arm(&engine, Kind::Image).await?;
             let familiar = name.familiar();
-            let (repository, tag) = familiar.rsplit_once(':').unwrap_or((&familiar, "latest"));
             let mut labels = guard.labels();
             labels.push((label::on_image(label::NAME), familiar.clone()));
-            match engine.commit_container(&container, repository, tag, &labels).await {
+            // Under a name of its own as well: another program may commit under the same name, and
+            // what has neither can't be told from what others have made of it.
+            let own: ImageRef = guard.resource().parse()?;
+            let made = engine.commit_container(&container, guard.resource(), "latest", &labels);
+            match made.await {
                 Ok(id) => guard.created(&id),
                 Err(error) => {
                     guard.refused(&error);
                     return Err(error);
                 }
             }
+            guard.leads(Arc::new(OwnName { engine: engine.clone(), name: own.familiar() }));
             let id = guard.id().to_owned();
+            engine.tag_image(&id, &name).await?;
             let report = BuildReport { image: familiar, ..BuildReport::default() };
             Ok(Image::new(engine, Some(guard), id, vec![name], report))
         };

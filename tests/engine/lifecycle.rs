@@ -143,6 +143,17 @@ async fn commit_makes_an_image_that_goes_with_its_handle() {
     let container = sleeper().start().await.unwrap();
     let error = container.commit("NOT A NAME").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+
+    let kept = container.commit(&name).await.unwrap();
+    let id = kept.id().to_owned();
+    let image = async || container.engine().images().inspect(&id).await;
+    assert_eq!(image().await.unwrap().names.len(), 2, "one of castoff's own, by which it knows it");
+    kept.keep();
+    let expected = [name.as_str()];
+    eventually("it has the user's name alone", async || image().await.unwrap().names == expected)
+        .await;
+    container.engine().images().remove(&name).await.unwrap();
+    assert_eq!(image().await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

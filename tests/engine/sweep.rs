@@ -6,7 +6,7 @@ use castoff::{Container, Network, Reaper, Volume};
 
 use crate::children::{Running, token_of, told};
 use crate::raw::{Foreign, Raw};
-use crate::support::{PATIENCE, engine, sleeper, unique};
+use crate::support::{PATIENCE, engine, eventually, sleeper, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const ENTRY: &str = "sweep::child_process_entry";
@@ -86,6 +86,9 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
     }
     raw.until_none(&living, PATIENCE);
     raw.until_none(&format!("test.sweep={label}"), PATIENCE);
+    // All three gave their images the same name, which only the last one has kept.
+    let images = async || raw.labelled("images", &format!("test.sweep={label}")).is_empty();
+    eventually("the images go", images).await;
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ use crate::reaper::{self, Guard, Trail, Worker};
 /// Pauses, in milliseconds, while the step's container is on its way out.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
-/// The pause after those.
+/// The pause after those, which doubles up to the longest one.
 const LONG_PAUSE: Duration = Duration::from_secs(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Builds by the classic builder: an image that goes with its guard, or without one, one that stays.
 /// `registries` are those that base images come from.
@@ -104,46 +105,41 @@ impl Drop for Scraps {
 }
 
 /// Removes them when the step that ran on them has ended, and what others build on them now is gone;
-/// gives those that containers still use.
+/// gives those that are still needed.
 async fn remove_all(engine: &Engine, mut images: Vec<StepImage>) -> Vec<StepImage> {
-    let mut used = false;
     for pause in PAUSES {
-        (images, used) = remove_unused(engine, images).await;
+        images = remove_unused(engine, images).await;
         if images.is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-    // What others have built on them is theirs as well.
-    if used { images } else { Vec::new() }
+    images
 }
 
 /// Goes on for as long as this process lives: on Podman a step that is under way runs to its end, though
-/// its build was given up.
+/// its build was given up, and another build may have taken the first steps of this one.
 async fn persist(engine: Engine, mut images: Vec<StepImage>, watched: Arc<reaper::Scraps>) {
-    let mut used = true;
-    while used {
-        tokio::time::sleep(LONG_PAUSE).await;
-        (images, used) = remove_unused(&engine, images).await;
+    let mut pause = LONG_PAUSE;
+    while !images.is_empty() {
+        tokio::time::sleep(pause).await;
+        images = remove_unused(&engine, images).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
     drop(watched);
 }
 
-/// Removes those that nothing uses, and gives the others, with what they stand on, and whether any of
-/// them is used by a container. Each is the parent of the next, and none goes that something else
-/// builds on.
-async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> (Vec<StepImage>, bool) {
-    let (mut left, mut used) = (Vec::new(), false);
+/// Removes those that nothing uses, and gives the others. Each is the parent of the next, and none
+/// goes that something else builds on.
+async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> Vec<StepImage> {
+    let mut left = Vec::new();
     for image in images.into_iter().rev() {
         match engine.remove_step_image(&image).await {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                used |= error.to_string().contains("container");
-                left.push(image);
-            }
+            Err(error) if error.kind() == ErrorKind::Conflict => left.push(image),
             Err(error) => tracing::debug!(image.id, %error, "an image of a step stays"),
         }
     }
     left.reverse();
-    (left, used)
+    left
 }
