@@ -27,7 +27,7 @@ use crate::forks::UnsharedStream;
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// A byte stream to an engine.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Makes connections to one endpoint.
@@ -148,6 +148,12 @@ impl Dialer {
             request = request.header(*name, value);
         }
         self.upgrade(request, Bytes::new()).await
+    }
+
+    /// A connection for gRPC, which an engine of API 1.53 and newer speaks without being asked for it.
+    #[cfg(feature = "buildkit")]
+    pub(super) async fn grpc(&self) -> io::Result<Box<dyn Stream>> {
+        self.dial().await
     }
 
     /// Asks for the raw streams of a container or a command, and hands both directions over.

@@ -60,6 +60,23 @@ async fn a_build_names_the_endpoint_that_the_engine_no_longer_has() {
 
 #[cfg(feature = "buildkit")]
 #[tokio::test]
+async fn a_build_goes_over_the_socket_itself_where_the_endpoints_are_gone() {
+    let (fake, engine) = docker29().await;
+    fake.speak_grpc();
+    fake.on("POST", "/session").fail(404, "page not found");
+    fake.on("POST", "/grpc").fail(404, "page not found");
+    let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
+    let build = file.builder().on(&engine).using(Builder::BuildKit).secret("token", "hunter2");
+    let image = build.build().await.unwrap();
+    let found = engine.images().inspect(image.id()).await.unwrap();
+    let secret = found.labels.get("fake.secret").map(String::as_str);
+    assert_eq!(secret, Some("hunter2"), "BuildKit has had it over the session");
+    drop(image);
+    nothing_left(&fake).await;
+}
+
+#[cfg(feature = "buildkit")]
+#[tokio::test]
 async fn a_build_that_the_classic_builder_can_do_is_done_by_it_where_the_endpoints_are_gone() {
     let (fake, engine) = docker29().await;
     fake.on("POST", "/session").fail(410, "gone");

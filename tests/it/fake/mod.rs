@@ -18,6 +18,8 @@ mod archive;
 mod containers;
 mod exec;
 mod gate;
+#[cfg(feature = "buildkit")]
+mod grpc;
 mod handle;
 mod http;
 mod images;
@@ -119,6 +121,12 @@ impl FakeEngine {
     /// `1.41` unless set; gates several endpoints at create and duplicate network names.
     pub(crate) fn set_api_version(&self, version: &str) {
         self.shared.update(|s| s.api_version = Some(version.to_owned()));
+    }
+
+    /// BuildKit's services are on the socket itself, as from API 1.53 on.
+    #[cfg(feature = "buildkit")]
+    pub(crate) fn speak_grpc(&self) {
+        self.shared.update(|s| s.grpc = Some(grpc::Sessions::default()));
     }
 
     /// Overrides fields of `/info`.

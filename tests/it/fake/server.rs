@@ -9,6 +9,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use super::gate::Gate;
+#[cfg(feature = "buildkit")]
+use super::grpc;
 use super::http::{Connection, Request, Response};
 use super::routes::{Answer, route};
 use super::script::{Action, Plan};
@@ -82,6 +84,12 @@ impl Drop for Open {
 
 async fn serve(shared: Arc<Shared>, stream: UnixStream) {
     let open = Open::new(shared.clone());
+    #[cfg(feature = "buildkit")]
+    if let Some(sessions) = shared.read(|state| state.grpc.clone())
+        && grpc::is_spoken(&stream).await
+    {
+        return grpc::serve(shared, sessions, stream).await;
+    }
     let mut connection = Connection::new(stream);
     let keep = || shared.read(|s| s.keep_body.unwrap_or(u64::MAX));
     while let Ok(Some(request)) = connection.request(keep()).await {

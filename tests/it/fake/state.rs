@@ -237,6 +237,8 @@ pub(crate) struct State {
     pub(super) published: BTreeMap<String, u16>,
     pub(super) hide_ports: usize,
     pub(super) api_version: Option<String>,
+    #[cfg(feature = "buildkit")]
+    pub(super) grpc: Option<super::grpc::Sessions>,
     pub(super) info: Map<String, Value>,
     pub(super) piece: Option<usize>,
     pub(super) keep_body: Option<u64>,

@@ -2,8 +2,9 @@
 //!
 //! Both are gRPC over connections that were HTTP/1.1 before: `POST /session` and `POST /grpc` with an
 //! upgrade to `h2c` (Engine API v1.39 to v1.53, the way that `docker buildx` takes with its `docker`
-//! driver). On the first this side is the server, on the second the client. Where an engine answers
-//! 404 or 410 to one of them, the error names it.
+//! driver). On the first this side is the server, on the second the client. Where an engine of API 1.53
+//! or newer answers 404 or 410 to one of them, its socket is spoken to in gRPC directly, and the session
+//! is a call (`tunnel`). Where there is no way, the error names the endpoint.
 
 mod agent;
 mod content;
@@ -16,3 +17,4 @@ mod session;
 mod solve;
 mod sync;
 mod trace;
+mod tunnel;

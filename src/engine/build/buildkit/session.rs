@@ -15,13 +15,14 @@ use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSyncServer
 use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use futures_util::Stream;
 use hyper::server::conn::http2;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::super::super::Engine;
+use super::super::super::dialer::Stream as Bytes;
 use super::agent::Agents;
 use super::content::Stores;
 use super::content_server::{self, ContentServer};
@@ -29,6 +30,7 @@ use super::credentials::Credentials;
 use super::outlet::Outlet;
 use super::secrets::Secrets;
 use super::sync::Trees;
+use super::tunnel;
 use crate::error::Result;
 
 /// What a session offers.
@@ -72,8 +74,7 @@ impl Session {
                 headers.push(method(&format!("/{}/{name}", ContentServer::NAME)));
             }
         }
-        let connection = engine.dialer().hijack("/session", &headers).await;
-        let connection = connection.map_err(|error| engine.no_endpoint("/session", error))?;
+        let connection = connection(engine, &headers).await?;
 
         let mut routes = Routes::new(HealthServer::new(Healthy))
             .add_service(FileSyncServer::new(services.trees))
@@ -99,6 +100,27 @@ impl Session {
             }
         });
         Ok(Session { serving })
+    }
+}
+
+/// What the engine calls back over: an endpoint of its own, or where that is gone, a call.
+async fn connection(
+    engine: &Engine,
+    headers: &[(&'static str, String)],
+) -> Result<TokioIo<Box<dyn Bytes>>> {
+    let error = match engine.dialer().hijack("/session", headers).await {
+        Ok(connection) => return Ok(TokioIo::new(Box::new(TokioIo::new(connection)))),
+        Err(error) => engine.no_endpoint("/session", error),
+    };
+    if !engine.may_speak_grpc(&error) {
+        return Err(error);
+    }
+    match tunnel::open(engine, headers).await {
+        Ok(tunnel) => Ok(TokioIo::new(Box::new(tunnel))),
+        Err(why) => {
+            tracing::debug!(%why, "the engine's socket speaks no gRPC either");
+            Err(error)
+        }
     }
 }
 

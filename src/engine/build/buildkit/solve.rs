@@ -9,11 +9,12 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
     CacheOptions, CacheOptionsEntry, ListWorkersRequest, SolveRequest, SolveResponse, StatusRequest,
 };
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::super::super::Engine;
 use super::super::super::failure::{build_failure, convert, lift};
+use super::super::super::{ApiVersion, Engine};
 use super::super::{BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, OnEvent, Tree};
 use super::agent::Agents;
 use super::content::{self, Store, Stores};
@@ -129,29 +130,62 @@ impl Engine {
 
     /// A channel to BuildKit's control service, over a connection that the dialer made.
     async fn control(&self) -> Result<Channel> {
-        let engine = self.clone();
         // Made here, since a channel hides why it could not connect.
-        let first = self.dialer().hijack("/grpc", &[]).await;
-        let first = first.map_err(|error| self.no_endpoint("/grpc", error))?;
-        let mut first = Some(first);
-        let connect = tower::service_fn(move |_| {
+        let first = match self.dialer().hijack("/grpc", &[]).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let error = self.no_endpoint("/grpc", error);
+                return if self.may_speak_grpc(&error) { self.native().await } else { Err(error) };
+            }
+        };
+        let (engine, mut first) = (self.clone(), Some(first));
+        channel(move || {
             let (engine, first) = (engine.clone(), first.take());
             async move {
                 let connection = match first {
                     Some(connection) => Ok(connection),
                     None => engine.dialer().hijack("/grpc", &[]).await,
                 };
-                connection.map(|connection| TokioIo::new(TokioIo::new(connection)))
+                connection.map(TokioIo::new)
             }
-        });
-        let endpoint = Endpoint::from_static("http://engine")
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(8 << 20);
-        endpoint.connect_with_connector(connect).await.map_err(|error| {
-            Error::new(ErrorKind::Connection, "failed to reach the engine's BuildKit")
-                .with_source(error)
         })
+        .await
     }
+
+    /// A channel to the same service where the engine's own socket speaks gRPC (API 1.53, moby#50744).
+    pub(super) async fn native(&self) -> Result<Channel> {
+        let engine = self.clone();
+        channel(move || {
+            let engine = engine.clone();
+            async move { engine.dialer().grpc().await }
+        })
+        .await
+    }
+
+    /// Whether an engine without an endpoint of BuildKit's may speak gRPC on its socket instead.
+    pub(super) fn may_speak_grpc(&self, error: &Error) -> bool {
+        matches!(error.status(), Some(404 | 410)) && self.api_version() >= ApiVersion::new(1, 53)
+    }
+}
+
+async fn channel<C, F, S, E>(mut connect: C) -> Result<Channel>
+where
+    C: FnMut() -> F + Send + 'static,
+    F: Future<Output = std::result::Result<S, E>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let connect = tower::service_fn(move |_| {
+        let connecting = connect();
+        async move { connecting.await.map(TokioIo::new) }
+    });
+    let endpoint = Endpoint::from_static("http://engine")
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(8 << 20);
+    endpoint.connect_with_connector(connect).await.map_err(|error| {
+        Error::new(ErrorKind::Connection, "failed to reach the engine's BuildKit")
+            .with_source(error)
+    })
 }
 
 /// Waits for the answer, and for the rest of the progress behind it.
