@@ -328,7 +328,7 @@ impl Container {
 
     /// Makes an image of its file system as it is now, under a name such as `app:seeded`. The
     /// container is paused meanwhile. The image is removed when its handle is dropped; until it is
-    /// kept, it has a name of castoff's as well.
+    /// kept, it has a name of castoff's as well (not on Podman).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a name that is none; whatever the engine says otherwise.

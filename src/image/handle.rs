@@ -61,20 +61,26 @@ impl Image {
             let familiar = name.familiar();
             let mut labels = guard.labels();
             labels.push((label::on_image(label::NAME), familiar.clone()));
-            // Under a name of its own as well: another program may commit under the same name, and
-            // what has neither can't be told from what others have made of it.
-            let own: ImageRef = guard.resource().parse()?;
-            let made = engine.commit_container(&container, guard.resource(), "latest", &labels);
-            match made.await {
+            // Under a name of castoff's as well: another program may commit under the same name, and
+            // what has neither can't be told from what others have made of it. On Podman it can't
+            // either way, and an image with two names goes less easily.
+            let own = (!engine.is_podman()).then(|| guard.resource().to_owned());
+            let (repository, tag) = match &own {
+                Some(own) => (own.as_str(), "latest"),
+                None => familiar.rsplit_once(':').unwrap_or((&familiar, "latest")),
+            };
+            match engine.commit_container(&container, repository, tag, &labels).await {
                 Ok(id) => guard.created(&id),
                 Err(error) => {
                     guard.refused(&error);
                     return Err(error);
                 }
             }
-            guard.leads(Arc::new(OwnName { engine: engine.clone(), name: own.familiar() }));
             let id = guard.id().to_owned();
-            engine.tag_image(&id, &name).await?;
+            if let Some(own) = own {
+                guard.leads(Arc::new(OwnName { engine: engine.clone(), name: own }));
+                engine.tag_image(&id, &name).await?;
+            }
             let report = BuildReport { image: familiar, ..BuildReport::default() };
             Ok(Image::new(engine, Some(guard), id, vec![name], report))
         };
