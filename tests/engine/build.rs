@@ -26,10 +26,15 @@ pub(crate) fn stage(what: &str) -> Stage {
 
 /// How many images there are with a test's label, those of steps included.
 pub(crate) fn scraps(raw: &Raw, label: &str) -> usize {
+    images_of_steps(raw, label).len()
+}
+
+/// The same, as the engine lists them.
+pub(crate) fn images_of_steps(raw: &Raw, label: &str) -> Vec<serde_json::Value> {
     let filters = format!("{{\"label\":[\"test={label}\"]}}");
     let filters = filters.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
-    let (_, images) = raw.call("GET", &format!("/images/json?all=1&filters={filters}"), None);
-    images.as_array().map_or(0, Vec::len)
+    let images = raw.listed(&format!("/images/json?all=1&filters={filters}"));
+    images.as_array().cloned().expect("a list of images")
 }
 
 fn build(stage: Stage) -> ImageBuilder {

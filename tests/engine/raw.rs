@@ -75,12 +75,22 @@ impl Raw {
     /// The ids (of volumes: names) of what has a label.
     pub(crate) fn labelled(&self, kind: &str, label: &str) -> Vec<String> {
         let filters = encode(&json!({ "label": [label] }).to_string());
-        let (status, body) =
-            self.call("GET", &format!("/{kind}{}filters={filters}", list(kind)), None);
-        assert_eq!(status, 200, "{body}");
+        let body = self.listed(&format!("/{kind}{}filters={filters}", list(kind)));
         let found = body.get("Volumes").unwrap_or(&body).as_array().cloned().unwrap_or_default();
         let name = |item: &Value| item["Id"].as_str().or(item["Name"].as_str()).map(str::to_owned);
         found.iter().filter_map(name).collect()
+    }
+
+    /// A list. Podman and containerd stores fail when an image goes while they look at it.
+    pub(crate) fn listed(&self, path: &str) -> Value {
+        let mut answer = (0, Value::Null);
+        for _ in 0..20 {
+            answer = self.call("GET", path, None);
+            if answer.0 == 200 {
+                return answer.1;
+            }
+        }
+        panic!("GET {path}: {answer:?}");
     }
 
     /// Containers, networks and volumes with a label.

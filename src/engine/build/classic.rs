@@ -90,6 +90,9 @@ fn query(request: &BuildRequest, name: &str) -> String {
     if !request.labels.is_empty() {
         pairs.push(("labels", json!(request.labels).to_string()));
     }
+    // Docker takes no notice of it.
+    let step_labels = request.step_labels.iter();
+    pairs.extend(step_labels.map(|(key, value)| ("layerLabel", format!("{key}={value}"))));
     if !request.ulimits.is_empty() {
         let limit = |limit: &super::Ulimit| json!({ "Name": limit.name, "Soft": limit.soft, "Hard": limit.hard });
         let limits: Vec<Value> = request.ulimits.iter().map(limit).collect();
@@ -170,9 +173,11 @@ mod tests {
             args: [("A".to_owned(), "b c&d".to_owned())].into(),
             tags: vec!["x:1".into(), "y/z:2".into()],
             no_cache: true,
+            step_labels: vec![("k".into(), "v w".into()), ("l".into(), String::new())],
             ..BuildRequest::default()
         };
         let query = query(&request, "Dockerfile");
+        assert!(query.contains("layerLabel=k%3Dv%20w&layerLabel=l%3D"), "{query}");
         assert!(query.contains("buildargs=%7B%22A%22:%22b%20c%26d%22%7D"), "{query}");
         assert!(query.contains("t=x:1&t=y/z:2") && query.contains("nocache=1"), "{query}");
     }

@@ -28,6 +28,9 @@ pub(crate) struct BuildRequest {
     pub(crate) target: Option<String>,
     pub(crate) args: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// For the images of all steps, where an engine allows that (Podman 4.8 and newer). They make no
+    /// step another one: what was built before is found all the same.
+    pub(crate) step_labels: Vec<(String, String)>,
     /// One, or with BuildKit several with commas between them.
     pub(crate) platform: Option<String>,
     pub(crate) no_cache: bool,

@@ -88,11 +88,15 @@ async fn guarded(
 ) -> Result<(Guard, ImageRef, ImageDetails)> {
     let engine = &plan.engine;
     let guard = Guard::arm(engine, Kind::Image).await?;
-    // The engine ends a build with its connection: nothing comes of it much later.
-    guard.answered();
+    if !engine.is_podman() {
+        // Docker ends a build with its connection: nothing comes of it much later. Podman ends it
+        // with the step that runs.
+        guard.answered();
+    }
     let name: ImageRef = guard.resource().parse()?;
     request.tags = vec![name.familiar()];
-    request.labels.extend(guard.labels());
+    request.step_labels = guard.labels();
+    request.labels.extend(request.step_labels.iter().cloned());
     let built = send(plan, &request, Some(&guard), on_event).await;
     if let Err(error) = &built {
         guard.refused(error);

@@ -124,7 +124,8 @@ impl Round<'_> {
         scan(engine, request, input, Ids::new(*kind), |id, traits| {
             // A full table is a round's worth: the next one lists the rest.
             let meant = only.is_none_or(|only| only.holds(id, traits.image()));
-            !meant || kept.holds(*kind, id) || ids.push(id, traits)
+            let counts = only.is_none() && (*kind != Kind::Image || !traits.has_no_name());
+            !meant || kept.holds(*kind, id) || ids.push(id, traits, counts)
         })?;
         // What a build said that it made was told by its id.
         if only.is_none() { ours::spare_others(self) } else { Some(()) }

@@ -232,13 +232,16 @@ impl IdTable {
         self.len = 0;
     }
 
-    /// Whether `id` was added; if not, the table is full.
-    pub(super) fn push(&mut self, id: &[u8], traits: &Traits) -> bool {
+    /// Whether `id` was added; if not, the table is full. Whether it `counts` as what a create call
+    /// makes: a build makes images of its steps as well.
+    pub(super) fn push(&mut self, id: &[u8], traits: &Traits, counts: bool) -> bool {
         let added = self.ids.get_mut(self.len).is_some_and(|place| place.set(id));
         if let (true, Some(place)) = (added, self.traits.get_mut(self.len)) {
             *place = *traits;
-            // (The kind doesn't matter: no two things have the same id.)
-            self.seen.insert(fingerprint(Kind::Container, id));
+            if counts {
+                // (The kind doesn't matter: no two things have the same id.)
+                self.seen.insert(fingerprint(Kind::Container, id));
+            }
         }
         self.len = self.len.saturating_add(usize::from(added));
         added
@@ -395,9 +398,9 @@ mod tests {
         assert!(!work.creates.are_settled());
         say(work, Word::Creating { lease: 0, under_way: 0, made: 9 });
         assert!(work.creates.are_settled());
-        assert!(work.ids.push(b"a", &NONE) && work.ids.push(b"b", &NONE));
+        assert!(work.ids.push(b"a", &NONE, true) && work.ids.push(b"b", &NONE, true));
         work.ids.clear();
-        assert!(work.ids.push(b"a", &NONE));
+        assert!(work.ids.push(b"a", &NONE, true) && work.ids.push(b"c", &NONE, false));
         assert_eq!(work.ids.seen(), 2);
     }
 
@@ -405,11 +408,11 @@ mod tests {
     fn the_id_table_refuses_what_does_not_fit() {
         let mut arena = Arena::map().unwrap();
         let ids = &mut arena.work().ids;
-        assert!(!ids.push(&[b'x'; ID_MAX + 1], &NONE) && ids.is_empty());
+        assert!(!ids.push(&[b'x'; ID_MAX + 1], &NONE, true) && ids.is_empty());
         for n in 0..IDS {
-            assert!(ids.push(format!("{n}").as_bytes(), &NONE));
+            assert!(ids.push(format!("{n}").as_bytes(), &NONE, true));
         }
-        assert!(!ids.push(b"one more", &NONE));
+        assert!(!ids.push(b"one more", &NONE, true));
         assert_eq!((ids.get(7), ids.get(IDS)), (Some(b"7".as_slice()), None));
         ids.clear();
         assert_eq!(ids.get(0), None);
