@@ -244,6 +244,10 @@ impl ContainerBuilder {
     /// reader. Directories that are missing on the way are made. A target that ends in `/` is
     /// the directory to copy into. What the image has there is replaced by its own kind alone:
     /// else the start fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
+    ///
+    /// What goes into a tmpfs, `/dev/shm` or a volume in memory is copied right after the start,
+    /// when those are there, and before the waits: the process may look for it earlier. See
+    /// [`Container::copy_to`](crate::Container::copy_to).
     pub fn with_copy(mut self, source: impl Into<CopySource>, target: impl Into<String>) -> Self {
         self.copies.push((source.into(), target.into()));
         self

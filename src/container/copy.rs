@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::pack::{self, TarStream};
-use crate::engine::Engine;
+use super::tmpfs;
+use crate::engine::{Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What is copied into a container: bytes, a file or directory, or a reader.
@@ -156,13 +157,61 @@ pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String,
     Ok((directory.to_owned(), name.to_owned()))
 }
 
-/// Copies into a container, running or not.
-pub(super) async fn copy_in(
+/// Where a source goes, and what may be in it.
+pub(super) struct Place {
+    path: String,
+    tree: Option<PathBuf>,
+}
+
+impl Place {
+    pub(super) fn of(source: &CopySource, target: &str) -> Result<Place> {
+        let (directory, name) = split_target(source, target)?;
+        let tree = match &source.content {
+            Content::Path(path) => Some(path.clone()),
+            _ => None,
+        };
+        Ok(Place { path: format!("{directory}/{name}"), tree })
+    }
+
+    /// How the source gets there.
+    pub(super) async fn way_in(self, engine: &Engine, id: &str, memory: &InMemory) -> Result<Way> {
+        let Place { path, tree } = self;
+        let below = |below: &str| {
+            tree.as_ref().is_some_and(|tree| tree.join(below).symlink_metadata().is_ok())
+        };
+        memory.way_to(engine, id, &path, below).await
+    }
+}
+
+/// Copies into a container, by the way that leads there.
+pub(super) async fn copy_by(
+    way: Way,
     engine: &Engine,
     id: &str,
     source: CopySource,
     target: &str,
 ) -> Result<()> {
+    match way {
+        Way::Engine => copy_in(engine, id, source, target).await,
+        Way::Command => tmpfs::copy_in(engine, id, source, target).await,
+        Way::EngineWhileRunning => {
+            copy_in(engine, id, source, target).await?;
+            // It says nothing where the volume went away with all that was copied.
+            if engine.inspect_container(id).await?.state.running {
+                return Ok(());
+            }
+            let message = format!(
+                "`{target}` is in a volume in memory, which keeps nothing while the container does \
+                 not run"
+            );
+            let hint = "copy into it when the container runs, or take a volume on disk";
+            Err(Error::new(ErrorKind::Conflict, message).with_hint(hint))
+        }
+    }
+}
+
+/// Copies into a container by the engine, whether it runs or not.
+async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) -> Result<()> {
     let (directory, name) = split_target(&source, target)?;
     let (base, missing) = existing(engine, id, &directory).await?;
     let tar: TarStream = pack::pack(source, &missing, &name).await?;

@@ -6,9 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use super::builder::Hooks;
+use super::copy::{Place, copy_by};
 use super::host_port::Forwarder;
+use super::unpack::Wanted;
 use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
-use crate::engine::{ContainerDetails, ContainerState, Engine};
+use crate::engine::{ContainerDetails, ContainerState, Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Opening;
 use crate::image::Image;
@@ -201,9 +203,11 @@ impl Container {
     /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
     /// file or a link.
     ///
-    /// Into a tmpfs mount, where the engine does not reach, it is copied by `sh` and `tar` in the
-    /// container, as root, while that runs; so are [`copy_from`](Self::copy_from) and
-    /// [`read_file`](Self::read_file) out of one. The path has to name the mount itself, not a link to it.
+    /// Into a tmpfs mount or `/dev/shm`, where the engine does not reach, it is copied by `sh` and
+    /// `tar` in the container, as root, while that runs; so is what [`copy_from`](Self::copy_from)
+    /// and [`read_file`](Self::read_file) take out of one. Links that lead there are followed. Into
+    /// a volume in memory ([`Volume::tmpfs`](crate::Volume::tmpfs)) it can be copied while the
+    /// container runs.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it would be replaced by another kind;
@@ -218,29 +222,57 @@ impl Container {
         target: impl AsRef<str>,
     ) -> Result<()> {
         let (engine, id, target) = (self.own_engine()?, self.id(), target.as_ref());
-        let copied = match self.spec.in_tmpfs(target) {
-            true => tmpfs::copy_in(engine, id, source.into(), target).await,
-            false => copy::copy_in(engine, id, source.into(), target).await,
+        let source = source.into();
+        let copied = async {
+            let memory = InMemory::of(&self.spec).with_volumes(engine, &self.spec).await?;
+            let memory = memory.through_links(engine, id).await?;
+            let way = Place::of(&source, target)?.way_in(engine, id, &memory).await?;
+            copy_by(way, engine, id, source, target).await
         };
-        copied.map_err(|error| self.told(error.at("copy")))
+        copied.await.map_err(|error| self.told(error.at("copy")))
     }
 
     pub(super) fn spec_shared(&self) -> Arc<ContainerSpec> {
         self.spec.clone()
     }
 
+    /// How what is at a path gets out, with what is mounted below it, where that is asked for.
+    async fn way_out(&self, path: &str, below: bool) -> Result<Way> {
+        let (engine, id) = (self.engine(), self.id());
+        let memory = InMemory::of(&self.spec).through_links(engine, id).await?;
+        let way = memory.way_to(engine, id, path, |_| false).await?;
+        // (All of the root comes as the engine has it: a command would pack the kernel's files too.)
+        if way == Way::Command || !below || path.trim_matches(['/', '.']).is_empty() {
+            return Ok(way);
+        }
+        match memory.way_to(engine, id, path, |_| true).await? {
+            // What is mounted is there while it runs.
+            Way::Command if engine.inspect_container(id).await?.state.running => Ok(Way::Command),
+            _ => Ok(way),
+        }
+    }
+
     /// The archive of what is at a path.
-    fn download(&self, path: &str) -> unpack::Chunks {
-        match self.spec.in_tmpfs(path) {
-            true => tmpfs::download(self.engine(), self.id(), path),
-            false => self.engine().download(self.id(), path),
+    async fn download(&self, path: &str) -> Result<unpack::Chunks> {
+        match self.way_out(path, true).await? {
+            Way::Command => tmpfs::download(self.engine(), self.id(), path),
+            _ => Ok(self.engine().download(self.id(), path)),
         }
     }
 
     /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
-    /// `cp -r` does. Returns where it now is. A file replaces a file; a directory replaces nothing. Nothing in the copy reaches beyond that place, and it is seen
-    /// there only when complete. `to` must not be a link, nor lead through one that an earlier copy
-    /// of this process left: the container would choose where the copy goes.
+    /// `cp -r` does. Returns where it now is. Files keep their mode and time, directories too; links
+    /// stay links. A file replaces a file; a directory replaces nothing.
+    ///
+    /// A `path` that ends in `/.` means what is in that directory, as for `docker cp`: it is merged
+    /// into `to`, where that is a directory, whose own directories and other files stay.
+    ///
+    /// Nothing in the copy reaches beyond that place, and it is seen there only when complete. Links
+    /// that an earlier copy left are not followed, neither on the way to `to` nor below it, since
+    /// the container would choose where the copy goes; links of your own on the way to `to` are.
+    /// (Copied links are told by the nanoseconds of their time, where the file system keeps those;
+    /// else by the process that copied them alone.) There is no limit of size: see
+    /// [`copy_from_up_to`](Self::copy_from_up_to).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is nothing at `path`; [`ErrorKind::Io`] when something
@@ -253,17 +285,41 @@ impl Container {
         path: impl AsRef<str>,
         to: impl AsRef<std::path::Path>,
     ) -> Result<std::path::PathBuf> {
+        self.copy_from_up_to(path, to, u64::MAX).await
+    }
+
+    /// As [`copy_from`](Self::copy_from), of files that have at most so many bytes together.
+    ///
+    /// # Errors
+    /// As for [`copy_from`](Self::copy_from); [`ErrorKind::TooLarge`] above the limit, and then
+    /// nothing is left here.
+    ///
+    /// # Cancel safety
+    /// As for [`copy_from`](Self::copy_from).
+    pub async fn copy_from_up_to(
+        &self,
+        path: impl AsRef<str>,
+        to: impl AsRef<std::path::Path>,
+        limit: u64,
+    ) -> Result<std::path::PathBuf> {
         self.own_engine()?;
-        let chunks = self.download(path.as_ref());
-        let copied = unpack::unpack(chunks, to.as_ref()).await;
-        copied.map_err(|error| self.told(error.at("copy")))
+        let path = path.as_ref();
+        let trimmed = path.trim_end_matches('/');
+        let contents = trimmed.is_empty() || trimmed.ends_with("/.");
+        // (Of the root, only what is in it has names.)
+        let path = if trimmed.is_empty() { "/." } else { path };
+        let copied = async {
+            let chunks = self.download(path).await?;
+            unpack::unpack(chunks, to.as_ref(), Wanted { contents, limit }).await
+        };
+        copied.await.map_err(|error| self.told(error.at("copy")))
     }
 
     /// The content of a file in it, of at most 64 MiB. Links are followed, inside the container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::Io`] when it is not
-    /// a file, or larger, or a link that leads in a circle.
+    /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::TooLarge`] when it is
+    /// larger, [`ErrorKind::Io`] when it is not a file, or a link that leads in a circle.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -282,15 +338,17 @@ impl Container {
     pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
         let read = async {
             let (engine, id, path) = (self.own_engine()?, self.id(), path.as_ref());
-            if let Some(bytes) = unpack::read_file(self.download(path), limit).await? {
+            if self.way_out(path, false).await? == Way::Command {
+                return tmpfs::read_file(engine, id, path, limit).await;
+            }
+            if let Some(bytes) = unpack::read_file(engine.download(id, path), limit).await? {
                 return Ok(bytes);
             }
-            if self.spec.in_tmpfs(path) {
-                let message = format!("`{path}` is a link in a tmpfs; name the file it leads to");
-                return Err(Error::new(ErrorKind::Io, message));
-            }
             let followed = copy::follow(engine, id, path).await?;
-            let bytes = unpack::read_file(self.download(&followed), limit).await?;
+            if self.way_out(&followed, false).await? == Way::Command {
+                return tmpfs::read_file(engine, id, &followed, limit).await;
+            }
+            let bytes = unpack::read_file(engine.download(id, &followed), limit).await?;
             let message = || format!("`{path}` is a link and its target can't be told");
             bytes.ok_or_else(|| Error::new(ErrorKind::Io, message()))
         };

@@ -18,6 +18,7 @@ mod lifecycle;
 mod lines;
 mod lock;
 mod logs;
+mod merge;
 mod options;
 mod pack;
 mod restarts;

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use super::builder::{Hooks, LogConsumer, RawEdit};
 use super::capture::Capture;
 use super::consumers::feed;
-use super::copy::{copy_in, split_target};
+use super::copy::{Place, copy_by, split_target};
 use super::host_port::{Forwarder, forward};
 use super::learn::learn;
-use super::{Container, ContainerBuilder, CopySource, tmpfs};
-use crate::engine::{ApiVersion, ContainerDetails, Engine, EngineKind, lower, may_restart};
+use super::{Container, ContainerBuilder, CopySource};
+use crate::engine::{
+    ApiVersion, ContainerDetails, Engine, EngineKind, InMemory, Way, lower, may_restart,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::reaper::{Guard, Kind, Lease, Worker};
@@ -88,17 +90,21 @@ impl ContainerBuilder {
     async fn create_unstarted(mut self) -> Result<Container> {
         let plan = self.plan().await?;
         let copies = std::mem::take(&mut self.copies);
-        if let Some((_, target)) = copies.iter().find(|(_, to)| plan.spec.in_tmpfs(to)) {
-            let why = format!("`{target}` is in a tmpfs, which is there once the container runs");
-            return Err(Error::invalid("copy target", why)
-                .with_hint("use `start()`, or `Container::copy_to` when it runs"));
+        let memory = InMemory::of(&plan.spec);
+        if let Some((_, target)) = copies.iter().find(|(_, to)| memory.way(to) != Way::Engine) {
+            return Err(not_there_yet(target));
         }
         let limit = self.startup_timeout;
         if self.stdin.is_some() {
             return Err(no_stdin("create"));
         }
         let (guard, made) = plan.create(limit).await?;
-        let preparing = plan.prepare(&guard, copies, &made.later);
+        let preparing = async {
+            match plan.prepare(&guard, copies, &made.later).await?.first() {
+                Some(Late { target, .. }) => Err(not_there_yet(target)),
+                None => Ok(()),
+            }
+        };
         within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard))?;
         // All that is known of it so far.
         let details = ContainerDetails { tty: made.tty, ..ContainerDetails::default() };
@@ -179,6 +185,12 @@ const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// How often a container is made anew because another process took a port that the engine had chosen.
 const PORT_ATTEMPTS: u32 = 3;
 
+fn not_there_yet(target: &str) -> Error {
+    let why = format!("`{target}` is in memory, which is there once the container runs");
+    Error::invalid("copy target", why)
+        .with_hint("use `start()`, or `Container::copy_to` when it runs")
+}
+
 fn no_stdin(call: &str) -> Error {
     let message = format!("only `run()` sends input to a container, and this is `{call}()`");
     Error::invalid("standard input", message)
@@ -242,6 +254,13 @@ pub(super) struct Plan {
     pub(super) capture: Option<Capture>,
 }
 
+/// What is copied when the container runs.
+struct Late {
+    source: CopySource,
+    target: String,
+    way: Way,
+}
+
 /// What was sent in the create call, as far as it matters later: `with_raw` has the last word.
 #[derive(Debug)]
 pub(super) struct Created {
@@ -259,17 +278,14 @@ impl Plan {
     ) -> Result<Container> {
         let (guard, made) = self.create(limit).await?;
         let began = Instant::now();
-        // A tmpfs is there once the container runs.
-        let (late, early): (Vec<_>, Vec<_>) =
-            copies.into_iter().partition(|(_, target)| self.spec.in_tmpfs(target));
         let up = async {
-            self.prepare(&guard, early, &made.later).await?;
+            let late = self.prepare(&guard, copies, &made.later).await?;
             if let Some(capture) = &self.capture {
                 capture.attach(&self.engine, guard.id(), &made).await?;
             }
             self.start_created(&guard).await?;
-            for (source, target) in late {
-                let copied = tmpfs::copy_in(&self.engine, guard.id(), source, &target).await;
+            for Late { source, target, way } in late {
+                let copied = copy_by(way, &self.engine, guard.id(), source, &target).await;
                 copied.map_err(|error| error.at("copy"))?;
             }
             self.learn(&guard).await
@@ -371,21 +387,37 @@ impl Plan {
         Worker::start()?.run(timed(span, creating)).await?
     }
 
-    /// Copies what is to be copied and joins what networks the create call had no room for.
-    pub(super) async fn prepare(
+    /// Copies what is to be copied and joins what networks the create call had no room for. What goes
+    /// into memory, which is there once the container runs, comes back.
+    async fn prepare(
         &self,
         guard: &Guard,
         copies: Vec<(CopySource, String)>,
         later: &[Attachment],
-    ) -> Result<()> {
-        for (source, target) in copies {
-            copy_in(&self.engine, guard.id(), source, &target).await.map_err(|e| e.at("copy"))?;
-        }
+    ) -> Result<Vec<Late>> {
+        let late = self.copy_early(guard.id(), copies).await.map_err(|error| error.at("copy"))?;
         for attachment in later {
             let joined = self.engine.connect_network(guard.id(), attachment).await;
             joined.map_err(|error| error.at("connect"))?;
         }
-        Ok(())
+        Ok(late)
+    }
+
+    async fn copy_early(&self, id: &str, copies: Vec<(CopySource, String)>) -> Result<Vec<Late>> {
+        let mut late = Vec::new();
+        if copies.is_empty() {
+            return Ok(late);
+        }
+        let engine = &self.engine;
+        let memory = InMemory::of(&self.spec).with_volumes(engine, &self.spec).await?;
+        let memory = memory.through_links(engine, id).await?;
+        for (source, target) in copies {
+            match Place::of(&source, &target)?.way_in(engine, id, &memory).await? {
+                Way::Engine => copy_by(Way::Engine, engine, id, source, &target).await?,
+                way => late.push(Late { source, target, way }),
+            }
+        }
+        Ok(late)
     }
 
     pub(super) async fn start_created(&self, guard: &Guard) -> Result<()> {

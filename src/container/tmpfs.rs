@@ -1,4 +1,4 @@
-//! Copies into and out of a tmpfs. It is in the container's own mount namespace, and only while that
+//! Copies into and out of a tmpfs, and what else a container has mounted for itself. That is in the container's own mount namespace, and only while that
 //! runs; the engine's archive calls see what lies below it. So commands in the container do it.
 
 use futures_util::{StreamExt, stream};
@@ -20,7 +20,12 @@ printf '%s %s' "$k" "$d""#;
 /// Packs what is at a path; the exit code says what is wrong.
 const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;
 
+/// Prints so much of a file; the exit code says what is wrong.
+const READ: &str = r#"[ -e "$1" ] || [ -L "$1" ] || exit 44; [ -f "$1" ] || exit 45
+exec head -c "$2" "$1""#;
+
 const NOTHING_THERE: i64 = 44;
+const NO_FILE: i64 = 45;
 
 fn as_root(script: &str, arguments: &[&str], stdin: bool) -> ExecRequest {
     let shell = ["sh", "-c", script, "sh"];
@@ -32,8 +37,8 @@ fn as_root(script: &str, arguments: &[&str], stdin: bool) -> ExecRequest {
 /// What is said where there is no way in.
 fn no_way_in(error: Error) -> Error {
     error.with_hint(
-        "the path is in a tmpfs, which is reached while the container runs, by `sh` and `tar` in it; \
-         where there are none, mount a volume in place of the tmpfs",
+        "the path is in a tmpfs, or one is mounted below it: it is reached while the container runs, \
+         by `sh` and `tar` in it; where there are none, mount a volume in place of the tmpfs",
     )
 }
 
@@ -110,8 +115,51 @@ async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStre
     done(output, "copy into").map(drop)
 }
 
+/// The content of a file in a tmpfs, of at most `limit` bytes, through links.
+pub(super) async fn read_file(
+    engine: &Engine,
+    id: &str,
+    path: &str,
+    limit: u64,
+) -> Result<Vec<u8>> {
+    // (One byte more tells whether that is all.)
+    let most = limit.saturating_add(1).min(i64::MAX as u64).to_string();
+    let session = engine.exec(id, &as_root(READ, &[path, &most], false)).await;
+    let ExecSession { id: command, output: mut frames, .. } = session.map_err(no_way_in)?;
+    let mut output = ExecOutput::default();
+    while let Some(frame) = frames.next().await {
+        output.push(&frame?, usize::MAX)?;
+    }
+    output.code = engine.exec_code(&command).await?;
+    match output.code {
+        NOTHING_THERE => return Err(nothing_at(path)),
+        NO_FILE => return Err(Error::new(ErrorKind::Io, format!("`{path}` is not a file"))),
+        _ => {}
+    }
+    let output = done(output, "read a file in")?;
+    if output.stdout.len() as u64 > limit {
+        let message = format!(
+            "`{path}` has more than the {limit} bytes that are read into memory; copy it to a file \
+             with `copy_from`, or name a limit with `read_file_up_to`"
+        );
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    Ok(output.stdout)
+}
+
+fn nothing_at(path: &str) -> Error {
+    let message = format!("there is nothing at `{path}` in the container");
+    Error::new(ErrorKind::NotFound, message)
+}
+
 /// The archive of what is at a path in a tmpfs, as the engine's own would be.
-pub(super) fn download(engine: &Engine, id: &str, path: &str) -> unpack::Chunks {
+pub(super) fn download(engine: &Engine, id: &str, path: &str) -> Result<unpack::Chunks> {
+    if ["/proc/", "/sys/"].iter().any(|kernels| path.starts_with(kernels)) {
+        // They do not say how long they are, and so come out empty.
+        let message = format!("`{path}` is the kernel's, and its files can't be packed");
+        let hint = "read a single one with `read_file`";
+        return Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint));
+    }
     let trimmed = path.trim_end_matches('/');
     let (parent, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
     let parent = if parent.is_empty() { "/" } else { parent };
@@ -134,16 +182,15 @@ pub(super) fn download(engine: &Engine, id: &str, path: &str) -> unpack::Chunks 
                 // Only its exit code tells whether that was all.
                 output.code = engine.exec_code(&exec).await?;
                 if output.code == NOTHING_THERE {
-                    let message = format!("there is nothing at `{path}` in the container");
-                    return Err(Error::new(ErrorKind::NotFound, message));
+                    return Err(nothing_at(&path));
                 }
                 done(output, "copy out of")?;
                 Ok(None)
             }
         }))
     };
-    Box::pin(stream::once(frames).flat_map(|opened: Result<_>| match opened {
+    Ok(Box::pin(stream::once(frames).flat_map(|opened: Result<_>| match opened {
         Ok(chunks) => chunks.left_stream(),
         Err(error) => stream::once(std::future::ready(Err(error))).right_stream(),
-    }))
+    })))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,27 +12,38 @@ use futures_util::StreamExt;
 use tar::{Archive, EntryType};
 use tokio::sync::mpsc;
 
+use super::merge::merge;
 use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
+use crate::untar::{
+    ShortNames, keep_time, not_through_a_copied_link, unpack_directories, unpack_entry,
+};
 
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
+/// What of an archive is unpacked.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// What is in the directory, in place of the directory itself.
+    pub(super) contents: bool,
+    /// The most bytes that its files may have together.
+    pub(super) limit: u64,
+}
+
 /// Unpacks the one file or directory in an archive as `to`, or into `to` where that is a
-/// directory. Returns where it now is.
+/// directory. Returns where it now is. The contents of a directory are merged into one that is there.
 ///
 /// It is unpacked beside its place and moved there when complete, so that nothing half-made is
 /// ever seen there, and nothing in the archive can reach beyond.
-pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
+pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<PathBuf> {
     // (Without a slash at its end, by which a link would be followed.)
     let to = to.components().as_path().to_owned();
     through_blocking(chunks, move |source| {
-        if to.is_symlink() {
-            // An earlier copy may have left it, to choose where this one goes.
+        not_through_a_copied_link(&to)?;
+        if to.is_symlink() && !to.is_dir() {
             let message = format!("{} is a link; name the place that it leads to", to.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        not_through_a_copied_link(&to)?;
         let (parent, name) = if to.is_dir() {
             (to.clone(), None)
         } else {
@@ -40,7 +51,11 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path) -> Result<PathBuf> {
             (parent.unwrap_or(Path::new(".")).to_owned(), to.file_name())
         };
         let staging = Staging::make(&parent)?;
-        let top = extract(source, &staging.0)?;
+        let top = extract(source, &staging.0, wanted)?;
+        if wanted.contents && name.is_none() {
+            merge(&staging.0.join(top), &to)?;
+            return Ok(to);
+        }
         let place = parent.join(name.unwrap_or(top.as_os_str()));
         if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file())
         {
@@ -84,11 +99,22 @@ pub(super) async fn read_file(chunks: Chunks, limit: u64) -> Result<Option<Vec<u
     .await
 }
 
-/// Unpacks below `root` and returns the name of the one thing at the top.
-fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
+/// The directory in the staging that takes the contents of another.
+const CONTENTS: &str = "contents";
+
+/// Unpacks below `staging` and returns the name of the one thing at the top.
+fn extract(source: ChunkReader, staging: &Path, wanted: Wanted) -> io::Result<PathBuf> {
     let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
     let mut directories = Vec::new();
+    let mut bytes = 0_u64;
+    let mut root = staging.to_owned();
+    if wanted.contents {
+        root.push(CONTENTS);
+        std::fs::create_dir(&root)?;
+    }
+    // The directory itself whose contents these are.
+    let mut around = None;
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -101,11 +127,18 @@ fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
             // Sockets, pipes and devices mean nothing outside of the container.
             _ => continue,
         }
-        let first = path.components().find(|part| !matches!(part, std::path::Component::CurDir));
-        let Some(std::path::Component::Normal(first)) = first else {
+        bytes = within(bytes, entry.size(), wanted.limit)?;
+        let first = path.components().find(|part| !matches!(part, Component::CurDir));
+        if wanted.contents && has_no_name(&path) {
+            top = Some(PathBuf::from(CONTENTS));
+            around = Some(entry);
+            continue;
+        }
+        let Some(Component::Normal(first)) = first else {
             return Err(refuse("leaves the place that is copied to"));
         };
         match &top {
+            _ if wanted.contents => top = Some(PathBuf::from(CONTENTS)),
             Some(top) if top.as_os_str() != first => {
                 return Err(refuse("is not what was asked for"));
             }
@@ -114,11 +147,34 @@ fn extract(source: ChunkReader, root: &Path) -> io::Result<PathBuf> {
         }
         match entry.header().entry_type() {
             EntryType::Directory => directories.push(entry),
-            _ => unpack_entry(&mut entry, root)?,
+            _ => unpack_entry(&mut entry, &root)?,
         }
     }
-    unpack_directories(directories, root)?;
+    unpack_directories(directories, &root)?;
+    if let Some(around) = around {
+        let mode = around.header().mode()? & 0o7777;
+        std::fs::set_permissions(&root, PermissionsExt::from_mode(mode))?;
+        keep_time(&around, &root)?;
+    }
     top.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is empty"))
+}
+
+/// Whether a path is of the directory itself whose contents are unpacked, as `./`.
+fn has_no_name(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::CurDir | Component::RootDir))
+}
+
+/// The sum of what was unpacked so far, and of what comes.
+fn within(before: u64, size: u64, limit: u64) -> io::Result<u64> {
+    let all = before.saturating_add(size);
+    if all <= limit {
+        return Ok(all);
+    }
+    let message = format!(
+        "what is copied has more than the {limit} bytes that are allowed; name a higher limit with \
+         `copy_from_up_to`"
+    );
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }
 
 /// Moves what is complete to its place. (A directory that its owner may not write to can't be moved
@@ -200,7 +256,11 @@ async fn through_blocking<T: Send + 'static>(
         (Some(error), _) => Err(error),
         (None, Ok(value)) => Ok(value),
         (None, Err(error)) => {
-            Err(Error::new(ErrorKind::Io, "failed to copy out of the container").with_source(error))
+            let kind = match error.kind() {
+                io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
+                _ => ErrorKind::Io,
+            };
+            Err(Error::new(kind, "failed to copy out of the container").with_source(error))
         }
     }
 }

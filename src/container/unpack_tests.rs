@@ -37,6 +37,9 @@ fn chunks(bytes: Vec<u8>) -> Chunks {
     Box::pin(stream::iter(pieces))
 }
 
+/// All of an archive.
+const ALL: Wanted = Wanted { contents: false, limit: u64::MAX };
+
 const FILE: EntryType = EntryType::Regular;
 const DIR: EntryType = EntryType::Directory;
 const LINK: EntryType = EntryType::Symlink;
@@ -52,13 +55,13 @@ async fn a_directory_comes_out_whole_under_its_new_name() {
         Entry(LINK, "data/link", "sub/b"),
         Entry(EntryType::Fifo, "data/pipe", ""),
     ]);
-    let place = unpack(chunks(tar.clone()), &dir.path().join("mine")).await.unwrap();
+    let place = unpack(chunks(tar.clone()), &dir.path().join("mine"), ALL).await.unwrap();
     assert_eq!(place, dir.path().join("mine"));
     assert_eq!(std::fs::read_to_string(place.join("sub/b")).unwrap(), "two");
     assert_eq!(std::fs::read_link(place.join("link")).unwrap(), Path::new("sub/b"));
     assert!(!place.join("pipe").exists());
     // Into a directory, it keeps its name; nothing else is left there.
-    let into = unpack(chunks(tar), dir.path()).await.unwrap();
+    let into = unpack(chunks(tar), dir.path(), ALL).await.unwrap();
     assert_eq!(into, dir.path().join("data"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
 }
@@ -80,7 +83,7 @@ async fn nothing_gets_out() {
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
         let names: Vec<_> = entries.iter().map(|entry| entry.1).collect();
-        let error = unpack(chunks(archive(entries)), &home.join("new")).await.unwrap_err();
+        let error = unpack(chunks(archive(entries)), &home.join("new"), ALL).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{names:?}: {error:?}");
         assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0, "{names:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{names:?}");
@@ -94,12 +97,12 @@ async fn what_is_there_stays_and_a_file_replaces_a_file() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("data/kept")).unwrap();
     let tar = archive(&[Entry(DIR, "data/", ""), Entry(FILE, "data/a", "x")]);
-    let error = unpack(chunks(tar), dir.path()).await.unwrap_err();
+    let error = unpack(chunks(tar), dir.path(), ALL).await.unwrap_err();
     assert!(format!("{error:?}").contains("exists already"), "{error:?}");
     assert!(dir.path().join("data/kept").exists());
     std::fs::write(dir.path().join("f"), "old").unwrap();
     let file = || chunks(archive(&[Entry(FILE, "f", "new")]));
-    unpack(file(), &dir.path().join("f")).await.unwrap();
+    unpack(file(), &dir.path().join("f"), ALL).await.unwrap();
     assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "new");
     assert_eq!(read_file(file(), 3).await.unwrap().unwrap(), b"new");
     let error = read_file(file(), 2).await.unwrap_err();
@@ -113,10 +116,11 @@ async fn a_stream_that_breaks_is_told_by_its_own_error() {
     tar.truncate(515);
     let cut = Error::new(ErrorKind::Connection, "cut");
     let pieces = vec![Ok(Bytes::from(tar)), Err(cut)];
-    let error = unpack(Box::pin(stream::iter(pieces)), &dir.path().join("f")).await.unwrap_err();
+    let error =
+        unpack(Box::pin(stream::iter(pieces)), &dir.path().join("f"), ALL).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    assert!(unpack(chunks(Vec::new()), dir.path()).await.is_err());
+    assert!(unpack(chunks(Vec::new()), dir.path(), ALL).await.is_err());
 }
 
 #[tokio::test]
@@ -126,16 +130,16 @@ async fn a_link_that_an_earlier_copy_left_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     // One is a link itself, one has a link in it.
     let alone = dir.path().join("alone");
-    unpack(chunks(archive(&[Entry(LINK, "alone", &target)])), &alone).await.unwrap();
+    unpack(chunks(archive(&[Entry(LINK, "alone", &target)])), &alone, ALL).await.unwrap();
     let tree = [Entry(DIR, "data/", ""), Entry(LINK, "data/link", &target)];
-    unpack(chunks(archive(&tree)), dir.path()).await.unwrap();
+    unpack(chunks(archive(&tree)), dir.path(), ALL).await.unwrap();
     let link = dir.path().join("data/link");
     let slash = PathBuf::from(format!("{}/", alone.display()));
     for to in
         [alone.clone(), slash, alone.join("f"), link.clone(), link.join("f"), link.join("d/f")]
     {
         for entries in [[Entry(FILE, "f", "evil")], [Entry(DIR, "f/", "")]] {
-            let error = unpack(chunks(archive(&entries)), &to).await.unwrap_err();
+            let error = unpack(chunks(archive(&entries)), &to, ALL).await.unwrap_err();
             assert!(format!("{error:?}").contains("is a link"), "{}: {error:?}", to.display());
         }
     }
@@ -143,7 +147,7 @@ async fn a_link_that_an_earlier_copy_left_is_not_followed() {
     // A link of the user's own on the way is followed.
     std::os::unix::fs::symlink(outside.path(), dir.path().join("own")).unwrap();
     let file = chunks(archive(&[Entry(FILE, "f", "fine")]));
-    unpack(file, &dir.path().join("own/f")).await.unwrap();
+    unpack(file, &dir.path().join("own/f"), ALL).await.unwrap();
     assert_eq!(std::fs::read_to_string(outside.path().join("f")).unwrap(), "fine");
 }
 
@@ -163,12 +167,12 @@ fn closed(top: &str) -> Vec<u8> {
 #[tokio::test]
 async fn modes_of_directories_are_set_when_they_are_full() {
     let dir = tempfile::tempdir().unwrap();
-    let place = unpack(chunks(closed("d")), &dir.path().join("new")).await.unwrap();
+    let place = unpack(chunks(closed("d")), &dir.path().join("new"), ALL).await.unwrap();
     let there = place.metadata().unwrap();
     assert_eq!(there.permissions().mode() & 0o7777, 0o555);
     assert!(place.join("f").is_file());
     // In vain, nothing is left beside it.
-    unpack(chunks(closed("new")), dir.path()).await.unwrap_err();
+    unpack(chunks(closed("new")), dir.path(), ALL).await.unwrap_err();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     open_all(&place).unwrap();
 }
@@ -177,7 +181,7 @@ async fn modes_of_directories_are_set_when_they_are_full() {
 async fn a_directory_that_is_missing_here_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("missing/new");
-    let error = unpack(chunks(closed("d")), &to).await.unwrap_err();
+    let error = unpack(chunks(closed("d")), &to, ALL).await.unwrap_err();
     let missing = dir.path().join("missing").display().to_string();
     assert!(format!("{error:?}").contains(&missing), "{error:?}");
 }
@@ -198,7 +202,7 @@ async fn a_name_without_end_is_refused_before_it_is_read() {
         let start = stream::iter([Ok(Bytes::copy_from_slice(header.as_bytes()))]);
         let endless = Box::pin(start.chain(zeros.take(4_096)));
         let dir = tempfile::tempdir().unwrap();
-        let error = unpack(endless, &dir.path().join("f")).await.unwrap_err();
+        let error = unpack(endless, &dir.path().join("f"), ALL).await.unwrap_err();
         assert!(format!("{error:?}").contains("a name in the archive"), "{error:?}");
         assert!(taken.load(Ordering::SeqCst) < 64, "{taken:?} pieces were taken");
     }
@@ -234,8 +238,110 @@ async fn long_names_and_large_sizes_are_followed() {
     bytes.truncate(bytes.len() - 1_024);
     bytes.extend_from_slice(header.as_bytes());
     bytes.extend([&[b'x'; 700][..], &[0; 324 + 1_024]].concat());
-    let place = unpack(chunks(bytes), dir.path()).await.unwrap();
+    let place = unpack(chunks(bytes), dir.path(), ALL).await.unwrap();
     assert_eq!(std::fs::read(place.join("lure")).unwrap(), lure.as_bytes());
     assert_eq!(std::fs::read(place.join("sized")).unwrap(), [b'x'; 700]);
     assert_eq!(std::fs::read(place.join(long.split_at(150).0)).unwrap(), b"long");
+}
+
+fn time_of(path: &Path) -> u64 {
+    let modified = path.symlink_metadata().unwrap().modified().unwrap();
+    modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// What is in a directory, with a time for each and a mode of 0555 for the directories.
+fn contents(entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for (n, Entry(kind, path, content)) in entries.iter().enumerate() {
+        let mut header = Header::new_gnu();
+        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_mode(if *kind == DIR { 0o555 } else { 0o640 });
+        header.set_mtime(1_000_000 + n as u64);
+        let body = if *kind == LINK { "" } else { content };
+        if *kind == LINK {
+            header.set_link_name_literal(content).unwrap();
+        }
+        header.set_size(body.len() as u64);
+        header.set_cksum();
+        tar.append(&header, body.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn the_contents_of_a_directory_are_merged_into_another() {
+    let wanted = Wanted { contents: true, limit: 9 };
+    let tar = contents(&[
+        Entry(DIR, "./", ""),
+        Entry(FILE, "./a", "new"),
+        Entry(DIR, "./d/", ""),
+        Entry(FILE, "./d/b", "two"),
+        Entry(DIR, "./d/e/", ""),
+        Entry(FILE, "./d/e/c", "who"),
+        Entry(LINK, "./l", "a"),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    // It is made where it is not there.
+    let new = dir.path().join("new");
+    assert_eq!(unpack(chunks(tar.clone()), &new, wanted).await.unwrap(), new);
+    assert_eq!(std::fs::read(new.join("d/e/c")).unwrap(), b"who");
+    for (path, time) in [("", 0), ("a", 1), ("d", 2), ("d/b", 3), ("d/e", 4), ("l", 6)] {
+        assert_eq!(time_of(&new.join(path)), 1_000_000 + time, "{path:?}");
+    }
+    assert_eq!(new.metadata().unwrap().permissions().mode() & 0o7777, 0o555);
+    open_all(&new).unwrap();
+
+    // It is merged where it is there, through a link of the user's, again and again.
+    let there = dir.path().join("there");
+    std::fs::create_dir_all(there.join("d")).unwrap();
+    for (path, content) in [("a", "old"), ("kept", "kept"), ("d/kept", "kept")] {
+        std::fs::write(there.join(path), content).unwrap();
+    }
+    std::os::unix::fs::symlink(&there, dir.path().join("own")).unwrap();
+    for _ in 0..2 {
+        unpack(chunks(tar.clone()), &dir.path().join("own"), wanted).await.unwrap();
+        for (path, content) in
+            [("a", "new"), ("kept", "kept"), ("d/kept", "kept"), ("d/e/c", "who")]
+        {
+            assert_eq!(std::fs::read_to_string(there.join(path)).unwrap(), content, "{path}");
+        }
+        assert_eq!(std::fs::read_link(there.join("l")).unwrap(), Path::new("a"));
+    }
+    assert_eq!(there.join("d/e").metadata().unwrap().permissions().mode() & 0o7777, 0o555);
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 4, "nothing half-made is left");
+    open_all(&there).unwrap();
+
+    let error = unpack(chunks(tar), &there, Wanted { contents: true, limit: 8 }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 4, "nothing half-made is left");
+}
+
+#[tokio::test]
+async fn contents_go_through_no_link_below_and_replace_no_other_kind() {
+    let wanted = Wanted { contents: true, limit: u64::MAX };
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("file"), "mine").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // Links by whomever: of a directory, and of a file.
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("d")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("file"), dir.path().join("f")).unwrap();
+    std::fs::create_dir(dir.path().join("full")).unwrap();
+    let hostile: [&[Entry<'_>]; 4] = [
+        &[Entry(DIR, "./", ""), Entry(FILE, "./a", "x"), Entry(DIR, "./d/", "")],
+        &[Entry(DIR, "./", ""), Entry(FILE, "./a", "x"), Entry(FILE, "./d/evil", "x")],
+        &[Entry(DIR, "./", ""), Entry(FILE, "./a", "x"), Entry(FILE, "./full", "x")],
+        &[Entry(DIR, "./", ""), Entry(FILE, "./a", "x"), Entry(FILE, "./../evil", "x")],
+    ];
+    for entries in hostile {
+        let error = unpack(chunks(contents(entries)), dir.path(), wanted).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "{error:?}");
+    }
+    // A file takes a link's place, and is not written through it.
+    let tar = contents(&[Entry(DIR, "./", ""), Entry(FILE, "./f", "new")]);
+    unpack(chunks(tar), dir.path(), wanted).await.unwrap();
+    assert!(dir.path().join("f").symlink_metadata().unwrap().is_file());
+    assert_eq!(std::fs::read(outside.path().join("file")).unwrap(), b"mine");
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
 }

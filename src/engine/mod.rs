@@ -24,6 +24,7 @@ mod image;
 mod image_details;
 mod image_removal;
 mod image_transfer;
+mod in_memory;
 mod list;
 mod logs;
 mod network;
@@ -56,6 +57,7 @@ pub(crate) use events::HealthEvent;
 pub(crate) use exec::OUTPUT_LIMIT;
 pub(crate) use exec::{ExecRequest, ExecSession};
 pub(crate) use frames::Seen;
+pub(crate) use in_memory::{InMemory, Way};
 #[cfg(test)]
 pub(crate) use logs::test_frame;
 pub(crate) use logs::{FrameStream, LogRequest};

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::redacted::{Keys, Program};
 use super::{
-    Attachment, Healthcheck, HostBinding, ImageRef, Mount, MountKind, NetworkMode, Platform, Port,
-    Resources, RestartPolicy, spec_hash, validate,
+    Attachment, Healthcheck, HostBinding, ImageRef, Mount, NetworkMode, Platform, Port, Resources,
+    RestartPolicy, spec_hash, validate,
 };
 use crate::error::Result;
 
@@ -92,25 +92,6 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
-    /// Whether a path lies in a tmpfs mount, by its parts alone: links are not known here.
-    pub(crate) fn in_tmpfs(&self, path: &str) -> bool {
-        let parts = |path: &str| {
-            let mut parts: Vec<String> = Vec::new();
-            for part in path.split('/') {
-                match part {
-                    "" | "." => {}
-                    ".." => drop(parts.pop()),
-                    _ => parts.push(part.to_owned()),
-                }
-            }
-            parts
-        };
-        let path = parts(path);
-        let around = self.mounts.iter().filter(|mount| path.starts_with(&parts(&mount.target)));
-        let nearest = around.max_by_key(|mount| parts(&mount.target).len());
-        nearest.is_some_and(|mount| matches!(mount.kind, MountKind::Tmpfs { .. }))
-    }
-
     /// A container of this image with everything else at its default.
     #[must_use]
     pub fn new(image: impl Into<String>) -> ContainerSpec {

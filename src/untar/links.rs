@@ -6,14 +6,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+
 /// More links than these are not told apart: then every link counts as one that was copied.
 const MOST: usize = 65_536;
 
 /// By device, inode and target; an inode's number may come again.
 static COPIED: Mutex<BTreeSet<(u64, u64, PathBuf)>> = Mutex::new(BTreeSet::new());
 
-/// Notes that this link came out of a container or a build of this process.
+/// The nanoseconds in the time of a link that was copied, by which other processes know it: archives
+/// have whole seconds, and anybody else's link has this number once in a billion.
+const STAMP: i64 = 212_169_983;
+
+/// Notes that this link came out of a container or a build, for this process and for later ones.
 pub(crate) fn remember(link: &Path) {
+    stamp(link);
     if let Some(link) = identity(link) {
         let mut copied = COPIED.lock().unwrap_or_else(PoisonError::into_inner);
         if copied.len() < MOST {
@@ -22,16 +29,26 @@ pub(crate) fn remember(link: &Path) {
     }
 }
 
-/// That no part of a path is a link that an earlier copy of this process left: whoever made the
-/// container would choose where the next copy goes. Links that somebody else made are followed.
+/// Sets the time of a link. A file system that keeps no nanoseconds is known to this process alone.
+fn stamp(link: &Path) {
+    let Ok(there) = link.symlink_metadata() else { return };
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let time = Timespec { tv_sec: there.mtime(), tv_nsec: STAMP };
+    let times = Timestamps { last_access: omit, last_modification: time };
+    let _ = utimensat(CWD, link, &times, AtFlags::SYMLINK_NOFOLLOW);
+}
+
+/// That no part of a path is a link that an earlier copy left: whoever made the container would choose
+/// where the next copy goes. Links that somebody else made are followed.
 pub(crate) fn not_through_a_copied_link(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let mut here = PathBuf::new();
     for part in path.components() {
         here.push(part);
         let Some(link) = identity(&here) else { continue };
+        let stamped = here.symlink_metadata().is_ok_and(|there| there.mtime_nsec() == STAMP);
         let copied = COPIED.lock().unwrap_or_else(PoisonError::into_inner);
-        if copied.len() >= MOST || copied.contains(&link) {
+        if stamped || copied.len() >= MOST || copied.contains(&link) {
             let message = format!(
                 "{} is a link that was copied there; remove it, or name the place that it leads to",
                 here.display()
@@ -46,4 +63,26 @@ pub(crate) fn not_through_a_copied_link(path: &Path) -> io::Result<()> {
 fn identity(path: &Path) -> Option<(u64, u64, PathBuf)> {
     let there = path.symlink_metadata().ok().filter(std::fs::Metadata::is_symlink)?;
     Some((there.dev(), there.ino(), std::fs::read_link(path).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_another_process_copied_is_known_by_its_time() {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(outside.path(), &link).unwrap();
+        // Somebody's own, at first.
+        not_through_a_copied_link(&link.join("file")).unwrap();
+        // As `remember` does, but for what it keeps in this process.
+        stamp(&link);
+        std::fs::rename(&link, dir.path().join("moved")).unwrap();
+        for path in ["moved", "moved/", "moved/file", "moved/sub/file"] {
+            let error = not_through_a_copied_link(&dir.path().join(path)).unwrap_err();
+            assert!(error.to_string().contains("is a link that was copied there"), "{error}");
+        }
+    }
 }

@@ -4,8 +4,9 @@ mod links;
 mod names;
 
 use std::io::{self, Read};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
 use tar::{Entry, EntryType};
 
 pub(crate) use links::{not_through_a_copied_link, remember};
@@ -41,7 +42,23 @@ pub(crate) fn unpack_directories<R: Read>(
     root: &Path,
 ) -> io::Result<()> {
     directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
-    directories.iter_mut().try_for_each(|entry| unpack_entry(entry, root))
+    directories.iter_mut().try_for_each(|entry| {
+        unpack_entry(entry, root)?;
+        keep_time(entry, root)
+    })
+}
+
+/// Gives a directory the time that its archive says. (The tar crate does so for files alone.)
+pub(crate) fn keep_time<R: Read>(entry: &Entry<'_, R>, root: &Path) -> io::Result<()> {
+    let parts = entry.path()?.into_owned();
+    let parts = parts.components().filter(|part| matches!(part, Component::Normal(_)));
+    let place: PathBuf =
+        [root.as_os_str()].into_iter().chain(parts.map(|it| it.as_os_str())).collect();
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let seconds = i64::try_from(entry.header().mtime()?).unwrap_or_default();
+    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    let times = Timestamps { last_access: omit, last_modification: time };
+    Ok(utimensat(CWD, &place, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// That no directory on the way to `path` is a link; with `all`, nor what lies there itself, where

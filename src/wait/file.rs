@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::probe::with_causes;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
-use crate::engine::ExecRequest;
+use crate::engine::{ExecRequest, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A file or directory exists in the container; made by [`WaitFor::file`].
@@ -43,8 +43,9 @@ impl WaitStrategy for FileWait {
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
             let mut backoff = Backoff::new();
+            let mut way = None;
             loop {
-                match exists(target, &self.0).await {
+                match exists(target, &self.0, &mut way).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => target.seen("it does not exist"),
                     // Between two runs the engine may refuse to look.
@@ -59,10 +60,19 @@ impl WaitStrategy for FileWait {
     }
 }
 
-/// The engine does not see into a tmpfs: there a command in the container looks.
-async fn exists(target: &WaitTarget, path: &str) -> Result<bool> {
+/// The engine does not see into a tmpfs: there a command in the container looks. Which of the two it
+/// is, is asked once.
+async fn exists(target: &WaitTarget, path: &str, way: &mut Option<Way>) -> Result<bool> {
     let (engine, id) = (target.engine(), target.id());
-    if !target.spec().in_tmpfs(path) {
+    let found = match *way {
+        Some(way) => way,
+        None => {
+            let memory = InMemory::of(target.spec()).through_links(engine, id).await?;
+            memory.way_to(engine, id, path, |_| false).await?
+        }
+    };
+    *way = Some(found);
+    if found != Way::Command {
         return Ok(engine.stat_path(id, path).await?.is_some());
     }
     let command = ["sh", "-c", r#"[ -e "$1" ] || [ -L "$1" ] || exit 44"#, "sh", path];

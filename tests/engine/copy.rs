@@ -1,6 +1,6 @@
 //! Files in and out.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use castoff::{Container, CopySource, ErrorKind};
@@ -205,6 +205,39 @@ async fn a_directory_makes_the_round_trip() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn the_contents_of_a_directory_come_out_without_it() {
+    let container = sleeper().with_tmpfs("/memory").start().await.unwrap();
+    let lines = "mkdir -p /$0 && cd /$0 && mkdir -p d/sub && echo one > d/a && echo two > d/sub/b && \
+                 ln -s a d/l && touch -d '2001-02-03 04:05:06' d/sub && touch -d '2001-02-03 04:05:07' d";
+    for place in ["srv", "memory"] {
+        container.exec(["sh", "-c", lines, place]).await.unwrap().ok().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("kept"), "kept").unwrap();
+        for spelling in [format!("/{place}/d/."), format!("/{place}/./d/./")] {
+            let at = container.copy_from(spelling, dir.path()).await.unwrap();
+            assert_eq!(at, dir.path());
+        }
+        let new = dir.path().join("new");
+        container.copy_from(format!("/{place}/d/."), &new).await.unwrap();
+        for root in [dir.path(), &new] {
+            assert_eq!(std::fs::read(root.join("a")).unwrap(), b"one\n");
+            assert_eq!(std::fs::read(root.join("sub/b")).unwrap(), b"two\n");
+            assert_eq!(std::fs::read_link(root.join("l")).unwrap(), Path::new("a"));
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "{place}");
+        let seconds = |path: &Path| path.metadata().unwrap().mtime();
+        assert_eq!((seconds(&new), seconds(&new.join("sub"))), (981_173_107, 981_173_106));
+
+        let small = container.copy_from_up_to(format!("/{place}/d"), dir.path(), 7).await;
+        assert_eq!(small.unwrap_err().kind(), ErrorKind::TooLarge);
+        container.copy_from_up_to(format!("/{place}/d"), dir.path(), 8).await.unwrap();
+    }
+    let error = container.copy_from("/etc/passwd/.", "/tmp").await.unwrap_err();
+    assert_eq!(error.step(), Some("copy"), "{error:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn what_stands_in_the_way_here_stays_as_it_is() {
     let container = sleeper().start().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -249,7 +282,7 @@ async fn a_file_is_read_through_links() {
     }
     container.read_file("/l/circle").await.unwrap_err();
     let error = container.read_file_up_to("/l/absolute", 5).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     assert!(format!("{error:?}").contains("it has 6 bytes, at most 5"), "{error:?}");
     assert_eq!(container.read_file_up_to("/l/absolute", 6).await.unwrap(), b"hello\n");
 }

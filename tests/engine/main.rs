@@ -24,6 +24,7 @@ mod foreign;
 mod forks;
 mod guardian;
 mod in_a_container;
+mod in_memory;
 mod keep;
 mod lifecycle;
 mod logs;

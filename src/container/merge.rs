@@ -1,0 +1,93 @@
+//! The contents of a directory, moved into one that is there already.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, open, openat, renameat, statat};
+use rustix::io::Errno;
+
+/// Moves what is in `from` into `to`: directories are merged, files and links replace files and links,
+/// and nothing else is replaced. `to` may be a link of the user's, what is below it is never followed
+/// as one. What can't be moved is told before anything is.
+pub(super) fn merge(from: &Path, to: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = open(to, flags, Mode::empty())?;
+    Merging { moves: false }.merge_into(from, directory.as_fd(), to)?;
+    Merging { moves: true }.merge_into(from, directory.as_fd(), to)
+}
+
+struct Merging {
+    /// Whether it is done, or only looked at.
+    moves: bool,
+}
+
+impl Merging {
+    fn merge_into(&self, from: &Path, to: BorrowedFd<'_>, shown: &Path) -> io::Result<()> {
+        if self.moves {
+            // What is in a directory that its owner may not write to could not be moved away.
+            std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
+        }
+        let entries: io::Result<Vec<_>> = std::fs::read_dir(from)?.collect();
+        for entry in entries? {
+            let (name, path) = (entry.file_name(), entry.path());
+            let shown = shown.join(&name);
+            let new = kind_of(CWD, path.as_os_str())?;
+            match (new, kind_of(to, &name)?) {
+                (Some(FileType::Directory), Some(FileType::Directory)) => {
+                    let inner = open_below(to, &name)?;
+                    self.merge_into(&path, inner.as_fd(), &shown)?;
+                }
+                (_, None) => self.take(&path, to, &name)?,
+                (
+                    Some(FileType::RegularFile | FileType::Symlink),
+                    Some(FileType::RegularFile | FileType::Symlink),
+                ) => self.take(&path, to, &name)?,
+                (_, Some(FileType::Symlink)) => {
+                    return Err(in_the_way(&shown, "is a link, where a directory is to go"));
+                }
+                _ => return Err(in_the_way(&shown, "exists already, as something else")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves one thing. (A directory that its owner may not write to can't be moved into another: the
+    /// entry `..` in it changes.)
+    fn take(&self, from: &Path, to: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+        if !self.moves {
+            return Ok(());
+        }
+        let there = from.symlink_metadata()?;
+        let closed = there.is_dir() && there.permissions().mode() & 0o200 == 0;
+        if closed {
+            std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
+        }
+        renameat(CWD, from, to, name)?;
+        if closed {
+            let mode = Mode::from_raw_mode(there.permissions().mode() & 0o7777);
+            fchmod(open_below(to, name)?, mode)?;
+        }
+        Ok(())
+    }
+}
+
+fn open_below(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(directory, name, flags, Mode::empty())?)
+}
+
+/// `None` for nothing.
+fn kind_of(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<FileType>> {
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn in_the_way(place: &Path, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {why}", place.display()))
+}

@@ -1,0 +1,229 @@
+//! [`InMemory`]: what of a container's files is in memory, and how something gets there.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Engine;
+use super::archive::PathStat;
+use super::failure::convert;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ContainerSpec, MountKind};
+
+/// Where every container has file systems of its own, which the engine's archive calls don't see.
+const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// As many links as Linux follows on the way to one file (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Option `type` of a `local` volume that is lost when no running container has it mounted.
+const LOST: [&str; 2] = ["tmpfs", "ramfs"];
+
+/// How something gets to a path in a container, and out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// By the engine's archive calls, whether the container runs or not.
+    Engine,
+    /// By the same calls, while the container runs: a volume in memory keeps nothing otherwise.
+    EngineWhileRunning,
+    /// By a command in the container, while that runs: its own mounts are seen by nobody else.
+    Command,
+}
+
+/// The mounts of a container, by what keeps the files in them.
+#[derive(Clone, Debug)]
+pub(crate) struct InMemory {
+    mounts: Vec<(Vec<String>, Way)>,
+}
+
+impl InMemory {
+    /// As far as a spec tells: a volume may still be one in memory.
+    pub(crate) fn of(spec: &ContainerSpec) -> InMemory {
+        let own = OF_THE_KERNEL.iter().map(|path| (parts(path), Way::Command));
+        let mounts = spec.mounts.iter().map(|mount| {
+            let way = match mount.kind {
+                MountKind::Tmpfs { .. } => Way::Command,
+                _ => Way::Engine,
+            };
+            (parts(&mount.target), way)
+        });
+        // (The last of two at one place counts.)
+        InMemory { mounts: own.chain(mounts).collect() }
+    }
+
+    /// With the volumes that are in memory, as the engine tells.
+    pub(crate) async fn with_volumes(
+        mut self,
+        engine: &Engine,
+        spec: &ContainerSpec,
+    ) -> Result<InMemory> {
+        for mount in &spec.mounts {
+            if let MountKind::Volume { name } = &mount.kind
+                && !name.is_empty()
+                && engine.loses_volume(name).await?
+            {
+                self.mounts.push((parts(&mount.target), Way::EngineWhileRunning));
+            }
+        }
+        Ok(self)
+    }
+
+    /// With the links followed that mounts stand behind, such as `/var/run`. Where nothing is in
+    /// memory, the engine is not asked.
+    pub(crate) async fn through_links(mut self, engine: &Engine, id: &str) -> Result<InMemory> {
+        if self.has_any() {
+            let mut known = BTreeMap::new();
+            for (target, _) in self.mounts.iter_mut().skip(OF_THE_KERNEL.len()) {
+                *target = real(engine, id, target, &mut known).await?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether anything but the kernel's own is in memory.
+    fn has_any(&self) -> bool {
+        self.mounts.iter().skip(OF_THE_KERNEL.len()).any(|(_, way)| *way != Way::Engine)
+    }
+
+    /// How something gets to `path`, by the parts of its name: the nearest mount tells.
+    pub(crate) fn way(&self, path: &str) -> Way {
+        self.way_of(&parts(path))
+    }
+
+    fn way_of(&self, path: &[String]) -> Way {
+        let around = self.mounts.iter().filter(|(target, _)| path.starts_with(target));
+        around.max_by_key(|(target, _)| target.len()).map_or(Way::Engine, |(_, way)| *way)
+    }
+
+    /// As [`way`](Self::way), also where a link in the container leads there. `below` says whether there
+    /// is something to copy at a path below this one, where a mount may be.
+    pub(crate) async fn way_to(
+        &self,
+        engine: &Engine,
+        id: &str,
+        path: &str,
+        below: impl Fn(&str) -> bool,
+    ) -> Result<Way> {
+        let by_name = parts(path);
+        let way = self.way_of(&by_name);
+        if way == Way::Command || !self.has_any() {
+            return Ok(way);
+        }
+        let mut real_path = by_name.clone();
+        if let Some(name) = real_path.pop() {
+            real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
+            real_path.push(name);
+        }
+        let deeper = self.mounts.iter().skip(OF_THE_KERNEL.len()).filter_map(|(target, way)| {
+            let rest = target.strip_prefix(real_path.as_slice())?;
+            (!rest.is_empty() && below(&rest.join("/"))).then_some(*way)
+        });
+        Ok(deeper.chain([self.way_of(&real_path)]).max().unwrap_or(way))
+    }
+}
+
+/// The parts of an absolute path in a container, without `.` and `..`.
+fn parts(path: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
+}
+
+/// Where a path leads in the container, link by link, as far as there is something.
+async fn real(
+    engine: &Engine,
+    id: &str,
+    path: &[String],
+    known: &mut BTreeMap<String, Option<PathStat>>,
+) -> Result<Vec<String>> {
+    let mut left: VecDeque<String> = path.iter().cloned().collect();
+    let mut here: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = left.pop_front() {
+        if part == ".." {
+            here.pop();
+            continue;
+        }
+        here.push(part);
+        let place = format!("/{}", here.join("/"));
+        let stat = match known.get(&place) {
+            Some(stat) => stat.clone(),
+            None => engine.stat_path(id, &place).await?,
+        };
+        known.insert(place.clone(), stat.clone());
+        let Some(stat) = stat else {
+            here.extend(left.drain(..).filter(|part| part != ".."));
+            break;
+        };
+        let Some(target) = stat.link else { continue };
+        links += 1;
+        if links > MOST_LINKS {
+            let message =
+                format!("`{place}` is a link that leads through more than {MOST_LINKS} others");
+            return Err(Error::new(ErrorKind::Io, message));
+        }
+        here.pop();
+        if target.starts_with('/') {
+            here.clear();
+        }
+        let steps = target.split('/').filter(|part| !matches!(*part, "" | "."));
+        for step in steps.rev() {
+            left.push_front(step.to_owned());
+        }
+    }
+    Ok(here)
+}
+
+impl Engine {
+    /// Whether the volume is one in memory, empty whenever no running container has it mounted.
+    async fn loses_volume(&self, name: &str) -> Result<bool> {
+        match self.docker().inspect_volume(name).await {
+            Ok(volume) => {
+                let kind = volume.options.get("type").map(String::as_str);
+                Ok(volume.driver == "local" && kind.is_some_and(|kind| LOST.contains(&kind)))
+            }
+            Err(error) => {
+                let error = convert("look for the volume", error);
+                // (The engine makes one that is missing, on a disk.)
+                if error.status() == Some(404) { Ok(false) } else { Err(error) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Mount;
+
+    #[test]
+    fn the_nearest_mount_tells_how_a_path_is_reached() {
+        let mut spec = ContainerSpec::new("x");
+        spec.mounts = vec![
+            Mount::volume("v", "/data"),
+            Mount::tmpfs("/data/cache/"),
+            Mount::volume("v", "/data/cache/kept"),
+            Mount::tmpfs("/run"),
+            Mount::bind("/x", "/dev/mine"),
+        ];
+        let memory = InMemory::of(&spec);
+        for (path, way) in [
+            ("/", Way::Engine),
+            ("/runner", Way::Engine),
+            ("/run", Way::Command),
+            ("/srv/../run/./a", Way::Command),
+            ("/data/a", Way::Engine),
+            ("/data/cache/a", Way::Command),
+            ("/data/cache/kept/a", Way::Engine),
+            ("/dev/shm/a", Way::Command),
+            ("/proc/1/status", Way::Command),
+            ("/dev/mine/a", Way::Engine),
+        ] {
+            assert_eq!(memory.way(path), way, "{path}");
+        }
+    }
+}
