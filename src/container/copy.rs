@@ -1,5 +1,6 @@
 //! [`CopySource`]: what is copied into a container.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -8,21 +9,23 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::pack::{self, TarStream};
+use super::tarball::Tarball;
 use super::tmpfs;
 use crate::engine::{Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is copied into a container: bytes, a file or directory, or a reader.
+/// What is copied into a container: bytes, a file or directory, a reader, or an archive.
 ///
 /// Files keep their mode and time, bytes and readers get 0644 and now; owner and group are 0
-/// unless set. Nothing
-/// is held in memory but the bytes that are given as such.
+/// unless set. Links stay links, unless [`following_links`](Self::following_links) says otherwise.
+/// Nothing is held in memory but the bytes that are given as such.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
 pub struct CopySource {
     pub(super) content: Content,
     pub(super) mode: Option<u32>,
     pub(super) owner: (u64, u64),
+    pub(super) follow: bool,
     /// What counts for sharing in place of the content.
     pub(super) identity: Option<String>,
 }
@@ -31,6 +34,7 @@ pub(super) enum Content {
     Bytes(Bytes),
     Path(PathBuf),
     Reader { reader: Pin<Box<dyn AsyncRead + Send>>, length: u64 },
+    Tar(Tarball),
 }
 
 impl fmt::Debug for Content {
@@ -39,13 +43,14 @@ impl fmt::Debug for Content {
             Content::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Content::Path(path) => write!(f, "{}", path.display()),
             Content::Reader { length, .. } => write!(f, "reader of {length} bytes"),
+            Content::Tar(tarball) => write!(f, "{}, unpacked", tarball.name()),
         }
     }
 }
 
 impl CopySource {
     fn new(content: Content) -> Self {
-        CopySource { content, mode: None, owner: (0, 0), identity: None }
+        CopySource { content, mode: None, owner: (0, 0), follow: false, identity: None }
     }
 
     /// A file with these bytes.
@@ -53,7 +58,8 @@ impl CopySource {
         Self::new(Content::Bytes(Bytes::from(bytes.into())))
     }
 
-    /// A file, or a directory with all that is in it. Links stay links.
+    /// A file, or a directory with all that is in it. Links stay links, also where the path itself
+    /// is one: see [`following_links`](Self::following_links).
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Path(path.into()))
     }
@@ -61,6 +67,36 @@ impl CopySource {
     /// A file with the first `length` bytes of a reader. A reader that has less is an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
         Self::new(Content::Reader { reader: Box::pin(reader), length })
+    }
+
+    /// What a plain tar archive holds, with the owner, mode and time that each entry says. The target
+    /// is the directory that it is unpacked into, with or without a `/` at its end. All of it is
+    /// checked before any is sent: a name that is absolute or has `..`, a broken or compressed
+    /// archive is an error that names it.
+    ///
+    /// ```no_run
+    /// # async fn run(container: castoff::Container, archive: Vec<u8>) -> castoff::Result<()> {
+    /// use castoff::CopySource;
+    ///
+    /// container.copy_to(CopySource::tar(archive), "/srv/data").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tar(archive: impl Into<Vec<u8>>) -> Self {
+        Self::new(Content::Tar(Tarball::Bytes(Bytes::from(archive.into()))))
+    }
+
+    /// As [`tar`](Self::tar), of a file.
+    pub fn tar_file(path: impl Into<PathBuf>) -> Self {
+        Self::new(Content::Tar(Tarball::Path(path.into())))
+    }
+
+    /// Copies what links lead to in their place, as `cp -L`: the path itself, and in a directory all
+    /// of them. One that leads nowhere, or to a directory that it is in, is an error that names it.
+    /// Default: links stay links.
+    pub fn following_links(mut self) -> Self {
+        self.follow = true;
+        self
     }
 
     /// The mode of the file, such as `0o600`. In a directory, of every file in it.
@@ -89,10 +125,20 @@ impl CopySource {
         let content = match &self.content {
             Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
             Content::Path(path) => Content::Path(path.clone()),
+            Content::Tar(tarball) => Content::Tar(tarball.clone()),
             Content::Reader { .. } => return None,
         };
         let identity = self.identity.clone();
-        Some(CopySource { content, mode: self.mode, owner: self.owner, identity })
+        let (mode, owner, follow) = (self.mode, self.owner, self.follow);
+        Some(CopySource { content, mode, owner, follow, identity })
+    }
+
+    /// The archive that is unpacked, for one.
+    pub(super) fn tarball(&self) -> Option<Tarball> {
+        match &self.content {
+            Content::Tar(tarball) => Some(tarball.clone()),
+            _ => None,
+        }
     }
 
     /// The name it has by itself.
@@ -134,6 +180,9 @@ impl From<&Path> for CopySource {
     }
 }
 
+/// The name of a directory in itself.
+const ITSELF: &str = ".";
+
 /// Splits a target into the directory it lies in and its name there.
 pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String, String)> {
     let wrong = |why: &str| Error::invalid("copy target", format!("`{target}`: {why}"));
@@ -145,6 +194,14 @@ pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String,
     }
     let into_directory = target.ends_with('/');
     let trimmed = target.trim_end_matches('/');
+    if matches!(source.content, Content::Tar(_)) {
+        if source.mode.is_some() || source.owner != (0, 0) {
+            let why = "owner and mode of what is in an archive are those that it says";
+            return Err(Error::invalid("copy source", why));
+        }
+        let directory = if trimmed.is_empty() { "/" } else { trimmed };
+        return Ok((directory.to_owned(), ITSELF.to_owned()));
+    }
     if into_directory {
         let name = source
             .own_name()
@@ -160,15 +217,23 @@ pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String,
 /// Where a source goes, and what may be in it.
 pub(super) struct Place {
     path: String,
-    tree: Option<PathBuf>,
+    tree: Tree,
+}
+
+/// What may have something at a path below it.
+enum Tree {
+    File,
+    Path(PathBuf),
+    Tar(Tarball),
 }
 
 impl Place {
     pub(super) fn of(source: &CopySource, target: &str) -> Result<Place> {
         let (directory, name) = split_target(source, target)?;
         let tree = match &source.content {
-            Content::Path(path) => Some(path.clone()),
-            _ => None,
+            Content::Path(path) => Tree::Path(path.clone()),
+            Content::Tar(tarball) => Tree::Tar(tarball.clone()),
+            Content::Bytes(_) | Content::Reader { .. } => Tree::File,
         };
         Ok(Place { path: format!("{directory}/{name}"), tree })
     }
@@ -176,8 +241,14 @@ impl Place {
     /// How the source gets there.
     pub(super) async fn way_in(self, engine: &Engine, id: &str, memory: &InMemory) -> Result<Way> {
         let Place { path, tree } = self;
-        let below = |below: &str| {
-            tree.as_ref().is_some_and(|tree| tree.join(below).symlink_metadata().is_ok())
+        let (tree, names) = match tree {
+            Tree::File => (None, BTreeSet::new()),
+            Tree::Path(tree) => (Some(tree), BTreeSet::new()),
+            Tree::Tar(tarball) => (None, tarball.check().await?),
+        };
+        let below = |below: &str| match &tree {
+            Some(tree) => tree.join(below).symlink_metadata().is_ok(),
+            None => names.iter().any(|name| Path::new(name).starts_with(below)),
         };
         memory.way_to(engine, id, &path, below).await
     }
@@ -214,6 +285,12 @@ pub(super) async fn copy_by(
 async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) -> Result<()> {
     let (directory, name) = split_target(&source, target)?;
     let (base, missing) = existing(engine, id, &directory).await?;
+    if let Some(tarball) = source.tarball() {
+        if !missing.is_empty() {
+            engine.upload(id, &base, pack::directories(&missing)?).await?;
+        }
+        return engine.upload(id, &directory, pack::as_it_is(tarball)).await;
+    }
     let tar: TarStream = pack::pack(source, &missing, &name).await?;
     engine.upload(id, &base, tar).await
 }
@@ -267,5 +344,9 @@ mod tests {
             assert!(split(CopySource::bytes("x"), target).is_err(), "{target:?}");
         }
         assert!(split(CopySource::bytes("x"), "/etc/").is_err());
+        for (target, directory) in [("/etc/", "/etc"), ("/etc", "/etc"), ("/", "/")] {
+            assert_eq!(split(CopySource::tar("x"), target).unwrap(), pair(directory, "."));
+        }
+        assert!(split(CopySource::tar("x").with_mode(0o600), "/etc").is_err());
     }
 }

@@ -25,6 +25,7 @@ mod restarts;
 mod run;
 mod shared;
 mod start;
+mod tarball;
 mod tmpfs;
 mod unpack;
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::CopySource;
 use super::copy::Content;
+use super::tarball::Tarball;
 use crate::error::Result;
 use crate::exactly::Exactly;
 
@@ -31,6 +32,14 @@ struct Marks {
     owner: (u64, u64),
     /// Whether files keep their time; else it is 0.
     times: bool,
+    /// Whether what links lead to is packed in their place.
+    follow: bool,
+}
+
+impl Marks {
+    fn look(self, at: &Path) -> io::Result<std::fs::Metadata> {
+        if self.follow { std::fs::metadata(at) } else { std::fs::symlink_metadata(at) }
+    }
 }
 
 /// Packs a source without times, so that what has the same content is the same.
@@ -49,7 +58,7 @@ async fn pack_with(
     name: &str,
     times: bool,
 ) -> Result<TarStream> {
-    let CopySource { content, mode, owner, identity: _ } = source;
+    let CopySource { content, mode, owner, follow, identity: _ } = source;
     let mut head = Builder::new(Vec::new());
     let mut path = String::new();
     for dir in dirs {
@@ -74,11 +83,38 @@ async fn pack_with(
             let head = Bytes::from(std::mem::take(head.get_mut()));
             Ok(Box::pin(stream::once(std::future::ready(Ok(head))).chain(body(reader, length))))
         }
+        Content::Tar(tarball) => Ok(as_it_is(tarball)),
         Content::Path(from) => {
             let head = std::mem::take(head.get_mut());
-            Ok(pack_path(from.as_path(), head, path, Marks { mode, owner, times }).await?)
+            let marks = Marks { mode, owner, times, follow };
+            Ok(pack_path(from.as_path(), head, path, marks).await?)
         }
     }
+}
+
+/// Packs directories, one in the other.
+pub(super) fn directories(names: &[String]) -> Result<TarStream> {
+    let mut tar = Builder::new(Vec::new());
+    let mut path = String::new();
+    for name in names {
+        path.push_str(name);
+        path.push('/');
+        let mut header = header(EntryType::Directory, 0o755, (0, 0), 0);
+        tar.append_data(&mut header, &path, io::empty())?;
+    }
+    let tar = Bytes::from(tar.into_inner()?);
+    Ok(Box::pin(stream::once(std::future::ready(Ok(tar)))))
+}
+
+/// Sends an archive as it is.
+pub(super) fn as_it_is(tarball: Tarball) -> TarStream {
+    on_a_thread(Vec::new(), move |pipe| {
+        let (bytes, length) = tarball.open()?;
+        let mut bytes =
+            BufReader::with_capacity(PIECE, Exactly::new(bytes, length, tarball.name()));
+        io::copy(&mut bytes, pipe)?;
+        pipe.flush()
+    })
 }
 
 fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
@@ -126,39 +162,55 @@ async fn pack_path(
     marks: Marks,
 ) -> io::Result<TarStream> {
     // Said before anything is sent, with the path that is missing.
-    tokio::fs::symlink_metadata(from)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", from.display())))?;
+    let looked = match marks.follow {
+        true => tokio::fs::metadata(from).await,
+        false => tokio::fs::symlink_metadata(from).await,
+    };
+    looked.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", from.display())))?;
     let from = from.to_owned();
+    Ok(on_a_thread(head, move |pipe| walk(pipe, &from, &path, marks)))
+}
+
+/// The pieces that blocking work writes, after a head.
+fn on_a_thread(
+    head: Vec<u8>,
+    work: impl FnOnce(&mut Pipe) -> io::Result<()> + Send + 'static,
+) -> TarStream {
     let (pieces, sent) = mpsc::channel(UNDER_WAY);
     tokio::task::spawn_blocking(move || {
         let mut pipe = Pipe { pieces, buffer: BytesMut::from(head.as_slice()) };
-        let packed = walk(&mut pipe, &from, &path, marks);
-        if let Err(error) = packed {
+        if let Err(error) = work(&mut pipe) {
             // Nobody listens any more when the request has ended.
             let _ = pipe.pieces.blocking_send(Err(error));
         }
     });
-    Ok(Box::pin(stream::unfold(sent, |mut sent| async move {
+    Box::pin(stream::unfold(sent, |mut sent| async move {
         let piece = sent.recv().await?;
         Some((piece, sent))
-    })))
+    }))
 }
 
 fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: Marks) -> io::Result<()> {
     let mut tar = Builder::new(&mut *pipe);
-    append(&mut tar, from, path, marks)?;
+    append(&mut tar, from, path, marks, &mut Vec::new())?;
     tar.finish()?;
     drop(tar);
     pipe.flush()
 }
 
-/// Appends a file, a link, or a directory with what is in it, in the order of names.
-fn append(tar: &mut Builder<&mut Pipe>, from: &Path, path: &str, marks: Marks) -> io::Result<()> {
-    let Marks { mode, owner, times } = marks;
+/// Appends a file, a link, or a directory with what is in it, in the order of names. `around` are the
+/// directories that it is in, while links are followed.
+fn append(
+    tar: &mut Builder<&mut Pipe>,
+    from: &Path,
+    path: &str,
+    marks: Marks,
+    around: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    let Marks { mode, owner, times, follow } = marks;
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
-    let metadata = std::fs::symlink_metadata(from).map_err(told)?;
+    let metadata = marks.look(from).map_err(told)?;
     let kind = metadata.file_type();
     let modified = match times {
         true => seconds(metadata.modified().unwrap_or(SystemTime::now())),
@@ -170,6 +222,14 @@ fn append(tar: &mut Builder<&mut Pipe>, from: &Path, path: &str, marks: Marks) -
         return tar.append_link(&mut header, path, std::fs::read_link(from).map_err(told)?);
     }
     if kind.is_dir() {
+        if follow {
+            let real = std::fs::canonicalize(from).map_err(told)?;
+            if around.contains(&real) {
+                let why = "a link that leads to a directory that it is in can't be followed";
+                return Err(told(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
+            around.push(real);
+        }
         let mut header = header(EntryType::Directory, mode_of(&metadata), owner, 0);
         header.set_mtime(modified);
         tar.append_data(&mut header, format!("{path}/"), io::empty())?;
@@ -181,8 +241,9 @@ fn append(tar: &mut Builder<&mut Pipe>, from: &Path, path: &str, marks: Marks) -
             let name = name.to_str().ok_or_else(|| {
                 told(io::Error::new(io::ErrorKind::InvalidData, "a name in it is no UTF-8"))
             })?;
-            append(tar, &entry.path(), &format!("{path}/{name}"), marks)?;
+            append(tar, &entry.path(), &format!("{path}/{name}"), marks, around)?;
         }
+        around.pop();
         return Ok(());
     }
     if !kind.is_file() {

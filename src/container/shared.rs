@@ -218,7 +218,7 @@ fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, Stri
     let same = source.again().or_else(|| {
         // Its content is not looked at.
         let mut same = CopySource::bytes([]).with_identity(source.identity.as_ref()?);
-        (same.mode, same.owner) = (source.mode, source.owner);
+        (same.mode, same.owner, same.follow) = (source.mode, source.owner, source.follow);
         Some(same)
     });
     let same = same.ok_or_else(|| {

@@ -137,6 +137,10 @@ impl ContainerBuilder {
         for (source, target) in &self.copies {
             split_target(source, target)?;
         }
+        let tarballs: Vec<_> = self.copies.iter().filter_map(|(it, _)| it.tarball()).collect();
+        for tarball in tarballs {
+            tarball.check().await?;
+        }
         if self.attempts > 1 && self.copies.iter().any(|(source, _)| source.again().is_none()) {
             return Err(Error::invalid(
                 "startup attempts",

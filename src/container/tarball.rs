@@ -73,7 +73,9 @@ fn names_in(archive: Box<dyn Read + Send>) -> io::Result<BTreeSet<String>> {
         return Err(wrong("is empty, and so no archive"));
     }
     if let Some((_, format)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
-        let why = format!("is compressed by {format}; what is copied is a plain tar, so unpack that first");
+        let why = format!(
+            "is compressed by {format}; what is copied is a plain tar, so unpack that first"
+        );
         return Err(wrong(why));
     }
     let mut archive = Archive::new(ShortNames::new(archive));

@@ -1,5 +1,6 @@
-//! Copies into and out of a tmpfs, and what else a container has mounted for itself. That is in the container's own mount namespace, and only while that
-//! runs; the engine's archive calls see what lies below it. So commands in the container do it.
+//! Copies into and out of a tmpfs, and what else a container has mounted for itself. That is in the
+//! container's own mount namespace, and only while that runs; the engine's archive calls see what lies
+//! below it. So commands in the container do it.
 
 use futures_util::{StreamExt, stream};
 use tokio::io::AsyncWriteExt;
@@ -16,6 +17,10 @@ t=$1/$2; k=none
 if [ -L "$t" ]; then k=link; elif [ -d "$t" ]; then k=directory; elif [ -e "$t" ]; then k=file; fi
 [ -d "$d" ] || k=blocked
 printf '%s %s' "$k" "$d""#;
+
+/// Unpacks into a directory, which keeps its mode and owner.
+const UNPACK: &str = r#"mkdir -p "$1" || exit; was=$(stat -c '%a %u:%g' "$1") || was=
+tar -xpf - -C "$1" || exit; [ -z "$was" ] || { chown "${was#* }" "$1" && chmod "${was% *}" "$1"; }"#;
 
 /// Packs what is at a path; the exit code says what is wrong.
 const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;
@@ -62,17 +67,26 @@ pub(super) async fn copy_in(
     target: &str,
 ) -> Result<()> {
     let (directory, name) = split_target(&source, target)?;
+    if let Some(tarball) = source.tarball() {
+        let request = as_root(UNPACK, &[&directory], true);
+        return feed(engine, id, &request, pack::as_it_is(tarball)).await;
+    }
     let looked = run(engine, id, &as_root(LOOK, &[&directory, &name], false), "look into").await?;
     let found = looked.stdout_text().into_owned();
     let (kind, base) = found.split_once(' ').unwrap_or(("none", "/"));
     let is_directory = match &source.content {
-        Content::Path(path) => tokio::fs::symlink_metadata(path).await.is_ok_and(|it| it.is_dir()),
+        Content::Path(path) if source.follow => path.is_dir(),
+        Content::Path(path) => path.symlink_metadata().is_ok_and(|it| it.is_dir()),
         _ => false,
     };
     let refused = match kind {
         "directory" => !is_directory,
         "file" | "link" => is_directory,
-        "blocked" => true,
+        "blocked" => {
+            let message =
+                format!("failed to copy into the container: a file is on the way to `{target}`");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
         _ => false,
     };
     if refused {

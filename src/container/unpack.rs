@@ -207,13 +207,19 @@ struct Staging(PathBuf);
 impl Staging {
     fn make(parent: &Path) -> io::Result<Staging> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| {
-            let message = format!("{} can't take it: {error}", parent.display());
-            io::Error::new(error.kind(), message)
-        })?;
-        Ok(Staging(path))
+        loop {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Staging(path)),
+                // Of a process that was killed and had the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let message = format!("{} can't take it: {error}", parent.display());
+                    return Err(io::Error::new(error.kind(), message));
+                }
+            }
+        }
     }
 }
 

@@ -108,10 +108,10 @@ impl InMemory {
             return Ok(way);
         }
         let mut real_path = by_name.clone();
-        if let Some(name) = real_path.pop() {
-            real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
-            real_path.push(name);
-        }
+        // What is at the path may be a link itself, unless something in it is meant.
+        let last = if path.ends_with("/.") { None } else { real_path.pop() };
+        real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
+        real_path.extend(last);
         let deeper = self.mounts.iter().skip(OF_THE_KERNEL.len()).filter_map(|(target, way)| {
             let rest = target.strip_prefix(real_path.as_slice())?;
             (!rest.is_empty() && below(&rest.join("/"))).then_some(*way)

@@ -1,5 +1,6 @@
 //! Archives to and from files of this machine.
 
+use std::fs::Permissions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -20,34 +21,74 @@ use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, un
 /// The size of the pieces that files are read in.
 const PIECE: usize = 256 * 1024;
 
-/// Writes a stream to a file, which is there when it is complete.
+/// That something may be written to a path, before the work for it begins.
+pub(super) fn check(path: &Path) -> Result<()> {
+    replaceable(path).map(drop).map_err(|error| not_written(path, error))
+}
+
+fn not_written(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("failed to write {}", path.display())).with_source(error)
+}
+
+/// Writes a stream to a file, which is there when it is complete. It replaces a regular file, whose mode
+/// stays, and nothing else: neither a link nor a pipe, device or directory.
 pub(super) async fn write(
     mut pieces: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>,
     path: &Path,
 ) -> Result<()> {
-    let failed = |error: io::Error| {
-        let message = format!("failed to write {}", path.display());
-        Error::new(ErrorKind::Io, message).with_source(error)
-    };
-    let staged = Staged::beside(path);
-    let mut file = File::create(&staged.0).await.map_err(failed)?;
+    let failed = |error| not_written(path, error);
+    let before = replaceable(path).map_err(failed)?;
+    let (staged, file) = Staged::beside(path).map_err(failed)?;
+    let mut file = File::from_std(file);
+    if let Some(permissions) = before {
+        file.set_permissions(permissions).await.map_err(failed)?;
+    }
     while let Some(piece) = pieces.next().await {
         file.write_all(&piece?).await.map_err(failed)?;
     }
     file.flush().await.map_err(failed)?;
     drop(file);
+    replaceable(path).map_err(failed)?;
     tokio::fs::rename(&staged.0, path).await.map_err(failed)
+}
+
+/// The permissions of a regular file, and `None` for nothing; what else is at a path is not replaced.
+fn replaceable(path: &Path) -> io::Result<Option<Permissions>> {
+    let there = match path.symlink_metadata() {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kind = there.file_type();
+    if kind.is_file() {
+        return Ok(Some(there.permissions()));
+    }
+    let (what, instead) = match () {
+        () if kind.is_symlink() => ("a link", "name the place that it leads to, or remove it"),
+        () if kind.is_dir() => ("a directory", "name a file in it"),
+        () => ("neither a file nor a directory", "name another path, or remove it"),
+    };
+    let message = format!("it is {what}, which is not replaced: {instead}");
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
 }
 
 /// A file that is not complete; what is there when this is dropped goes.
 struct Staged(PathBuf);
 
 impl Staged {
-    fn beside(path: &Path) -> Staged {
+    fn beside(path: &Path) -> io::Result<(Staged, std::fs::File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".castoff-{}-{number}", std::process::id());
-        Staged(path.with_file_name(name))
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!(".castoff-{}-{number}", std::process::id());
+            let staged = path.with_file_name(name);
+            match std::fs::File::create_new(&staged) {
+                Ok(file) => return Ok((Staged(staged), file)),
+                // Of a process that was killed and had the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -125,6 +166,38 @@ mod tests {
         sink.try_send(Ok(Bytes::from(tar.into_inner().unwrap()))).unwrap();
         drop(sink);
         unpack(pieces, to)
+    }
+
+    #[tokio::test]
+    async fn a_file_replaces_a_file_and_nothing_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let content = || -> Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>> {
+            Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"new"))]))
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link, pipe, sub, new] =
+            ["file", "link", "pipe", "sub", "new"].map(|name| dir.path().join(name));
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::fs::create_dir(&sub).unwrap();
+        for (path, what) in [(&link, "a link"), (&pipe, "neither a file"), (&sub, "a directory")] {
+            let before = path.symlink_metadata().unwrap().file_type();
+            let error = write(content(), path).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+            let story = format!("{error:?}");
+            assert!(story.contains(what) && story.contains(&*path.to_string_lossy()), "{story}");
+            assert_eq!(path.symlink_metadata().unwrap().file_type(), before);
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        for path in [&file, &new] {
+            write(content(), path).await.unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), b"new");
+        }
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "nothing half-made is left");
     }
 
     #[test]

@@ -194,7 +194,8 @@ impl Image {
     }
 
     /// Writes it to a file, as an archive for [`Images::load`](super::Images::load) and `docker
-    /// load`, with its names in it. The file is there when it is complete, and replaces one that was.
+    /// load`, with its names in it. The file is there when it is complete, and replaces a
+    /// regular file that was, but no link, pipe or device.
     ///
     /// # Errors
     /// When the engine or the file system fails.

@@ -122,7 +122,8 @@ impl Images {
     }
 
     /// Writes an image to a file, as an archive for [`load`](Self::load). The file is there when it is
-    /// complete, and replaces one that was.
+    /// complete, and replaces a
+    /// regular file that was, but no link, pipe or device.
     ///
     /// # Errors
     /// When the engine or the file system fails.

@@ -159,6 +159,95 @@ async fn a_file_that_is_not_as_long_as_it_says_is_an_error_that_names_it() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn links_are_followed_where_that_is_asked_for() {
+    let dir = tree();
+    let top = dir.path().join("tree");
+    std::fs::remove_file(top.join("dangling")).unwrap();
+    symlink("a", top.join("other")).unwrap();
+    symlink(&top, dir.path().join("link")).unwrap();
+    let followed = || CopySource::path(dir.path().join("link")).following_links();
+    let container = sleeper()
+        .with_tmpfs("/memory")
+        .with_copy(dir.path().join("link"), "/srv/kept")
+        .with_copy(followed(), "/srv/")
+        .with_copy(followed(), "/memory/")
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(sh(&container, "readlink /srv/kept").await, top.display().to_string());
+    for place in ["/srv/link", "/memory/link"] {
+        let lines = format!("cd {place} && cat link other/b/deep && find . -type l");
+        assert_eq!(sh(&container, &lines).await, "deep\ndeep", "{place}");
+    }
+    // What leads nowhere, and round and round.
+    symlink("..", top.join("a/up")).unwrap();
+    let error = container.copy_to(followed(), "/srv/").await.unwrap_err();
+    let story = format!("{error:?}");
+    assert!(story.contains("up") && story.contains("a directory that it is in"), "{story}");
+    std::fs::remove_file(top.join("a/up")).unwrap();
+    symlink("/nowhere", top.join("dangling")).unwrap();
+    let error = container.copy_to(followed(), "/srv/").await.unwrap_err();
+    assert!(format!("{error:?}").contains("dangling"), "{error:?}");
+}
+
+/// An archive of a directory of mode 0750, owned by 7:8, and a file of 1000:70.
+fn archive() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let (kind, file) = (tar::EntryType::Directory, tar::EntryType::Regular);
+    for (kind, path, mode, owner, content) in [
+        (kind, "./", 0o700, (9, 9), ""),
+        (kind, "./sub/", 0o750, (7, 8), ""),
+        (file, "./sub/file", 0o604, (1000, 70), "content"),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(owner.0);
+        header.set_gid(owner.1);
+        header.set_mtime(981_173_106);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn an_archive_is_unpacked_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.tar");
+    std::fs::write(&path, archive()).unwrap();
+    let container = sleeper()
+        .with_tmpfs("/memory")
+        .with_copy(CopySource::tar(archive()), "/new/bytes")
+        .with_copy(CopySource::tar_file(&path), "/srv/")
+        .with_copy(CopySource::tar_file(&path), "/memory")
+        .with_copy(CopySource::tar(archive()), "/memory/new")
+        .start()
+        .await
+        .unwrap();
+    for place in ["/new/bytes", "/srv", "/memory", "/memory/new"] {
+        let lines = format!(
+            "cd {place} && stat -c '%a %u:%g' sub sub/file && stat -c %Y sub/file && cat sub/file"
+        );
+        let seen = "750 7:8\n604 1000:70\n981173106\ncontent";
+        assert_eq!(sh(&container, &lines).await, seen, "{place}");
+    }
+    // The target itself stays as it was, or is made as others are.
+    let seen = sh(&container, "stat -c '%a %u:%g' /new/bytes /memory /memory/new").await;
+    assert_eq!(seen, "755 0:0\n1777 0:0\n755 0:0");
+
+    let mut broken = archive();
+    broken.truncate(1_600);
+    let error = container.copy_to(CopySource::tar(broken.clone()), "/never").await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::InvalidInput, Some("copy")), "{error:?}");
+    assert_eq!(sh(&container, "ls -d /never || true").await, "");
+    let before = sleeper().with_copy(CopySource::tar(broken), "/x").start().await.unwrap_err();
+    assert_eq!(before.kind(), ErrorKind::InvalidInput, "{before:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn in_the_way_of_a_directory_is_a_file() {
     let container = sleeper().start().await.unwrap();
     let error = container.copy_to(b"x", "/etc/passwd/file").await.unwrap_err();

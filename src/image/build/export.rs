@@ -53,7 +53,8 @@ impl ImageBuilder {
     }
 
     /// Builds, and writes the files of the image to a tar archive. Needs BuildKit. The file is there
-    /// when it is complete, and replaces one that was.
+    /// when it is complete, and replaces a
+    /// regular file that was, but no link, pipe or device.
     ///
     /// # Errors
     /// As for [`build`](Self::build), and when the file can't be written.
@@ -66,7 +67,8 @@ impl ImageBuilder {
     }
 
     /// Builds, and writes the image to an archive in the OCI image layout, with all the platforms that
-    /// were asked for. Needs BuildKit. The file is there when it is complete, and replaces one that was.
+    /// were asked for. Needs BuildKit. The file is there when it is complete, and replaces a
+    /// regular file that was, but no link, pipe or device.
     ///
     /// # Errors
     /// As for [`to_tar`](Self::to_tar).
@@ -79,6 +81,7 @@ impl ImageBuilder {
     }
 
     async fn archived(self, path: PathBuf, output: fn(Sink) -> BuildOutput) -> Result<()> {
+        archive::check(&path)?;
         let (sink, mut pieces) = mpsc::channel::<io::Result<Bytes>>(UNDER_WAY);
         // The file is not to be complete before the build has succeeded.
         let (failed, failure) = tokio::sync::oneshot::channel();
