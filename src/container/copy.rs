@@ -8,6 +8,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
+use super::kept::kept;
 use super::pack::{self, TarStream};
 use super::tarball::Tarball;
 use super::tmpfs;
@@ -131,6 +132,14 @@ impl CopySource {
         let identity = self.identity.clone();
         let (mode, owner, follow) = (self.mode, self.owner, self.follow);
         Some(CopySource { content, mode, owner, follow, identity })
+    }
+
+    /// The path that may be a directory, and whether its links are followed.
+    pub(super) fn tree(&self) -> Option<(PathBuf, bool)> {
+        match &self.content {
+            Content::Path(path) => Some((path.clone(), self.follow)),
+            _ => None,
+        }
     }
 
     /// The archive that is unpacked, for one.
@@ -265,6 +274,12 @@ pub(super) async fn copy_by(
     match way {
         Way::Engine => copy_in(engine, id, source, target).await,
         Way::Command => tmpfs::copy_in(engine, id, source, target).await,
+        Way::Owned => {
+            let why = format!("`{target}`: the engine mounts a file of its own there, or below it");
+            let hint = "`with_extra_host`, `with_dns` and `with_hostname` say what is in /etc/hosts, \
+                        /etc/resolv.conf and /etc/hostname";
+            Err(Error::invalid("copy target", why).with_hint(hint))
+        }
         Way::EngineWhileRunning => {
             copy_in(engine, id, source, target).await?;
             // It says nothing where the volume went away with all that was copied.
@@ -291,7 +306,13 @@ async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) ->
         }
         return engine.upload(id, &directory, pack::as_it_is(tarball)).await;
     }
-    let tar: TarStream = pack::pack(source, &missing, &name).await?;
+    let kept = match source.tree() {
+        Some((tree, follow)) if missing.is_empty() && tree.is_dir() => {
+            kept(Way::Engine, engine, id, (tree, follow), &base, &name).await?
+        }
+        _ => BTreeSet::new(),
+    };
+    let tar: TarStream = pack::pack(source, &missing, &name, kept).await?;
     engine.upload(id, &base, tar).await
 }
 

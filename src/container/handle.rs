@@ -201,7 +201,8 @@ impl Container {
     /// Copies something into it, running or not. Directories that are missing on the way are
     /// made; a target that ends in `/` is the directory to copy into. What is there is replaced by
     /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
-    /// file or a link.
+    /// file or a link. Directories that are there keep their mode and owner. Into the files that the
+    /// engine keeps itself, such as `/etc/hosts`, nothing is copied.
     ///
     /// Into a tmpfs mount or `/dev/shm`, where the engine does not reach, it is copied by `sh` and
     /// `tar` in the container, as root, while that runs; so is what [`copy_from`](Self::copy_from)

@@ -13,6 +13,7 @@ mod exec;
 mod handle;
 mod hooks;
 mod host_port;
+mod kept;
 mod learn;
 mod lifecycle;
 mod lines;

@@ -1,5 +1,6 @@
 //! Tar streams, made as they are sent.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,6 @@ const PIECE: usize = 256 * 1024;
 const UNDER_WAY: usize = 4;
 
 /// What an archive says of each file besides its content.
-#[derive(Clone, Copy)]
 struct Marks {
     mode: Option<u32>,
     owner: (u64, u64),
@@ -34,22 +34,30 @@ struct Marks {
     times: bool,
     /// Whether what links lead to is packed in their place.
     follow: bool,
+    /// Directories that are left out, without what is in them.
+    kept: BTreeSet<String>,
 }
 
 impl Marks {
-    fn look(self, at: &Path) -> io::Result<std::fs::Metadata> {
+    fn look(&self, at: &Path) -> io::Result<std::fs::Metadata> {
         if self.follow { std::fs::metadata(at) } else { std::fs::symlink_metadata(at) }
     }
 }
 
 /// Packs a source without times, so that what has the same content is the same.
 pub(super) async fn pack_timeless(source: CopySource) -> Result<TarStream> {
-    pack_with(source, &[], "shared", false).await
+    pack_with(source, &[], "shared", false, BTreeSet::new()).await
 }
 
-/// Packs a source under `name`, below directories that are made for it.
-pub(super) async fn pack(source: CopySource, dirs: &[String], name: &str) -> Result<TarStream> {
-    pack_with(source, dirs, name, true).await
+/// Packs a source under `name`, below directories that are made for it. Those of its own that are in
+/// `kept` are there already, and left out.
+pub(super) async fn pack(
+    source: CopySource,
+    dirs: &[String],
+    name: &str,
+    kept: BTreeSet<String>,
+) -> Result<TarStream> {
+    pack_with(source, dirs, name, true, kept).await
 }
 
 async fn pack_with(
@@ -57,6 +65,7 @@ async fn pack_with(
     dirs: &[String],
     name: &str,
     times: bool,
+    kept: BTreeSet<String>,
 ) -> Result<TarStream> {
     let CopySource { content, mode, owner, follow, identity: _ } = source;
     let mut head = Builder::new(Vec::new());
@@ -86,7 +95,7 @@ async fn pack_with(
         Content::Tar(tarball) => Ok(as_it_is(tarball)),
         Content::Path(from) => {
             let head = std::mem::take(head.get_mut());
-            let marks = Marks { mode, owner, times, follow };
+            let marks = Marks { mode, owner, times, follow, kept };
             Ok(pack_path(from.as_path(), head, path, marks).await?)
         }
     }
@@ -168,7 +177,7 @@ async fn pack_path(
     };
     looked.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", from.display())))?;
     let from = from.to_owned();
-    Ok(on_a_thread(head, move |pipe| walk(pipe, &from, &path, marks)))
+    Ok(on_a_thread(head, move |pipe| walk(pipe, &from, &path, &marks)))
 }
 
 /// The pieces that blocking work writes, after a head.
@@ -190,7 +199,7 @@ fn on_a_thread(
     }))
 }
 
-fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: Marks) -> io::Result<()> {
+fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: &Marks) -> io::Result<()> {
     let mut tar = Builder::new(&mut *pipe);
     append(&mut tar, from, path, marks, &mut Vec::new())?;
     tar.finish()?;
@@ -204,10 +213,10 @@ fn append(
     tar: &mut Builder<&mut Pipe>,
     from: &Path,
     path: &str,
-    marks: Marks,
+    marks: &Marks,
     around: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
-    let Marks { mode, owner, times, follow } = marks;
+    let Marks { mode, owner, times, follow, .. } = *marks;
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
     let metadata = marks.look(from).map_err(told)?;
@@ -230,9 +239,11 @@ fn append(
             }
             around.push(real);
         }
-        let mut header = header(EntryType::Directory, mode_of(&metadata), owner, 0);
-        header.set_mtime(modified);
-        tar.append_data(&mut header, format!("{path}/"), io::empty())?;
+        if !marks.kept.contains(path) {
+            let mut header = header(EntryType::Directory, mode_of(&metadata), owner, 0);
+            header.set_mtime(modified);
+            tar.append_data(&mut header, format!("{path}/"), io::empty())?;
+        }
         let entries: io::Result<Vec<_>> = std::fs::read_dir(from).map_err(told)?.collect();
         let mut entries = entries.map_err(told)?;
         entries.sort_by_key(std::fs::DirEntry::file_name);

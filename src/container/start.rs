@@ -91,7 +91,8 @@ impl ContainerBuilder {
         let plan = self.plan().await?;
         let copies = std::mem::take(&mut self.copies);
         let memory = InMemory::of(&plan.spec);
-        if let Some((_, target)) = copies.iter().find(|(_, to)| memory.way(to) != Way::Engine) {
+        let late = |to: &str| matches!(memory.way(to), Way::Command | Way::EngineWhileRunning);
+        if let Some((_, target)) = copies.iter().find(|(_, to)| late(to)) {
             return Err(not_there_yet(target));
         }
         let limit = self.startup_timeout;
@@ -417,8 +418,10 @@ impl Plan {
         let memory = memory.through_links(engine, id).await?;
         for (source, target) in copies {
             match Place::of(&source, &target)?.way_in(engine, id, &memory).await? {
-                Way::Engine => copy_by(Way::Engine, engine, id, source, &target).await?,
-                way => late.push(Late { source, target, way }),
+                way @ (Way::Command | Way::EngineWhileRunning) => {
+                    late.push(Late { source, target, way });
+                }
+                way => copy_by(way, engine, id, source, &target).await?,
             }
         }
         Ok(late)

@@ -2,13 +2,16 @@
 //! container's own mount namespace, and only while that runs; the engine's archive calls see what lies
 //! below it. So commands in the container do it.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream};
 use tokio::io::AsyncWriteExt;
 
 use super::copy::{Content, split_target};
+use super::kept::kept;
 use super::pack::{self, TarStream};
 use super::{CopySource, unpack};
-use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT};
+use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT, Way};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Prints the deepest part of a directory that exists, and what stands at a name in it.
@@ -28,6 +31,13 @@ const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf 
 /// Prints so much of a file; the exit code says what is wrong.
 const READ: &str = r#"[ -e "$1" ] || [ -L "$1" ] || exit 44; [ -f "$1" ] || exit 45
 exec head -c "$2" "$1""#;
+
+/// Says `1` for each path that is a directory and no link, else `0`.
+const DIRECTORIES: &str =
+    r#"for d; do if [ -d "$d" ] && [ ! -L "$d" ]; then printf 1; else printf 0; fi; done"#;
+
+/// How many paths are given to one command.
+const PATHS: usize = 256;
 
 const NOTHING_THERE: i64 = 44;
 const NO_FILE: i64 = 45;
@@ -97,9 +107,30 @@ pub(super) async fn copy_in(
     let below = directory.strip_prefix(base).unwrap_or_default();
     let missing: Vec<String> =
         below.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    let tar = pack::pack(source, &missing, &name).await?;
+    let kept = match source.tree() {
+        Some(tree) if kind == "directory" => {
+            kept(Way::Command, engine, id, tree, &directory, &name).await?
+        }
+        _ => BTreeSet::new(),
+    };
+    let tar = pack::pack(source, &missing, &name, kept).await?;
     let request = as_root(r#"exec tar -xpf - -C "$1""#, &[base], true);
     feed(engine, id, &request, tar).await
+}
+
+/// Whether there is a directory, and no link to one, at each of these places.
+pub(super) async fn are_directories(
+    engine: &Engine,
+    id: &str,
+    places: &[String],
+) -> Result<Vec<bool>> {
+    let mut there = Vec::with_capacity(places.len());
+    for some in places.chunks(PATHS) {
+        let arguments: Vec<_> = some.iter().map(String::as_str).collect();
+        let looked = run(engine, id, &as_root(DIRECTORIES, &arguments, false), "look into").await?;
+        there.extend(looked.stdout.iter().map(|said| *said == b'1'));
+    }
+    Ok(there)
 }
 
 /// Runs a command with a stream as its input.

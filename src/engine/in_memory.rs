@@ -11,6 +11,11 @@ use crate::spec::{ContainerSpec, MountKind};
 /// Where every container has file systems of its own, which the engine's archive calls don't see.
 const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
 
+/// Files that the engine mounts in every container: what is copied there before lies below.
+const OF_THE_ENGINE: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
+const OF_ALL: usize = OF_THE_KERNEL.len() + OF_THE_ENGINE.len();
+
 /// As many links as Linux follows on the way to one file (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
@@ -24,6 +29,8 @@ pub(crate) enum Way {
     Engine,
     /// By the same calls, while the container runs: a volume in memory keeps nothing otherwise.
     EngineWhileRunning,
+    /// Not at all: the engine has a file of its own there. It can be read, by the engine.
+    Owned,
     /// By a command in the container, while that runs: its own mounts are seen by nobody else.
     Command,
 }
@@ -38,6 +45,7 @@ impl InMemory {
     /// As far as a spec tells: a volume may still be one in memory.
     pub(crate) fn of(spec: &ContainerSpec) -> InMemory {
         let own = OF_THE_KERNEL.iter().map(|path| (parts(path), Way::Command));
+        let own = own.chain(OF_THE_ENGINE.iter().map(|path| (parts(path), Way::Owned)));
         let mounts = spec.mounts.iter().map(|mount| {
             let way = match mount.kind {
                 MountKind::Tmpfs { .. } => Way::Command,
@@ -71,16 +79,16 @@ impl InMemory {
     pub(crate) async fn through_links(mut self, engine: &Engine, id: &str) -> Result<InMemory> {
         if self.has_any() {
             let mut known = BTreeMap::new();
-            for (target, _) in self.mounts.iter_mut().skip(OF_THE_KERNEL.len()) {
+            for (target, _) in self.mounts.iter_mut().skip(OF_ALL) {
                 *target = real(engine, id, target, &mut known).await?;
             }
         }
         Ok(self)
     }
 
-    /// Whether anything but the kernel's own is in memory.
+    /// Whether there is more in memory than in every container.
     fn has_any(&self) -> bool {
-        self.mounts.iter().skip(OF_THE_KERNEL.len()).any(|(_, way)| *way != Way::Engine)
+        self.mounts.iter().skip(OF_ALL).any(|(_, way)| *way != Way::Engine)
     }
 
     /// How something gets to `path`, by the parts of its name: the nearest mount tells.
@@ -104,14 +112,16 @@ impl InMemory {
     ) -> Result<Way> {
         let by_name = parts(path);
         let way = self.way_of(&by_name);
-        if way == Way::Command || !self.has_any() {
+        if way == Way::Command {
             return Ok(way);
         }
-        let mut real_path = by_name.clone();
-        // What is at the path may be a link itself, unless something in it is meant.
-        let last = if path.ends_with("/.") { None } else { real_path.pop() };
-        real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
-        real_path.extend(last);
+        let mut real_path = by_name;
+        if self.has_any() {
+            // What is at the path may be a link itself, unless something in it is meant.
+            let last = if path.ends_with("/.") { None } else { real_path.pop() };
+            real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
+            real_path.extend(last);
+        }
         let deeper = self.mounts.iter().skip(OF_THE_KERNEL.len()).filter_map(|(target, way)| {
             let rest = target.strip_prefix(real_path.as_slice())?;
             (!rest.is_empty() && below(&rest.join("/"))).then_some(*way)
@@ -209,6 +219,7 @@ mod tests {
             Mount::volume("v", "/data/cache/kept"),
             Mount::tmpfs("/run"),
             Mount::bind("/x", "/dev/mine"),
+            Mount::bind("/x", "/etc/resolv.conf"),
         ];
         let memory = InMemory::of(&spec);
         for (path, way) in [
@@ -222,6 +233,9 @@ mod tests {
             ("/dev/shm/a", Way::Command),
             ("/proc/1/status", Way::Command),
             ("/dev/mine/a", Way::Engine),
+            ("/etc/hosts", Way::Owned),
+            ("/etc/hosts.allow", Way::Engine),
+            ("/etc/resolv.conf", Way::Engine),
         ] {
             assert_eq!(memory.way(path), way, "{path}");
         }

@@ -159,6 +159,42 @@ async fn a_file_that_is_not_as_long_as_it_says_is_an_error_that_names_it() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn directories_that_are_there_keep_their_mode_and_owner() {
+    let dir = tree();
+    let top = dir.path().join("tree");
+    let container = sleeper().with_tmpfs("/memory").start().await.unwrap();
+    for place in ["/srv/app", "/memory/app"] {
+        let lines =
+            format!("mkdir -p {place}/a && chown 7:8 {place} && chmod 2770 {place} {place}/a");
+        sh(&container, &lines).await;
+        for _ in 0..2 {
+            container.copy_to(top.as_path(), place).await.unwrap();
+            let lines = format!("cd {place} && stat -c '%a %u:%g' . a a/b empty && cat a/b/deep");
+            let seen = "2770 7:8\n2770 0:0\n755 0:0\n700 0:0\ndeep";
+            assert_eq!(sh(&container, &lines).await, seen, "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_file_of_the_engines_own_is_not_lost_in_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts"), "192.0.2.1 me\n").unwrap();
+    let files: [(CopySource, &str); 2] =
+        [(CopySource::bytes("192.0.2.1 me\n"), "/etc/hosts"), (dir.path().into(), "/etc")];
+    for (source, target) in files {
+        let error = sleeper().with_copy(source, target).start().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+        assert!(format!("{error:?}").contains("with_extra_host"), "{error:?}");
+    }
+    let container = sleeper().with_extra_host("me", "192.0.2.1").start().await.unwrap();
+    let hosts = container.read_file("/etc/hosts").await.unwrap();
+    assert!(String::from_utf8(hosts).unwrap().contains("192.0.2.1"));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn links_are_followed_where_that_is_asked_for() {
     let dir = tree();
     let top = dir.path().join("tree");
