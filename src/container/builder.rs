@@ -246,8 +246,8 @@ impl ContainerBuilder {
     /// else the start fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
     ///
     /// What goes into a tmpfs, `/dev/shm` or a volume in memory is copied right after the start,
-    /// when those are there, and before the waits: the process may look for it earlier. See
-    /// [`Container::copy_to`](crate::Container::copy_to).
+    /// when those are there, and before the waits: the process may look for it earlier, and it is
+    /// gone after a restart. See [`Container::copy_to`](crate::Container::copy_to).
     pub fn with_copy(mut self, source: impl Into<CopySource>, target: impl Into<String>) -> Self {
         self.copies.push((source.into(), target.into()));
         self

@@ -6,11 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use super::builder::Hooks;
-use super::copy::{Place, copy_by};
 use super::host_port::Forwarder;
-use super::unpack::Wanted;
-use super::{ContainerBuilder, CopySource, Exec, Logs, copy, tmpfs, unpack};
-use crate::engine::{ContainerDetails, ContainerState, Engine, InMemory, Way};
+use super::{ContainerBuilder, Exec, Logs};
+use crate::engine::{ContainerDetails, ContainerState, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Opening;
 use crate::image::Image;
@@ -18,9 +16,6 @@ use crate::reaper::Guard;
 use crate::spec::{Attachment, ContainerSpec, IntoPort};
 use crate::wait::WaitFor;
 use crate::{IntoAliases, Network};
-
-/// The most that `read_file` takes into memory.
-const READ_LIMIT: u64 = 64 << 20;
 
 /// A container, removed with its anonymous volumes when this handle is dropped.
 ///
@@ -198,162 +193,8 @@ impl Container {
         Exec::new(self.engine().clone(), self.id().to_owned(), command, self.guard.process())
     }
 
-    /// Copies something into it, running or not. Directories that are missing on the way are
-    /// made; a target that ends in `/` is the directory to copy into. What is there is replaced by
-    /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
-    /// file or a link. Directories that are there keep their mode and owner. Into the files that the
-    /// engine keeps itself, such as `/etc/hosts`, nothing is copied.
-    ///
-    /// Into a tmpfs mount or `/dev/shm`, where the engine does not reach, it is copied by `sh` and
-    /// `tar` in the container, as root, while that runs; so is what [`copy_from`](Self::copy_from)
-    /// and [`read_file`](Self::read_file) take out of one. Links that lead there are followed. Into
-    /// a volume in memory ([`Volume::tmpfs`](crate::Volume::tmpfs)) it can be copied while the
-    /// container runs.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it would be replaced by another kind;
-    /// when the source can't be read, when a file of it grows or shrinks meanwhile, or when the
-    /// container can't take it.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped, a part may have been copied.
-    pub async fn copy_to(
-        &self,
-        source: impl Into<CopySource>,
-        target: impl AsRef<str>,
-    ) -> Result<()> {
-        let (engine, id, target) = (self.own_engine()?, self.id(), target.as_ref());
-        let source = source.into();
-        let copied = async {
-            let memory = InMemory::of(&self.spec).with_volumes(engine, &self.spec).await?;
-            let memory = memory.through_links(engine, id).await?;
-            let way = Place::of(&source, target)?.way_in(engine, id, &memory).await?;
-            copy_by(way, engine, id, source, target).await
-        };
-        copied.await.map_err(|error| self.told(error.at("copy")))
-    }
-
     pub(super) fn spec_shared(&self) -> Arc<ContainerSpec> {
         self.spec.clone()
-    }
-
-    /// How what is at a path gets out, with what is mounted below it, where that is asked for.
-    async fn way_out(&self, path: &str, below: bool) -> Result<Way> {
-        let (engine, id) = (self.engine(), self.id());
-        let memory = InMemory::of(&self.spec).through_links(engine, id).await?;
-        let way = memory.way_to(engine, id, path, |_| false).await?;
-        // (All of the root comes as the engine has it: a command would pack the kernel's files too.)
-        if way == Way::Command || !below || path.trim_matches(['/', '.']).is_empty() {
-            return Ok(way);
-        }
-        match memory.way_to(engine, id, path, |_| true).await? {
-            // What is mounted is there while it runs.
-            Way::Command if engine.inspect_container(id).await?.state.running => Ok(Way::Command),
-            _ => Ok(way),
-        }
-    }
-
-    /// The archive of what is at a path.
-    async fn download(&self, path: &str) -> Result<unpack::Chunks> {
-        match self.way_out(path, true).await? {
-            Way::Command => tmpfs::download(self.engine(), self.id(), path),
-            _ => Ok(self.engine().download(self.id(), path)),
-        }
-    }
-
-    /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
-    /// `cp -r` does. Returns where it now is. Files keep their mode and time, directories too; links
-    /// stay links. A file replaces a file; a directory replaces nothing.
-    ///
-    /// A `path` that ends in `/.` means what is in that directory, as for `docker cp`: it is merged
-    /// into `to`, where that is a directory, whose own directories and other files stay.
-    ///
-    /// Nothing in the copy reaches beyond that place, and it is seen there only when complete. Links
-    /// that an earlier copy left are not followed, neither on the way to `to` nor below it, since
-    /// the container would choose where the copy goes; links of your own on the way to `to` are.
-    /// (Copied links are told by the nanoseconds of their time, where the file system keeps those;
-    /// else by the process that copied them alone.) There is no limit of size: see
-    /// [`copy_from_up_to`](Self::copy_from_up_to).
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is nothing at `path`; [`ErrorKind::Io`] when something
-    /// stands in the way here.
-    ///
-    /// # Cancel safety
-    /// When the future is dropped, what was copied so far is removed, in the background.
-    pub async fn copy_from(
-        &self,
-        path: impl AsRef<str>,
-        to: impl AsRef<std::path::Path>,
-    ) -> Result<std::path::PathBuf> {
-        self.copy_from_up_to(path, to, u64::MAX).await
-    }
-
-    /// As [`copy_from`](Self::copy_from), of files that have at most so many bytes together.
-    ///
-    /// # Errors
-    /// As for [`copy_from`](Self::copy_from); [`ErrorKind::TooLarge`] above the limit, and then
-    /// nothing is left here.
-    ///
-    /// # Cancel safety
-    /// As for [`copy_from`](Self::copy_from).
-    pub async fn copy_from_up_to(
-        &self,
-        path: impl AsRef<str>,
-        to: impl AsRef<std::path::Path>,
-        limit: u64,
-    ) -> Result<std::path::PathBuf> {
-        self.own_engine()?;
-        let path = path.as_ref();
-        let trimmed = path.trim_end_matches('/');
-        let contents = trimmed.is_empty() || trimmed.ends_with("/.");
-        // (Of the root, only what is in it has names.)
-        let path = if trimmed.is_empty() { "/." } else { path };
-        let copied = async {
-            let chunks = self.download(path).await?;
-            unpack::unpack(chunks, to.as_ref(), Wanted { contents, limit }).await
-        };
-        copied.await.map_err(|error| self.told(error.at("copy")))
-    }
-
-    /// The content of a file in it, of at most 64 MiB. Links are followed, inside the container.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::TooLarge`] when it is
-    /// larger, [`ErrorKind::Io`] when it is not a file, or a link that leads in a circle.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn read_file(&self, path: impl AsRef<str>) -> Result<Vec<u8>> {
-        self.read_file_up_to(path, READ_LIMIT).await
-    }
-
-    /// As [`read_file`](Self::read_file), with another limit, in bytes. All of the file is held in
-    /// memory.
-    ///
-    /// # Errors
-    /// As for [`read_file`](Self::read_file).
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
-        let read = async {
-            let (engine, id, path) = (self.own_engine()?, self.id(), path.as_ref());
-            if self.way_out(path, false).await? == Way::Command {
-                return tmpfs::read_file(engine, id, path, limit).await;
-            }
-            if let Some(bytes) = unpack::read_file(engine.download(id, path), limit).await? {
-                return Ok(bytes);
-            }
-            let followed = copy::follow(engine, id, path).await?;
-            if self.way_out(&followed, false).await? == Way::Command {
-                return tmpfs::read_file(engine, id, &followed, limit).await;
-            }
-            let bytes = unpack::read_file(engine.download(id, &followed), limit).await?;
-            let message = || format!("`{path}` is a link and its target can't be told");
-            bytes.ok_or_else(|| Error::new(ErrorKind::Io, message()))
-        };
-        read.await.map_err(|error| self.told(error.at("copy")))
     }
 
     /// Joins a network while it runs, under these aliases.

@@ -10,6 +10,7 @@ mod capture;
 mod consumers;
 mod copy;
 mod exec;
+mod files;
 mod handle;
 mod hooks;
 mod host_port;

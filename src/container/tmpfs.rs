@@ -28,6 +28,10 @@ tar -xpf - -C "$1" || exit; [ -z "$was" ] || { chown "${was#* }" "$1" && chmod "
 /// Packs what is at a path; the exit code says what is wrong.
 const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;
 
+/// As [`SEND`], of what links lead to.
+const SEND_FOLLOWED: &str = r#"[ -e "$1/$2" ] || exit 44; to=$(readlink -f "$1/$2") || exit
+in=${to%/*}; exec tar -cf - -C "${in:-/}" -- "${to##*/}""#;
+
 /// Prints so much of a file; the exit code says what is wrong.
 const READ: &str = r#"[ -e "$1" ] || [ -L "$1" ] || exit 44; [ -f "$1" ] || exit 45
 exec head -c "$2" "$1""#;
@@ -197,8 +201,14 @@ fn nothing_at(path: &str) -> Error {
     Error::new(ErrorKind::NotFound, message)
 }
 
-/// The archive of what is at a path in a tmpfs, as the engine's own would be.
-pub(super) fn download(engine: &Engine, id: &str, path: &str) -> Result<unpack::Chunks> {
+/// The archive of what is at a path in a tmpfs, as the engine's own would be, or of what a link there
+/// leads to.
+pub(super) fn download(
+    engine: &Engine,
+    id: &str,
+    path: &str,
+    follow: bool,
+) -> Result<unpack::Chunks> {
     if ["/proc/", "/sys/"].iter().any(|kernels| path.starts_with(kernels)) {
         // They do not say how long they are, and so come out empty.
         let message = format!("`{path}` is the kernel's, and its files can't be packed");
@@ -208,7 +218,8 @@ pub(super) fn download(engine: &Engine, id: &str, path: &str) -> Result<unpack::
     let trimmed = path.trim_end_matches('/');
     let (parent, name) = trimmed.rsplit_once('/').unwrap_or(("", trimmed));
     let parent = if parent.is_empty() { "/" } else { parent };
-    let request = as_root(SEND, &[parent, name], false);
+    let script = if follow { SEND_FOLLOWED } else { SEND };
+    let request = as_root(script, &[parent, name], false);
     let (engine, id, path) = (engine.clone(), id.to_owned(), path.to_owned());
     let frames = async move {
         let session = engine.exec(&id, &request).await.map_err(no_way_in)?;

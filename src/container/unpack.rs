@@ -1,5 +1,6 @@
 //! Archives from a container, unpacked as they come and confined to where they should go.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -22,12 +23,14 @@ use crate::untar::{
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// What of an archive is unpacked.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Wanted {
     /// What is in the directory, in place of the directory itself.
     pub(super) contents: bool,
     /// The most bytes that its files may have together.
     pub(super) limit: u64,
+    /// The name that it gets in a directory, in place of its own.
+    pub(super) name: Option<OsString>,
 }
 
 /// Unpacks the one file or directory in an archive as `to`, or into `to` where that is a
@@ -51,12 +54,13 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<
             (parent.unwrap_or(Path::new(".")).to_owned(), to.file_name())
         };
         let staging = Staging::make(&parent)?;
-        let top = extract(source, &staging.0, wanted)?;
+        let top = extract(source, &staging.0, &wanted)?;
         if wanted.contents && name.is_none() {
             merge(&staging.0.join(top), &to)?;
             return Ok(to);
         }
-        let place = parent.join(name.unwrap_or(top.as_os_str()));
+        let name = name.or(wanted.name.as_deref()).unwrap_or(top.as_os_str());
+        let place = parent.join(name);
         if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file())
         {
             return Err(io::Error::new(
@@ -103,7 +107,7 @@ pub(super) async fn read_file(chunks: Chunks, limit: u64) -> Result<Option<Vec<u
 const CONTENTS: &str = "contents";
 
 /// Unpacks below `staging` and returns the name of the one thing at the top.
-fn extract(source: ChunkReader, staging: &Path, wanted: Wanted) -> io::Result<PathBuf> {
+fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<PathBuf> {
     let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
     let mut directories = Vec::new();

@@ -38,7 +38,7 @@ fn chunks(bytes: Vec<u8>) -> Chunks {
 }
 
 /// All of an archive.
-const ALL: Wanted = Wanted { contents: false, limit: u64::MAX };
+const ALL: Wanted = Wanted { contents: false, limit: u64::MAX, name: None };
 
 const FILE: EntryType = EntryType::Regular;
 const DIR: EntryType = EntryType::Directory;
@@ -271,7 +271,7 @@ fn contents(entries: &[Entry<'_>]) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_contents_of_a_directory_are_merged_into_another() {
-    let wanted = Wanted { contents: true, limit: 9 };
+    let wanted = Wanted { contents: true, limit: 9, name: None };
     let tar = contents(&[
         Entry(DIR, "./", ""),
         Entry(FILE, "./a", "new"),
@@ -284,7 +284,7 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
     let dir = tempfile::tempdir().unwrap();
     // It is made where it is not there.
     let new = dir.path().join("new");
-    assert_eq!(unpack(chunks(tar.clone()), &new, wanted).await.unwrap(), new);
+    assert_eq!(unpack(chunks(tar.clone()), &new, wanted.clone()).await.unwrap(), new);
     assert_eq!(std::fs::read(new.join("d/e/c")).unwrap(), b"who");
     for (path, time) in [("", 0), ("a", 1), ("d", 2), ("d/b", 3), ("d/e", 4), ("l", 6)] {
         assert_eq!(time_of(&new.join(path)), 1_000_000 + time, "{path:?}");
@@ -300,7 +300,7 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
     }
     std::os::unix::fs::symlink(&there, dir.path().join("own")).unwrap();
     for _ in 0..2 {
-        unpack(chunks(tar.clone()), &dir.path().join("own"), wanted).await.unwrap();
+        unpack(chunks(tar.clone()), &dir.path().join("own"), wanted.clone()).await.unwrap();
         for (path, content) in
             [("a", "new"), ("kept", "kept"), ("d/kept", "kept"), ("d/e/c", "who")]
         {
@@ -312,14 +312,14 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
     assert_eq!(std::fs::read_dir(&there).unwrap().count(), 4, "nothing half-made is left");
     open_all(&there).unwrap();
 
-    let error = unpack(chunks(tar), &there, Wanted { contents: true, limit: 8 }).await.unwrap_err();
+    let error = unpack(chunks(tar), &there, Wanted { limit: 8, ..wanted }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     assert_eq!(std::fs::read_dir(&there).unwrap().count(), 4, "nothing half-made is left");
 }
 
 #[tokio::test]
 async fn contents_go_through_no_link_below_and_replace_no_other_kind() {
-    let wanted = Wanted { contents: true, limit: u64::MAX };
+    let wanted = Wanted { contents: true, ..ALL };
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("file"), "mine").unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -334,13 +334,14 @@ async fn contents_go_through_no_link_below_and_replace_no_other_kind() {
         &[Entry(DIR, "./", ""), Entry(FILE, "./a", "x"), Entry(FILE, "./../evil", "x")],
     ];
     for entries in hostile {
-        let error = unpack(chunks(contents(entries)), dir.path(), wanted).await.unwrap_err();
+        let error =
+            unpack(chunks(contents(entries)), dir.path(), wanted.clone()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "{error:?}");
     }
     // A file takes a link's place, and is not written through it.
     let tar = contents(&[Entry(DIR, "./", ""), Entry(FILE, "./f", "new")]);
-    unpack(chunks(tar), dir.path(), wanted).await.unwrap();
+    unpack(chunks(tar), dir.path(), wanted.clone()).await.unwrap();
     assert!(dir.path().join("f").symlink_metadata().unwrap().is_file());
     assert_eq!(std::fs::read(outside.path().join("file")).unwrap(), b"mine");
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);

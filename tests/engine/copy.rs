@@ -470,6 +470,35 @@ async fn a_link_that_points_outside_stays_a_link() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn what_a_link_leads_to_comes_out_under_its_name() {
+    let container = sleeper().with_tmpfs("/memory").start().await.unwrap();
+    let lines = "mkdir -p /srv/d /memory/d; echo disk > /srv/d/f; echo memory > /memory/d/f
+        ln -s f /srv/d/l; ln -s d /srv/one; ln -s one /srv/two; ln -s /srv/d/f /srv/file
+        ln -s /memory/three /srv/three; ln -s d /memory/three; ln -s circle /srv/circle";
+    sh(&container, lines).await;
+    let dir = tempfile::tempdir().unwrap();
+    for (path, file, content) in [
+        ("/srv/two", "f", "disk\n"),
+        ("/srv/three", "f", "memory\n"),
+        ("/memory/three/", "f", "memory\n"),
+        ("/srv/file", "", "disk\n"),
+        ("/srv/d/f", "", "disk\n"),
+    ] {
+        let into = tempfile::tempdir().unwrap();
+        let at = container.copy_from_following_link(path, into.path()).await.unwrap();
+        assert_eq!(at.file_name(), Path::new(path).file_name(), "{path}");
+        assert_eq!(std::fs::read_to_string(at.join(file).components().as_path()).unwrap(), content);
+    }
+    let at = container.copy_from_following_link("/srv/two", dir.path().join("x")).await.unwrap();
+    assert_eq!(std::fs::read_link(at.join("l")).unwrap(), Path::new("f"));
+    // By default, it is the link that comes out.
+    let at = container.copy_from("/srv/two", dir.path()).await.unwrap();
+    assert_eq!(std::fs::read_link(at).unwrap(), Path::new("one"));
+    container.copy_from_following_link("/srv/circle", dir.path()).await.unwrap_err();
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn an_image_without_a_shell() {
     let container = Container::builder(NOSHELL).start().await.unwrap();
     container.copy_to(b"hello", "/www/new/file").await.unwrap();
