@@ -12,7 +12,7 @@ use super::host_port::{Forwarder, forward};
 use super::learn::learn;
 use super::{Container, ContainerBuilder, CopySource};
 use crate::engine::{
-    ApiVersion, ContainerDetails, Engine, EngineKind, InMemory, Way, lower, may_restart,
+    ApiVersion, ContainerDetails, Engine, EngineKind, InMemory, Way, lower, may_restart, mounts_of,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
@@ -101,7 +101,7 @@ impl ContainerBuilder {
         }
         let (guard, made) = plan.create(limit).await?;
         let preparing = async {
-            match plan.prepare(&guard, copies, &made.later).await?.first() {
+            match plan.prepare(&guard, copies, &made).await?.first() {
                 Some(Late { target, .. }) => Err(not_there_yet(target)),
                 None => Ok(()),
             }
@@ -109,7 +109,7 @@ impl ContainerBuilder {
         within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard))?;
         // All that is known of it so far.
         let details = ContainerDetails { tty: made.tty, ..ContainerDetails::default() };
-        let container = plan.handle(guard, details, limit);
+        let container = plan.handle(guard, made.spec, details, limit);
         plan.feed_consumers(container.id(), made.tty);
         Ok(container)
     }
@@ -271,6 +271,8 @@ struct Late {
 pub(super) struct Created {
     pub(super) later: Vec<Attachment>,
     pub(super) tty: bool,
+    /// With the mounts that it has.
+    spec: Arc<ContainerSpec>,
     /// Whether the engine may start it again when it ends.
     pub(super) restarts: bool,
 }
@@ -284,7 +286,7 @@ impl Plan {
         let (guard, made) = self.create(limit).await?;
         let began = Instant::now();
         let up = async {
-            let late = self.prepare(&guard, copies, &made.later).await?;
+            let late = self.prepare(&guard, copies, &made).await?;
             if let Some(capture) = &self.capture {
                 capture.attach(&self.engine, guard.id(), &made).await?;
             }
@@ -300,7 +302,7 @@ impl Plan {
             Err(error) => return Err(self.story(error, &guard).await),
         };
         let left = limit.saturating_sub(began.elapsed());
-        let container = self.handle(guard, details, limit);
+        let container = self.handle(guard, made.spec, details, limit);
         self.feed_consumers(container.id(), made.tty);
         if let Err(error) = container.up(left, false).await {
             return Err(self.story(error, container.guard()).await);
@@ -376,10 +378,14 @@ impl Plan {
             }
             let tty = creation.body.tty.unwrap_or_default();
             let restarts = may_restart(&creation.body);
+            let mut spec = spec.clone();
+            if !raw.is_empty() {
+                Arc::make_mut(&mut spec).mounts = mounts_of(&creation.body);
+            }
             match engine.create_container(&creation).await {
                 Ok(id) => {
                     guard.created(&id);
-                    let made = Created { later: creation.later, tty, restarts };
+                    let made = Created { later: creation.later, tty, restarts, spec };
                     Ok((Arc::new(guard), made))
                 }
                 Err(error) => {
@@ -398,23 +404,31 @@ impl Plan {
         &self,
         guard: &Guard,
         copies: Vec<(CopySource, String)>,
-        later: &[Attachment],
+        made: &Created,
     ) -> Result<Vec<Late>> {
-        let late = self.copy_early(guard.id(), copies).await.map_err(|error| error.at("copy"))?;
-        for attachment in later {
+        let late = self
+            .copy_early(guard.id(), copies, &made.spec)
+            .await
+            .map_err(|error| error.at("copy"))?;
+        for attachment in &made.later {
             let joined = self.engine.connect_network(guard.id(), attachment).await;
             joined.map_err(|error| error.at("connect"))?;
         }
         Ok(late)
     }
 
-    async fn copy_early(&self, id: &str, copies: Vec<(CopySource, String)>) -> Result<Vec<Late>> {
+    async fn copy_early(
+        &self,
+        id: &str,
+        copies: Vec<(CopySource, String)>,
+        spec: &ContainerSpec,
+    ) -> Result<Vec<Late>> {
         let mut late = Vec::new();
         if copies.is_empty() {
             return Ok(late);
         }
         let engine = &self.engine;
-        let memory = InMemory::of(&self.spec).with_volumes(engine, &self.spec).await?;
+        let memory = InMemory::of(spec).with_volumes(engine, spec).await?;
         let memory = memory.through_links(engine, id).await?;
         for (source, target) in copies {
             match Place::of(&source, &target)?.way_in(engine, id, &memory).await? {
@@ -460,9 +474,15 @@ impl Plan {
         learn(&self.engine, guard.id(), &self.spec).await.map_err(|error| error.at("inspect"))
     }
 
-    fn handle(&self, guard: Arc<Guard>, details: ContainerDetails, limit: Duration) -> Container {
+    fn handle(
+        &self,
+        guard: Arc<Guard>,
+        spec: Arc<ContainerSpec>,
+        details: ContainerDetails,
+        limit: Duration,
+    ) -> Container {
         let name = self.spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
-        self.joined(guard, name, details, limit)
+        self.handle_of(guard, name, spec, details, limit)
     }
 
     pub(super) fn joined(
@@ -472,7 +492,18 @@ impl Plan {
         details: ContainerDetails,
         limit: Duration,
     ) -> Container {
-        let (spec, waits, hooks) = (self.spec.clone(), self.waits.clone(), self.hooks.clone());
+        self.handle_of(guard, name, self.spec.clone(), details, limit)
+    }
+
+    fn handle_of(
+        &self,
+        guard: Arc<Guard>,
+        name: String,
+        spec: Arc<ContainerSpec>,
+        details: ContainerDetails,
+        limit: Duration,
+    ) -> Container {
+        let (waits, hooks) = (self.waits.clone(), self.hooks.clone());
         let container = Container::new(guard, name, spec, details, waits, hooks, limit);
         container.with_forwarders(self.forwarders.clone())
     }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bollard::models::{HostConfig, MountType};
+
 use super::Engine;
 use super::archive::PathStat;
+use super::container::CreateBody;
 use super::failure::convert;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ContainerSpec, MountKind};
+use crate::spec::{ContainerSpec, Mount, MountKind};
 
 /// Where every container has file systems of its own, which the engine's archive calls don't see.
 const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
@@ -128,6 +131,37 @@ impl InMemory {
         });
         Ok(deeper.chain([self.way_of(&real_path)]).max().unwrap_or(way))
     }
+}
+
+/// The mounts of a create body, which an edit of the user's may have changed.
+pub(crate) fn mounts_of(body: &CreateBody) -> Vec<Mount> {
+    let Some(HostConfig { mounts, tmpfs, binds, .. }) = &body.host_config else {
+        return Vec::new();
+    };
+    let listed = mounts.iter().flatten().filter_map(|mount| {
+        let (target, source) = (mount.target.clone()?, mount.source.clone().unwrap_or_default());
+        let options = mount.volume_options.as_ref().and_then(|it| it.driver_config.as_ref());
+        let kind = options.and_then(|it| it.options.as_ref()?.get("type").map(String::as_str));
+        Some(match mount.typ? {
+            MountType::TMPFS => Mount::tmpfs(target),
+            // One without a name can't be asked for: a command sees into it as well.
+            MountType::VOLUME if source.is_empty() && kind.is_some_and(|it| LOST.contains(&it)) => {
+                Mount::tmpfs(target)
+            }
+            MountType::VOLUME => Mount::volume(source, target),
+            _ => Mount::bind(source, target),
+        })
+    });
+    let bound = binds.iter().flatten().filter_map(|bind| {
+        let mut parts = bind.split(':');
+        let (source, target) = (parts.next()?, parts.next()?);
+        Some(match source.starts_with('/') {
+            true => Mount::bind(source, target),
+            false => Mount::volume(source, target),
+        })
+    });
+    let memory = tmpfs.iter().flatten().map(|(target, _)| Mount::tmpfs(target));
+    listed.chain(bound).chain(memory).collect()
 }
 
 /// The parts of an absolute path in a container, without `.` and `..`.

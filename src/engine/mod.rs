@@ -57,7 +57,7 @@ pub(crate) use events::HealthEvent;
 pub(crate) use exec::OUTPUT_LIMIT;
 pub(crate) use exec::{ExecRequest, ExecSession};
 pub(crate) use frames::Seen;
-pub(crate) use in_memory::{InMemory, Way};
+pub(crate) use in_memory::{InMemory, Way, mounts_of};
 #[cfg(test)]
 pub(crate) use logs::test_frame;
 pub(crate) use logs::{FrameStream, LogRequest};

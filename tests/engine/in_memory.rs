@@ -102,6 +102,28 @@ async fn a_tmpfs_is_reached_through_links() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn mounts_of_a_raw_edit_count_as_well() {
+    let volume = Volume::tmpfs(None).create().await.unwrap();
+    let name = volume.name().to_owned();
+    let container = sleeper().with_raw(move |body| {
+        let host = body.host_config.get_or_insert_default();
+        host.tmpfs.get_or_insert_default().insert("/memory".to_owned(), String::new());
+        host.binds.get_or_insert_default().push(format!("{name}:/volume"));
+    });
+    let container = container
+        .with_copy(b"early", "/memory/early")
+        .with_copy(b"volume", "/volume/early")
+        .start()
+        .await
+        .unwrap();
+    container.copy_to(b"late", "/memory/late").await.unwrap();
+    let seen = sh(&container, "cat /memory/early /memory/late /volume/early").await;
+    assert_eq!(seen, "earlylatevolume");
+    assert_eq!(container.read_file("/memory/late").await.unwrap(), b"late");
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn below_a_root_that_is_read_only() {
     let container = sleeper()
         .with_read_only_root()
