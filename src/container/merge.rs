@@ -26,10 +26,8 @@ struct Merging {
 
 impl Merging {
     fn merge_into(&self, from: &Path, to: BorrowedFd<'_>, shown: &Path) -> io::Result<()> {
-        if self.moves {
-            // What is in a directory that its owner may not write to could not be moved away.
-            std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
-        }
+        // What is in a directory that its owner may not look into or write to could not be moved away.
+        std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
         let entries: io::Result<Vec<_>> = std::fs::read_dir(from)?.collect();
         for entry in entries? {
             let (name, path) = (entry.file_name(), entry.path());
@@ -37,14 +35,14 @@ impl Merging {
             let new = kind_of(CWD, path.as_os_str())?;
             match (new, kind_of(to, &name)?) {
                 (Some(FileType::Directory), Some(FileType::Directory)) => {
-                    let inner = open_below(to, &name)?;
+                    let inner = open_below(to, &name).map_err(|error| told(&shown, &error))?;
                     self.merge_into(&path, inner.as_fd(), &shown)?;
                 }
-                (_, None) => self.take(&path, to, &name)?,
+                (_, None) => self.take(&path, to, &name).map_err(|error| told(&shown, &error))?,
                 (
                     Some(FileType::RegularFile | FileType::Symlink),
                     Some(FileType::RegularFile | FileType::Symlink),
-                ) => self.take(&path, to, &name)?,
+                ) => self.take(&path, to, &name).map_err(|error| told(&shown, &error))?,
                 (_, Some(FileType::Symlink)) => {
                     return Err(in_the_way(&shown, "is a link, where a directory is to go"));
                 }
@@ -86,6 +84,10 @@ fn kind_of(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<FileTyp
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn told(place: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{} can't take it: {error}", place.display()))
 }
 
 fn in_the_way(place: &Path, why: &str) -> io::Error {

@@ -299,8 +299,12 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
         std::fs::write(there.join(path), content).unwrap();
     }
     std::os::unix::fs::symlink(&there, dir.path().join("own")).unwrap();
-    for _ in 0..2 {
+    let inner = there.join("d/e");
+    for mode in [0o555, 0o755] {
         unpack(chunks(tar.clone()), &dir.path().join("own"), wanted.clone()).await.unwrap();
+        assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o7777, mode);
+        // What is there keeps its mode the next time.
+        std::fs::set_permissions(&inner, PermissionsExt::from_mode(0o755)).unwrap();
         for (path, content) in
             [("a", "new"), ("kept", "kept"), ("d/kept", "kept"), ("d/e/c", "who")]
         {
@@ -308,7 +312,6 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
         }
         assert_eq!(std::fs::read_link(there.join("l")).unwrap(), Path::new("a"));
     }
-    assert_eq!(there.join("d/e").metadata().unwrap().permissions().mode() & 0o7777, 0o555);
     assert_eq!(std::fs::read_dir(&there).unwrap().count(), 4, "nothing half-made is left");
     open_all(&there).unwrap();
 
