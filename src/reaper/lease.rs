@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Timespec, Timestamps};
 
 use super::guardian::state;
-use super::lease_file::{Made, Note, is_kept};
+use super::lease_file::{Made, Note, is_kept, note_late};
 use super::removal::{self, Kind};
 use super::session::token;
 use super::session_lock::{engine_hash, replace};
@@ -98,14 +98,19 @@ impl Lease {
             // Whoever made it is gone, and so is its guardian: nobody else has the lock.
             let label = format!("{}={value}", label::SHARED);
             removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
-            // The engine may be at it still.
-            let engine = engine.clone();
+            // The engine may be at it still, and this process end before that.
+            let late = note_late(&dir, &name, value);
+            let late = late.inspect_err(|error| tracing::warn!(%error, "a sweep would not know"));
+            let (engine, dir) = (engine.clone(), StateDir::open(engine.config(), PART)?);
             Worker::start()?.submit(async move {
                 for pause in LATE_LOOKS {
                     tokio::time::sleep(Duration::from_secs(pause)).await;
                     if let Err(error) = removal::remove_late(&engine, kind, &label).await {
                         tracing::warn!(%error, label, "what comes of a dead process's call may stay");
                     }
+                }
+                if let Ok(late) = late {
+                    dir.remove(&late);
                 }
             });
         }

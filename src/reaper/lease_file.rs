@@ -6,7 +6,8 @@ use super::guardian::state;
 use super::lease::PART;
 use super::once::{Whose, whose};
 use super::removal::Kind;
-use super::session_lock::{PART as SESSIONS, engine_hash};
+use super::session::token;
+use super::session_lock::{FRESH, PART as SESSIONS, age, engine_hash, replace};
 use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::Endpoint;
@@ -77,9 +78,24 @@ pub(super) struct DeadLease {
     dir: StateDir,
     name: String,
     file: UnsharedFd,
+    /// Whether its maker died at it a short time ago: what the engine had not answered may come yet.
+    may_come_yet: bool,
+}
+
+/// A note that somebody died while it made what a lease is for, and that the lease is another one's by
+/// now: whoever sweeps looks for what the engine makes of that yet.
+pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
+    let note = format!("{name}.late-{}", token());
+    let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
+    replace(&file, format!("making {value} -\n").as_bytes())?;
+    Ok(note)
 }
 
 impl DeadLease {
+    pub(super) fn may_come_yet(&self) -> bool {
+        self.may_come_yet
+    }
+
     pub(super) fn label(&self) -> String {
         format!("{}={}", label::SHARED, self.value)
     }
@@ -118,9 +134,9 @@ pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec
         let Some(kind) = kind else { continue };
         // What is strange about one file is no reason to leave all the others.
         let Ok(Some(file)) = dir.lock(&name) else { continue };
-        let value = match Note::read(&file) {
-            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => value,
-            Ok(Note::Making(value)) if !kept => value,
+        let (value, half) = match Note::read(&file) {
+            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => (value, false),
+            Ok(Note::Making(value)) if !kept => (value, true),
             Ok(Note::Nothing) => {
                 dir.remove(&name);
                 continue;
@@ -128,7 +144,8 @@ pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec
             _ => continue,
         };
         let dir = StateDir::open(config, PART)?;
-        found.push(DeadLease { kind, value, dir, name, file });
+        let may_come_yet = half && age(&file).is_ok_and(|age| age < FRESH);
+        found.push(DeadLease { kind, value, dir, name, file, may_come_yet });
     }
     Ok(found)
 }

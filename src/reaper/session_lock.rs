@@ -81,7 +81,7 @@ const READ_MAX: usize = 16 * 1024 * 1024;
 pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// How long ago it was written; nothing for what is to come.
-fn age(file: &OwnedFd) -> std::io::Result<Duration> {
+pub(super) fn age(file: &OwnedFd) -> std::io::Result<Duration> {
     let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
     let written = UNIX_EPOCH + Duration::from_secs(written);
     Ok(SystemTime::now().duration_since(written).unwrap_or_default())

@@ -242,7 +242,9 @@ impl Found {
     /// Whether the engine may yet make something of a call that one of the dead has sent. A
     /// container that ended left no note of that: others are looked for where it left anything.
     fn more_may_come(&self) -> bool {
-        !self.orphans.is_empty() || self.sessions.iter().any(|one| one.left.may_come_yet())
+        !self.orphans.is_empty()
+            || self.sessions.iter().any(|one| one.left.may_come_yet())
+            || self.leases.iter().any(DeadLease::may_come_yet)
     }
 
     /// Removes everything that can be, whatever fails: what one session or lease has left must not
@@ -363,7 +365,8 @@ impl DeadLease {
         };
         let wanted = found.into_iter().map(|(kind, found)| (kind, found.id)).collect();
         let outcome = remove_all(engine, wanted).await;
-        if outcome.error.is_none() {
+        // What comes yet is for the next look, or the next sweep.
+        if outcome.error.is_none() && !self.may_come_yet() {
             self.forget();
         }
         outcome

@@ -100,6 +100,40 @@ async fn what_an_engine_makes_late_of_a_dead_sessions_call_is_looked_for() {
 }
 
 #[tokio::test]
+async fn what_an_engine_makes_late_to_be_shared_is_looked_for() {
+    let (fake, engine) = guarded().await;
+    let _living = running(&engine).await;
+    let (_, session) = dead_session(&fake);
+    let (_, lease) = dead_lease(&fake, &session);
+    std::fs::write(&lease, "making k-half 1\n").unwrap();
+    engine.sweep().await.unwrap();
+    let late = |name: &str, value: &str| {
+        made(&fake, name, &json!({ "castoff.session": "s", "castoff.shared": value }))
+    };
+    let half = late("half", "k-half");
+    fake.until(|state| !state.containers.iter().any(|one| one.id == half)).await;
+    assert!(lease.exists(), "more may come");
+
+    // Somebody else makes it now, and says what the one before may have left.
+    let config = engine.config().clone();
+    let made = app(&engine).shared().await.unwrap();
+    let key = made.inspect().await.unwrap().labels["castoff.shared"].clone();
+    let leases = config.state_dir.unwrap().join("castoff/leases");
+    let names = || std::fs::read_dir(&leases).unwrap().flatten().map(|file| file.path());
+    let key = key.rsplit_once('-').unwrap().0.to_owned();
+    let file = names().find(|path| path.to_str().unwrap().ends_with(&key)).unwrap();
+    made.remove().await.unwrap();
+    std::fs::write(&file, "making k-dead 1\n").unwrap();
+    let anew = app(&engine).shared().await.unwrap();
+    let notes = || names().filter(|path| path.to_str().unwrap().contains(".late-")).count();
+    assert_eq!(notes(), 1);
+    engine.sweep().await.unwrap();
+    let dead = late("dead", "k-dead");
+    fake.until(|state| !state.containers.iter().any(|one| one.id == dead)).await;
+    assert!(fake.containers().iter().any(|one| one.id == anew.id()) && notes() == 1);
+}
+
+#[tokio::test]
 async fn what_can_not_be_removed_is_for_the_next_one() {
     let (fake, engine) = guarded().await;
     let _living = running(&engine).await;
