@@ -38,6 +38,8 @@ pub struct Diagnostic {
     pub span: Span,
     /// What is wrong: a fragment in lower case.
     pub message: String,
+    /// The stage that has to be needed for BuildKit to see it.
+    pub(super) late: Option<usize>,
 }
 
 /// How bad it is.
@@ -52,11 +54,11 @@ pub enum Severity {
 
 impl Diagnostic {
     pub(super) fn error(span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, span, message: message.into() }
+        Diagnostic { severity: Severity::Error, span, message: message.into(), late: None }
     }
 
     pub(super) fn warning(span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Warning, span, message: message.into() }
+        Diagnostic { severity: Severity::Warning, span, message: message.into(), late: None }
     }
 }
 

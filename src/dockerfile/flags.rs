@@ -6,13 +6,13 @@ use super::read::{Problems, Read, lexed};
 
 /// The flags at the beginning of an instruction's text, without their quotes, and the rest.
 ///
-/// As in BuildKit, a backslash escapes here whatever the file's escape character is, and two dashes
-/// alone end the flags.
-pub(super) fn split(text: &str) -> (Vec<String>, &str) {
+/// The file's escape character escapes here, as in BuildKit since Docker 28; before, a backslash did
+/// in every file. Two dashes alone end the flags.
+pub(super) fn split(text: &str, escape: char) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
     let mut rest = text.trim_start();
     while rest.starts_with("--") {
-        let (flag, after) = word(rest);
+        let (flag, after) = word(rest, escape);
         rest = after;
         if flag == "--" {
             // What follows keeps its blanks, for which nobody has a use.
@@ -24,7 +24,7 @@ pub(super) fn split(text: &str) -> (Vec<String>, &str) {
     (flags, rest)
 }
 
-fn word(text: &str) -> (String, &str) {
+fn word(text: &str, escape: char) -> (String, &str) {
     let mut word = String::new();
     let mut quote = None;
     let mut chars = text.char_indices();
@@ -33,7 +33,7 @@ fn word(text: &str) -> (String, &str) {
             (char, None) if char.is_whitespace() => return (word, &text[at..]),
             ('\'' | '"', None) => quote = Some(char),
             (char, Some(open)) if char == open => quote = None,
-            ('\\', _) => word.extend(chars.next().map(|(_, char)| char)),
+            (char, _) if char == escape => word.extend(chars.next().map(|(_, char)| char)),
             (char, _) => word.push(char),
         }
     }
@@ -56,7 +56,7 @@ impl Flags {
         let own: Vec<String> = own;
         let value = |flag: String| {
             let value = flag.split_once('=').map(|(_, value)| value.to_owned());
-            value.ok_or_else(|| format!("the flag --{name} has no value"))
+            value.ok_or_else(|| format!("the flag --{name} has no value").into())
         };
         own.into_iter().map(value).collect()
     }
@@ -64,7 +64,7 @@ impl Flags {
     pub(super) fn text(&mut self, name: &str) -> Read<Option<String>> {
         let mut values = self.all(name)?;
         if values.len() > 1 {
-            return Err(format!("the flag --{name} is there twice"));
+            return Err(format!("the flag --{name} is there twice").into());
         }
         Ok(values.pop())
     }
@@ -84,14 +84,14 @@ impl Flags {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => Err(format!("--{name} is true or false, not `{other}`")),
+            Some(other) => Err(format!("--{name} is true or false, not `{other}`").into()),
         }
     }
 
     pub(super) fn finish(self) -> Read<()> {
         match self.flags.first() {
             None => Ok(()),
-            Some(flag) => Err(format!("the flag {flag} is unknown here")),
+            Some(flag) => Err(format!("the flag {flag} is unknown here").into()),
         }
     }
 
@@ -117,8 +117,10 @@ mod tests {
             ("--a", vec!["--a"], ""),
             ("--a='b", vec!["--a=b"], ""),
         ] {
-            let (found, left) = split(text);
+            let (found, left) = split(text, '\\');
             assert_eq!((found.iter().map(String::as_str).collect(), left), (flags, rest), "{text}");
         }
+        let text = r"--a=C:\b` c --d=DOM\user\ x";
+        assert_eq!(split(text, '`'), (vec![r"--a=C:\b c".into(), r"--d=DOM\user\".into()], "x"));
     }
 }

@@ -12,28 +12,30 @@ pub(super) fn read(flags: &mut Flags, rest: &str) -> Read<Healthcheck> {
     let (kind, command_text) = keyword(rest);
     let mut check = match kind.to_ascii_uppercase().as_str() {
         "NONE" if command_text.is_empty() => return Ok(Healthcheck::disabled()),
-        "NONE" => return Err("NONE takes no command".to_owned()),
+        "NONE" => return Err("NONE takes no command".into()),
         "CMD" => match command(command_text)? {
             Command::Shell(line) if line.is_empty() => {
-                return Err("CMD takes a command".to_owned());
+                return Err("CMD takes a command".into());
             }
             Command::Shell(line) => Healthcheck::shell(line),
             Command::Exec(words) if words.is_empty() => {
-                return Err("CMD takes a command".to_owned());
+                return Err("CMD takes a command".into());
             }
             Command::Exec(words) => Healthcheck::command(words),
         },
-        _ => return Err("it takes NONE, or CMD with a command".to_owned()),
+        _ => return Err("it takes NONE, or CMD with a command".into()),
     };
-    let mut duration = |name: &str| match flags.text(name)? {
-        // Nothing stands for the default, as no flag at all does.
-        Some(text) if text.is_empty() => Ok(None),
-        Some(text) => match go_duration(&text) {
-            Some(time) if time.is_zero() || time >= Duration::from_millis(1) => Ok(Some(time)),
-            Some(_) => Err(format!("--{name} is less than a millisecond")),
-            None => Err(format!("`{text}` is no duration")),
-        },
-        None => Ok(None),
+    let mut duration = |name: &str| -> Read<Option<Duration>> {
+        match flags.text(name)? {
+            // Nothing stands for the default, as no flag at all does.
+            Some(text) if text.is_empty() => Ok(None),
+            Some(text) => match go_duration(&text) {
+                Some(time) if time.is_zero() || time >= Duration::from_millis(1) => Ok(Some(time)),
+                Some(_) => Err(format!("--{name} is less than a millisecond").into()),
+                None => Err(format!("`{text}` is no duration").into()),
+            },
+            None => Ok(None),
+        }
     };
     check.interval = duration("interval")?;
     check.timeout = duration("timeout")?;

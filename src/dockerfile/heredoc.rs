@@ -119,6 +119,15 @@ pub(super) fn heredoc_words(text: &str) -> Vec<HeredocWord> {
     words.iter().filter_map(|word| heredoc_word(word)).collect()
 }
 
+/// The word after a `<<-` that stands alone: meant as a heredoc's name, and none for any engine.
+pub(super) fn name_after_dash(text: &str) -> Option<String> {
+    let words = Words::split(text)?;
+    let alone =
+        |word: &String| word.trim_start_matches(|char: char| char.is_ascii_digit()) == "<<-";
+    let at = words.iter().position(alone)?;
+    words.into_iter().nth(at + 1)
+}
+
 pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
     let rest = word.trim_start_matches(|char: char| char.is_ascii_digit()).strip_prefix("<<")?;
     let (strip_tabs, rest) = match rest.strip_prefix('-') {
@@ -257,7 +266,7 @@ impl Words<'_> {
         let mut sign = self.chars.next()?;
         self.word.push(sign);
         if sign == ':' {
-            sign = self.chars.next()?;
+            sign = self.chars.next().filter(|sign| !matches!(sign, '#' | '%'))?;
             self.word.push(sign);
         }
         match sign {

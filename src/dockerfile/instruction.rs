@@ -1,6 +1,6 @@
 //! [`Instruction`]: all but `FROM`.
 
-use super::{Add, Command, Copy, Run, Word};
+use super::{Add, Command, Copy, Heredoc, Run, Word};
 use crate::spec::Healthcheck;
 
 /// An instruction of a [`Stage`](super::Stage): all of the Dockerfile reference but `FROM`, which a
@@ -48,6 +48,8 @@ pub enum Instruction {
         keyword: String,
         /// What follows it.
         text: String,
+        /// The texts after it that it names.
+        heredocs: Vec<Heredoc>,
     },
 }
 

@@ -196,14 +196,14 @@ impl Reader<'_> {
             (_, '-') => Modifier::Default { empty, word: self.read(Some(&['}']))? },
             (_, '+') => Modifier::Alternate { empty, word: self.read(Some(&['}']))? },
             (_, '?') => Modifier::Required { empty, word: self.read(Some(&['}']))? },
-            // (A colon before these two changes nothing.)
-            (_, '#') => {
-                let longest = doubled(self);
-                Modifier::TrimStart { longest, pattern: self.pattern(&['}'])? }
+            // (With a colon before them they are none: BuildKit took it once, and refuses it now.)
+            (false, '#') => {
+                let (longest, pattern) = doubled_pattern(sign, self.pattern(&['}'])?);
+                Modifier::TrimStart { longest, pattern }
             }
-            (_, '%') => {
-                let longest = doubled(self);
-                Modifier::TrimEnd { longest, pattern: self.pattern(&['}'])? }
+            (false, '%') => {
+                let (longest, pattern) = doubled_pattern(sign, self.pattern(&['}'])?);
+                Modifier::TrimEnd { longest, pattern }
             }
             (false, '/') => {
                 let all = doubled(self);
@@ -288,6 +288,19 @@ impl Reader<'_> {
     }
 }
 
+/// Takes the second `#` or `%` from a pattern; says whether there was one. In quotes it counts as well.
+fn doubled_pattern(sign: char, mut pattern: Word) -> (bool, Word) {
+    let Some(Part::Text(text)) = pattern.parts.first_mut() else { return (false, pattern) };
+    if !text.starts_with(sign) {
+        return (false, pattern);
+    }
+    text.remove(0);
+    if text.is_empty() {
+        pattern.parts.remove(0);
+    }
+    (true, pattern)
+}
+
 /// The word as it has to stand in a Dockerfile, in quotes where they are needed.
 pub(super) fn quoted(word: &Word, escape: char) -> String {
     let text = bare(word, escape);
@@ -349,7 +362,12 @@ pub(super) fn variable(variable: &Variable, escape: char) -> String {
         for part in &word.parts {
             match part {
                 Part::Text(text) => {
-                    push_escaped(&mut written, text, escape, &['"', '\'', '$', '}', ' ', '\t']);
+                    push_escaped(
+                        &mut written,
+                        text,
+                        escape,
+                        &['"', '\'', '$', '}', ' ', '\t', '\r'],
+                    );
                 }
                 Part::Variable(this) => written.push_str(&self::variable(this, escape)),
             }
@@ -391,7 +409,9 @@ pub(super) fn variable(variable: &Variable, escape: char) -> String {
         }
         Some(Modifier::Replace { all, pattern: this, with }) => {
             let all = if *all { "/" } else { "" };
-            format!("${{{name}/{all}{}/{}}}", pattern(this), replacement(with, escape))
+            // (Nothing at all would double the stroke.)
+            let this = if this.parts.is_empty() { "''".to_owned() } else { pattern(this) };
+            format!("${{{name}/{all}{this}/{}}}", replacement(with, escape))
         }
     }
 }

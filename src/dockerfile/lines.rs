@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::Heredoc;
 use super::diagnostic::{Diagnostic, Span};
-use super::heredoc::{HeredocWord, heredoc_words};
+use super::heredoc::{HeredocWord, heredoc_words, name_after_dash};
 
 /// What a Dockerfile's text falls into, before its instructions are looked at.
 #[derive(Default)]
@@ -95,7 +95,7 @@ pub(super) fn read(text: &str) -> Lines {
             lines.diagnostics.push(Diagnostic::error(span, message));
             continue;
         }
-        let heredocs = lines.heredocs(&text, &mut physical, &span);
+        let heredocs = lines.heredocs(&text, escape, &mut physical, &span);
         span = Span::new(start.0..physical.offset, start.1..=physical.number);
         lines.lines.push(Line { text, heredocs, span });
     }
@@ -134,7 +134,7 @@ fn join(first: &str, escape: char, physical: &mut Physical<'_>) -> (String, bool
 /// The line without the escape at its end, if the next one belongs to it.
 ///
 /// Two escapes at the end are an escaped escape.
-fn continued(line: &str, escape: char) -> Option<&str> {
+pub(super) fn continued(line: &str, escape: char) -> Option<&str> {
     let text = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
     if text.ends_with(escape) { None } else { Some(text) }
 }
@@ -188,9 +188,21 @@ impl Lines {
         true
     }
 
-    fn heredocs(&mut self, text: &str, physical: &mut Physical<'_>, span: &Span) -> Vec<Heredoc> {
-        if !text.contains("<<") || !may_have_heredocs(text) {
+    fn heredocs(
+        &mut self,
+        text: &str,
+        escape: char,
+        physical: &mut Physical<'_>,
+        span: &Span,
+    ) -> Vec<Heredoc> {
+        if !text.contains("<<") || !may_have_heredocs(text, escape) {
             return Vec::new();
+        }
+        if let Some(name) = name_after_dash(text) {
+            let message = format!(
+                "`<<- {name}` is no heredoc, as a blank follows the dash: write `<<-{name}`"
+            );
+            self.diagnostics.push(Diagnostic::warning(span.clone(), message));
         }
         let mut heredocs = Vec::new();
         for word in heredoc_words(text) {
@@ -221,12 +233,12 @@ impl Lines {
 }
 
 /// Only these instructions have heredocs, and not in their exec form.
-fn may_have_heredocs(text: &str) -> bool {
+fn may_have_heredocs(text: &str, escape: char) -> bool {
     let (keyword, rest) = keyword(text);
     match keyword.to_ascii_uppercase().as_str() {
-        "ONBUILD" => !keyword_is_onbuild(rest) && may_have_heredocs(rest),
+        "ONBUILD" => !keyword_is_onbuild(rest) && may_have_heredocs(rest, escape),
         "RUN" | "COPY" | "ADD" => {
-            let (_, rest) = super::flags::split(rest);
+            let (_, rest) = super::flags::split(rest, escape);
             super::json::read(rest).is_none()
         }
         _ => false,

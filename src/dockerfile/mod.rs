@@ -39,6 +39,7 @@
 //!
 //! Sources: the Dockerfile reference, and the parser of BuildKit for what the reference leaves open.
 
+mod check;
 mod command;
 mod copy;
 mod diagnostic;
@@ -58,6 +59,8 @@ mod read;
 mod render;
 mod run;
 mod stage;
+mod stages;
+mod steps;
 mod word;
 
 pub use command::Command;
@@ -72,5 +75,7 @@ pub use run::{Run, RunNetwork, RunSecurity};
 pub use stage::Stage;
 pub use word::{Modifier, Part, Variable, Word};
 
+#[cfg(test)]
+mod check_tests;
 #[cfg(test)]
 mod tests;

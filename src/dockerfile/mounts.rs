@@ -47,7 +47,7 @@ pub(super) fn write(mount: &RunMount, escape: char) -> Result<String> {
             }
         }
         RunMount::Unresolved(text) => {
-            if text.contains(['\n', '\r']) {
+            if text.contains('\n') {
                 return Err(Error::invalid("Dockerfile", "RUN: a mount has a line break in it"));
             }
             return Ok(text.clone());

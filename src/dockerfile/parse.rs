@@ -3,7 +3,7 @@
 use super::diagnostic::{Diagnostic, Severity, Span};
 use super::lines::{self, Line};
 use super::read::{self, Source as Text};
-use super::{Dockerfile, Instruction};
+use super::{Dockerfile, Instruction, check, stages};
 use crate::error::{Error, Result};
 
 /// A Dockerfile that was read, with what is wrong with it.
@@ -31,10 +31,27 @@ pub struct StageSpans {
 }
 
 impl Parsed {
-    /// Whether an engine would refuse it, as far as its text tells.
+    /// Whether BuildKit would refuse to build its last stage, as far as the text tells.
+    ///
+    /// What is wrong with a step of a stage that the last one doesn't need is a warning: BuildKit
+    /// never looks at it. The classic builder, which builds all stages, does.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// Whether BuildKit would refuse to build a given stage, named as a build's target is.
+    ///
+    /// A target that is not there is refused as well.
+    #[must_use]
+    pub fn has_errors_for(&self, target: &str) -> bool {
+        let names = stages::Names::new(&self.dockerfile.stages);
+        let Some(target) = names.target(target) else { return true };
+        let needed = stages::needed(&self.dockerfile, target);
+        self.diagnostics.iter().any(|found| match found.late {
+            Some(stage) => needed.contains(&stage),
+            None => found.severity == Severity::Error,
+        })
     }
 
     /// The Dockerfile, if nothing in it is wrong.
@@ -71,6 +88,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     for line in &lines.lines {
         parser.line(line);
     }
+    parser.check();
     if parser.parsed.dockerfile.stages.is_empty() {
         let end = Span::new(text.len()..text.len(), 1..=text.lines().count().max(1));
         let message = "no stage: a Dockerfile has a FROM";
@@ -98,8 +116,16 @@ impl Parser {
         let instruction = match read::instruction(&text, &mut problems) {
             Ok(instruction) => instruction,
             Err(problem) => {
-                problems.push((Severity::Error, problem));
-                Instruction::Unknown { keyword: keyword.clone(), text: rest.to_owned() }
+                let stage = self.parsed.dockerfile.stages.len().checked_sub(1);
+                let late = stage.filter(|_| problem.late);
+                let message = format!("{keyword}: {}", problem.message);
+                let found = Diagnostic { late, ..Diagnostic::error(line.span.clone(), message) };
+                self.parsed.diagnostics.push(found);
+                Instruction::Unknown {
+                    keyword: keyword.clone(),
+                    text: rest.to_owned(),
+                    heredocs: line.heredocs.clone(),
+                }
             }
         };
         self.report(&keyword, problems, &line.span);
@@ -109,7 +135,8 @@ impl Parser {
     fn report(&mut self, keyword: &str, problems: read::Problems, span: &Span) {
         for (severity, problem) in problems {
             let message = format!("{keyword}: {problem}");
-            self.parsed.diagnostics.push(Diagnostic { severity, span: span.clone(), message });
+            let found = Diagnostic { severity, ..Diagnostic::error(span.clone(), message) };
+            self.parsed.diagnostics.push(found);
         }
     }
 
@@ -135,17 +162,31 @@ impl Parser {
     fn from(&mut self, rest: &str, span: &Span) {
         let mut problems = Vec::new();
         let stage = read::from(rest, self.escape, &mut problems);
-        if let Some(name) = &stage.name {
-            let twice = self.parsed.dockerfile.stages.iter().any(|other| {
-                other.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name))
-            });
-            if twice {
-                let message = format!("FROM: there is another stage named `{name}`");
-                self.parsed.diagnostics.push(Diagnostic::warning(span.clone(), message));
-            }
-        }
         self.report("FROM", problems, span);
         self.parsed.dockerfile.stages.push(stage);
         self.parsed.stages.push(StageSpans { from: span.clone(), instructions: Vec::new() });
+    }
+
+    /// Looks at the file as a whole, and makes warnings of what BuildKit never sees.
+    fn check(&mut self) {
+        let Parsed { dockerfile, diagnostics, stages, .. } = &mut self.parsed;
+        for problem in check::check(dockerfile) {
+            let spans = &stages[problem.stage];
+            let span =
+                problem.instruction.map_or(&spans.from, |number| &spans.instructions[number]);
+            diagnostics.push(Diagnostic {
+                severity: problem.severity,
+                late: problem.late.then_some(problem.stage),
+                ..Diagnostic::error(span.clone(), problem.message)
+            });
+        }
+        let last = dockerfile.stages.len().saturating_sub(1);
+        let needed = stages::needed(dockerfile, last);
+        let unseen =
+            |found: &&mut Diagnostic| found.late.is_some_and(|late| !needed.contains(&late));
+        for found in diagnostics.iter_mut().filter(unseen) {
+            found.severity = Severity::Warning;
+            found.message.push_str(" (in a stage that the last one doesn't need)");
+        }
     }
 }

@@ -22,16 +22,41 @@ pub(super) struct Source<'a> {
     pub(super) escape: char,
 }
 
-pub(super) type Read<T> = std::result::Result<T, String>;
+pub(super) type Read<T> = std::result::Result<T, Refusal>;
+
+/// Why an instruction can't be read.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    /// Whether BuildKit finds out only when it comes to the instruction, which is never in a stage
+    /// that isn't needed.
+    pub(super) late: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Refusal {
+        Refusal { message, late: false }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Refusal {
+        Refusal::from(message.to_owned())
+    }
+}
 
 /// What is said of something that could be read.
 pub(super) type Problems = Vec<(Severity, String)>;
 
 /// What could be read goes with problems; without a value that could be, there is one as the error.
 pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<Instruction> {
-    let (found, rest) = flags::split(source.rest);
-    let mut flags = Flags { flags: found };
     let escape = source.escape;
+    let (found, rest) = flags::split(source.rest, escape);
+    let mut flags = Flags { flags: found };
+    if escape != '\\' && source.rest[..source.rest.len() - rest.len()].contains('\\') {
+        let message = "a backslash in a flag is taken away by engines before Docker 28";
+        problems.push((Severity::Warning, message.to_owned()));
+    }
     if matches!(source.keyword, "CMD" | "ENTRYPOINT" | "RUN") && rest.is_empty() {
         problems.push((Severity::Warning, "there is no command".to_owned()));
     }
@@ -52,15 +77,15 @@ pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<
         "SHELL" => {
             let words = json::read(rest).ok_or("it takes a JSON array of strings")?;
             if words.is_empty() {
-                return Err("it takes at least one word".to_owned());
+                return Err("it takes at least one word".into());
             }
             Instruction::Shell(words)
         }
         "HEALTHCHECK" => Instruction::Healthcheck(healthcheck::read(&mut flags, rest)?),
         "ONBUILD" => Instruction::OnBuild(trigger(source, rest, problems)?),
-        "MAINTAINER" if rest.is_empty() => return Err("it takes a value".to_owned()),
+        "MAINTAINER" if rest.is_empty() => return Err("it takes a value".into()),
         "MAINTAINER" => Instruction::Maintainer(rest.to_owned()),
-        _ => return Err("there is no such instruction".to_owned()),
+        _ => return Err("there is no such instruction".into()),
     };
     match &instruction {
         // Engines never look at the flags of these.
@@ -74,14 +99,14 @@ pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<
 }
 
 pub(super) fn from(rest: &str, escape: char, problems: &mut Problems) -> Stage {
-    let (found, rest) = flags::split(rest);
+    let (found, rest) = flags::split(rest, escape);
     let mut flags = Flags { flags: found };
     let platform = flags.word("platform", escape).unwrap_or_else(|problem| {
-        problems.push((Severity::Error, problem));
+        problems.push((Severity::Error, problem.message));
         None
     });
     if let Err(problem) = flags.finish() {
-        problems.push((Severity::Error, problem));
+        problems.push((Severity::Error, problem.message));
     }
     let mut problem = |problem: &str| problems.push((Severity::Error, problem.to_owned()));
     let words: Vec<&str> = split(rest).collect();
@@ -127,13 +152,13 @@ fn run(source: &Source<'_>, flags: &mut Flags, rest: &str, problems: &mut Proble
         Some("default") => Some(RunNetwork::Default),
         Some("none") => Some(RunNetwork::None),
         Some("host") => Some(RunNetwork::Host),
-        Some(other) => return Err(format!("there is no network `{other}`")),
+        Some(other) => return Err(format!("there is no network `{other}`").into()),
     };
     run.security = match flags.text("security")?.as_deref() {
         None => None,
         Some("sandbox") => Some(RunSecurity::Sandbox),
         Some("insecure") => Some(RunSecurity::Insecure),
-        Some(other) => return Err(format!("there is no security mode `{other}`")),
+        Some(other) => return Err(format!("there is no security mode `{other}`").into()),
     };
     run.heredocs = source.heredocs.to_vec();
     run.command = command(rest)?;
@@ -144,7 +169,7 @@ fn run(source: &Source<'_>, flags: &mut Flags, rest: &str, problems: &mut Proble
 pub(super) fn command(rest: &str) -> Read<Command> {
     match json::read(rest) {
         Some(words) => Ok(Command::Exec(words)),
-        None if json::is_other_array(rest) => Err("the array may hold strings only".to_owned()),
+        None if json::is_other_array(rest) => Err("the array may hold strings only".into()),
         None => Ok(Command::Shell(rest.to_owned())),
     }
 }
@@ -153,7 +178,8 @@ fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Copy> {
     let (sources, target) = transfer(source, rest)?;
     let mut copy = Copy::new(Vec::<Word>::new(), target);
     copy.sources = sources;
-    copy.from = flags.word("from", source.escape)?;
+    copy.from =
+        flags.word("from", source.escape).map_err(|refusal| Refusal::from(refusal.message))?;
     copy.chown = flags.word("chown", source.escape)?;
     copy.chmod = flags.word("chmod", source.escape)?;
     copy.link = flags.truth("link")?.unwrap_or(false);
@@ -183,15 +209,15 @@ fn add(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Add> {
 /// Sources and target of a `COPY` or `ADD`.
 fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> {
     if json::is_other_array(rest) {
-        return Err("the array may hold strings only".to_owned());
+        return Err("the array may hold strings only".into());
     }
     let words: Vec<String> =
         json::read(rest).unwrap_or_else(|| split(rest).map(str::to_owned).collect());
     let Some((target, paths)) = words.split_last().filter(|(_, paths)| !paths.is_empty()) else {
-        return Err("it takes at least a source and a target".to_owned());
+        return Err("it takes at least a source and a target".into());
     };
     if heredoc_word(target).is_some() {
-        return Err("a heredoc can't be the target".to_owned());
+        return Err("a heredoc can't be the target".into());
     }
     let mut sources = Vec::new();
     for path in paths {
@@ -217,18 +243,18 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
 /// `name=value`s, or in the old form a name and the rest as its value.
 fn pairs(rest: &str, escape: char) -> Read<Vec<(Word, Word)>> {
     let words = quoted_words(rest, escape);
-    let Some(first) = words.first() else { return Err("it takes a name and a value".to_owned()) };
+    let Some(first) = words.first() else { return Err("it takes a name and a value".into()) };
     if !first.contains('=') {
         let (name, value) = rest.split_once(BLANKS).ok_or("the name has no value")?;
         let value = value.trim_start_matches(BLANKS);
         return Ok(vec![(lexed(name, escape)?, lexed(value, escape)?)]);
     }
-    let pair = |word: &String| {
+    let pair = |word: &String| -> Read<(Word, Word)> {
         let (name, value) = word
             .split_once('=')
             .ok_or_else(|| format!("`{word}` has no `=`; all must be name=value"))?;
         if name.is_empty() {
-            return Err("a name is empty".to_owned());
+            return Err("a name is empty".into());
         }
         Ok((lexed(name, escape)?, lexed(value, escape)?))
     };
@@ -238,15 +264,15 @@ fn pairs(rest: &str, escape: char) -> Read<Vec<(Word, Word)>> {
 fn args(rest: &str, escape: char) -> Read<Vec<Arg>> {
     let words = quoted_words(rest, escape);
     if words.is_empty() {
-        return Err("it takes a name".to_owned());
+        return Err("it takes a name".into());
     }
-    let arg = |word: &String| {
+    let arg = |word: &String| -> Read<Arg> {
         let (name, default) = match word.split_once('=') {
             Some((name, value)) => (name, Some(lexed(value, escape)?)),
             None => (word.as_str(), None),
         };
         if name.is_empty() {
-            return Err("a name is empty".to_owned());
+            return Err("a name is empty".into());
         }
         Ok(Arg { name: lexed(name, escape)?, default })
     };
@@ -256,14 +282,14 @@ fn args(rest: &str, escape: char) -> Read<Vec<Arg>> {
 /// Paths in JSON or between blanks.
 fn paths(rest: &str, escape: char) -> Read<Vec<Word>> {
     if json::is_other_array(rest) {
-        return Err("the array may hold strings only".to_owned());
+        return Err("the array may hold strings only".into());
     }
     let paths = match json::read(rest) {
         Some(paths) => words(paths.iter().map(String::as_str), escape)?,
         None => words(split(rest), escape)?,
     };
     if paths.iter().any(|path| path.as_literal() == Some("")) {
-        return Err("a path is empty".to_owned());
+        return Err("a path is empty".into());
     }
     Ok(paths)
 }
@@ -271,20 +297,21 @@ fn paths(rest: &str, escape: char) -> Read<Vec<Word>> {
 fn words<'a>(words: impl Iterator<Item = &'a str>, escape: char) -> Read<Vec<Word>> {
     let words: Vec<Word> = words.map(|word| lexed(word, escape)).collect::<Read<_>>()?;
     if words.is_empty() {
-        return Err("it takes at least one value".to_owned());
+        return Err("it takes at least one value".into());
     }
     Ok(words)
 }
 
 fn whole(rest: &str, escape: char) -> Read<Word> {
     if rest.is_empty() {
-        return Err("it takes a value".to_owned());
+        return Err("it takes a value".into());
     }
     lexed(rest, escape)
 }
 
 pub(super) fn lexed(text: &str, escape: char) -> Read<Word> {
-    lex::word(text, escape).map_err(|error| error.message().to_owned())
+    let late = |error: lex::LexError| Refusal { message: error.message().to_owned(), late: true };
+    lex::word(text, escape).map_err(late)
 }
 
 /// Most of what a trigger holds is looked at when it is run, by a build of another image.
@@ -292,18 +319,17 @@ fn trigger(source: &Source<'_>, rest: &str, problems: &mut Problems) -> Read<Tri
     let (word, rest) = keyword(rest);
     let inner = word.to_ascii_uppercase();
     match inner.as_str() {
-        "" => return Err("it takes an instruction".to_owned()),
+        "" => return Err("it takes an instruction".into()),
         "FROM" | "ONBUILD" | "MAINTAINER" => {
-            return Err(format!("{inner} can't be a trigger"));
+            return Err(format!("{inner} can't be a trigger").into());
         }
         _ => {}
     }
     let source = Source { keyword: &inner, rest, ..*source };
     let mut found = Problems::new();
     let read = instruction(&source, &mut found);
-    // (One with heredocs could not be kept as it is.)
-    let at_once = is_refused_at_once(&source) || (read.is_err() && !source.heredocs.is_empty());
-    found.extend(read.as_ref().err().map(|problem| (Severity::Error, problem.clone())));
+    let at_once = is_refused_at_once(&source);
+    found.extend(read.as_ref().err().map(|problem| (Severity::Error, problem.message.clone())));
     for (severity, problem) in found {
         let severity = if at_once { severity } else { Severity::Warning };
         problems.push((severity, format!("{inner}: {problem}")));
@@ -311,12 +337,13 @@ fn trigger(source: &Source<'_>, rest: &str, problems: &mut Problems) -> Read<Tri
     Ok(Trigger::of(read.unwrap_or_else(|_| Instruction::Unknown {
         keyword: inner.clone(),
         text: rest.to_owned(),
+        heredocs: source.heredocs.to_vec(),
     })))
 }
 
 /// Whether the builder's parser refuses it, before it is looked at as an instruction.
 fn is_refused_at_once(source: &Source<'_>) -> bool {
-    let (_, rest) = flags::split(source.rest);
+    let (_, rest) = flags::split(source.rest, source.escape);
     match source.keyword {
         "ENV" | "LABEL" => {
             let words = quoted_words(rest, source.escape);

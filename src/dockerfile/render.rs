@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::heredoc::{HeredocWord, heredoc_word, heredoc_words};
+use super::lines::continued;
+use super::stages::Names;
 use super::{
     Add, Arg, Command, Copy, Dockerfile, Heredoc, Instruction, Run, RunNetwork, RunSecurity,
-    Source, Stage, Word, json, lex, mounts,
+    Source, Stage, Word, check, json, lex, mounts,
 };
 use crate::error::{Error, Result};
 use crate::spec::{HealthTest, Healthcheck};
@@ -35,9 +37,13 @@ pub(super) fn render(file: &Dockerfile) -> Result<String> {
     if file.stages.is_empty() {
         return Err(Error::invalid("Dockerfile", "it has no stage"));
     }
+    let names = Names::new(&file.stages);
     for (number, stage) in file.stages.iter().enumerate() {
         if number > 0 {
             text.push('\n');
+        }
+        if let Some(why) = check::unclear_stage(&names, number) {
+            return Err(Error::invalid("Dockerfile", why));
         }
         let _ = writeln!(text, "{}", writer.from(stage)?);
         for instruction in &stage.instructions {
@@ -112,11 +118,7 @@ impl Writer {
                 some(keyword, args)?;
                 no_flag(args.iter().map(|arg| self.arg(arg)).collect::<Result<Vec<_>>>()?.join(" "))
             }
-            Instruction::Expose(ports) => {
-                some(keyword, ports)?;
-                let ports = ports.iter().map(|port| self.blankless(keyword, port));
-                no_flag(ports.collect::<Result<Vec<_>>>()?.join(" "))
-            }
+            Instruction::Expose(ports) => no_flag(self.ports(keyword, ports)?),
             Instruction::Volume(paths) => {
                 some(keyword, paths)?;
                 self.paths(keyword, paths.iter())?
@@ -130,12 +132,13 @@ impl Writer {
             }
             Instruction::Healthcheck(check) => self.healthcheck(check)?,
             Instruction::OnBuild(trigger) => self.instruction(trigger.instruction())?,
-            Instruction::Maintainer(text) | Instruction::Unknown { text, .. } => {
-                one_line(keyword, text)?;
-                if text.ends_with(self.escape) {
-                    return Err(refused(keyword, "it can't end in the escape character"));
-                }
+            Instruction::Maintainer(text) => {
+                self.ended(keyword, text)?;
                 text.clone()
+            }
+            Instruction::Unknown { text, heredocs, .. } => {
+                self.ended(keyword, text)?;
+                self.heredocs(keyword, text, &heredocs.iter().collect::<Vec<_>>())?
             }
         };
         Ok(format!("{keyword} {rest}").trim_end().to_owned())
@@ -145,7 +148,7 @@ impl Writer {
         let mut text = String::new();
         for mount in &run.mounts {
             let mount = mounts::write(mount, self.escape)?;
-            let _ = write!(text, "--mount={} ", flag_quoted(&mount));
+            let _ = write!(text, "--mount={} ", flag_quoted(&mount, self.escape));
         }
         for device in &run.devices {
             let _ = write!(text, "--device={} ", self.flag("RUN", device)?);
@@ -171,7 +174,7 @@ impl Writer {
         match command {
             Command::Exec(words) => Ok(json::write(words)),
             Command::Shell(text) => {
-                one_line(keyword, text)?;
+                self.ended(keyword, text)?;
                 if text.trim() != text {
                     return Err(refused(keyword, "a command has no blanks around it"));
                 }
@@ -180,9 +183,6 @@ impl Writer {
                 }
                 if json::read(text).is_some() {
                     return Err(refused(keyword, "the command would be read as a JSON array"));
-                }
-                if text.ends_with(self.escape) {
-                    return Err(refused(keyword, "a command can't end in the escape character"));
                 }
                 if !flags && keyword == "HEALTHCHECK" {
                     return Ok(text.clone());
@@ -372,6 +372,28 @@ impl Writer {
         }
     }
 
+    /// Refuses what would not end where its line does. (Two escapes are an escaped one.)
+    fn ended(&self, keyword: &str, text: &str) -> Result<()> {
+        one_line(keyword, text)?;
+        if text.ends_with('\r') || continued(text, self.escape).is_some() {
+            let why = "it can't end in the escape character or a carriage return";
+            return Err(refused(keyword, why));
+        }
+        Ok(())
+    }
+
+    /// An empty one is an escape with nothing after it, which engines don't take for a port.
+    fn ports(&self, keyword: &str, ports: &[Word]) -> Result<String> {
+        some(keyword, ports)?;
+        let last = ports.len() - 1;
+        let port = |(at, port): (usize, &Word)| match port.parts().is_empty() {
+            true if at < last => Ok(self.escape.to_string()),
+            true => Ok("\"\"".to_owned()),
+            false => self.blankless(keyword, port),
+        };
+        Ok(ports.iter().enumerate().map(port).collect::<Result<Vec<_>>>()?.join(" "))
+    }
+
     fn word(&self, keyword: &str, word: &Word) -> Result<String> {
         self.check(keyword, word)?;
         Ok(lex::quoted(word, self.escape))
@@ -394,7 +416,7 @@ impl Writer {
     }
 
     fn flag(&self, keyword: &str, word: &Word) -> Result<String> {
-        Ok(flag_quoted(&self.word(keyword, word)?))
+        Ok(flag_quoted(&self.word(keyword, word)?, self.escape))
     }
 }
 
@@ -403,14 +425,22 @@ fn no_flag(text: String) -> String {
     if text.starts_with("--") { format!("-- {text}") } else { text }
 }
 
-/// Flags lose one layer of quotes and backslashes before anything else looks at them.
-fn flag_quoted(text: &str) -> String {
+/// Flags lose one layer of quotes and escapes before anything else looks at them.
+///
+/// Where a backtick escapes, quotes do what they can: engines before Docker 28 don't know it in flags.
+fn flag_quoted(text: &str, escape: char) -> String {
     let mut quoted = String::new();
     for char in text.chars() {
-        if char.is_whitespace() || matches!(char, '"' | '\'' | '\\') {
-            quoted.push('\\');
+        match char {
+            '"' if escape != '\\' => quoted.push_str("'\"'"),
+            char if escape != '\\' && (char == '\'' || char.is_whitespace()) => {
+                quoted.extend(['"', char, '"']);
+            }
+            char if char.is_whitespace() || matches!(char, '"' | '\'') || char == escape => {
+                quoted.extend([escape, char]);
+            }
+            char => quoted.push(char),
         }
-        quoted.push(char);
     }
     quoted
 }
@@ -427,7 +457,7 @@ fn go_duration(duration: Duration) -> String {
 }
 
 fn one_line(keyword: &str, text: &str) -> Result<()> {
-    if text.contains(['\n', '\r']) {
+    if text.contains('\n') {
         return Err(refused(keyword, "there is a line break in it"));
     }
     Ok(())

@@ -83,15 +83,20 @@ fn copies() -> impl Strategy<Value = Copy> {
     )
 }
 
+/// Anything but the root, where nothing can be mounted.
+fn place() -> impl Strategy<Value = Word> {
+    word().prop_filter("a place", |word| word.as_literal() != Some("/"))
+}
+
 fn mounts() -> impl Strategy<Value = RunMount> {
     prop_oneof![
-        (word(), word(), any::<u16>()).prop_map(|(target, id, uid)| {
+        (place(), word(), any::<u16>()).prop_map(|(target, id, uid)| {
             RunMount::cache(target).id(id).owner(uid.into(), 7).mode(0o750).into()
         }),
         word().prop_map(|id| RunMount::secret(id).required().env("X").into()),
         word().prop_map(|target| RunMount::ssh().target(target).into()),
-        (word(), word()).prop_map(|(target, from)| RunMount::bind(target).from(from).into()),
-        (word(), any::<u32>())
+        (place(), word()).prop_map(|(target, from)| RunMount::bind(target).from(from).into()),
+        (place(), any::<u32>())
             .prop_map(|(target, size)| RunMount::tmpfs(target).size(size.into()).into()),
     ]
 }
@@ -115,11 +120,17 @@ fn instruction() -> impl Strategy<Value = Instruction> {
         pairs().prop_map(Instruction::Label),
         (some_word(), proptest::option::of(word()))
             .prop_map(|(name, default)| Instruction::Arg(vec![Arg { name, default }])),
-        proptest::collection::vec(some_word(), 1..3).prop_map(Instruction::Expose),
+        proptest::collection::vec(any::<u16>(), 1..3).prop_map(|ports| {
+            Instruction::Expose(ports.iter().map(|port| Word::literal(port.to_string())).collect())
+        }),
+        "[a-z_]{1,9}".prop_map(|name| {
+            Instruction::Expose(vec![Word::variable(name.clone()), Word::variable(name)])
+        }),
         proptest::collection::vec(some_word(), 1..3).prop_map(Instruction::Volume),
         some_word().prop_map(Instruction::User),
         some_word().prop_map(Instruction::Workdir),
-        some_word().prop_map(Instruction::StopSignal),
+        prop_oneof![Just(Word::literal("SIGINT")), "[a-z_]{1,9}".prop_map(Word::variable)]
+            .prop_map(Instruction::StopSignal),
         proptest::collection::vec(text(), 1..3).prop_map(Instruction::Shell),
         (1u64..100_000, 1u32..9).prop_map(|(millis, retries)| {
             let check = Healthcheck::shell("curl -f http://localhost/ || exit 1");
@@ -316,4 +327,85 @@ fn thousands_of_shifts_are_read_at_once() {
     assert!(!parsed.has_errors());
     let line = format!("FROM a\nRUN : {}\n{}", "$((1 << 4)) ".repeat(5_000), "# x\n".repeat(5_000));
     assert!(!Dockerfile::parse(&line).has_errors());
+}
+
+#[test]
+fn a_backslash_in_a_flag_stays_where_a_backtick_escapes() {
+    let text = "# escape=`\nFROM a\nRUN --mount=type=cache,target=C:\\cache dir\n\
+        COPY --chown=DOM\\user a b\n";
+    let parsed = Dockerfile::parse(text);
+    assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+    let told = |found: &&Diagnostic| found.message.contains("before Docker 28");
+    assert_eq!(parsed.diagnostics.iter().filter(told).count(), 2);
+    let [Instruction::Run(run), Instruction::Copy(copy)] =
+        parsed.dockerfile.stages[0].instructions.as_slice()
+    else {
+        panic!()
+    };
+    let RunMount::Cache(cache) = &run.mounts[0] else { panic!() };
+    assert_eq!(cache.target.as_literal(), Some("C:\\cache"));
+    assert_eq!(copy.chown.as_ref().and_then(Word::as_literal), Some("DOM\\user"));
+    let written = parsed.dockerfile.render().unwrap();
+    assert!(written.contains("target=C:\\cache ") && written.contains("DOM\\user"), "{written}");
+    assert_eq!(Dockerfile::parse(&written).dockerfile, parsed.dockerfile);
+    // With a backslash as escape it is one, in flags as elsewhere.
+    let text = "FROM a\nCOPY --chown=DOM\\user a b\n";
+    assert!(Dockerfile::parse(text).diagnostics.is_empty());
+    let Instruction::Copy(copy) = &Dockerfile::parse(text).dockerfile.stages[0].instructions[0]
+    else {
+        panic!()
+    };
+    assert_eq!(copy.chown.as_ref().and_then(Word::as_literal), Some("DOMuser"));
+}
+
+#[test]
+fn what_can_be_read_can_be_written() {
+    for text in [
+        "ENV X=${A/''/z}",
+        "ENV X=${A//\"\"/z}",
+        "ENV X=${a#'#'x}${a%%'%'}${a##'#'}",
+        "RUN echo a\\\\",
+        "CMD a\\\\",
+        "HEALTHCHECK CMD a\\\\",
+        "RUN echo a\rb",
+        "ENV A=\"a\rb\"",
+        "COPY [\"a\\rb\", \"c\"]",
+        "EXPOSE \\ 8",
+        "EXPOSE 8 \"\"",
+        "ONBUILD COPY <<EOF /x\na\nEOF",
+        "ONBUILD COPY <<\"E F\" /x\na\nE F",
+    ] {
+        let parsed = Dockerfile::parse(&format!("FROM a\n{text}\n"));
+        assert!(!parsed.has_errors(), "{text:?}: {:?}", parsed.diagnostics);
+        let written =
+            parsed.dockerfile.render().unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        assert_eq!(Dockerfile::parse(&written).dockerfile, parsed.dockerfile, "{written:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_keeps_its_text_when_written() {
+    for text in [
+        "FROM a\nCOPY <<EOF\nRUN no\nEOF\nRUN yes\n",
+        "FROM a\nCOPY --nothing=1 <<A /b\none\nA\nRUN yes\n",
+        "FROM a\nONBUILD COPY --no <<A /b\none\nA\nRUN yes\n",
+    ] {
+        let parsed = Dockerfile::parse(text);
+        let written = parsed.dockerfile.render().unwrap();
+        let again = Dockerfile::parse(&written).dockerfile;
+        assert_eq!(again, parsed.dockerfile, "{written}");
+        assert_eq!(again.stages[0].instructions.len(), 2, "{written}");
+    }
+}
+
+#[test]
+fn doubled_signs_count_in_quotes_and_colons_before_them_are_refused() {
+    let word = |text: &str| lex::word(text, '\\').map(|word| word.expand(|_| Some("xax".into())));
+    assert_eq!(word("${a#'#'*x}").unwrap().unwrap(), "");
+    assert_eq!(word("${a#*x}").unwrap().unwrap(), "ax");
+    assert_eq!(word("${a%%x*}${a%x}").unwrap().unwrap(), "xa");
+    for text in ["${a:#x}", "${a:##x}", "${a:%x}", "${a:%%x}"] {
+        assert!(word(text).is_err(), "{text}");
+        assert!(Dockerfile::parse(&format!("FROM a\nENV b={text}")).has_errors(), "{text}");
+    }
 }

@@ -191,7 +191,7 @@ impl Word {
     /// Why no Dockerfile can say it, if none can.
     pub(super) fn unwritable(&self, escape: char) -> Option<&'static str> {
         self.parts.iter().find_map(|part| match part {
-            Part::Text(text) if text.contains(['\n', '\r']) => {
+            Part::Text(text) if text.contains('\n') => {
                 Some("a value has a line break in it, which no Dockerfile can say")
             }
             Part::Text(_) | Part::Variable(Variable { modifier: None, .. }) => None,
@@ -199,14 +199,24 @@ impl Word {
                 Modifier::Default { word, .. }
                 | Modifier::Alternate { word, .. }
                 | Modifier::Required { word, .. } => word.unwritable(escape),
-                Modifier::TrimStart { pattern, .. } | Modifier::TrimEnd { pattern, .. } => {
-                    pattern.unwritable_pattern(escape)
-                }
+                Modifier::TrimStart { longest, pattern } => pattern
+                    .unwritable_trim('#', *longest)
+                    .or_else(|| pattern.unwritable_pattern(escape)),
+                Modifier::TrimEnd { longest, pattern } => pattern
+                    .unwritable_trim('%', *longest)
+                    .or_else(|| pattern.unwritable_pattern(escape)),
                 Modifier::Replace { pattern, with, .. } => pattern
                     .unwritable_pattern(escape)
                     .or_else(|| with.unwritable_replacement(escape)),
             },
         })
+    }
+
+    /// A second sign means the longest match, in quotes as well.
+    fn unwritable_trim(&self, sign: char, longest: bool) -> Option<&'static str> {
+        let doubled = |part: &Part| matches!(part, Part::Text(text) if text.starts_with(sign));
+        let why = "the pattern of a variable begins with the sign that stands before it";
+        (!longest && self.parts.first().is_some_and(doubled)).then_some(why)
     }
 
     /// Patterns keep their escapes, so not all that means something else can be escaped.

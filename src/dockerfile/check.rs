@@ -1,0 +1,213 @@
+//! What BuildKit refuses of a file though each of its instructions can be read: stages that are not
+//! there, images without a name, and what [`steps`](super::steps) finds.
+
+use super::diagnostic::Severity;
+use super::stages::{Global, Globals, Names, mount_from};
+use super::{Copy, Dockerfile, Instruction, Stage, Word, steps};
+use crate::spec::ImageRef;
+
+/// What is wrong, and where.
+pub(super) struct Problem {
+    pub(super) stage: usize,
+    /// The instruction's number in its stage; none for its `FROM`.
+    pub(super) instruction: Option<usize>,
+    pub(super) severity: Severity,
+    /// Whether BuildKit sees it only where the stage is needed.
+    pub(super) late: bool,
+    pub(super) message: String,
+}
+
+pub(super) fn check(file: &Dockerfile) -> Vec<Problem> {
+    let globals = Globals::new(file);
+    let names = Names::new(&file.stages);
+    let mut problems = Vec::new();
+    for (number, stage) in file.stages.iter().enumerate() {
+        let mut checked = Checked { names: &names, stage: number, problems: &mut problems };
+        checked.from(&globals, stage);
+        for (at, instruction) in stage.instructions.iter().enumerate() {
+            checked.instruction(at, instruction);
+        }
+    }
+    problems
+}
+
+/// Says why BuildKit would not find the stage that a `FROM` of a given number means, or copy from a
+/// variable. The writer refuses both.
+pub(super) fn unclear_stage(names: &Names<'_>, number: usize) -> Option<String> {
+    let stage = names.stages.get(number)?;
+    if let Some(name) = stage.from.as_literal().and_then(|name| other_case(names, name, number)) {
+        return Some(format!("FROM: {name}"));
+    }
+    let variable = |instruction: &Instruction| match instruction {
+        Instruction::Copy(Copy { from: Some(from), .. }) => !from.variables().is_empty(),
+        _ => false,
+    };
+    stage.instructions.iter().any(variable).then(|| format!("COPY: {FROM_VARIABLE}"))
+}
+
+const FROM_VARIABLE: &str =
+    "--from can't have variables; a stage can: `FROM $name AS other`, and `--from=other`";
+
+/// A stage's name is in lower case for BuildKit, whatever `AS` says. For the classic builder any case
+/// will do.
+fn other_case(names: &Names<'_>, image: &str, number: usize) -> Option<String> {
+    if names.base(image, number).is_some() {
+        return None;
+    }
+    names.before(image, number)?;
+    let lower = image.to_ascii_lowercase();
+    Some(format!(
+        "BuildKit has no stage `{image}`, as names of stages are in lower case there: write `{lower}`"
+    ))
+}
+
+struct Checked<'a> {
+    names: &'a Names<'a>,
+    stage: usize,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Checked<'_> {
+    fn push(
+        &mut self,
+        instruction: Option<usize>,
+        severity: Severity,
+        late: bool,
+        message: String,
+    ) {
+        let stage = self.stage;
+        self.problems.push(Problem { stage, instruction, severity, late, message });
+    }
+
+    fn from(&mut self, globals: &Globals, stage: &Stage) {
+        let twice = |name: &&String| self.names.before(name, self.stage).is_some();
+        if let Some(name) = stage.name.as_ref().filter(twice) {
+            let message = format!("FROM: there is another stage named `{name}`");
+            self.push(None, Severity::Warning, false, message);
+        }
+        for word in [Some(&stage.from), stage.platform.as_ref()].into_iter().flatten() {
+            for name in word.variables() {
+                if globals.get(name) == Global::Undeclared {
+                    let message = format!(
+                        "FROM: `{name}` has no value: no ARG before the first FROM declares it"
+                    );
+                    self.push(None, Severity::Warning, false, message);
+                }
+            }
+        }
+        let image = self.refused(globals, &stage.from, |checked, image| checked.image(image));
+        let platform = stage.platform.as_ref();
+        let platform =
+            platform.and_then(|word| self.refused(globals, word, |_, text| platform_problem(text)));
+        for (severity, message) in [image, platform].into_iter().flatten() {
+            self.push(None, severity, false, format!("FROM: {message}"));
+        }
+    }
+
+    /// What is wrong with a word as it is by default. Only a warning where a build can change it.
+    fn refused(
+        &self,
+        globals: &Globals,
+        word: &Word,
+        problem: impl Fn(&Self, &str) -> Option<String>,
+    ) -> Option<(Severity, String)> {
+        let message = match globals.expand(word)? {
+            Ok(text) => problem(self, &text)?,
+            Err(error) => error.to_string(),
+        };
+        if globals.settle(word) {
+            Some((Severity::Error, message))
+        } else {
+            Some((Severity::Warning, format!("{message} (unless the build gives other arguments)")))
+        }
+    }
+
+    fn image(&self, image: &str) -> Option<String> {
+        if image.is_empty() {
+            return Some("the image has no name".to_owned());
+        }
+        if let Some(problem) = other_case(self.names, image, self.stage) {
+            return Some(problem);
+        }
+        let known = self.names.base(image, self.stage).is_some() || image == "scratch";
+        let refused = if known { None } else { ImageRef::parse(image).err() };
+        refused.map(|error| error.to_string())
+    }
+
+    fn instruction(&mut self, at: usize, instruction: &Instruction) {
+        // What a trigger does wrong shows where it is run.
+        let (instruction, trigger) = match instruction {
+            Instruction::OnBuild(trigger) => (trigger.instruction(), true),
+            instruction => (instruction, false),
+        };
+        let severity = if trigger { Severity::Warning } else { Severity::Error };
+        let keyword = instruction.keyword();
+        let mut found: Vec<(bool, String)> = Vec::new();
+        found.extend(steps::problems(instruction).into_iter().map(|message| (true, message)));
+        match instruction {
+            Instruction::Copy(Copy { from: Some(from), .. }) => match from.as_literal() {
+                Some(name) if !trigger => found.extend(self.copy_from(name)),
+                Some(_) => {}
+                None => found.push((false, FROM_VARIABLE.to_owned())),
+            },
+            Instruction::Run(run) if !trigger => {
+                let names = run.mounts.iter().filter_map(mount_from);
+                for name in names.filter_map(Word::as_literal) {
+                    found.extend(self.later(name, self.names.named(name)));
+                }
+            }
+            _ => {}
+        }
+        for (late, message) in found {
+            self.push(Some(at), severity, late && !trigger, format!("{keyword}: {message}"));
+        }
+    }
+
+    fn copy_from(&self, name: &str) -> Option<(bool, String)> {
+        if let Ok(number) = name.parse::<i64>() {
+            let stage =
+                usize::try_from(number).ok().filter(|number| *number < self.names.stages.len());
+            if stage.is_none() {
+                let message =
+                    format!("--from={name}: the stages are 0 to {}", self.names.stages.len() - 1);
+                return Some((false, message));
+            }
+            return self.later(name, stage);
+        }
+        self.later(name, self.names.named(name))
+    }
+
+    fn later(&self, name: &str, stage: Option<usize>) -> Option<(bool, String)> {
+        let stage = stage?;
+        if stage == self.stage {
+            return Some((
+                false,
+                format!("`{name}` is this stage itself, which can't be copied from"),
+            ));
+        }
+        let message =
+            || format!("the stage `{name}` comes later, and only earlier ones can be copied from");
+        (stage > self.stage).then(|| (true, message()))
+    }
+}
+
+/// Operating system, architecture and variant; one alone may be either of the first two.
+fn platform_problem(text: &str) -> Option<String> {
+    let good = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        !part.is_empty() && part.bytes().all(plain)
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    // (A version of Windows may follow in brackets.)
+    let os = parts[0].split_once('(').filter(|(_, rest)| rest.ends_with(')'));
+    let os = os.map_or(parts[0], |(os, _)| os);
+    if text.is_empty() {
+        return Some("the platform is empty".to_owned());
+    }
+    if parts.len() <= 3 && good(os) && parts[1..].iter().all(|part| good(part)) {
+        return None;
+    }
+    Some(format!(
+        "`{text}` is no platform: it takes os/architecture/variant, such as linux/arm64/v8"
+    ))
+}
