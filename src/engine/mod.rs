@@ -48,8 +48,8 @@ pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
 
 pub(crate) use build::{
-    Agent, BuildOutput, BuildRequest, Built, CacheEntry, Content, NamedContext, OnEvent, Sink,
-    StepImage, TarStream, Tree, TreeContext, TreeEntry, Ulimit,
+    Agent, BuildOutput, BuildRequest, Built, CAPABILITY, CacheEntry, Content, NamedContext,
+    OnEvent, Sink, StepImage, TarStream, Tree, TreeContext, TreeEntry, Ulimit,
 };
 pub(crate) use chunks::ChunkReader;
 pub(crate) use container::{lower, may_restart};

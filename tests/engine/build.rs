@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use castoff::dockerfile::{Dockerfile, Heredoc, Run, Stage};
+use castoff::dockerfile::{Dockerfile, Heredoc, Run, RunMount, Stage};
 use castoff::engine::BuildEvent;
 use castoff::image::{BuildContext, Builder};
 use castoff::{Container, Error, ErrorKind, Image, ImageBuilder};
@@ -105,6 +105,39 @@ async fn a_directory_is_built_by_its_own_dockerfile() {
         assert_eq!(says(&image, &["ls", "/in"]).await, "kept\nkept-link");
         assert_eq!(says(&image, &["readlink", "/in/kept-link"]).await, "kept");
         assert!(image.inspect().await.unwrap().env.contains(&"WHO=me".to_owned()));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at("in")).unwrap();
+    std::fs::write(at("in/one"), "1").unwrap();
+    std::fs::hard_link(at("in/one"), at("in/two")).unwrap();
+    std::fs::hard_link(at("in/one"), at("apart")).unwrap();
+    let piped = std::process::Command::new("mkfifo").arg(at("in/pipe")).status().unwrap();
+    assert!(piped.success());
+    let old = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
+    std::fs::File::options().append(true).open(at("in/one")).unwrap().set_modified(old).unwrap();
+    for builder in builders().await {
+        // `apart` is first of the three names, and not asked for.
+        let mut file = stage("links").copy("in", "/in");
+        if builder == Builder::BuildKit {
+            // What is sent: `COPY` leaves out pipes on Docker 20.10, and newer engines as well as the
+            // classic builder unpack what is older as of 1970.
+            let seen = Run::shell("cd /context; stat -c %F pipe >/kind; stat -c %Y one >>/kind");
+            file = file.run(seen.mount(RunMount::bind("/context").source("in")));
+        } else {
+            file = file.run("stat -c %F /in/pipe >/kind");
+        }
+        let context = BuildContext::directory(directory.path());
+        let image = build(file).context(context).using(builder).build().await.unwrap();
+        let told = says(&image, &["stat", "-c", "%h", "/in/one", "/in/two"]).await;
+        assert_eq!(told, "2\n2", "{builder}");
+        let seen = if builder == Builder::BuildKit { "fifo\n-86400" } else { "fifo" };
+        assert_eq!(says(&image, &["cat", "/kind"]).await, seen, "{builder}");
     }
 }
 

@@ -17,4 +17,4 @@ pub(crate) use request::{
     Agent, BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, Sink, TarStream,
     TreeContext, Ulimit,
 };
-pub(crate) use tree::{Content, Tree, TreeEntry};
+pub(crate) use tree::{CAPABILITY, Content, Tree, TreeEntry};

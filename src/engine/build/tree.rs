@@ -1,6 +1,7 @@
 //! [`Tree`]: the files of a build's context, without their content.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use bytes::Bytes;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     entries: Vec<TreeEntry>,
+    /// The first file with the content of each other name of it, by their numbers.
+    links: HashMap<usize, usize>,
 }
 
 /// A file or directory.
@@ -21,7 +24,7 @@ pub(crate) struct TreeEntry {
     pub(crate) path: String,
     /// Permissions, with the bits for setuid, setgid and sticky.
     pub(crate) mode: u32,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970; less than none before it.
     pub(crate) modified: i64,
     /// Bytes, of a file.
     pub(crate) size: u64,
@@ -32,15 +35,27 @@ pub(crate) struct TreeEntry {
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Directory,
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// Device and number, of a file with several names.
+        inode: Option<(u64, u64)>,
+        /// The value of the attribute [`CAPABILITY`].
+        capability: Option<Bytes>,
+    },
     Bytes(Bytes),
     /// A part of a file that nobody else has open.
     Part {
         file: Arc<File>,
         offset: u64,
+        capability: Option<Bytes>,
     },
     Link(String),
+    /// A named pipe.
+    Pipe,
 }
+
+/// The one extended attribute that `docker build` sends: what a program may do without being root.
+pub(crate) const CAPABILITY: &str = "security.capability";
 
 impl Tree {
     /// Sorts; of several entries of one path the last one stays.
@@ -49,7 +64,22 @@ impl Tree {
         entries.reverse();
         entries.dedup_by(|one, other| one.path == other.path);
         entries.reverse();
-        Tree { entries }
+        let mut first = HashMap::new();
+        let mut links = HashMap::new();
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(identity) = entry.identity() {
+                let file = *first.entry(identity).or_insert(number);
+                if file != number {
+                    links.insert(number, file);
+                }
+            }
+        }
+        Tree { entries, links }
+    }
+
+    /// The number of the first file with the content of another, if that is one of its names.
+    pub(crate) fn link(&self, number: usize) -> Option<usize> {
+        self.links.get(&number).copied()
     }
 
     pub(crate) fn entries(&self) -> &[TreeEntry] {
@@ -70,20 +100,39 @@ impl TreeEntry {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         };
         Ok(match &self.content {
-            Content::Directory | Content::Link(_) => Box::new(io::empty()),
-            Content::File(path) => {
+            Content::Directory | Content::Link(_) | Content::Pipe => Box::new(io::empty()),
+            Content::File { path, .. } => {
                 let file = File::open(path).map_err(|error| told(path, error))?;
                 Box::new(file.take(self.size))
             }
             Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-            Content::Part { file, offset } => {
+            Content::Part { file, offset, .. } => {
                 Box::new(Part { file: file.clone(), offset: *offset, left: self.size })
             }
         })
     }
 
     pub(crate) fn is_file(&self) -> bool {
-        !matches!(self.content, Content::Directory | Content::Link(_))
+        !matches!(self.content, Content::Directory | Content::Link(_) | Content::Pipe)
+    }
+
+    pub(crate) fn capability(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::File { capability, .. } | Content::Part { capability, .. } => {
+                capability.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// What two names of a file have in common.
+    fn identity(&self) -> Option<(u64, u64)> {
+        match &self.content {
+            Content::File { inode, .. } => *inode,
+            // (There is one archive in a context, and a file on no device.)
+            Content::Part { offset, .. } => Some((u64::MAX, *offset)),
+            _ => None,
+        }
     }
 }
 

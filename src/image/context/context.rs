@@ -21,7 +21,9 @@ use crate::error::{Error, Result};
 /// What `.dockerignore` names is left out, by Docker's own rules; a file named as the Dockerfile with
 /// `.dockerignore` behind it goes first. Files are read when the builder wants them, so a large
 /// context needs no more memory than a small one. All files belong to root, as they do with `docker
-/// build`; modes and times are those of the files.
+/// build`; modes and times are those of the files. Hard links are sent as links, and named pipes and
+/// the attribute `security.capability` as well; sockets and devices are left out. What a `COPY` keeps
+/// of these differs between engines.
 ///
 /// ```no_run
 /// use castoff::image::BuildContext;
@@ -300,9 +302,12 @@ fn missing_parents(entries: &[TreeEntry]) -> Vec<TreeEntry> {
     missing
 }
 
+/// Since 1970, and less than none before it.
 pub(super) fn nanos(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
 }
 
 impl From<&str> for BuildContext {

@@ -22,7 +22,8 @@ pub(in crate::image) fn digest(tree: &Tree) -> std::io::Result<String> {
                 return Ok(hashes);
             }
             for (number, entry) in entries.iter().enumerate().skip(from).take(64) {
-                hashes.push((number, one(entry, &mut buffer)?));
+                let link = tree.link(number).map(|first| &*entries[first].path);
+                hashes.push((number, one(entry, link, &mut buffer)?));
             }
         }
     };
@@ -49,11 +50,14 @@ pub(in crate::image) fn digest(tree: &Tree) -> std::io::Result<String> {
     Ok(whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn one(entry: &TreeEntry, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
+fn one(entry: &TreeEntry, link: Option<&str>, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let kind: &[u8] = match &entry.content {
         Content::Directory => b"d",
         Content::Link(_) => b"l",
+        Content::Pipe => b"p",
+        _ if link.is_some() => b"h",
+        _ if entry.capability().is_some() => b"c",
         _ => b"f",
     };
     hash.update(kind);
@@ -61,9 +65,14 @@ fn one(entry: &TreeEntry, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {
     hash.update((entry.path.len() as u64).to_be_bytes());
     hash.update(&entry.path);
     match &entry.content {
-        Content::Directory => {}
+        Content::Directory | Content::Pipe => {}
         Content::Link(target) => hash.update(target),
+        _ if link.is_some() => hash.update(link.unwrap_or_default()),
         _ => {
+            if let Some(capability) = entry.capability() {
+                hash.update((capability.len() as u64).to_be_bytes());
+                hash.update(capability);
+            }
             let mut content = entry.open()?;
             loop {
                 match content.read(buffer) {

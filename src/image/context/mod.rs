@@ -7,6 +7,7 @@ mod dockerignore;
 mod go_regex;
 mod hidden;
 mod pack;
+mod pax;
 mod spool;
 mod walk;
 

@@ -8,7 +8,7 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
 use super::hidden::hide;
-use crate::engine::{Content, TarStream, Tree, TreeEntry};
+use crate::engine::{CAPABILITY, Content, TarStream, Tree, TreeEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exactly::Exactly;
 
@@ -47,21 +47,37 @@ fn packed(tree: Arc<Tree>) -> TarStream {
 
 fn write(pipe: &mut Pipe, tree: &Tree) -> io::Result<()> {
     let mut tar = Builder::new(&mut *pipe);
-    for entry in tree.entries() {
-        append(&mut tar, entry)?;
+    for (number, entry) in tree.entries().iter().enumerate() {
+        let link = tree.link(number).map(|first| &*tree.entries()[first].path);
+        append(&mut tar, entry, link)?;
     }
     tar.finish()?;
     drop(tar);
     pipe.flush()
 }
 
-fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry) -> io::Result<()> {
+fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry, link: Option<&str>) -> io::Result<()> {
+    let seconds = entry.modified.div_euclid(1_000_000_000);
+    // The header itself has no room for these.
+    let early = (seconds < 0).then(|| seconds.to_string());
+    let early = early.as_ref().map(|seconds| ("mtime".to_owned(), seconds.as_bytes()));
+    let capability = entry.capability().filter(|_| link.is_none());
+    let capability = capability.map(|value| (format!("SCHILY.xattr.{CAPABILITY}"), &value[..]));
+    let further: Vec<_> = early.into_iter().chain(capability).collect();
+    if !further.is_empty() {
+        tar.append_pax_extensions(further.iter().map(|(key, value)| (key.as_str(), *value)))?;
+    }
     let mut header = Header::new_gnu();
     header.set_mode(entry.mode);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(u64::try_from(entry.modified / 1_000_000_000).unwrap_or_default());
+    header.set_mtime(u64::try_from(seconds).unwrap_or_default());
     header.set_size(entry.size);
+    if let Some(target) = link {
+        header.set_entry_type(EntryType::Link);
+        header.set_size(0);
+        return tar.append_link(&mut header, &entry.path, target);
+    }
     match &entry.content {
         Content::Directory => {
             header.set_entry_type(EntryType::Directory);
@@ -70,6 +86,10 @@ fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry) -> io::Result<()> {
         Content::Link(target) => {
             header.set_entry_type(EntryType::Symlink);
             tar.append_link(&mut header, &entry.path, target)
+        }
+        Content::Pipe => {
+            header.set_entry_type(EntryType::Fifo);
+            tar.append_data(&mut header, &entry.path, io::empty())
         }
         _ => {
             header.set_entry_type(EntryType::Regular);

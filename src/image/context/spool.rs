@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::pax;
 use crate::engine::{Content, TreeEntry};
 
 const PIECE: usize = 256 * 1024;
@@ -76,20 +78,14 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
     let mut entries = Vec::new();
     let shared = Arc::new(file.try_clone()?);
     let mut archive = tar::Archive::new(file);
+    // Where the last entry ends, and where headers stand before the one that an entry has anyway.
+    let (mut end, mut extended) = (0, Vec::new());
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        let path = entry.path()?;
-        let Some(path) = path.to_str() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a name in it is no UTF-8"));
-        };
-        let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        if parts.contains(&"..") {
-            let message = format!("`{path}` leads out of the context");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        if parts.is_empty() {
-            continue;
-        }
+        let further = end..entry.raw_header_position();
+        let stored = stored(&entry)?.checked_next_multiple_of(512).unwrap_or(u64::MAX);
+        end = entry.raw_file_position().saturating_add(stored);
+        let Some(path) = place(&entry)? else { continue };
         let header = entry.header();
         let kind = header.entry_type();
         let content = if kind.is_dir() {
@@ -98,7 +94,10 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
             let link = entry.link_name()?.unwrap_or_default();
             Content::Link(link.to_string_lossy().into_owned())
         } else if kind.is_file() || kind.is_contiguous() {
-            Content::Part { file: shared.clone(), offset: entry.raw_file_position() }
+            let offset = entry.raw_file_position();
+            Content::Part { file: shared.clone(), offset, capability: None }
+        } else if kind.is_fifo() {
+            Content::Pipe
         } else if kind.is_hard_link() {
             // The same bytes under another name.
             let link = entry.link_name()?.unwrap_or_default().to_string_lossy().into_owned();
@@ -108,14 +107,16 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
             else {
                 continue;
             };
-            entries.push(TreeEntry { path: parts.join("/"), mode, modified, size, content });
+            extended.push((entries.len(), further));
+            entries.push(TreeEntry { path, mode, modified, size, content });
             continue;
         } else {
-            // As for a directory: devices, sockets and the like are left out.
+            // As for a directory: devices and the like are left out.
             continue;
         };
+        extended.push((entries.len(), further));
         entries.push(TreeEntry {
-            path: parts.join("/"),
+            path,
             mode: header.mode()? & 0o7777,
             modified: i64::try_from(header.mtime()?)
                 .unwrap_or_default()
@@ -124,5 +125,100 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
             content,
         });
     }
+    extend(&mut entries, extended, &shared)?;
     Ok(entries)
+}
+
+/// The path of an entry without what says nothing; none of the context's root itself.
+fn place<R: io::Read>(entry: &tar::Entry<'_, R>) -> io::Result<Option<String>> {
+    let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+    let path = entry.path()?;
+    let path = path.to_str().ok_or_else(|| invalid("a name in it is no UTF-8".to_owned()))?;
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.contains(&"..") {
+        return Err(invalid(format!("`{path}` leads out of the context")));
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("/")))
+}
+
+/// Adds to entries, by their numbers, what the headers before their own say.
+fn extend(
+    entries: &mut [TreeEntry],
+    extended: Vec<(usize, Range<u64>)>,
+    file: &Arc<File>,
+) -> io::Result<()> {
+    for (number, place) in extended {
+        let Some(entry) = entries.get_mut(number).filter(|_| !place.is_empty()) else { continue };
+        let (offset, size) = (place.start, place.end - place.start);
+        let content = Content::Part { file: file.clone(), offset, capability: None };
+        let headers = TreeEntry { path: String::new(), mode: 0, modified: 0, size, content };
+        pax::read(headers.open()?)?.add_to(entry);
+    }
+    Ok(())
+}
+
+/// How many bytes of the archive an entry's content takes.
+fn stored<R: io::Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
+    let sparse = entry.header().entry_type().is_gnu_sparse();
+    if sparse { entry.header().entry_size() } else { Ok(entry.size()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{CAPABILITY, Tree};
+    use crate::image::context::pack::pack;
+    use futures_util::StreamExt as _;
+
+    /// What is packed is what was in the archive.
+    #[tokio::test]
+    async fn an_archive_keeps_links_pipes_old_times_and_capabilities() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let key = format!("SCHILY.xattr.{CAPABILITY}");
+        let extensions = [("mtime", &b"-1.5"[..]), (key.as_str(), &b"\x01\0\xff\n="[..])];
+        tar.append_pax_extensions(extensions).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(3);
+        tar.append_data(&mut header, "b", &b"abc"[..]).unwrap();
+        // What is left out takes its records along.
+        header.set_entry_type(tar::EntryType::Char);
+        header.set_size(0);
+        tar.append_pax_extensions([("mtime", &b"7"[..])]).unwrap();
+        tar.append_data(&mut header, "device", io::empty()).unwrap();
+        for (kind, name, target) in
+            [(tar::EntryType::Link, "c", "b"), (tar::EntryType::Fifo, "p", "")]
+        {
+            header.set_entry_type(kind);
+            header.set_size(0);
+            match target {
+                "" => tar.append_data(&mut header, name, io::empty()).unwrap(),
+                target => tar.append_link(&mut header, name, target).unwrap(),
+            }
+        }
+        let given = tar.into_inner().unwrap();
+        let read = |bytes: Vec<u8>| super::read(Box::pin(io::Cursor::new(bytes)));
+        let tree = Tree::new(read(given).await.unwrap());
+        let (_, mut sent) = pack(Arc::new(tree), "FROM x".to_owned()).await.unwrap();
+        let mut packed = Vec::new();
+        while let Some(piece) = sent.next().await {
+            packed.extend_from_slice(&piece.unwrap());
+        }
+        let raw: Vec<_> = tar::Archive::new(&packed[..])
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().header().entry_type())
+            .collect();
+        assert!(raw.contains(&tar::EntryType::Link) && raw.contains(&tar::EntryType::Fifo));
+        let tree = Tree::new(read(packed).await.unwrap());
+        let at = |path: &str| tree.entries().iter().position(|entry| entry.path == path).unwrap();
+        let file = &tree.entries()[at("b")];
+        // (The classic builder's archive has whole seconds.)
+        assert_eq!((file.modified, file.size), (-2_000_000_000, 3));
+        assert_eq!(file.capability().unwrap()[..], b"\x01\0\xff\n="[..]);
+        assert_eq!(tree.link(at("c")), Some(at("b")));
+        let pipe = &tree.entries()[at("p")];
+        assert!(matches!(pipe.content, Content::Pipe) && pipe.modified == 0);
+        assert_eq!(tree.entries()[at("c")].modified, 0);
+    }
 }

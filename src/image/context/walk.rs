@@ -1,16 +1,20 @@
 //! A directory's files, without what is ignored.
 
-use std::fs::Metadata;
+use std::fs::{FileType, Metadata};
 use std::io;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::context::nanos;
 use super::dockerignore::{Ignore, Matched};
+#[cfg(target_os = "linux")]
+use crate::engine::CAPABILITY;
 use crate::engine::{Content, TreeEntry};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Walks a directory; blocks. Links are taken as links. What is neither file, directory nor link
-/// (sockets, devices) is left out, as by `docker build`.
+/// Walks a directory; blocks. Links are taken as links. Sockets are left out, as by `docker build`, and
+/// devices.
 pub(super) fn walk(directory: &Path, ignore: &Ignore) -> Result<Vec<TreeEntry>> {
     let metadata = std::fs::metadata(directory).map_err(|error| refused(directory, error))?;
     if !metadata.is_dir() {
@@ -83,7 +87,10 @@ impl Walk<'_> {
                 }
             }
         } else if kind.is_file() {
-            Content::File(from.clone())
+            let (inode, capability) = (inode(&metadata), capability(&from));
+            Content::File { path: from.clone(), inode, capability }
+        } else if is_pipe(kind) {
+            Content::Pipe
         } else {
             return Ok(());
         };
@@ -134,6 +141,42 @@ fn mode(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o7777
 }
 
+/// Device and number, where there are several names.
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: FileType) -> bool {
+    false
+}
+
+/// The attribute's value; none where it is not set, or the file system has no attributes.
+#[cfg(target_os = "linux")]
+fn capability(path: &Path) -> Option<Bytes> {
+    // (Of 24 bytes in its newest form.)
+    let mut value = [0; 256];
+    let length = rustix::fs::lgetxattr(path, CAPABILITY, &mut value[..]).ok()?;
+    (length > 0).then(|| Bytes::copy_from_slice(&value[..length]))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn capability(_: &Path) -> Option<Bytes> {
+    None
+}
+
 /// As the docker CLI does on Windows.
 #[cfg(not(unix))]
 fn mode(_: &Metadata) -> u32 {
@@ -165,5 +208,24 @@ mod tests {
             let error = walked(patterns).unwrap_err();
             assert!(format!("{error:?}").contains("no UTF-8"), "{patterns} {error:?}");
         }
+    }
+
+    #[test]
+    fn names_of_one_file_pipes_and_old_times_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("b"), "1").unwrap();
+        std::fs::hard_link(at("b"), at("a")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o640);
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), mode).unwrap();
+        std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let old = std::time::UNIX_EPOCH - std::time::Duration::from_millis(1_500);
+        std::fs::File::options().append(true).open(at("b")).unwrap().set_modified(old).unwrap();
+        let tree = crate::engine::Tree::new(walk(folder.path(), &Ignore::default()).unwrap());
+        let paths: Vec<_> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["a", "b", "pipe"]);
+        assert_eq!((tree.link(0), tree.link(1), tree.link(2)), (None, Some(0), None));
+        assert_eq!(tree.entries()[0].modified, -1_500_000_000);
+        assert!(matches!(tree.entries()[2].content, Content::Pipe));
     }
 }

@@ -4,7 +4,7 @@
 //! state in order; the other side asks for contents by number; empty data ends a file, and two `FIN`s
 //! the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::super::{Content, Tree, TreeEntry};
+use super::super::{CAPABILITY, Content, Tree, TreeEntry};
 use super::follow;
 use super::session::Never;
 
@@ -50,14 +50,8 @@ impl FileSync for Trees {
         let (packets, sent) = mpsc::channel(UNDER_WAY);
         tokio::task::spawn_blocking(move || {
             let numbers = paths.and_then(|paths| follow::wanted(&tree, &paths));
-            let entries = tree.entries();
-            match numbers {
-                Some(some) => {
-                    let entries: Vec<_> = some.into_iter().map(|at| &entries[at]).collect();
-                    serve(&entries, &queue, packets);
-                }
-                None => serve(&entries.iter().collect::<Vec<_>>(), &queue, packets),
-            }
+            let numbers = numbers.unwrap_or_else(|| (0..tree.entries().len()).collect());
+            serve(&told(&tree, &numbers), &queue, packets);
         });
         tokio::spawn(listen(request.into_inner(), wanted));
         let batches = stream::unfold(sent, |mut sent: mpsc::Receiver<Vec<_>>| async move {
@@ -122,9 +116,30 @@ impl Packets {
     }
 }
 
+/// A file as it is told: under a later name as a link to an earlier one.
+struct Told<'a> {
+    entry: &'a TreeEntry,
+    link: Option<&'a str>,
+}
+
+/// Of a file's names, the first of those that are told stands for its content.
+fn told<'a>(tree: &'a Tree, numbers: &[usize]) -> Vec<Told<'a>> {
+    let mut first: HashMap<usize, &str> = HashMap::new();
+    let told = |number: &usize| {
+        let entry = &tree.entries()[*number];
+        let file = tree.link(*number).unwrap_or(*number);
+        let link = first.get(&file).copied();
+        if link.is_none() && entry.is_file() {
+            first.insert(file, &entry.path);
+        }
+        Told { entry, link }
+    };
+    numbers.iter().map(told).collect()
+}
+
 /// Reads files on a thread for blocking work.
 fn serve(
-    entries: &[&TreeEntry],
+    entries: &[Told<'_>],
     queue: &std::sync::mpsc::Receiver<Option<u32>>,
     sender: mpsc::Sender<Vec<Result<Packet, Status>>>,
 ) {
@@ -153,7 +168,7 @@ fn serve(
             }
             Some(id) => entries
                 .get(id as usize)
-                .is_none_or(|entry| file(entry, id, &mut buffer, &mut packets)),
+                .is_none_or(|told| file(told.entry, id, &mut buffer, &mut packets)),
         };
         if !served {
             return;
@@ -193,19 +208,23 @@ fn packet(kind: PacketType, id: u32, data: Vec<u8>) -> Packet {
 }
 
 /// The state of a file, or the end of all.
-fn stat(entry: Option<&TreeEntry>) -> Packet {
-    let stat = entry.map(|entry| {
-        let (kind, linkname) = match &entry.content {
-            Content::Directory => (GO_DIRECTORY, String::new()),
-            Content::Link(target) => (GO_LINK, target.clone()),
-            _ => (0, String::new()),
+fn stat(told: Option<&Told<'_>>) -> Packet {
+    let stat = told.map(|Told { entry, link }| {
+        let (kind, target) = match &entry.content {
+            Content::Directory => (GO_DIRECTORY, None),
+            Content::Link(target) => (GO_LINK, Some(target.as_str())),
+            Content::Pipe => (GO_PIPE, None),
+            _ => (0, *link),
         };
+        let size = if link.is_some() { 0 } else { entry.size };
+        let capability = entry.capability().map(|value| (CAPABILITY.to_owned(), value.to_vec()));
         Stat {
             path: entry.path.clone(),
             mode: kind | go_mode(entry.mode),
-            size: i64::try_from(entry.size).unwrap_or(i64::MAX),
+            size: i64::try_from(size).unwrap_or(i64::MAX),
             mod_time: entry.modified,
-            linkname,
+            linkname: target.unwrap_or_default().to_owned(),
+            xattrs: capability.into_iter().collect(),
             ..Stat::default()
         }
     });
@@ -215,8 +234,46 @@ fn stat(entry: Option<&TreeEntry>) -> Packet {
 /// Bits of Go's `os.FileMode`.
 const GO_DIRECTORY: u32 = 1 << 31;
 const GO_LINK: u32 = 1 << 27;
+const GO_PIPE: u32 = 1 << 25;
 
 fn go_mode(mode: u32) -> u32 {
     let bit = |unix: u32, go: u32| if mode & unix == 0 { 0 } else { 1 << go };
     (mode & 0o777) | bit(0o4000, 23) | bit(0o2000, 22) | bit(0o1000, 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_file_are_links_to_the_first_that_is_told() {
+        let file = |path: &str| TreeEntry {
+            path: path.to_owned(),
+            mode: 0o755,
+            modified: -1,
+            size: 3,
+            content: Content::File {
+                path: path.into(),
+                inode: Some((1, 2)),
+                capability: Some(b"\x01\n"[..].into()),
+            },
+        };
+        let pipe = TreeEntry { content: Content::Pipe, size: 0, ..file("p") };
+        let tree = Tree::new(vec![file("c"), file("a"), pipe, file("b")]);
+        let stats = |numbers: &[usize]| -> Vec<Stat> {
+            let told = told(&tree, numbers);
+            told.iter().filter_map(|told| stat(Some(told)).stat).collect()
+        };
+        let links = |stats: &[Stat]| -> Vec<(String, String, i64)> {
+            let link = |stat: &Stat| (stat.path.clone(), stat.linkname.clone(), stat.size);
+            stats.iter().map(link).collect()
+        };
+        let of = |path: &str, link: &str, size| (path.to_owned(), link.to_owned(), size);
+        let all = stats(&[0, 1, 2, 3]);
+        let whole = [of("a", "", 3), of("b", "a", 0), of("c", "a", 0), of("p", "", 0)];
+        assert_eq!(links(&all), whole);
+        assert_eq!(links(&stats(&[1, 2])), [of("b", "", 3), of("c", "b", 0)]);
+        assert_eq!(all[0].xattrs[CAPABILITY], b"\x01\n");
+        assert_eq!((all[0].mod_time, all[3].mode), (-1, 0o755 | 1 << 25));
+    }
 }
