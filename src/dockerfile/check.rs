@@ -191,6 +191,12 @@ impl Checked<'_> {
     }
 }
 
+/// What may stand alone as a platform: systems and architectures as Go spells them, and old spellings.
+const ALONE: &str = "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd \
+    plan9 solaris windows zos macos 386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle \
+    mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm i386 x86_64 \
+    x86-64 aarch64 armhf armel";
+
 /// Operating system, architecture and variant; one alone may be either of the first two.
 fn platform_problem(text: &str) -> Option<String> {
     let good = |part: &str| {
@@ -204,7 +210,9 @@ fn platform_problem(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("the platform is empty".to_owned());
     }
-    if parts.len() <= 3 && good(os) && parts[1..].iter().all(|part| good(part)) {
+    let known = |name: &str| ALONE.split_whitespace().any(|known| known.eq_ignore_ascii_case(name));
+    let known = parts.len() > 1 || os.len() < parts[0].len() || known(os);
+    if known && parts.len() <= 3 && good(os) && parts[1..].iter().all(|part| good(part)) {
         return None;
     }
     Some(format!(

@@ -56,6 +56,7 @@ fn what_buildkit_refuses_at_a_step_is_an_error() {
         format!("FROM a\nADD --checksum=md5:{} {url} b", "0".repeat(32)),
         "FROM --platform=linux/arm/v7/x a".to_owned(),
         "FROM --platform=$NOTHING a".to_owned(),
+        "FROM --platform=nothing a".to_owned(),
         "FROM $NOTHING".to_owned(),
         "FROM a:$NOTHING".to_owned(),
         "FROM a\nRUN --mount=type=cache,target=/ x".to_owned(),
