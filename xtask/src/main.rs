@@ -5,6 +5,7 @@
 
 mod apt;
 mod base;
+mod buildkit;
 mod busybox;
 mod chaos;
 mod client;
@@ -48,7 +49,8 @@ cargo xtask <task>
   bench [args…]             castoff against the raw Engine API; rows as they are measured
   chaos [--rounds N] [--seed S]
                             end programs at random instants in every way and look what is left
-  dockerfiles               the parser against the classic builder and hadolint, on all files
+  dockerfiles [--buildkit]  the parser against the classic builder and hadolint, or against BuildKit,
+                            on all files
   suite                     forty tests that share one container, under nextest and libtest
   engine up|down|status     find, start or install a container engine
   engine podman up|down|status
@@ -89,6 +91,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["demo"] => demo::demo(),
         ["bench", rest @ ..] => run::bench(rest),
         ["dockerfiles"] => dockerfiles::judge(),
+        ["dockerfiles", "--buildkit"] => buildkit::judge(),
         ["suite"] => suite::alone(),
         ["chaos", rest @ ..] => chaos::alone(rest),
         [] | ["help" | "--help" | "-h"] => {

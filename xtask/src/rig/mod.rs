@@ -127,6 +127,11 @@ impl Rig {
         inside
     }
 
+    /// Another package of the engine's suite, unpacked into a folder of its own.
+    pub(crate) fn package(&self, name: &str) -> Outcome<PathBuf> {
+        root::package(self.suite, name)
+    }
+
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::new(&format!("unix://{BASE}/run/{}.sock", self.name))
     }

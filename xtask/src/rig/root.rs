@@ -1,11 +1,11 @@
 //! The root of a suite: the engines' packages, unpacked into a folder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BASE, mirror};
-use crate::command::{command, logged};
+use crate::command::{command, logged, output};
 use crate::{Outcome, paths};
 
 const UNPACK: &str = include_str!("root.sh");
@@ -47,6 +47,30 @@ pub(super) fn provide(suite: &str) -> Outcome {
     unpack.args(["-c", UNPACK, "sh"]).arg(&archives).arg(&root);
     logged(unpack, &format!("{suite}-unpack"), LIMIT)?;
     paths::write(&whole, "")
+}
+
+/// Unpacks one more package of a suite, beside its root; gives the folder.
+pub(super) fn package(suite: &str, name: &str) -> Outcome<PathBuf> {
+    let base = Path::new(BASE);
+    let folder = base.join("packages").join(suite).join(name);
+    let whole = folder.join("whole");
+    if whole.exists() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let mut get = command("apt-get");
+    get.args(["-o", "Acquire::Retries=2", "download", name]).current_dir(&folder);
+    get.env("APT_CONFIG", base.join("apt").join(suite).join("apt.conf"));
+    logged(get, &format!("{suite}-{name}"), LIMIT)?;
+    let files = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut packages = files.filter_map(Result::ok).map(|file| file.path());
+    let deb = packages.find(|file| file.extension().is_some_and(|ending| ending == "deb"));
+    let deb = deb.ok_or_else(|| format!("apt-get has not brought {name}"))?;
+    let mut unpack = command("dpkg-deb");
+    unpack.arg("--extract").arg(deb).arg(&folder);
+    output(unpack)?;
+    paths::write(&whole, "")?;
+    Ok(folder)
 }
 
 /// apt with lists, a cache and a state of its own.
