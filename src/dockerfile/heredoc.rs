@@ -148,12 +148,24 @@ pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
             ('\'' | '"', None) => (quote, quoted) = (Some(char), true),
             (char, Some(open)) if char == open => quote = None,
             // (Only quotes keep the text from being expanded.)
-            ('\\', None | Some('"')) => name.extend(chars.next()),
+            ('\\', None) => name.extend(chars.next()),
+            ('\\', Some('"')) => match chars.next() {
+                Some(next @ ('"' | '$' | '\\')) => name.push(next),
+                next => name.extend([char].into_iter().chain(next)),
+            },
+            // A name is as it stands there, but one that has a variable with a modifier is none.
+            ('$', None | Some('"')) if has_modifier(chars.as_str()) => return None,
             (char, _) => name.push(char),
         }
     }
     let whole = quote.is_none() && !name.is_empty();
     whole.then_some(HeredocWord { name, expand: !quoted, strip_tabs, blank })
+}
+
+/// Whether what follows a dollar is a variable in braces with more than its name in them.
+fn has_modifier(text: &str) -> bool {
+    let inner = text.strip_prefix('{').and_then(|rest| rest.split('}').next());
+    inner.is_some_and(|inner| !inner.chars().all(|char| char.is_alphanumeric() || char == '_'))
 }
 
 /// Splits a line at blanks, with quotes, escapes and variables left as they are.
@@ -339,6 +351,20 @@ mod tests {
             assert_eq!(found, names, "{text}");
         }
         assert!(heredoc_word("<<eo\\'f").unwrap().expand);
+        // As Docker 28.5 names the files of such a COPY.
+        for (word, name) in [
+            ("<<\"E\\F\"", Some("E\\F")),
+            ("<<\"E\\\"F\"", Some("E\"F")),
+            ("<<\"E\\\\F\"", Some("E\\F")),
+            ("<<E\\F", Some("EF")),
+            ("<<${X}", Some("${X}")),
+            ("<<'${X-a}'", Some("${X-a}")),
+            ("<<\\${X-a}", Some("${X-a}")),
+            ("<<a${X:-b}c", None),
+            ("<<\"${X#a}\"", None),
+        ] {
+            assert_eq!(heredoc_word(word).map(|word| word.name).as_deref(), name, "{word}");
+        }
         assert!(!heredoc_word("<<e'o'f").unwrap().expand);
     }
 

@@ -54,10 +54,10 @@ impl Pattern {
     }
 
     /// Returns the text with the first match, or all of them, replaced. The longest match at a place
-    /// counts, and an empty one never does.
+    /// counts. An empty pattern matches before each character and at the end, as in BuildKit.
     pub(super) fn replace(&self, text: &str, with: &str, all: bool) -> Result<String> {
         let expression = expression(self.0.iter().copied(), true, false)?;
-        let matches = expression.find_iter(text).filter(|found| !found.is_empty());
+        let matches = expression.find_iter(text);
         let (mut result, mut rest) = (String::new(), 0);
         for found in matches.take(if all { usize::MAX } else { 1 }) {
             result.push_str(&text[rest..found.start()]);
@@ -103,7 +103,9 @@ mod tests {
             ("b", "abcb", "a-cb", "a-c-"),
             ("b*c", "abxcxcb", "a-b", "a-b"),
             ("*", "abc", "-", "-"),
-            ("", "abc", "abc", "abc"),
+            ("", "abc", "-abc", "-a-b-c-"),
+            ("", "", "-", "-"),
+            ("*", "", "-", "-"),
             ("?", "a\nb", "-\nb", "---"),
             ("\\*", "a*b*", "a-b*", "a-b-"),
             ("é.", "aé.b", "a-b", "a-b"),

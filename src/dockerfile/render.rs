@@ -258,6 +258,13 @@ impl Writer {
         if texts.is_empty() {
             return Ok(format!("{flags}{}", self.paths(keyword, paths.chain([target]))?));
         }
+        if let Some(text) = texts.iter().find(|text| text.name.contains(char::is_whitespace)) {
+            let why = format!(
+                "the name {:?} of a heredoc has a blank in it, which parts words here",
+                text.name
+            );
+            return Err(refused(keyword, &why));
+        }
         // Beside a text, there is no JSON form.
         let mut words = Vec::new();
         for source in sources {

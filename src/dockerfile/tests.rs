@@ -295,6 +295,7 @@ fn what_no_text_can_say_is_refused() {
         (Stage::scratch().cmd("[\"a\"]"), "JSON"),
         (Stage::scratch().run("echo \\"), "escape character"),
         (Stage::scratch().run(Run::shell("cat <<EOF")), "heredocs"),
+        (Stage::scratch().with(Copy::text(Heredoc::new("a b", "x"), "/d/")), "blank"),
         (Stage::scratch().named("a b"), "name"),
         (Stage::scratch().env("A=B", "c"), "`=`"),
         (Stage::scratch().with(Copy::new(Vec::<Word>::new(), "/")), "no value"),
