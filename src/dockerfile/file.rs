@@ -1,6 +1,7 @@
 //! [`Dockerfile`]: directives, global arguments, stages.
 
 use super::parse::{self, Parsed};
+use super::stages::LONGEST;
 use super::{Arg, Stage, Word, render};
 use crate::error::Result;
 
@@ -138,7 +139,7 @@ impl Dockerfile {
                 let value = arg.default.as_ref()?;
                 value.expand(|name| look(&known, name).or_else(|| given(name))).ok()
             };
-            let value = given(&name).or_else(default);
+            let value = given(&name).or_else(default).filter(|value| value.len() <= LONGEST);
             known.push((name, value));
         }
         let value = |name: &str| look(&known, name).or_else(|| given(name));
@@ -189,5 +190,15 @@ mod tests {
         let bases = file.bases(&|name| (name == "TAG").then(|| "2".into()));
         assert_eq!(bases[0].image, "golang:2");
         assert_eq!(bases[1].stage, "3");
+    }
+
+    #[test]
+    fn values_that_double_take_no_memory() {
+        let mut file = Dockerfile::new().arg_default("a0", "xx");
+        for number in 0..100 {
+            file = file.arg_default(format!("a{}", number + 1), format!("$a{number}$a{number}"));
+        }
+        let bases = file.stage(Stage::from("${a5}${a100}")).bases(&|_| None);
+        assert_eq!(bases[0].image, "x".repeat(64));
     }
 }

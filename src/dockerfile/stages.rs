@@ -77,7 +77,7 @@ pub(super) struct Globals(HashMap<String, Global>);
 
 /// How long a value may be to be looked at. Each argument may double the one before it, and no name of
 /// an image is near that long.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 impl Globals {
     pub(super) fn new(file: &Dockerfile) -> Globals {
