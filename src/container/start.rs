@@ -55,7 +55,7 @@ impl ContainerBuilder {
         let mut left = self.attempts.max(1);
         let repeatable = self.copies.iter().all(|(source, _)| source.again().is_some());
         // A free port is chosen before it is taken, and another process may take it in between.
-        let mut ports = if repeatable && !plan.has_fixed_port() { PORT_ATTEMPTS } else { 0 };
+        let mut ports = if repeatable && !plan.spec.has_fixed_port() { PORT_ATTEMPTS } else { 0 };
         loop {
             left -= 1;
             let last = left == 0 && ports == 0;
@@ -187,8 +187,9 @@ impl ContainerBuilder {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// How often a container is made anew because another process took a port that the engine had chosen.
-const PORT_ATTEMPTS: u32 = 3;
+/// How often a container is made or started anew because another process took a port that the engine
+/// had chosen.
+pub(super) const PORT_ATTEMPTS: u32 = 3;
 
 fn not_there_yet(target: &str) -> Error {
     let why = format!("`{target}` is in memory, which is there once the container runs");
@@ -331,10 +332,17 @@ impl Plan {
         let retried = if missing {
             if self.pull == PullPolicy::Never {
                 let refused = image::not_there(&self.names, "the pull policy is `Never`");
-                return Err(told(refused.with_source(error)));
+                return Err(told(self.for_platform(refused.with_source(error)).await));
             }
-            pull(seen).await.map_err(told)?;
-            create().await
+            let pulled = match pull(seen).await {
+                Ok(()) => create().await,
+                Err(error) => Err(error),
+            };
+            match pulled {
+                // An engine may pull an image for another platform, and then not use it.
+                Err(error) => Err(self.for_platform(error).await),
+                created => created,
+            }
         } else if error.kind() == ErrorKind::Conflict
             && (busy || Worker::start()?.is_busy(self.engine.endpoint()))
         {
@@ -348,6 +356,11 @@ impl Plan {
             None => error,
         };
         retried.map_err(|error| named(told(error)))
+    }
+
+    async fn for_platform(&self, error: Error) -> Error {
+        let platform = self.spec.platform.as_ref().map(ToString::to_string);
+        image::for_platform(&self.engine, &self.names, platform.as_deref(), error).await
     }
 
     /// On the worker, so that dropping the future can't leave a container that nobody owns.
@@ -445,7 +458,7 @@ impl Plan {
         let span = tracing::debug_span!("start", container = guard.id());
         let worker = Worker::start()?;
         let busy = worker.is_busy(self.engine.endpoint());
-        if self.has_fixed_port() && self.engine.kind() == EngineKind::Podman {
+        if self.spec.has_fixed_port() && self.engine.kind() == EngineKind::Podman {
             // Podman does not refuse a port that a container on its way out still has, and takes
             // both containers' rules for it away with that one.
             worker.settled(self.engine.endpoint()).await;
@@ -463,10 +476,6 @@ impl Plan {
             outcome => outcome,
         };
         outcome.map_err(|error| error.at("start"))
-    }
-
-    fn has_fixed_port(&self) -> bool {
-        self.spec.ports.values().any(|binding| binding.port.is_some())
     }
 
     /// One inspect; more only while the engine runs the container and doesn't show its ports.

@@ -13,14 +13,9 @@ pub(super) fn lift(doing: &'static str) -> impl FnOnce(BollardError) -> Error {
 pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
     match error {
         BollardError::DockerResponseServerError { status_code, message } => {
-            let message = message.trim();
-            let error =
-                Error::new(kind_of(status_code, message), format!("failed to {doing}: {message}"));
-            error.with_status(status_code)
+            told(doing, status_code, &message).with_status(status_code)
         }
-        BollardError::DockerStreamError { error } => {
-            Error::new(kind_of(500, &error), format!("failed to {doing}: {}", error.trim()))
-        }
+        BollardError::DockerStreamError { error } => told(doing, 500, &error),
         BollardError::RequestTimeoutError => {
             Error::new(ErrorKind::Timeout, format!("failed to {doing}: the engine did not answer"))
         }
@@ -35,6 +30,37 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
         }
         error => Error::new(ErrorKind::Engine, format!("failed to {doing}")).with_source(error),
     }
+}
+
+/// What the engine says, within an answer or in place of one.
+pub(super) fn told(doing: &'static str, status: u16, message: &str) -> Error {
+    let message = message.trim();
+    let error = Error::new(kind_of(status, message), format!("failed to {doing}: {message}"));
+    hinted(error, message)
+}
+
+/// Adds what to do about a failure that words alone tell.
+fn hinted(error: Error, message: &str) -> Error {
+    if says(message, Meaning::DiskFull) {
+        return error.with_hint(
+            "the disk that the engine writes to is full: `docker system df` shows what takes the \
+             room, `docker system prune` frees what nothing uses",
+        );
+    }
+    if says(message, Meaning::RateLimited) {
+        return error.with_hint(
+            "the registry limits how often it is asked: `docker login` raises the limit, time \
+             lifts it, and CASTOFF_IMAGE_PREFIX names a mirror",
+        );
+    }
+    if says(message, Meaning::PortTaken) {
+        return error.with_hint(
+            "another container or program has that port of the host: \
+             `docker ps --filter publish=PORT` and `ss -ltnp` tell which. A port without a number \
+             of the host's (`with_port(80)`) gets a free one, which `addr(80)` tells",
+        );
+    }
+    error
 }
 
 fn connection(doing: &'static str) -> Error {
@@ -91,7 +117,7 @@ pub(super) fn build_failure(step: Option<&str>, text: &str, code: Option<i64>) -
         Some(step) => format!("failed to build the image: step `{step}`: {text}"),
         None => format!("failed to build the image: {text}"),
     };
-    let error = Error::new(ErrorKind::Build, message).at("build");
+    let error = hinted(Error::new(ErrorKind::Build, message), text).at("build");
     match code.or_else(|| exit_code(text)) {
         Some(code) => error.with_exit(code, false),
         None => error,
@@ -126,11 +152,26 @@ mod tests {
         let words = "OCI runtime create failed: exec: \"nope\": executable file not found in $PATH";
         assert_eq!(answer(400, words).kind(), ErrorKind::Exited);
         assert_eq!(answer(500, "oops").kind(), ErrorKind::Engine);
+        assert_eq!(answer(500, "oops").hint(), None);
         let podman = answer(500, "the container name \"x\" is already in use by 1");
         assert_eq!(podman.kind(), ErrorKind::Conflict);
         assert_eq!(answer(500, "x: no such container").kind(), ErrorKind::NotFound);
         let docker_28 = answer(500, "Error response from daemon: No such container: x");
         assert_eq!(docker_28.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_words_alone_tell_comes_with_what_to_do() {
+        for (words, hint) in [
+            ("write /x: no space left on device", "disk"),
+            ("toomanyrequests: You have reached your pull rate limit", "docker login"),
+            ("Bind for 127.0.0.1:80 failed: port is already allocated", "free one"),
+        ] {
+            let error = told("pull the image", 500, words);
+            assert!(error.hint().is_some_and(|given| given.contains(hint)), "{error:?}");
+            let error = build_failure(None, words, None);
+            assert!(error.hint().is_some_and(|given| given.contains(hint)), "{error:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use super::Engine;
 use super::auth::Login;
 use super::build::TarStream;
-use super::failure::{convert, lift};
+use super::failure::{convert, lift, told};
 use super::image_details::familiar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
@@ -54,10 +54,7 @@ impl Engine {
             let BuildInfo { stream, error_detail, .. } =
                 answer.map_err(|error| convert("load the images", error))?;
             if let Some(message) = error_detail.and_then(|detail| detail.message) {
-                return Err(Error::new(
-                    ErrorKind::Engine,
-                    format!("failed to load the images: {message}"),
-                ));
+                return Err(told("load the images", 500, &message));
             }
             let text = stream.unwrap_or_default();
             for line in text.lines() {
@@ -116,10 +113,7 @@ impl Engine {
             let PushImageInfo { status, error_detail, .. } =
                 answer.map_err(|error| convert("push the image", error))?;
             if let Some(message) = error_detail.and_then(|detail| detail.message) {
-                return Err(Error::new(
-                    ErrorKind::Engine,
-                    format!("failed to push the image: {message}"),
-                ));
+                return Err(told("push the image", 500, &message));
             }
             if let Some(status) = status {
                 on_status(&status);

@@ -13,8 +13,12 @@ pub(crate) enum Meaning {
     InTheWay,
     /// The image is not there.
     NoImage,
-    /// The image is there, and not for the platform that was asked for.
+    /// The image is there, or in its registry, and not for the platform that was asked for.
     NoPlatform,
+    /// What the engine writes to has no room left.
+    DiskFull,
+    /// The registry answers no more for a while, as it was asked too often.
+    RateLimited,
     /// Somebody else's removal of the same thing has begun.
     RemovalUnderWay,
     /// What is unpacked would replace a directory, or be a directory in the place of something else.
@@ -31,11 +35,11 @@ pub(crate) enum Meaning {
 struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
-    InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, OtherImageGone, PortTaken,
-    RemovalUnderWay, SeveralNames, WouldReplace,
+    DiskFull, InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, OtherImageGone,
+    PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 27] = [
+const WORDINGS: [Wording; 36] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -62,6 +66,19 @@ const WORDINGS: [Wording; 27] = [
     Wording(NoPlatform, &["does not match the specified platform"]),
     // Docker 28 with the containerd store.
     Wording(NoPlatform, &["does not provide the specified platform"]),
+    // Docker with overlay2, of a registry.
+    Wording(NoPlatform, &["no matching manifest for"]),
+    // Docker with the containerd store, of a registry.
+    Wording(NoPlatform, &["no match for platform in manifest"]),
+    // Podman, of a registry.
+    Wording(NoPlatform, &["no image found in manifest list for architecture"]),
+    Wording(NoPlatform, &["no image found in image index for architecture"]),
+    // The kernel's words for ENOSPC and EDQUOT.
+    Wording(DiskFull, &["no space left on device"]),
+    Wording(DiskFull, &["disk quota exceeded"]),
+    // Registries, by the error code of the distribution specification or by status 429.
+    Wording(RateLimited, &["toomanyrequests"]),
+    Wording(RateLimited, &["too many requests"]),
     // Docker and Podman, of containers.
     Wording(RemovalUnderWay, &["already in progress"]),
     // Docker and Podman, for an archive that is sent with `noOverwriteDirNonDir`.
@@ -75,6 +92,8 @@ const WORDINGS: [Wording; 27] = [
     Wording(LayerLost, &["no such image: sha256:"]),
     // Podman 4.3.
     Wording(LayerLost, &["layer not known"]),
+    // Docker, with status 409.
+    Wording(SeveralNames, &["image is referenced in multiple repositories"]),
     // Podman, with status 500.
     Wording(OtherImageGone, &["image not known"]),
     Wording(OtherImageGone, &["layer not known"]),
@@ -134,6 +153,22 @@ mod tests {
                 NoPlatform,
                 "image with reference x was found but does not provide the specified platform (linux/arm64)",
             ),
+            (NoPlatform, "no matching manifest for linux/arm64/v8 in the manifest list entries"),
+            (NoPlatform, "no match for platform in manifest: not found"),
+            (
+                NoPlatform,
+                "choosing image instance: no image found in manifest list for architecture \"arm64\", variant \"v8\", OS \"linux\"",
+            ),
+            (
+                DiskFull,
+                "failed to register layer: Error processing tar file(exit status 1): write /x: no space left on device",
+            ),
+            (DiskFull, "write /var/lib/docker/tmp/x: disk quota exceeded"),
+            (
+                RateLimited,
+                "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading",
+            ),
+            (RateLimited, "received unexpected HTTP status: 429 Too Many Requests"),
             (RemovalUnderWay, "removal of container x is already in progress"),
             (WouldReplace, "cannot overwrite directory \"/home\" with non-directory \"/\""),
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
@@ -147,6 +182,10 @@ mod tests {
             (
                 OtherImageGone,
                 "rpc error: code = NotFound desc = content digest sha256:1: not found",
+            ),
+            (
+                SeveralNames,
+                "conflict: unable to delete 7d9495d03763 (must be forced) - image is referenced in multiple repositories",
             ),
             (
                 SeveralNames,

@@ -21,4 +21,4 @@ pub use images::{Images, Pull};
 pub use pull::PullProgress;
 
 pub(crate) use names::{Names, resolve};
-pub(crate) use pull::{is_missing, not_there, pull_after, pulled};
+pub(crate) use pull::{for_platform, is_missing, not_there, pull_after, pulled};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use crate::engine::{Endpoint, Engine, Meaning, PullEvent, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 use crate::reaper::Worker;
-use crate::spec::ImageRef;
+use crate::spec::{ImageRef, Platform};
 use crate::timed::timed;
 
 /// Pauses before further attempts at a pull that failed for a reason that may pass.
@@ -76,6 +77,9 @@ pub(crate) async fn pull_after(
     platform: Option<&str>,
     seen: u64,
 ) -> Result<()> {
+    if names.used.is_id() {
+        return by_id(engine, names).await;
+    }
     let joined = {
         let mut pulls = pulls();
         let key = key(engine, &names.used, platform);
@@ -92,9 +96,24 @@ pub(crate) async fn pull_after(
 ///
 /// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
+    if names.used.is_id() {
+        return by_id(engine, names).await;
+    }
     let key = key(engine, &names.used, platform);
     let (shared, _) = join(&mut pulls(), key, engine, &names.used, platform)?;
     wait_for(shared, names).await
+}
+
+/// An id does not say where its image is to come from: the engine has it, or nobody does.
+async fn by_id(engine: &Engine, names: &Names) -> Result<()> {
+    if engine.has_image(&names.used.familiar()).await? {
+        return Ok(());
+    }
+    let error = not_there(names, "an image can't be pulled by its id").at("pull");
+    Err(error.with_hint(
+        "`docker images --all` lists the ids that there are; a name such as `redis:7` or \
+         `redis@sha256:..`, with the digest that the registry has it under, can be pulled",
+    ))
 }
 
 async fn wait_for(shared: Shared, names: &Names) -> Result<()> {
@@ -108,6 +127,11 @@ pub(super) fn pull_with_progress(
     names: Names,
     platform: Option<&str>,
 ) -> Result<PullProgress> {
+    if names.used.is_id() {
+        let engine = engine.clone();
+        let outcome = async move { by_id(&engine, &names).await };
+        return Ok(PullProgress { events: Box::pin(failure(outcome)) });
+    }
     let key = key(engine, &names.used, platform);
     let (shared, events) = join(&mut pulls(), key, engine, &names.used, platform)?;
     let outcome = Box::pin(async move { finish(shared.outcome, &names).await });
@@ -121,9 +145,13 @@ pub(super) fn pull_with_progress(
             }
         }
     });
-    let tail =
-        futures_util::stream::once(outcome).filter_map(|outcome| async { outcome.err().map(Err) });
-    Ok(PullProgress { events: Box::pin(events.map(Ok).chain(tail)) })
+    Ok(PullProgress { events: Box::pin(events.map(Ok).chain(failure(outcome))) })
+}
+
+/// What a pull's progress ends with: nothing, where it succeeds.
+fn failure<T>(outcome: impl Future<Output = Result<()>>) -> impl Stream<Item = Result<T>> {
+    let outcome = futures_util::stream::once(outcome);
+    outcome.filter_map(|outcome| async { outcome.err().map(Err) })
 }
 
 async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<()> {
@@ -194,14 +222,37 @@ async fn attempts(
                 tracing::warn!(%image, %error, "the pull failed and is tried again");
                 tokio::time::sleep(*pause).await;
             }
+            (Err(error), _) if says(&error.to_string(), Meaning::NoPlatform) => {
+                return Err(with_platforms(error, engine, image, platform).await);
+            }
             (Err(error), _) => return Err(with_trouble(error, trouble.as_ref())),
         }
     }
 }
 
+/// A pull for a platform that the registry does not have says which ones it has, as far as the
+/// engine can find out.
+async fn with_platforms(
+    error: Error,
+    engine: &Engine,
+    image: &ImageRef,
+    platform: Option<&str>,
+) -> Error {
+    let login = engine.login_for(image.registry()).await;
+    let known = engine.registry_platforms(image, login).await.unwrap_or_default();
+    let asked = platform.unwrap_or("the engine's own platform");
+    let there = match known.is_empty() {
+        true => "the registry has it for others".to_owned(),
+        false => format!("the registry has it for {}", known.join(", ")),
+    };
+    error.with_hint(format!("{asked} was asked for; {there}: `with_platform` chooses one"))
+}
+
 /// A pull that was refused says why there was no login.
 fn with_trouble(error: Error, trouble: Option<&Error>) -> Error {
-    let denied = matches!(kind_of(&error), ErrorKind::ImageDenied | ErrorKind::ImageNotFound);
+    let limited = says(&error.to_string(), Meaning::RateLimited);
+    let denied =
+        limited || matches!(kind_of(&error), ErrorKind::ImageDenied | ErrorKind::ImageNotFound);
     match trouble.filter(|_| denied) {
         Some(trouble) => {
             let hint = trouble.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -222,8 +273,6 @@ fn may_pass(error: &Error) -> bool {
     }
     let text = error.to_string().to_ascii_lowercase();
     let passing = [
-        "toomanyrequests",
-        "too many requests",
         "timeout",
         "timed out",
         "connection reset",
@@ -236,14 +285,23 @@ fn may_pass(error: &Error) -> bool {
         "bad gateway",
         "i/o timeout",
     ];
-    error.status() == Some(429) || passing.iter().any(|words| text.contains(words))
+    error.status() == Some(429)
+        || says(&text, Meaning::RateLimited)
+        || passing.iter().any(|words| text.contains(words))
 }
 
 fn kind_of(error: &Error) -> ErrorKind {
     let text = error.to_string().to_ascii_lowercase();
+    let told = |meaning| says(&text, meaning);
     let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
     if matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Protocol) {
         return error.kind();
+    }
+    if told(Meaning::DiskFull) || told(Meaning::RateLimited) {
+        return ErrorKind::Pull;
+    }
+    if told(Meaning::NoPlatform) {
+        return ErrorKind::ImageNotFound;
     }
     // Docker Hub answers "denied" for what does not exist as well as for what is private.
     if says(&["manifest unknown", "not found", "does not exist", "no such image", "name unknown"]) {
@@ -289,6 +347,43 @@ impl Failure {
 
 fn tried(names: &Names) -> String {
     format!("asked for `{}`, tried `{}`", names.asked, names.used)
+}
+
+/// What the engine has in place of an image for a platform, where that is what is wrong.
+async fn other_platform(
+    engine: &Engine,
+    names: &Names,
+    platform: Option<&str>,
+) -> Option<(Platform, Platform)> {
+    let asked: Platform = platform?.parse().ok()?;
+    let found = engine.image_details(&names.used.familiar()).await.ok()?;
+    let there = found.platform.filter(|there| !there.fits(&asked))?;
+    Some((there, asked))
+}
+
+/// An image that can't be had, for this reason. Where the engine has it for another platform than
+/// was asked for, that is said first: what a registry answers hardly tells it.
+pub(crate) async fn for_platform(
+    engine: &Engine,
+    names: &Names,
+    platform: Option<&str>,
+    error: Error,
+) -> Error {
+    let Some((there, asked)) = other_platform(engine, names, platform).await else { return error };
+    let message = format!(
+        "the engine has the image for {there}, and {asked} was asked for ({})",
+        tried(names)
+    );
+    let kind = match error.kind() {
+        ErrorKind::NotFound => ErrorKind::ImageNotFound,
+        kind => kind,
+    };
+    let hint = match error.hint() {
+        Some(hint) => hint.to_owned(),
+        None => format!("without `with_platform` the one for {there} is used"),
+    };
+    let step = if error.step() == Some("pull") { "pull" } else { "create" };
+    Error::new(kind, message).at(step).with_image(&names.asked).with_hint(hint).with_source(error)
 }
 
 /// Whether a create call failed because the engine doesn't have the image, or not for the platform

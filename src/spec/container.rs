@@ -92,6 +92,11 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// Whether a port of the host was asked for by its number.
+    pub(crate) fn has_fixed_port(&self) -> bool {
+        self.ports.values().any(|binding| binding.port.is_some())
+    }
+
     /// A container of this image with everything else at its default.
     #[must_use]
     pub fn new(image: impl Into<String>) -> ContainerSpec {

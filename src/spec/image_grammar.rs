@@ -1,9 +1,10 @@
 //! The grammar of image references, as in `distribution/reference`: one predicate per production.
 
-/// `sha256:` and 64 lower-case hex digits, or the digits alone.
+/// `sha256:` and 64 lower-case hex digits, or the digits alone; or the first 12 of them, as
+/// `docker images` shows them.
 pub(super) fn is_image_id(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    hex.len() == 64 && hex.bytes().all(is_lower_hex)
+    matches!(hex.len(), 12 | 64) && hex.bytes().all(is_lower_hex)
 }
 
 /// A host name or an IPv6 address in brackets, with an optional port.

@@ -31,8 +31,9 @@ const BAD_TAG: &str = "the tag must be 1 to 128 of A-Z a-z 0-9 _ . - and not sta
 /// # Ok::<(), castoff::Error>(())
 /// ```
 ///
-/// An image id (`sha256:<64 hex>`, or the 64 digits alone) is accepted too and kept unchanged; it
-/// has no registry, repository, tag or digest.
+/// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too and
+/// kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
+/// digits needs its tag: `202611271200:latest`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ImageRef {
     registry: String,
@@ -312,13 +313,17 @@ mod tests {
         assert!(image.with_tag(&format!("8@sha256:{HEX}")).is_err() && image.with_tag("").is_err());
         assert_eq!(parse(&format!("redis:7@sha256:{HEX}")).tag(), Some("7"));
 
-        for id in [HEX.to_owned(), format!("sha256:{HEX}")] {
+        let short = &HEX[..12];
+        for id in [HEX, short].iter().flat_map(|id| [(*id).to_owned(), format!("sha256:{id}")]) {
             let image = parse(&id);
             assert!(image.is_id());
             assert_eq!((image.to_string(), image.familiar()), (id.clone(), id));
             assert!(image.with_tag("1").is_err());
             assert_eq!(image.with_prefix("m.example.com").unwrap(), image);
         }
+        assert!(!parse(&format!("{short}:latest")).is_id() && !parse(&HEX[..13]).is_id());
+        let named = parse(&format!("docker.io/library/{short}"));
+        assert_eq!(parse(&named.familiar()), named);
         let lookalike = parse(&format!("docker.io/library/sha256:{HEX}"));
         assert!(!lookalike.is_id());
         assert_eq!(parse(&lookalike.familiar()), lookalike);

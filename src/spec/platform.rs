@@ -33,6 +33,15 @@ impl Platform {
         self
     }
 
+    /// Whether something of this platform is what is asked for: a variant counts where both have
+    /// one.
+    pub(crate) fn fits(&self, asked: &Platform) -> bool {
+        let variants = self.variant.as_ref().zip(asked.variant.as_ref());
+        self.os == asked.os
+            && self.architecture == asked.architecture
+            && variants.is_none_or(|(own, asked)| own == asked)
+    }
+
     /// Checks the parts' spelling.
     ///
     /// # Errors
@@ -110,6 +119,16 @@ mod tests {
         }
         let built = Platform::new("linux", "arm").with_variant("v7");
         assert_eq!(built, "linux/arm/v7".parse().unwrap());
+    }
+
+    #[test]
+    fn variants_count_where_both_have_one() {
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        let fits = |own: &str, asked: &str| platform(own).fits(&platform(asked));
+        assert!(fits("linux/arm64/v8", "linux/arm64"));
+        assert!(fits("linux/amd64", "linux/amd64"));
+        assert!(!fits("linux/amd64", "linux/arm64"));
+        assert!(!fits("linux/arm/v6", "linux/arm/v7"));
     }
 
     #[test]

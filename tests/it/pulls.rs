@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use castoff::spec::PullPolicy;
 use castoff::{Container, Engine, Error, ErrorKind};
 use serde_json::{Value, json};
 
@@ -86,7 +87,13 @@ async fn errors_inside_the_stream_are_errors() {
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(chain(&error).contains(message), "{error:?}");
         assert_eq!(pulls(&fake), 1, "{message}: at once");
+        let told = error.hint().is_some_and(|hint| hint.contains("reachable"));
+        assert!(!told, "the registry has answered: {error:?}");
     }
+    let hint = "the disk that the engine writes to is full";
+    fake.set_pullable("x:1", PullScript::error("write /x: no space left on device"));
+    let error = start(&engine, "x:1").await.unwrap_err();
+    assert!(error.hint().is_some_and(|told| told.starts_with(hint)), "{error:?}");
     fake.set_pullable("x:1", PullScript::status(404, "manifest unknown"));
     assert_eq!(start(&engine, "x:1").await.unwrap_err().kind(), ErrorKind::ImageNotFound);
     fake.on("POST", "/images/create").times(1).lines([json!({ "error": "odd" })]);
@@ -120,7 +127,8 @@ async fn what_does_not_pass_is_given_up() {
     let error = start(&engine, "redis:7").await.unwrap_err();
     assert_eq!((error.kind(), pulls(&fake)), (ErrorKind::Pull, 4), "{error:?}");
     assert!(error.to_string().contains("toomanyrequests"), "{error}");
-    assert!(error.hint().is_some());
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("limits") && !hint.contains("reachable"), "{error:?}");
 }
 
 #[tokio::test]
@@ -173,6 +181,75 @@ async fn digests_and_platforms_are_asked_for() {
     drop(started.unwrap());
     assert_eq!(fake.containers().len(), 0);
     assert_eq!(fake.requests()[0].get("platform"), "linux/arm64");
+}
+
+#[tokio::test]
+async fn an_image_id_is_never_pulled() {
+    let (fake, engine) = setup().await;
+    let digits = "0123456789abcdef".repeat(4);
+    let there = engine.images().inspect(IMAGE).await.unwrap().id;
+    for id in [format!("sha256:{digits}"), digits.clone(), digits[..12].to_owned()] {
+        fake.clear_requests();
+        let error = start(&engine, &id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(&id) && text.contains("can't be pulled by its id"), "{text}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("docker images")), "{error:?}");
+        let error = engine.images().pull(&id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+        let mut progress = engine.images().pull(&id).progress().unwrap();
+        let error = progress.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+        assert!(progress.next().await.is_none());
+        assert_eq!(pulls(&fake), 0);
+        assert!(fake.requests().iter().all(|sent| !sent.path.contains(":latest")), "{id}");
+    }
+    // One that is there needs no pull, whatever the policy.
+    engine.images().pull(&there).await.unwrap();
+    let builder = Container::builder(&there).on(&engine).with_pull_policy(PullPolicy::Always);
+    drop(builder.start().await.unwrap());
+    assert_eq!(pulls(&fake), 0);
+}
+
+#[tokio::test]
+async fn a_platform_that_there_is_not_is_told_with_what_there_is() {
+    let (fake, engine) = setup().await;
+    let arm = || Container::builder(IMAGE).on(&engine).with_platform("linux/arm64");
+    let refused = "image with reference app:1 was found but does not match the specified platform: \
+                   wanted linux/arm64, actual: linux/amd64";
+    fake.on("POST", "/containers/create").fail(404, refused);
+    let here = "the engine has the image for linux/amd64, and linux/arm64 was asked for";
+    // The registry can't be asked.
+    let down = "lookup registry-1.docker.io: no such host";
+    fake.set_pullable(IMAGE, PullScript::status(500, down));
+    let error = arm().start().await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::Pull, Some("pull")), "{error:?}");
+    assert!(error.to_string().starts_with(here), "{error}");
+    assert!(chain(&error).contains("no such host"), "{error:?}");
+    // It has that platform not either; an old engine pulls another one then, and says so late.
+    fake.set_pullable(IMAGE, PullScript::ok());
+    let error = arm().start().await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::ImageNotFound, Some("create")));
+    assert!(error.to_string().starts_with(here), "{error}");
+    let error = arm().with_pull_policy(PullPolicy::Never).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+    assert!(error.to_string().starts_with(here), "{error}");
+    assert!(chain(&error).contains("`Never`"), "{error:?}");
+    // A newer one says it at once.
+    let unmatched = "no matching manifest for linux/arm64/v8 in the manifest list entries";
+    fake.set_pullable("other:1", PullScript::error(unmatched));
+    let platforms = json!([{ "os": "linux", "architecture": "amd64" },
+                           { "os": "linux", "architecture": "s390x" }]);
+    let answer = json!({ "Descriptor": { "digest": "sha256:0" }, "Platforms": platforms });
+    fake.on("GET", "/distribution/other:1/json").respond(200, answer);
+    fake.clear_requests();
+    let pull = engine.images().pull("other:1").with_platform("linux/arm64");
+    let error = pull.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("linux/arm64 was asked for"), "{hint}");
+    assert!(hint.contains("linux/amd64, linux/s390x"), "{hint}");
+    assert_eq!(pulls(&fake), 1, "at once");
 }
 
 fn auth(fake: &FakeEngine) -> Vec<Value> {

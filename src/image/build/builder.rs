@@ -49,6 +49,8 @@ pub struct ImageBuilder {
     pub(super) target: Option<String>,
     pub(super) args: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
+    /// Whether an image with a name of the user's bears castoff's label.
+    pub(super) marked: bool,
     pub(super) platforms: Vec<String>,
     pub(super) no_cache: bool,
     pub(super) pull: bool,
@@ -149,6 +151,7 @@ impl ImageBuilder {
             target: None,
             args: BTreeMap::new(),
             labels: BTreeMap::new(),
+            marked: true,
             platforms: Vec::new(),
             no_cache: false,
             pull: false,
@@ -173,8 +176,9 @@ impl ImageBuilder {
     }
 
     /// A name, `repository:tag`; call it again for several. An image with a name is yours: it stays
-    /// when its handle goes, and is recognised when it is to be built again unchanged. Default: a
-    /// name that no other image has, and the image goes with its last handle.
+    /// when its handle goes, and is recognised when it is to be built again unchanged, by a
+    /// [label](Self::without_build_label). Default: a name that no other image has, and the image
+    /// goes with its last handle.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
@@ -220,6 +224,16 @@ impl ImageBuilder {
     /// A label of the image.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Leaves castoff's own label off an image with a name of yours. Default: it bears
+    /// `castoff.image.build`, a hash of all that goes into it, and no other.
+    ///
+    /// Without it, an unchanged build is not recognised, but sent to the builder, which has its
+    /// steps in its cache; and the image that had the name before stays, without a name.
+    pub fn without_build_label(mut self) -> Self {
+        self.marked = false;
         self
     }
 

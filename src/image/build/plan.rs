@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) builder: Builder,
     pub(super) request: BuildRequest,
     pub(super) names: Vec<ImageRef>,
+    /// Whether an image with a name of the user's bears castoff's label.
+    pub(super) marked: bool,
     /// The Dockerfile, as far as it could be read.
     pub(super) file: Dockerfile,
     pub(super) bases: Vec<BaseImage>,
@@ -67,7 +69,19 @@ impl Plan {
         let key = key(&request, builder, &bases).await?;
         let classic_would_do =
             build.builder.is_none() && support::classic(build, &engine, &file).is_ok();
-        Ok(Plan { engine, builder, request, names, file, bases, platforms, classic_would_do, key })
+        let marked = build.marked;
+        Ok(Plan {
+            engine,
+            builder,
+            request,
+            names,
+            marked,
+            file,
+            bases,
+            platforms,
+            classic_would_do,
+            key,
+        })
     }
 
     /// Where the base images come from.
@@ -82,8 +96,8 @@ impl Plan {
     /// The image of the plan's first name, if it was made by the very same build. All the plan's
     /// names are its names then.
     pub(super) async fn recognised(&self) -> Result<Option<ImageDetails>> {
-        let (Some(name), false) = (self.names.first(), self.request.no_cache || self.request.pull)
-        else {
+        let fresh = self.request.no_cache || self.request.pull || !self.marked;
+        let (Some(name), false) = (self.names.first(), fresh) else {
             return Ok(None);
         };
         let found = match self.engine.image_details(&name.familiar()).await {
@@ -271,7 +285,7 @@ impl Plan {
     pub(super) fn flight(&self) -> String {
         let secrets: Vec<_> =
             self.request.secrets.iter().map(|(id, secret)| (id, hash(secret))).collect();
-        let fresh = (self.request.no_cache, self.request.pull);
+        let fresh = (self.request.no_cache, self.request.pull, self.marked);
         let agents: Vec<_> =
             self.request.agents.iter().map(|(id, agent)| (id, &agent.socket)).collect();
         let endpoint = self.engine.endpoint().to_string();

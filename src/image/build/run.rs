@@ -110,7 +110,9 @@ async fn guarded(
 async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
     let engine = &plan.engine;
     let mut request = plan.request.clone();
-    request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
+    if plan.marked {
+        request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
+    }
     // A base image that is one of this or another session's: what is built on it is not.
     let inherited = plan.bases.iter().filter_map(|base| base.details.as_ref());
     let whose = [label::SESSION, label::OWNER, label::RESOURCE, label::SHARED, label::KEPT];
