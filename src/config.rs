@@ -31,7 +31,7 @@ use crate::spec::redacted::Presence;
 ///
 /// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect). `Debug`
 /// hides `auth_config`, which holds passwords, and the user part of an endpoint.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// Endpoint of the engine, ahead of everything else.
@@ -86,6 +86,31 @@ pub enum Keep {
     OnFailure,
     /// Everything.
     Always,
+}
+
+impl Default for Config {
+    /// The settings of an environment that says nothing.
+    fn default() -> Self {
+        Config {
+            engine: None,
+            docker_host: None,
+            docker_context: None,
+            docker_config: None,
+            auth_config: None,
+            host: None,
+            image_prefix: None,
+            image_substitutes: BTreeMap::new(),
+            reaper: true,
+            keep: Keep::default(),
+            linger: None,
+            session: None,
+            state_dir: None,
+            home: None,
+            runtime_dir: None,
+            docker_tls: false,
+            problem: None,
+        }
+    }
 }
 
 impl fmt::Debug for Config {
@@ -292,7 +317,8 @@ mod tests {
 
     #[test]
     fn nothing_set_means_the_reaper_is_on_and_nothing_else() {
-        assert_eq!(read(&[], ""), Config { reaper: true, ..Config::default() });
+        assert_eq!(read(&[], ""), Config::default());
+        assert!(Config::default().reaper);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(10);
 pub(crate) fn config(fake: &FakeEngine) -> Config {
     let mut config = Config::default();
     config.engine = Some(fake.endpoint());
+    config.reaper = false;
     config.state_dir = Some(fake.state_dir());
     config
 }
