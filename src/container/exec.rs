@@ -107,7 +107,7 @@ impl Exec {
     /// doesn't exist (some engines report the former by exit code 126 or 127 instead).
     ///
     /// # Cancel safety
-    /// When the future is dropped, the command may run in the container.
+    /// When the future is dropped, the command may run in the container, and goes on.
     pub async fn stream(self) -> Result<ExecStream> {
         if self.request.command.is_empty() {
             return Err(Error::invalid("command", "it is empty"));
@@ -157,6 +157,11 @@ impl fmt::Debug for Exec {
 }
 
 /// The output of a running command.
+///
+/// Dropping it does not end the command, since engines have no call for that: it goes on in the
+/// container, to its own end or the container's, and what it writes is lost. To end one, run it
+/// under `timeout` (`["timeout", "30", ..]`), let it print its process id first (`sh -c 'echo $$;
+/// exec ..'`) and `kill` that by another command, or remove the container.
 #[must_use = "the output ends with the stream"]
 pub struct ExecStream {
     engine: Engine,

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Opening;
 use crate::image::Image;
 use crate::reaper::Guard;
-use crate::spec::{Attachment, ContainerSpec, IntoPort};
+use crate::spec::{Attachment, ContainerSpec, IntoPort, RestartPolicy};
 use crate::wait::WaitFor;
 use crate::{IntoAliases, Network};
 
@@ -81,7 +81,9 @@ impl Container {
         self.guard.id()
     }
 
-    /// The name.
+    /// The name that it was made under, by which others in its networks find it. A rename by
+    /// somebody else (`docker rename`) is not noticed; all that this handle does goes by the
+    /// [id](Self::id).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -175,6 +177,7 @@ impl Container {
             self.engine().clone(),
             self.id().to_owned(),
             self.known().tty,
+            self.restarts() != RestartPolicy::No,
             self.guard.process(),
         )
     }
@@ -294,6 +297,14 @@ impl Container {
     /// What was learned last.
     pub(super) fn known(&self) -> ContainerDetails {
         self.details.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By what policy the engine may start it again: a raw edit may have set another than the spec.
+    pub(super) fn restarts(&self) -> RestartPolicy {
+        match self.spec.restart {
+            RestartPolicy::No => self.known().restart,
+            policy => policy,
+        }
     }
 
     pub(super) fn weakly_known(&self) -> Weak<RwLock<ContainerDetails>> {

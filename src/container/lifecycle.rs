@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Container;
 use super::learn::learn;
-use crate::error::Result;
+use super::start::PORT_ATTEMPTS;
+use crate::error::{ErrorKind, Result};
 use crate::wait::diagnose;
 
 impl Container {
@@ -17,7 +18,8 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the container may run without being ready.
     pub async fn start(&self) -> Result<()> {
-        let outcome = self.own_engine()?.start_container(self.id()).await;
+        let engine = self.own_engine()?;
+        let outcome = self.with_other_ports(engine.start_container(self.id()).await).await;
         self.after_start(outcome.map_err(|error| error.at("start"))).await
     }
 
@@ -30,9 +32,28 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the container may or may not run.
     pub async fn restart(&self) -> Result<()> {
-        let outcome =
-            self.own_engine()?.restart_container(self.id(), self.spec().stop_timeout).await;
+        let engine = self.own_engine()?;
+        let outcome = engine.restart_container(self.id(), self.spec().stop_timeout).await;
+        let outcome = self.with_other_ports(outcome).await;
         self.after_start(outcome.map_err(|error| error.at("restart"))).await
+    }
+
+    /// Starts it once more where another process took a free port between the engine's choice and
+    /// its use: each start chooses anew.
+    async fn with_other_ports(&self, mut outcome: Result<()>) -> Result<()> {
+        if self.spec().has_fixed_port() {
+            return outcome;
+        }
+        for _ in 0..PORT_ATTEMPTS {
+            match &outcome {
+                Err(error) if error.kind() == ErrorKind::PortTaken => {
+                    tracing::warn!(%error, "the container did not start and is started again");
+                    outcome = self.engine().start_container(self.id()).await;
+                }
+                _ => break,
+            }
+        }
+        outcome
     }
 
     async fn after_start(&self, outcome: Result<()>) -> Result<()> {
@@ -120,15 +141,23 @@ impl Container {
     }
 
     /// Waits until it ends and returns its exit code. The engine pushes it. One that its restart
-    /// policy starts again has not ended.
+    /// policy starts again has not ended, and one that was created and never started has not
+    /// begun: its start is waited for as well.
     ///
     /// # Errors
-    /// When the connection to the engine is lost.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it is removed before it is started;
+    /// when the connection to the engine is lost.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn wait(&self) -> Result<i64> {
-        let code = self.own_engine()?.last_exit(self.id(), self.spec().restart).await;
-        code.map_err(|error| self.told(error.at("wait")))
+        let engine = self.own_engine()?;
+        let ended = async {
+            if matches!(self.known().state.status.as_str(), "" | "created") {
+                engine.until_started(self.id()).await?;
+            }
+            engine.last_exit(self.id(), self.restarts()).await
+        };
+        ended.await.map_err(|error| self.told(error.at("wait")))
     }
 }

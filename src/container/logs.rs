@@ -30,17 +30,25 @@ pub struct Logs {
     engine: Engine,
     container: String,
     request: LogRequest,
+    /// Whether the engine may start it again when it ends.
+    restarts: bool,
     /// The one that the container belongs to.
     process: Process,
 }
 
 impl Logs {
-    pub(super) fn new(engine: Engine, container: String, tty: bool, process: Process) -> Self {
-        Logs { engine, container, request: LogRequest::all(tty), process }
+    pub(super) fn new(
+        engine: Engine,
+        container: String,
+        tty: bool,
+        restarts: bool,
+        process: Process,
+    ) -> Self {
+        Logs { engine, container, request: LogRequest::all(tty), restarts, process }
     }
 
-    /// Goes on with what is written from now on, until the container ends. Default: what there
-    /// is.
+    /// Goes on with what is written from now on, until the container ends; over all of its runs,
+    /// where a restart policy starts it again. Default: what there is.
     pub fn follow(mut self) -> Self {
         self.request.follow = true;
         self
@@ -86,6 +94,9 @@ impl Logs {
     /// The output in the pieces that the engine sends.
     pub fn frames(self) -> LogFrames {
         let frames = match self.process.check() {
+            Ok(()) if self.request.follow && self.restarts => {
+                self.engine.log_of_all_runs(&self.container, &self.request)
+            }
             Ok(()) => self.engine.container_logs(&self.container, &self.request),
             Err(error) => Box::pin(futures_util::stream::iter([Err(error.at("logs"))])),
         };

@@ -18,6 +18,24 @@ const PODMAN_LIMIT: Duration = Duration::from_secs(3);
 const SAME_RUN: Duration = Duration::from_millis(50);
 
 impl Engine {
+    /// Comes back when a container has been started, or is gone. Docker takes one that was not
+    /// started for one that has ended, with code 0.
+    pub(crate) async fn until_started(&self, id: &str) -> Result<()> {
+        // Asked for from the beginning, so that no start is missed in between.
+        let mut events = self.container_starts(id, (0, 0));
+        // (Not by its state, which is another one while it is removed.)
+        if self.inspect_container(id).await?.started.is_some() {
+            return Ok(());
+        }
+        match events.next().await {
+            Some(event) => event.map(drop),
+            None => {
+                let message = "the engine ended its event stream";
+                Err(Error::new(ErrorKind::Connection, message))
+            }
+        }
+    }
+
     /// The exit code of a container's last run: it neither runs nor is going to be started again.
     pub(crate) async fn last_exit(&self, id: &str, policy: RestartPolicy) -> Result<i64> {
         loop {
@@ -107,6 +125,18 @@ impl Engine {
     }
 }
 
+/// A moment between the run that has just ended and the next one, which may have begun.
+fn behind_run(found: &ContainerDetails) -> Option<(i64, u32)> {
+    if found.state.running {
+        return found.between_runs();
+    }
+    // Docker waits for 100 ms at least before it starts one again. Last lines are stamped when they
+    // are read, on a busy machine some time after the end.
+    let (seconds, nanos) = found.finished?;
+    let nanos = nanos + 90_000_000;
+    Some((seconds + i64::from(nanos / 1_000_000_000), nanos % 1_000_000_000))
+}
+
 /// How far the log of a container has come that is started again.
 struct Runs {
     engine: Engine,
@@ -120,6 +150,23 @@ struct Runs {
 }
 
 impl Runs {
+    /// The last lines are not the same ones once there are more. What follows them is what was
+    /// written behind the run that has ended.
+    async fn leave_tail_behind(&mut self) -> Result<()> {
+        if self.request.tail.is_some() {
+            let found = self.engine.inspect_container(&self.id).await?;
+            if !found.state.running && !self.engine.starts_again(&found) {
+                return Ok(());
+            }
+            if let Some(since) = behind_run(&found) {
+                self.request =
+                    LogRequest { tail: None, since: Some(since), ..self.request.clone() };
+                self.seen = 0;
+            }
+        }
+        Ok(())
+    }
+
     async fn next(mut self) -> Option<(Result<LogFrame>, Option<Runs>)> {
         loop {
             match self.log.next().await {
@@ -131,9 +178,16 @@ impl Runs {
                 None if self.last => return None,
                 None => {}
             }
+            if let Err(error) = self.leave_tail_behind().await {
+                return Some((Err(error), None));
+            }
             match self.engine.next_run(&self.id).await {
                 Ok(Some(found)) => {
                     if self.run.is_some() && self.run == found.started {
+                        if self.request.until.is_some() {
+                            // Not the run ended, but the time that was asked for.
+                            return None;
+                        }
                         tokio::time::sleep(SAME_RUN).await;
                     }
                     self.run = found.started;
@@ -144,5 +198,19 @@ impl Runs {
             let again = LogRequest { follow: !self.last, ..self.request.clone() };
             self.log = Box::pin(self.engine.log_as_it_is(&self.id, &again).skip(self.seen));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_a_run_that_has_ended_is_before_docker_starts_the_next_one() {
+        let ended =
+            |finished| behind_run(&ContainerDetails { finished, ..ContainerDetails::default() });
+        assert_eq!(ended(Some((10, 0))), Some((10, 90_000_000)));
+        assert_eq!(ended(Some((10, 950_000_000))), Some((11, 40_000_000)));
+        assert_eq!(ended(None), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use castoff::engine::LogStream;
+use castoff::spec::RestartPolicy;
 use castoff::{Container, ErrorKind, WaitFor};
 
 use crate::differences;
@@ -72,6 +73,24 @@ async fn following_brings_lines_as_they_are_written_until_the_end() {
     container.kill("USR1").await.unwrap();
     assert_eq!(followed.next().await.unwrap().unwrap().text, "last");
     assert!(followed.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn following_goes_on_over_the_runs_of_a_restart_policy() {
+    // (It ends some time after its last line, so that the two are stamped in this order.)
+    let lines = "echo run >> /runs; echo run $(wc -l < /runs); sleep 0.3; exit 1";
+    let policy = RestartPolicy::OnFailure { max_retries: Some(2) };
+    let container =
+        script(lines).with_restart_policy(policy).without_wait().create().await.unwrap();
+    container.start().await.unwrap();
+    let (all, last) = (container.logs().follow(), container.logs().follow().tail(1));
+    let (all, last) = tokio::join!(texts(all.lines()), texts(last.lines()));
+    assert_eq!(all, ["run 1", "run 2", "run 3"]);
+    // It began with the last line that there was by then, and left nothing out from there on.
+    assert!(!last.is_empty() && all.ends_with(&last), "{last:?}");
+    assert_eq!(texts(container.logs().follow().tail(2).lines()).await, ["run 2", "run 3"]);
+    assert_eq!(container.wait().await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -87,8 +87,28 @@ async fn a_free_port_that_another_process_takes_is_chosen_anew() {
         fake.clear_requests();
         let error = builder.without_wait().start().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PortTaken, "{error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("a free one")), "{error:?}");
         assert_eq!(fake.count("POST", "/containers/create"), creates);
     }
+}
+
+#[tokio::test]
+async fn a_free_port_that_is_taken_is_chosen_anew_by_every_start() {
+    let (fake, engine) = setup().await;
+    let taken = "Bind for 127.0.0.1:49153 failed: port is already allocated";
+    let container = app(&engine).with_port(80).without_wait().create().await.unwrap();
+    fake.on("POST", "/containers/*/start").times(3).fail(500, taken);
+    container.start().await.unwrap();
+    assert_eq!(fake.count("POST", "/containers/*/start"), 4);
+    fake.on("POST", "/containers/*/restart").times(1).fail(500, taken);
+    container.restart().await.unwrap();
+
+    let fixed = app(&engine).with_fixed_port(49_153, 80).without_wait().create().await.unwrap();
+    fake.clear_requests();
+    fake.on("POST", "/containers/*/start").times(1).fail(500, taken);
+    let error = fixed.start().await.unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::PortTaken, Some("start")), "{error:?}");
+    assert_eq!(fake.count("POST", "/containers/*/start"), 1);
 }
 
 #[tokio::test]
