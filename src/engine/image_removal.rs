@@ -6,64 +6,66 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveImageOptionsBuilder};
 use serde_json::Value;
 
-use super::Engine;
 use super::build::StepImage;
 use super::failure::lift;
 use super::image_details::steady;
 use super::wording::{Meaning, says};
+use super::{Engine, ImageSummary};
 use crate::error::{Error, ErrorKind, Result};
+use crate::spec::ImageRef;
 
 const STEP: &str = "remove the image";
 
 impl Engine {
-    /// Removes an image by id or name. One that a container uses stays.
+    /// Removes an image by id, with all its names, or takes one name off it, and it with its last.
+    /// One that a container uses stays.
+    ///
+    /// Without force: on Docker that takes away the image of a container that does not run, and the
+    /// name of one that does; on Podman it removes the containers as well, running ones included.
     pub(crate) async fn remove_image(&self, name: &str) -> Result<()> {
-        if self.is_podman() {
-            return self.remove_image_on_podman(name).await;
-        }
-        let options = RemoveImageOptionsBuilder::new().force(true).build();
-        let removed = self.patient().remove_image(name, Some(options), None).await;
-        removed.map(drop).map_err(lift(STEP))
-    }
-
-    /// As [`remove_image`](Self::remove_image), for one that may be anybody's: Docker takes away the
-    /// name of one that a running container uses, and says that all is well.
-    pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
-        if !self.is_podman() {
-            self.refuse_used_image(name).await?;
-        }
-        self.remove_image(name).await
-    }
-
-    /// Fails if a running container uses the image.
-    async fn refuse_used_image(&self, name: &str) -> Result<()> {
-        let id = self.inspect_image(name).await?.id;
-        let options = ListContainersOptionsBuilder::new().build();
-        let containers = self.docker().list_containers(Some(options)).await;
-        let containers = containers.map_err(lift("look for containers of the image"))?;
-        let uses = |container: &&ContainerSummary| {
-            container.image_id.as_deref().is_some_and(|used| digits(used) == digits(&id))
-        };
-        let Some(user) = containers.iter().find(uses) else { return Ok(()) };
-        let user = user.id.as_deref().unwrap_or_default();
-        let message = format!("failed to remove the image: container {user} uses it");
-        Err(Error::new(ErrorKind::Conflict, message).with_status(409))
-    }
-
-    /// Without force, which on Podman removes the containers that use an image as well, running ones
-    /// included. What remains of it are the names: under an id, it takes away one by one.
-    async fn remove_image_on_podman(&self, name: &str) -> Result<()> {
         match self.untag_image(name).await {
             Err(error) if says(&error.to_string(), Meaning::SeveralNames) => {}
             outcome => return outcome.map_err(kept),
         }
-        for name in self.inspect_image(name).await?.names.iter().skip(1) {
+        // Names go one by one: of all but the last, no engine asks whether a container needs it.
+        let found = self.inspect_image(name).await?;
+        self.refuse_used_image(&found, None).await?;
+        for name in found.names.iter().skip(1) {
             match self.untag_image(name).await {
                 Err(error) if error.status() != Some(404) => return Err(kept(error)),
                 _ => {}
             }
         }
         self.untag_image(name).await.map_err(kept)
+    }
+
+    /// As [`remove_image`](Self::remove_image), for one that may be anybody's: a name that a container
+    /// was created under stays as well, whatever other names its image has.
+    pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
+        let found = self.inspect_image(name).await?;
+        let asked = canonical(name).filter(|_| found.names.len() > 1);
+        self.refuse_used_image(&found, asked.as_deref()).await?;
+        self.remove_image(name).await
+    }
+
+    /// Fails if a container uses the image, running or not; under this name, where one is given, or
+    /// under its id.
+    async fn refuse_used_image(&self, image: &ImageSummary, name: Option<&str>) -> Result<()> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let containers = self.docker().list_containers(Some(options)).await;
+        let containers = containers.map_err(lift("look for containers of the image"))?;
+        let uses = |container: &&ContainerSummary| {
+            let of = container.image_id.as_deref();
+            // (One that was created under the id may mean any of the names.)
+            let under = container.image.as_deref().and_then(canonical);
+            of.is_some_and(|used| digits(used) == digits(&image.id))
+                && (name.is_none() || under.is_none() || under.as_deref() == name)
+        };
+        let Some(user) = containers.iter().find(uses) else { return Ok(()) };
+        let user = user.id.as_deref().unwrap_or_default();
+        let message = format!("failed to remove the image: container {user} uses it");
+        let error = Error::new(ErrorKind::Conflict, message).with_status(409);
+        Err(error.with_hint("remove that container first, if it is yours"))
     }
 
     /// All images, those of steps included, by the digits of their ids.
@@ -105,6 +107,12 @@ fn still_of_step<'a>(found: &'a Value, image: &StepImage) -> Option<&'a str> {
     let parent = digits(found["Parent"].as_str().unwrap_or_default());
     let fits = image.parent.as_ref().is_none_or(|wanted| parent.starts_with(wanted));
     fits.then_some(id)
+}
+
+/// The whole name, of what is a name and no id.
+fn canonical(name: &str) -> Option<String> {
+    let image = name.parse::<ImageRef>().ok()?;
+    (!image.is_id()).then(|| image.to_string())
 }
 
 fn digits(id: &str) -> &str {

@@ -145,30 +145,6 @@ mod tests {
             (InTheWay, "network name x already used: network already exists"),
             (NoImage, "No such image: redis:7"),
             (NoImage, "x: image not known"),
-            (
-                NoPlatform,
-                "image with reference x was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64",
-            ),
-            (
-                NoPlatform,
-                "image with reference x was found but does not provide the specified platform (linux/arm64)",
-            ),
-            (NoPlatform, "no matching manifest for linux/arm64/v8 in the manifest list entries"),
-            (NoPlatform, "no match for platform in manifest: not found"),
-            (
-                NoPlatform,
-                "choosing image instance: no image found in manifest list for architecture \"arm64\", variant \"v8\", OS \"linux\"",
-            ),
-            (
-                DiskFull,
-                "failed to register layer: Error processing tar file(exit status 1): write /x: no space left on device",
-            ),
-            (DiskFull, "write /var/lib/docker/tmp/x: disk quota exceeded"),
-            (
-                RateLimited,
-                "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading",
-            ),
-            (RateLimited, "received unexpected HTTP status: 429 Too Many Requests"),
             (RemovalUnderWay, "removal of container x is already in progress"),
             (WouldReplace, "cannot overwrite directory \"/home\" with non-directory \"/\""),
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
@@ -196,6 +172,40 @@ mod tests {
         }
         for meaning in [PortTaken, NotStarted, NoContainer, InTheWay, NoImage, NoPlatform] {
             assert!(!says("no space left on device", meaning), "{meaning:?}");
+        }
+    }
+
+    /// What is said of platforms, by registries, and by an engine that takes what they send.
+    #[test]
+    fn messages_of_pulls_are_understood() {
+        for (meaning, text) in [
+            (
+                NoPlatform,
+                "image with reference x was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64",
+            ),
+            (
+                NoPlatform,
+                "image with reference x was found but does not provide the specified platform (linux/arm64)",
+            ),
+            (NoPlatform, "no matching manifest for linux/arm64/v8 in the manifest list entries"),
+            (NoPlatform, "no match for platform in manifest: not found"),
+            (
+                NoPlatform,
+                "choosing image instance: no image found in manifest list for architecture \"arm64\", variant \"v8\", OS \"linux\"",
+            ),
+            (
+                DiskFull,
+                "failed to register layer: Error processing tar file(exit status 1): write /x: no space left on device",
+            ),
+            (DiskFull, "write /var/lib/docker/tmp/x: disk quota exceeded"),
+            (
+                RateLimited,
+                "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading",
+            ),
+            (RateLimited, "received unexpected HTTP status: 429 Too Many Requests"),
+        ] {
+            assert!(says(text, meaning), "{text} {meaning:?}");
+            assert!(!says(text, NoImage) && !says(text, PortTaken), "{text}");
         }
     }
 }

@@ -180,13 +180,13 @@ impl Images {
     }
 
     /// Removes an image by its name or id, as it is given: prefix and substitutes don't count.
-    /// Under an id it goes with all its names.
+    /// Under an id it goes with all its names; under one of several names, that name goes alone.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while a container of it runs, and on Podman
-    /// also while there is one that does not run. Containers that castoff is about to remove are
-    /// waited for.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while there is a container of it, running or
+    /// not: then it keeps its names. A name among several goes all the same if all its containers
+    /// were created under others. Containers that castoff is about to remove are waited for.
     ///
     /// # Cancel safety
     /// The removal may go on when the future is dropped.

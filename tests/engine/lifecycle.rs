@@ -104,7 +104,34 @@ async fn waiting_for_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a container engine"]
-async fn an_image_that_a_running_container_uses_is_not_removed() {
+async fn waiting_for_the_end_of_what_is_not_started_yet() {
+    let container = script("exit 7").without_wait().create().await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(500), container.wait()).await;
+    assert!(early.is_err(), "it has not begun: {early:?}");
+    // Started by another handle, and by somebody else.
+    let (waiting, other) = (container.clone(), container.clone());
+    let waiting = tokio::spawn(async move { waiting.wait().await });
+    other.start().await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), 7);
+    let container = script("exit 8").without_wait().create().await.unwrap();
+    let waiting = container.clone();
+    let waiting = tokio::spawn(async move { waiting.wait().await });
+    let raw = Raw::of(container.engine());
+    assert_eq!(raw.call("POST", &format!("/containers/{}/start", container.id()), None).0, 204);
+    assert_eq!(waiting.await.unwrap().unwrap(), 8);
+    assert_eq!(container.wait().await.unwrap(), 8);
+
+    let container = sleeper().create().await.unwrap();
+    let waiting = container.clone();
+    let waiting = tokio::spawn(async move { waiting.wait().await });
+    assert!(raw.remove(&format!("containers/{}", container.id())));
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.step()), (ErrorKind::NotFound, Some("wait")), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn an_image_that_a_container_uses_is_not_removed() {
     let maker = sleeper().start().await.unwrap();
     let name = format!("castoff.test/{}:used", unique("used"));
     let image = maker.commit(&name).await.unwrap();
@@ -116,6 +143,72 @@ async fn an_image_that_a_running_container_uses_is_not_removed() {
     }
     assert_eq!(images.inspect(&name).await.unwrap().id, image.id(), "it has its name");
     assert!(user.state().await.unwrap().running);
+    user.stop_within(Duration::ZERO).await.unwrap();
+    for reference in [name.as_str(), image.id()] {
+        let error = images.remove(reference).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "of one that does not run: {error:?}");
+    }
+    user.remove().await.unwrap();
+    // The name that a container was created under is in use, another one is not.
+    let (other, under) = (unique("other"), unique("under"));
+    images.tag(&name, &other).await.unwrap();
+    images.tag(&name, &under).await.unwrap();
+    let second = Container::builder(&under).with_command(["true"]).create().await.unwrap();
+    for reference in [under.as_str(), image.id()] {
+        let error = images.remove(reference).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+        assert!(error.hint().is_some(), "{error:?}");
+    }
+    images.remove(&other).await.unwrap();
+    let names = images.inspect(&name).await.unwrap().names;
+    assert!(names.contains(&name) && names.contains(&format!("{under}:latest")), "{names:?}");
+    assert!(!names.contains(&format!("{other}:latest")), "{names:?}");
+    second.remove().await.unwrap();
+    images.remove(image.id()).await.unwrap();
+    assert!(!images.exists(&name).await.unwrap() && !images.exists(&under).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn an_image_of_ours_that_somebody_elses_container_is_of_stays() {
+    let maker = sleeper().start().await.unwrap();
+    let raw = Raw::of(maker.engine());
+    let name = format!("castoff.test/{}:theirs", unique("theirs"));
+    let image = maker.commit(&name).await.unwrap();
+    let user = unique("theirs");
+    let body = serde_json::json!({ "Image": name, "Cmd": ["true"] });
+    let (status, answer) =
+        raw.call("POST", &format!("/containers/create?name={user}"), Some(&body));
+    assert_eq!(status, 201, "{answer}");
+    let error = image.remove().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    let found = raw.inspect(&format!("images/{name}"));
+    assert!(raw.remove(&format!("containers/{user}")));
+    let found = found.unwrap();
+    assert!(found["RepoTags"].as_array().unwrap().contains(&name.clone().into()), "{found}");
+    // It may have gone with the container that used it.
+    raw.remove(&format!("images/{name}"));
+    raw.until_gone(&format!("images/{name}"));
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn an_image_for_another_platform_is_told_with_what_there_is() {
+    let foreign = match engine().await.architecture() {
+        "arm64" => "linux/s390x",
+        _ => "linux/arm64",
+    };
+    let error = sleeper().with_platform(foreign).start().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the engine has the image for linux/"), "{error:?}");
+    assert!(text.contains(&format!("{foreign} was asked for")), "{error:?}");
+    let id = format!("sha256:{}", "0".repeat(64));
+    let error = Container::builder(&id).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
+    // The first digits of an id are enough.
+    let id = engine().await.images().inspect(BUSYBOX).await.unwrap().id;
+    let short = &id.trim_start_matches("sha256:")[..12];
+    assert_eq!(printed(Container::builder(short), "echo hi").await, "hi");
 }
 
 #[tokio::test]

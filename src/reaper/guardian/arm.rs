@@ -307,6 +307,47 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_somebody_elses_container_uses_stays() {
+        let (socket, listener) = listener("used");
+        let guardian = Guardian::arm(&at(&socket), "a=b", "c=d", None).unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            for connection in listener.incoming().take(8) {
+                let mut connection = BufReader::new(connection.unwrap());
+                let mut line = String::new();
+                connection.read_line(&mut line).unwrap();
+                while connection.read_line(&mut String::new()).unwrap() > 2 {}
+                let image = |id: &str| {
+                    let name = "castoff.image.name";
+                    let resource = "castoff.image.resource";
+                    format!(
+                        r#"{{"Id":"{id}","RepoTags":["{id}:1"],"Labels":{{"{name}":"{id}:1","{resource}":"{id}"}}}}"#
+                    )
+                };
+                let list = match &line {
+                    _ if line.contains("ancestor%22%3A%5B%22used%22") => {
+                        r#"[{"Id":"user"}]"#.into()
+                    }
+                    _ if line.starts_with("GET /images/json") => {
+                        format!("[{},{}]", image("used"), image("free"))
+                    }
+                    _ if line.starts_with("GET /volumes") => r#"{"Volumes":[]}"#.into(),
+                    _ => "[]".to_owned(),
+                };
+                let answer = format!("HTTP/1.0 200 OK\n\n{list}");
+                connection.get_mut().write_all(answer.as_bytes()).unwrap();
+                asked.push(line.split(" HTTP").next().unwrap_or_default().to_owned());
+            }
+            asked
+        });
+        drop(guardian);
+        let asked = thread.join().unwrap();
+        std::fs::remove_file(socket).unwrap();
+        let removed: Vec<_> = asked.iter().filter(|line| line.starts_with("DELETE")).collect();
+        assert_eq!(removed, ["DELETE /images/free?force=1"], "{asked:?}");
+    }
+
+    #[test]
     fn over_tcp_it_is_the_same_and_images_go_last() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let engine = Address::tcp(listener.local_addr().unwrap());

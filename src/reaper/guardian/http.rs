@@ -78,6 +78,19 @@ pub(super) fn image_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]
     join(&[b"GET /images/", id, b"/json", TAIL.as_bytes()], out)
 }
 
+/// Writes the request that lists the containers of an image, or of what is built on it, into `out`;
+/// `None` if it doesn't fit.
+pub(super) fn users_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
+    /// `{"ancestor":["`, and the end of it.
+    const HEAD: &[u8] = b"%7B%22ancestor%22%3A%5B%22";
+    const END: &[u8] = b"%22%5D%7D";
+    if !is_plain(id) {
+        return None;
+    }
+    let path = Kind::Container.list_path().as_bytes();
+    join(&[b"GET ", path, HEAD, id, END, TAIL.as_bytes()], out)
+}
+
 /// `{"label":["…"]}`, with the label escaped as a JSON string.
 fn label_filter(label: &str) -> String {
     let mut filter = String::from("{\"label\":[\"");

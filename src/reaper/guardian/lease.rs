@@ -59,7 +59,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
             };
             let before = ids.seen();
             let only = None;
-            let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
+            let mut round =
+                Round { kind, request, only, committed, ids, kept, input, engine, spared: false };
             let cleared = round.clear(give_up);
             lease.creates.found(ids.seen().saturating_sub(before));
             if cleared != Outcome::Stuck && !lease.is_late() {

@@ -3,7 +3,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use super::http::{Kind, fingerprint, image_request};
+use super::address::Address;
+use super::http::{Kind, fingerprint, image_request, users_request};
 use super::json::{Ids, plain_image};
 use super::remove::{Round, scan, status};
 
@@ -12,10 +13,7 @@ use super::remove::{Round, scan, status};
 pub(super) fn spare_others(round: &mut Round<'_>) -> Option<()> {
     match round.kind {
         Kind::Container => containers(round),
-        Kind::Image => {
-            images(round);
-            Some(())
-        }
+        Kind::Image => images(round),
         // Nothing is made of these.
         Kind::Network | Kind::Volume => Some(()),
     }
@@ -61,16 +59,35 @@ fn containers(round: &mut Round<'_>) -> Option<()> {
     Some(())
 }
 
-fn images(round: &mut Round<'_>) {
-    let Round { ids, kept, engine, .. } = round;
+fn images(round: &mut Round<'_>) -> Option<()> {
+    let Round { ids, kept, input, engine, spared, .. } = round;
     let mut index = 0_usize;
     while let (Some(id), Some(traits)) = (ids.get(index), ids.traits(index)) {
         // Podman labels the images of a build's steps as well, which have no name.
-        if traits.is_named() || (engine.is_podmans() && traits.has_no_name()) {
-            index = index.saturating_add(1);
-        } else {
+        let ours = traits.is_named() || (engine.is_podmans() && traits.has_no_name());
+        if !ours {
             kept.insert(Kind::Image, fingerprint(Kind::Image, id));
             ids.remove(index);
+        } else if !engine.is_podmans() && is_used(engine, id, input)? {
+            // By force, Docker removes it also where that container does not run.
+            *spared = true;
+            ids.remove(index);
+        } else {
+            index = index.saturating_add(1);
         }
     }
+    Some(())
+}
+
+/// Whether there is a container of an image. castoff's own are gone by the time images are listed.
+fn is_used(engine: &Address, image: &[u8], input: &mut [u8]) -> Option<bool> {
+    let mut request = [0; 512];
+    // What can't stand in a request is no image's id, and is never removed.
+    let Some(request) = users_request(image, &mut request) else { return Some(true) };
+    let mut used = false;
+    scan(engine, request, input, Ids::new(Kind::Container), |_, _| {
+        used = true;
+        false
+    })?;
+    Some(used)
 }

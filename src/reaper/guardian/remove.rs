@@ -45,14 +45,16 @@ pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
         if !kept.is_sealed(kind) {
             let request = request.get();
             let only = None;
-            let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
+            let mut round =
+                Round { kind, request, only, committed, ids, kept, input, engine, spared: false };
             outcome = outcome.max(round.clear(give_up));
         }
     }
     creates.found(ids.seen().saturating_sub(before));
     if !scraps.is_empty() {
         let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*scraps));
-        let mut round = Round { kind, request, only, committed, ids, kept, input, engine };
+        let mut round =
+            Round { kind, request, only, committed, ids, kept, input, engine, spared: false };
         outcome = outcome.max(round.clear(give_up));
     }
     outcome
@@ -70,6 +72,8 @@ pub(super) struct Round<'a> {
     pub(super) kept: &'a mut KeepTable,
     pub(super) input: &'a mut [u8],
     pub(super) engine: &'a Address,
+    /// Whether something is there that stays as long as somebody uses it.
+    pub(super) spared: bool,
 }
 
 impl Round<'_> {
@@ -82,7 +86,7 @@ impl Round<'_> {
                 return Outcome::Stuck;
             }
             if self.ids.is_empty() {
-                return outcome;
+                return if self.spared { Outcome::Stuck } else { outcome };
             }
             // An engine may list for a while what it says it has removed.
             sleep(pause);
@@ -119,8 +123,9 @@ impl Round<'_> {
 
     /// Fills the table with the ids to remove. `None` if the engine gave no complete, good answer.
     fn list(&mut self) -> Option<()> {
-        let Self { kind, request, only, ids, kept, input, engine, .. } = self;
+        let Self { kind, request, only, ids, kept, input, engine, spared, .. } = self;
         ids.clear();
+        *spared = false;
         scan(engine, request, input, Ids::new(*kind), |id, traits| {
             // A full table is a round's worth: the next one lists the rest.
             let meant = only.is_none_or(|only| only.holds(id, traits.image()));
