@@ -274,7 +274,8 @@ impl Found {
         };
         let orphans = remove_all(&self.engine, self.orphans);
         let sessions = futures_util::future::join_all(sessions);
-        let (sessions, orphans, mut all) = tokio::join!(sessions, orphans, leases);
+        let all = futures_util::future::join3(sessions, orphans, leases);
+        let (sessions, orphans, mut all) = all.await;
         sessions.into_iter().chain([orphans]).for_each(|outcome| all.add(outcome));
         all.result()
     }
