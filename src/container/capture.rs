@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::StreamExt;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::start::Created;
+use super::plan::Created;
 use crate::engine::{Engine, ExecOutput, FrameStream, LogRequest};
 use crate::error::{Error, Result};
 

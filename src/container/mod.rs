@@ -23,6 +23,7 @@ mod logs;
 mod merge;
 mod options;
 mod pack;
+mod plan;
 mod restarts;
 mod run;
 mod shared;

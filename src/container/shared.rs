@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::copy::{Content, split_target};
 use super::learn::learn;
-use super::start::Plan;
+use super::plan::Plan;
 use super::{Container, ContainerBuilder, CopySource, pack};
 use crate::engine::{ContainerDetails, lower};
 use crate::error::{Error, ErrorKind, Result};
