@@ -330,7 +330,7 @@ impl From<std::io::Error> for Error {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, "input or output failed").with_source(error)
+        Error::new(kind, format!("input or output failed: {error}")).with_source(error)
     }
 }
 

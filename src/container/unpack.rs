@@ -270,7 +270,8 @@ async fn through_blocking<T: Send + 'static>(
                 io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
                 _ => ErrorKind::Io,
             };
-            Err(Error::new(kind, "failed to copy out of the container").with_source(error))
+            let message = format!("failed to copy out of the container: {error}");
+            Err(Error::new(kind, message).with_source(error))
         }
     }
 }

@@ -20,7 +20,12 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
             Error::new(ErrorKind::Timeout, format!("failed to {doing}: the engine did not answer"))
         }
         BollardError::IOError { err } => connection(doing).with_source(err),
-        BollardError::HyperResponseError { err } => connection(doing).with_source(err),
+        BollardError::HyperResponseError { err } => match own_words(&err) {
+            Some(why) => {
+                Error::new(ErrorKind::Io, format!("failed to {doing}: {why}")).with_source(err)
+            }
+            None => connection(doing).with_source(err),
+        },
         error @ (BollardError::JsonDataError { .. } | BollardError::JsonSerdeError { .. }) => {
             Error::new(
                 ErrorKind::Protocol,
@@ -30,6 +35,12 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
         }
         error => Error::new(ErrorKind::Engine, format!("failed to {doing}")).with_source(error),
     }
+}
+
+/// What kept this side from sending a body: it tells more than that the connection was ended for it.
+fn own_words(error: &hyper::Error) -> Option<String> {
+    let source = std::error::Error::source(error).filter(|_| error.is_user())?;
+    Some(source.to_string())
 }
 
 /// What the engine says, within an answer or in place of one.

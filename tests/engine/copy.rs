@@ -152,8 +152,9 @@ async fn a_file_that_is_not_as_long_as_it_says_is_an_error_that_names_it() {
         ("/sys/kernel/mm/transparent_hugepage/enabled", "shorter"),
     ] {
         let error = container.copy_to(Path::new(file), "/copied").await.unwrap_err();
-        let story = format!("{error:?}");
+        let story = error.to_string();
         assert!(story.contains(file) && story.contains(how), "{story}");
+        assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
     }
 }
 
@@ -391,7 +392,10 @@ async fn a_path_that_is_missing_is_not_found() {
     let error = container.read_file("/no/such/path").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let error = container.read_file("/etc").await.unwrap_err();
-    assert!(format!("{error:?}").contains("not a file"), "{error:?}");
+    assert!(error.to_string().contains("not a file"), "{error:?}");
+    let missing = dir.path().join("no/such");
+    let error = container.copy_from("/etc/passwd", missing.join("file")).await.unwrap_err();
+    assert!(error.to_string().contains(missing.to_str().unwrap()), "{error:?}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
