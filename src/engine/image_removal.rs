@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use bollard::models::ContainerSummary;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveImageOptionsBuilder};
+use bollard::query_parameters::RemoveImageOptionsBuilder;
 use serde_json::Value;
 
 use super::build::StepImage;
@@ -51,18 +50,12 @@ impl Engine {
     /// Fails if a container uses the image, running or not; under this name, where one is given, or
     /// under its id.
     async fn refuse_used_image(&self, image: &ImageSummary, name: Option<&str>) -> Result<()> {
-        let options = ListContainersOptionsBuilder::new().all(true).build();
-        let containers = self.docker().list_containers(Some(options)).await;
-        let containers = containers.map_err(lift("look for containers of the image"))?;
-        let uses = |container: &&ContainerSummary| {
-            let of = container.image_id.as_deref();
-            // (One that was created under the id may mean any of the names.)
-            let under = container.image.as_deref().and_then(canonical);
-            of.is_some_and(|used| digits(used) == digits(&image.id))
-                && (name.is_none() || under.is_none() || under.as_deref() == name)
-        };
-        let Some(user) = containers.iter().find(uses) else { return Ok(()) };
-        let user = user.id.as_deref().unwrap_or_default();
+        // As JSON: Podman knows states that bollard's type does not.
+        let path = "/containers/json?all=true";
+        let containers = steady(|| self.get_json(path, "look for containers of the image")).await?;
+        let user = containers.as_array().into_iter().flatten().find(|it| uses(it, &image.id, name));
+        let Some(user) = user else { return Ok(()) };
+        let user = user["Id"].as_str().unwrap_or_default();
         let message = format!("failed to remove the image: container {user} uses it");
         let error = Error::new(ErrorKind::Conflict, message).with_status(409);
         Err(error.with_hint("remove that container first, if it is yours"))
@@ -92,6 +85,15 @@ impl Engine {
             outcome => outcome,
         }
     }
+}
+
+/// Whether a container, as the engine lists it, is of an image: under this name, where one is given, or
+/// under its id.
+fn uses(container: &Value, image: &str, name: Option<&str>) -> bool {
+    // (One that was created under the id may mean any of the names.)
+    let under = container["Image"].as_str().and_then(canonical);
+    container["ImageID"].as_str().is_some_and(|used| digits(used) == digits(image))
+        && (name.is_none() || under.is_none() || under.as_deref() == name)
 }
 
 /// The id, where an image has no name and the parent that a step's image has to have.
@@ -135,6 +137,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_container_uses_its_image_in_whatever_state_an_engine_says_it_is() {
+        let name = "docker.io/library/x:1";
+        let one =
+            |of: &str, under: &str| json!({ "ImageID": of, "Image": under, "State": "stopped" });
+        assert!(uses(&one("sha256:aa", "x:1"), "sha256:aa", Some(name)));
+        assert!(uses(&one("aa", "x:1"), "sha256:aa", None), "as Podman says it");
+        let id = format!("sha256:{}", "a".repeat(64));
+        assert!(uses(&one(&id, &id), &id, Some(name)), "under its id");
+        assert!(!uses(&one("sha256:bb", "x:1"), "sha256:aa", Some(name)));
+        assert!(!uses(&one("sha256:aa", "y:1"), "sha256:aa", Some(name)));
+    }
 
     #[test]
     fn only_what_a_step_can_have_made_is_taken_for_its_image() {
