@@ -119,9 +119,9 @@ const FREE: i32 = -1;
 const TAKEN: i32 = -2;
 
 impl Place {
-    #[allow(clippy::declare_interior_mutable_const, reason = "each use is to be a new one")]
-    const EMPTY: Place =
-        Place { fd: AtomicI32::new(FREE), device: AtomicU64::new(0), inode: AtomicU64::new(0) };
+    const fn empty() -> Place {
+        Place { fd: AtomicI32::new(FREE), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    }
 
     /// Takes a place that is free. The table grows, and never moves.
     fn free() -> &'static Place {
@@ -133,7 +133,7 @@ impl Place {
             });
             match free {
                 Some(place) => return place,
-                None => chunk = chunk.next.get_or_init(|| Box::new(Chunk::EMPTY)),
+                None => chunk = chunk.next.get_or_init(|| Box::new(Chunk::empty())),
             }
         }
     }
@@ -145,14 +145,18 @@ struct Chunk {
 }
 
 impl Chunk {
-    #[allow(clippy::declare_interior_mutable_const, reason = "each use is to be a new one")]
-    const EMPTY: Chunk = Chunk { places: [Place::EMPTY; 64], next: OnceBox::new() };
+    const fn empty() -> Chunk {
+        Chunk { places: [const { Place::empty() }; 64], next: OnceBox::new() }
+    }
 }
 
-static TABLE: Chunk = Chunk::EMPTY;
+static TABLE: Chunk = Chunk::empty();
 
 /// Which file it is, as long as it is open.
-#[allow(clippy::unnecessary_cast, reason = "the types differ from system to system")]
+#[cfg_attr(
+    all(target_os = "linux", target_pointer_width = "64"),
+    expect(clippy::unnecessary_cast, reason = "the types differ from system to system")
+)]
 pub(crate) fn identity(stat: &rustix::fs::Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
