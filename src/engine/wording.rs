@@ -39,7 +39,7 @@ use Meaning::{
     PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 36] = [
+const WORDINGS: [Wording; 37] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -83,6 +83,8 @@ const WORDINGS: [Wording; 36] = [
     Wording(RemovalUnderWay, &["already in progress"]),
     // Docker and Podman, for an archive that is sent with `noOverwriteDirNonDir`.
     Wording(WouldReplace, &["cannot overwrite", "directory"]),
+    // Podman 5, with status 500.
+    Wording(WouldReplace, &["copier: put", "file exists"]),
     // Docker 26 with the containerd store.
     Wording(LayerLost, &["snapshot", "does not exist"]),
     Wording(LayerLost, &["unable to find image \"sha256:"]),
@@ -146,6 +148,10 @@ mod tests {
             (NoImage, "No such image: redis:7"),
             (NoImage, "x: image not known"),
             (RemovalUnderWay, "removal of container x is already in progress"),
+            (
+                WouldReplace,
+                "copier: put: error creating \"/full\": copier: put: error creating file at \"/full\": open /full: file exists",
+            ),
             (WouldReplace, "cannot overwrite directory \"/home\" with non-directory \"/\""),
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
             (LayerLost, "unable to find image \"sha256:1\" locally"),
