@@ -48,6 +48,15 @@ fn child_process_entry() {
             engine().await.prune_kept().await.unwrap();
         }),
         "port" => runtime.block_on(port(&label)),
+        "busy" => {
+            let first = runtime.block_on(hold(&label));
+            drop(HELD.set(first));
+            for n in 0..4 {
+                runtime.spawn(busy(label.clone(), n));
+            }
+            // The others go on while the end waits for what is there.
+            std::process::exit(3);
+        }
         how => {
             let held = runtime.block_on(hold(&label));
             match how {
@@ -84,6 +93,18 @@ async fn hold(label: &str) -> Held {
     }
     let shared = sleeper().with_label("test.host", label).shared_as(label).await.unwrap();
     Held { containers, net, volume, shared }
+}
+
+/// Makes one after the other, shared and not, and lets go of each.
+async fn busy(label: String, n: usize) {
+    for round in 0.. {
+        let builder = sleeper().with_label("test.host", &label);
+        let made = match round % 2 {
+            0 => builder.start().await,
+            _ => builder.shared_as(format!("{label}-{n}")).await,
+        };
+        drop(made);
+    }
 }
 
 /// A published port is reached from here, and bound on that address alone.
@@ -178,6 +199,12 @@ async fn a_return_with_statics_alive_leaves_nothing() {
 #[ignore = "needs a container engine"]
 async fn process_exit_leaves_nothing() {
     assert_eq!(ended("exit").await, 3);
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_other_threads_make_while_the_process_ends_leaves_nothing() {
+    assert_eq!(ended("busy").await, 3);
 }
 
 #[tokio::test]
