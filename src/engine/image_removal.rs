@@ -69,15 +69,19 @@ impl Engine {
     }
 
     /// Removes what a step of a build made, and nothing below it, if it is what it was: an image
-    /// without a name, on top of the one that the step ran on. One that a container uses, or that
-    /// something builds on, is a conflict.
-    pub(crate) async fn remove_step_image(&self, image: &StepImage) -> Result<()> {
+    /// without a name, on top of the one that the step ran on, or with the label that steps of builds
+    /// get. One that a container uses, or that something builds on, is a conflict.
+    pub(crate) async fn remove_step_image(
+        &self,
+        image: &StepImage,
+        label: Option<&(String, String)>,
+    ) -> Result<()> {
         let path = format!("/images/{}/json", image.id);
         let found = match steady(|| self.get_json(&path, "inspect the image")).await {
             Err(error) if error.status() == Some(404) => return Ok(()),
             found => found?,
         };
-        let Some(id) = still_of_step(&found, image) else { return Ok(()) };
+        let Some(id) = still_of_step(&found, image, label) else { return Ok(()) };
         let options = RemoveImageOptionsBuilder::new().noprune(true).build();
         let removed = self.patient().remove_image(id, Some(options), None).await;
         match removed.map(drop).map_err(lift(STEP)) {
@@ -96,8 +100,14 @@ fn uses(container: &Value, image: &str, name: Option<&str>) -> bool {
         && (name.is_none() || under.is_none() || under.as_deref() == name)
 }
 
-/// The id, where an image has no name and the parent that a step's image has to have.
-fn still_of_step<'a>(found: &'a Value, image: &StepImage) -> Option<&'a str> {
+/// The id, where an image has no name, and the parent or the label that a step's image has to have.
+///
+/// Podman forgets the parent of an image when that goes, which it may just before the image is made.
+fn still_of_step<'a>(
+    found: &'a Value,
+    image: &StepImage,
+    label: Option<&(String, String)>,
+) -> Option<&'a str> {
     let named = |key: &str| {
         let names = found[key].as_array().into_iter().flatten();
         names.filter_map(Value::as_str).any(|name| !name.starts_with("<none>"))
@@ -108,7 +118,9 @@ fn still_of_step<'a>(found: &'a Value, image: &StepImage) -> Option<&'a str> {
     let id = found["Id"].as_str().filter(|id| digits(id).starts_with(&image.id))?;
     let parent = digits(found["Parent"].as_str().unwrap_or_default());
     let fits = image.parent.as_ref().is_none_or(|wanted| parent.starts_with(wanted));
-    fits.then_some(id)
+    let labelled =
+        label.is_some_and(|(key, value)| found["Config"]["Labels"][key] == value.as_str());
+    (fits || labelled).then_some(id)
 }
 
 /// The whole name, of what is a name and no id.
@@ -155,9 +167,16 @@ mod tests {
     fn only_what_a_step_can_have_made_is_taken_for_its_image() {
         let image = StepImage { id: "aaaa".into(), parent: Some("bbbb".into()) };
         let right = json!({ "Id": "sha256:aaaa0", "Parent": "sha256:bbbb0", "RepoTags": [] });
-        assert_eq!(still_of_step(&right, &image), Some("sha256:aaaa0"));
+        assert_eq!(still_of_step(&right, &image, None), Some("sha256:aaaa0"));
         let podman = json!({ "Id": "aaaa0", "Parent": "bbbb0", "RepoTags": null });
-        assert_eq!(still_of_step(&podman, &image), Some("aaaa0"));
+        assert_eq!(still_of_step(&podman, &image, None), Some("aaaa0"));
+        let mut orphan =
+            json!({ "Id": "aaaa0", "Parent": "", "Config": { "Labels": { "k": "v" } } });
+        let label = |value: &str| Some(("k".to_owned(), value.to_owned()));
+        assert_eq!(still_of_step(&orphan, &image, label("v").as_ref()), Some("aaaa0"));
+        assert_eq!(still_of_step(&orphan, &image, label("w").as_ref()), None);
+        orphan["RepoTags"] = json!(["x:1"]);
+        assert_eq!(still_of_step(&orphan, &image, label("v").as_ref()), None);
         for (key, value) in [
             ("Parent", json!("sha256:cccc0")),
             ("Parent", json!("")),
@@ -167,7 +186,7 @@ mod tests {
         ] {
             let mut wrong = right.clone();
             wrong[key] = value;
-            assert_eq!(still_of_step(&wrong, &image), None, "{wrong}");
+            assert_eq!(still_of_step(&wrong, &image, None), None, "{wrong}");
         }
     }
 }

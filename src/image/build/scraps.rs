@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::super::context::pack;
 use crate::engine::{BuildRequest, Built, Engine, OnEvent, StepImage};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{self, Guard, Trail, Worker};
+use crate::spec::label;
 
 /// Pauses, in milliseconds, while the step's container is on its way out.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
-/// The pause after those, which doubles up to the longest one.
+/// The pause after those.
 const LONG_PAUSE: Duration = Duration::from_secs(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Builds by the classic builder: an image that goes with its guard, or without one, one that stays.
 /// `registries` are those that base images come from.
@@ -33,8 +33,13 @@ pub(super) async fn build(
     Worker::start()?;
     let (name, archive) = pack(request.context.tree.clone(), request.dockerfile.clone()).await?;
     let watched = Arc::new(reaper::Scraps::watch(engine).await);
-    let scraps =
-        Scraps { engine: engine.clone(), images: Arc::default(), watched: watched.clone() };
+    let session = label::on_image(label::SESSION);
+    let scraps = Scraps {
+        engine: engine.clone(),
+        images: Arc::default(),
+        label: request.step_labels.iter().find(|(key, _)| *key == session).cloned(),
+        watched: watched.clone(),
+    };
     let images = scraps.images.clone();
     let before = before(engine).await;
     let built = engine
@@ -74,6 +79,8 @@ async fn before(engine: &Engine) -> Option<HashSet<String>> {
 struct Scraps {
     engine: Engine,
     images: Arc<Mutex<Vec<StepImage>>>,
+    /// What they are labelled with, by builders that label them.
+    label: Option<(String, String)>,
     /// Whoever does it if this process can't.
     watched: Arc<reaper::Scraps>,
 }
@@ -92,12 +99,13 @@ impl Drop for Scraps {
         let images =
             std::mem::take(&mut *self.images.lock().unwrap_or_else(PoisonError::into_inner));
         let (false, Some(worker)) = (images.is_empty(), Worker::current()) else { return };
-        let (engine, watched) = (self.engine.clone(), self.watched.clone());
+        let (engine, label) = (self.engine.clone(), self.label.take());
+        let watched = self.watched.clone();
         drop(worker.remove(self.engine.endpoint(), async move {
-            let left = remove_all(&engine, images).await;
+            let left = remove_all(&engine, images, label.as_ref()).await;
             if !left.is_empty() {
                 // Nobody waits for these.
-                worker.submit(persist(engine, left, watched));
+                worker.submit(persist(engine, left, label, watched));
             }
             Ok(())
         }));
@@ -106,9 +114,13 @@ impl Drop for Scraps {
 
 /// Removes them when the step that ran on them has ended, and what others build on them now is gone;
 /// gives those that are still needed.
-async fn remove_all(engine: &Engine, mut images: Vec<StepImage>) -> Vec<StepImage> {
+async fn remove_all(
+    engine: &Engine,
+    mut images: Vec<StepImage>,
+    label: Option<&(String, String)>,
+) -> Vec<StepImage> {
     for pause in PAUSES {
-        images = remove_unused(engine, images).await;
+        images = remove_unused(engine, images, label).await;
         if images.is_empty() {
             break;
         }
@@ -119,27 +131,39 @@ async fn remove_all(engine: &Engine, mut images: Vec<StepImage>) -> Vec<StepImag
 
 /// Goes on for as long as this process lives: on Podman a step that is under way runs to its end, though
 /// its build was given up, and another build may have taken the first steps of this one.
-async fn persist(engine: Engine, mut images: Vec<StepImage>, watched: Arc<reaper::Scraps>) {
-    let mut pause = LONG_PAUSE;
+async fn persist(
+    engine: Engine,
+    mut images: Vec<StepImage>,
+    label: Option<(String, String)>,
+    watched: Arc<reaper::Scraps>,
+) {
     while !images.is_empty() {
-        tokio::time::sleep(pause).await;
-        images = remove_unused(&engine, images).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        tokio::time::sleep(LONG_PAUSE).await;
+        images = remove_unused(&engine, images, label.as_ref()).await;
     }
     drop(watched);
 }
 
 /// Removes those that nothing uses, and gives the others. Each is the parent of the next, and none
 /// goes that something else builds on.
-async fn remove_unused(engine: &Engine, images: Vec<StepImage>) -> Vec<StepImage> {
+async fn remove_unused(
+    engine: &Engine,
+    images: Vec<StepImage>,
+    label: Option<&(String, String)>,
+) -> Vec<StepImage> {
     let mut left = Vec::new();
     for image in images.into_iter().rev() {
-        match engine.remove_step_image(&image).await {
+        match engine.remove_step_image(&image, label).await {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Conflict => left.push(image),
+            Err(error) if may_pass(&error) => left.push(image),
             Err(error) => tracing::debug!(image.id, %error, "an image of a step stays"),
         }
     }
     left.reverse();
     left
+}
+
+/// Whether a later attempt may succeed: something needs the image now, or the engine failed at it.
+fn may_pass(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict || error.status().is_none_or(|status| status >= 500)
 }
