@@ -81,9 +81,9 @@ impl Container {
         self.guard.id()
     }
 
-    /// The name that it was made under, by which others in its networks find it. A rename by
-    /// somebody else (`docker rename`) is not noticed; all that this handle does goes by the
-    /// [id](Self::id).
+    /// The name that it was made under, by which others in its networks find it, also after a rename
+    /// by somebody else (`docker rename`): there it is an alias as well. All that this handle does
+    /// goes by the [id](Self::id); the engine's name for it is in [`inspect`](Self::inspect).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -210,7 +210,7 @@ impl Container {
     pub async fn connect(&self, network: &Network, aliases: impl IntoAliases) -> Result<()> {
         network.guard().check().map_err(|error| self.told(error))?;
         let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
-        let joined = self.own_engine()?.connect_network(self.id(), &to).await;
+        let joined = self.own_engine()?.connect_network(self.id(), &self.name, &to).await;
         joined.map_err(|error| self.told(error.at("connect")))?;
         self.guard.uses(network.guard());
         self.inspect().await.map(drop)

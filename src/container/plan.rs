@@ -48,6 +48,7 @@ pub(super) struct Late {
 /// What was sent in the create call, as far as it matters later: `with_raw` has the last word.
 #[derive(Debug)]
 pub(super) struct Created {
+    name: String,
     pub(super) later: Vec<Attachment>,
     pub(super) tty: bool,
     /// With the mounts that it has.
@@ -176,7 +177,8 @@ impl Plan {
             match engine.create_container(&creation).await {
                 Ok(id) => {
                     guard.created(&id);
-                    let made = Created { later: creation.later, tty, restarts, spec };
+                    let (name, later) = (creation.name, creation.later);
+                    let made = Created { name, later, tty, restarts, spec };
                     Ok((Arc::new(guard), made))
                 }
                 Err(error) => {
@@ -202,7 +204,7 @@ impl Plan {
             .await
             .map_err(|error| error.at("copy"))?;
         for attachment in &made.later {
-            let joined = self.engine.connect_network(guard.id(), attachment).await;
+            let joined = self.engine.connect_network(guard.id(), &made.name, attachment).await;
             joined.map_err(|error| error.at("connect"))?;
         }
         Ok(late)

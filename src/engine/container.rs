@@ -79,7 +79,7 @@ pub(crate) fn lower(
         healthcheck: spec.healthcheck.as_ref().map(|check| healthcheck(check, api)),
         networking_config: (!first.is_empty()).then(|| NetworkingConfig {
             endpoints_config: Some(
-                first.iter().map(|a| (a.network.clone(), endpoint_settings(a))).collect(),
+                first.iter().map(|a| (a.network.clone(), endpoint_settings(a, name))).collect(),
             ),
         }),
         host_config: Some(host_config(spec, reach)),
@@ -210,7 +210,16 @@ fn healthcheck(check: &Healthcheck, api: ApiVersion) -> HealthConfig {
     }
 }
 
-pub(super) fn endpoint_settings(attachment: &Attachment) -> EndpointSettings {
+/// Networks that every engine has, and that know no names.
+const WITHOUT_NAMES: [&str; 5] = ["bridge", "default", "host", "none", "podman"];
+
+/// How a container is part of a network. It has its name there as an alias too, and keeps it when
+/// somebody renames the container.
+pub(super) fn endpoint_settings(attachment: &Attachment, container: &str) -> EndpointSettings {
+    let mut aliases = attachment.aliases.clone();
+    if !WITHOUT_NAMES.contains(&&*attachment.network) && !aliases.iter().any(|a| a == container) {
+        aliases.push(container.to_owned());
+    }
     let ipam = attachment.ip.map(|ip| match ip {
         IpAddr::V4(ip) => EndpointIpamConfig {
             ipv4_address: Some(ip.to_string()),
@@ -222,7 +231,7 @@ pub(super) fn endpoint_settings(attachment: &Attachment) -> EndpointSettings {
         },
     });
     EndpointSettings {
-        aliases: some_list(attachment.aliases.iter().cloned()),
+        aliases: some_list(aliases.into_iter()),
         ipam_config: ipam,
         ..EndpointSettings::default()
     }

@@ -100,10 +100,16 @@ impl Engine {
         self.docker().remove_network(id).await.map_err(lift("remove the network"))
     }
 
-    pub(crate) async fn connect_network(&self, container: &str, to: &Attachment) -> Result<()> {
+    /// Adds a container to a network: under its id, and the name that it has there.
+    pub(crate) async fn connect_network(
+        &self,
+        container: &str,
+        name: &str,
+        to: &Attachment,
+    ) -> Result<()> {
         let request = NetworkConnectRequest {
             container: container.to_owned(),
-            endpoint_config: Some(endpoint_settings(to)),
+            endpoint_config: Some(endpoint_settings(to, name)),
         };
         self.docker()
             .connect_network(&to.network, request)

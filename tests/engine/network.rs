@@ -43,6 +43,24 @@ async fn aliases_and_names_resolve() {
     assert_eq!(inside, web.ip(&net).unwrap().to_string());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a container engine"]
+async fn a_container_that_somebody_renames_is_found_under_the_name_of_its_handle() {
+    let net = Network::create().await.unwrap();
+    let web = Container::builder(WEB).with_network(&net, ()).start().await.unwrap();
+    let joined = Container::builder(WEB).start().await.unwrap();
+    joined.connect(&net, ()).await.unwrap();
+    let client = sleeper().with_network(&net, ()).start().await.unwrap();
+    let raw = Raw::of(web.engine());
+    for container in [&web, &joined] {
+        let other = unique("renamed");
+        let path = format!("/containers/{}/rename?name={other}", container.id());
+        assert_eq!(raw.call("POST", &path, None).0, 204);
+        assert_eq!(container.inspect().await.unwrap().name, other);
+        assert_eq!(fetched(&client, container.name()).await.as_deref(), Some("hello"));
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_container_in_two_networks() {

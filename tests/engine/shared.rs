@@ -132,7 +132,7 @@ async fn processes_get_the_same_one_and_it_goes_when_all_are_killed() {
     assert_eq!(raw.labelled("containers", &shared), ids[..1]);
     last.kill();
     let took = raw.until_none(&shared, PATIENCE);
-    assert!(took >= LINGER / 2 && took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= LINGER / 2, "{took:?}");
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ async fn networks_and_volumes_are_one_request_each_way() {
     let [body] = &bodies(&fake, "POST", "/containers/create")[..] else { panic!() };
     assert_eq!(body["HostConfig"]["NetworkMode"], network.id());
     let endpoint = &body["NetworkingConfig"]["EndpointsConfig"][network.id()];
-    assert_eq!(endpoint["Aliases"], json!(["cache"]));
+    assert_eq!(endpoint["Aliases"], json!(["cache", container.name()]));
 
     fake.clear_requests();
     drop(container);
