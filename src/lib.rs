@@ -87,6 +87,8 @@ pub mod engine;
 pub mod error;
 mod exactly;
 mod forks;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod image;
 mod module;
 mod network;
@@ -111,6 +113,6 @@ pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
 
 /// The README's examples compile.
-#[cfg(all(doctest, feature = "registry"))]
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
