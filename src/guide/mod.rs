@@ -2,6 +2,7 @@
 //!
 //! | page | answers |
 //! | --- | --- |
+//! | [Containers](containers) | What can I say about a container, and what does its handle do? |
 //! | [Waiting](waiting) | When is a container ready, and how do I say so? |
 //! | [Networks and volumes](networks_and_volumes) | How do containers reach each other and share files? |
 //! | [Files, commands, logs](files_and_exec) | How do I copy files, run commands and read logs? |
@@ -20,6 +21,9 @@
 //!
 //! The pages exist in the documentation only: a build of the crate does not compile them. Their
 //! examples are tested, as are those of the README.
+
+#[doc = include_str!("containers.md")]
+pub mod containers {}
 
 #[doc = include_str!("waiting.md")]
 pub mod waiting {}
