@@ -26,6 +26,7 @@
 //!
 //! # Where to look
 //!
+//! * [`guide`]: a page for each thing that you may want to do, from waiting to migration.
 //! * [`Container`] and [`ContainerBuilder`]: what a container is to be, and one that runs.
 //! * [`WaitFor`] and [`wait`]: when it is ready.
 //! * [`Network`], [`Volume`], [`Image`]: the same make, removed when dropped.
@@ -77,6 +78,8 @@
 //! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
 //! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
 
+// docs.rs says which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // They panic when nobody reads any more; `stderr::say` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
