@@ -59,6 +59,9 @@
 //!
 //! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of them.
 //!
+//! castoff's [guide](https://docs.rs/castoff/latest/castoff/guide/modules/) has what each is asked when it
+//! is to be ready, and how these were verified.
+//!
 //! # What they have in common
 //!
 //! * **Made for tests.** Data lies in memory and is not synced to disk, unless asked for.
