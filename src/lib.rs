@@ -32,9 +32,9 @@
 //! * [`Network`], [`Volume`], [`Image`]: handles of the same kind, each removed when it is dropped.
 //! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and what the build did.
 //! * [`dockerfile`]: Dockerfiles as values, written and read.
-//! * `registry` (feature `registry`): image registries, asked directly.
+//! * [`registry`] (feature `registry`): image registries, asked directly.
 //! * [`Module`]: a service as a typed recipe, with a typed handle. Ready-made ones are in the crate
-//!   `castoff-modules`.
+//!   [`castoff-modules`](https://docs.rs/castoff-modules).
 //! * [`Engine`]: the engine that is used, found by the settings, and what else it holds.
 //! * [`Error`]: a kind to match on, and in `Debug` the whole story.
 //! * [`config`]: the environment variables that are read.
@@ -67,7 +67,12 @@
 //!
 //! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
 //! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
-
+//!
+#![cfg_attr(feature = "registry", doc = "[`registry`]: crate::registry")]
+#![cfg_attr(
+    not(feature = "registry"),
+    doc = "[`registry`]: https://docs.rs/castoff/latest/castoff/registry"
+)]
 // docs.rs says which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // They panic when nobody reads any more; `stderr::say` does not.

@@ -50,6 +50,12 @@ pub mod modules {}
 pub mod images {}
 
 #[doc = include_str!("registries.md")]
+#[doc = ""]
+#[cfg_attr(feature = "registry", doc = "[`castoff::registry`]: crate::registry")]
+#[cfg_attr(
+    not(feature = "registry"),
+    doc = "[`castoff::registry`]: https://docs.rs/castoff/latest/castoff/registry"
+)]
 pub mod registries {}
 
 #[doc = include_str!("settings.md")]
