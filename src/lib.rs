@@ -26,17 +26,18 @@
 //!
 //! # Where to look
 //!
+//! * [`guide`]: a page for each thing that you may want to do, from waiting to migration.
 //! * [`Container`] and [`ContainerBuilder`]: what a container is to be, and one that runs.
 //! * [`WaitFor`] and [`wait`]: when it is ready.
-//! * [`Network`], [`Volume`], [`Image`]: the same make, removed when dropped.
+//! * [`Network`], [`Volume`], [`Image`]: handles of the same kind, each removed when it is dropped.
 //! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and what the build did.
 //! * [`dockerfile`]: Dockerfiles as values, written and read.
-//! * `registry` (feature `registry`): image registries, asked directly.
+//! * [`registry`] (feature `registry`): image registries, asked directly.
 //! * [`Module`]: a service as a typed recipe, with a typed handle. Ready-made ones are in the crate
-//!   `castoff-modules`.
-//! * [`Engine`]: which engine is used, and what else it has. Found by itself unless told.
+//!   [`castoff-modules`](https://docs.rs/castoff-modules).
+//! * [`Engine`]: the engine that is used, found by the settings, and what else it holds.
 //! * [`Error`]: a kind to match on, and in `Debug` the whole story.
-//! * [`config`]: the environment variables that are looked at.
+//! * [`config`]: the environment variables that are read.
 //! * [`spec`]: the plain values behind the builders.
 //!
 //! # Letting go
@@ -56,27 +57,24 @@
 //! [`ContainerBuilder::shared`] gives the same container to all threads and processes that ask
 //! for the same, and removes it when the last of them is gone.
 //!
+//! A forked child has none of what its parent owns; see
+//! [Nothing left behind](guide::nothing_left_behind), which also has the table of all ways to end.
+//!
 //! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
 //! removing. [`config::Keep`] does so for everything, always or when something failed.
-//!
-//! # Forks
-//!
-//! A child that is forked without `exec` gets nothing of its parent's guardian and locks: what the
-//! parent has goes when the parent ends. A child that uses castoff has a session of its own, and needs
-//! a runtime of its own. Handles that it inherited do nothing there: dropping and keeping them has no
-//! effect, and calls fail with [`ErrorKind::Conflict`]: what the child is to use, it gets the address of
-//! before the fork.
-//!
-//! This goes by the handlers of the C library's `fork` (`pthread_atfork`). A child made by the bare
-//! system call `clone`, or by `vfork`, must not use castoff before `exec`; until then or its end, the
-//! former also keeps its parent's guardian waiting. A program that closes descriptors that it does not
-//! know after its first resource, as daemons do when they start, has everything removed at once.
 //!
 //! # Runtimes
 //!
 //! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
 //! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
-
+//!
+#![cfg_attr(feature = "registry", doc = "[`registry`]: crate::registry")]
+#![cfg_attr(
+    not(feature = "registry"),
+    doc = "[`registry`]: https://docs.rs/castoff/latest/castoff/registry"
+)]
+// docs.rs says which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // They panic when nobody reads any more; `stderr::say` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
@@ -87,6 +85,8 @@ pub mod engine;
 pub mod error;
 mod exactly;
 mod forks;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod image;
 mod module;
 mod network;
@@ -111,6 +111,6 @@ pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
 
 /// The README's examples compile.
-#[cfg(all(doctest, feature = "registry"))]
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

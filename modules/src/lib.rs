@@ -59,6 +59,9 @@
 //!
 //! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of them.
 //!
+//! castoff's [guide](https://docs.rs/castoff/latest/castoff/guide/modules/) has what each is asked when it
+//! is to be ready, and how these were verified.
+//!
 //! # What they have in common
 //!
 //! * **Made for tests.** Data lies in memory and is not synced to disk, unless asked for.
@@ -82,6 +85,8 @@
 //! [`Module`](castoff::Module): a [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
 //! [`WaitFor::probe`](castoff::WaitFor::probe), and a handle around the container that comes out.
 
+// docs.rs says which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // They panic when nobody reads any more, in drops as well.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
@@ -221,3 +226,8 @@ pub use vault::{Vault, VaultServer};
 pub use webdriver::{WebDriver, WebDriverServer};
 #[cfg(feature = "zookeeper")]
 pub use zookeeper::{ZooKeeper, ZooKeeperServer};
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

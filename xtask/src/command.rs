@@ -126,7 +126,10 @@ fn verdict(status: ExitStatus, shown: &str) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}")) }
 }
 
+/// The command as somebody would type it: its program without the folder.
 fn show(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let path = Path::new(command.get_program());
+    let program = path.file_name().unwrap_or(path.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

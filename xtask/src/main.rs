@@ -19,7 +19,9 @@ mod fresh;
 mod images;
 mod leftovers;
 mod others;
+mod package;
 mod paths;
+mod picture;
 mod podman;
 mod progress;
 mod recipe;
@@ -44,6 +46,8 @@ cargo xtask <task>
                             the engine tier on an engine beside the machine's (needs root)
   matrix                    one table: all of those engines against the tiers (needs root, and hours)
   demo                      set up an engine and run the quickstart example on it
+  picture                   record the demo as docs/demo.svg, which the README shows
+  package                   fail when a package has files that nobody needs, or lacks some
   fresh [--demo-only] [--keep] [--cargo-config FILE] [-- args of test…]
                             demo and test on a new machine, made and removed for it (needs root)
   bench [args…]             castoff against the raw Engine API; rows as they are measured
@@ -89,6 +93,8 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["matrix"] => others::matrix(),
         ["fresh", rest @ ..] => fresh::fresh(rest),
         ["demo"] => demo::demo(),
+        ["package"] => package::check(),
+        ["picture"] => picture::picture(),
         ["bench", rest @ ..] => run::bench(rest),
         ["dockerfiles"] => dockerfiles::judge(),
         ["dockerfiles", "--buildkit"] => buildkit::judge(),

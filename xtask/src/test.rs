@@ -6,7 +6,7 @@ use crate::command::{find, run};
 use crate::endpoint::Endpoint;
 use crate::run::cargo;
 use crate::step::Steps;
-use crate::{Outcome, chaos, engine, images, leftovers, others, suite};
+use crate::{Outcome, chaos, engine, images, leftovers, others, package, suite};
 
 /// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
 ///
@@ -138,6 +138,7 @@ fn checks(engine: &Endpoint, steps: &mut Steps) {
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         run(doc)
     });
+    steps.run("package", package::check);
 }
 
 fn nextest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
