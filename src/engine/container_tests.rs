@@ -115,7 +115,8 @@ fn old_engines_join_one_network_at_create_and_the_rest_later() {
           "net-a": {
             "Aliases": [
               "cache",
-              "redis"
+              "redis",
+              "castoff-s-1"
             ]
           }
         }
