@@ -212,8 +212,8 @@ async fn content_that_is_not_what_its_digest_says_is_refused() {
 async fn too_much_and_nonsense_are_errors() {
     for (body, what) in [
         (vec![b' '; (4 << 20) + 1], "more than 4194304 bytes"),
-        (b"<html>".to_vec(), "makes no sense"),
-        (br#"{"config":{"digest":"../../etc","size":1}}"#.to_vec(), "a digest that is none"),
+        (b"<html>".to_vec(), "an invalid manifest"),
+        (br#"{"config":{"digest":"../../etc","size":1}}"#.to_vec(), "an invalid digest"),
     ] {
         let server = Server::start(move |_, _| (200, String::new(), body.clone())).await;
         let error = server.registry().inspect("app:1").await.unwrap_err();

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct LogWait {
-    pattern: std::result::Result<Pattern, String>,
+    pattern: Result<Pattern>,
     shown: String,
     times: u64,
     stream: Option<LogStream>,
@@ -32,7 +32,9 @@ impl LogWait {
     }
 
     pub(super) fn regex(pattern: &str) -> Self {
-        let compiled = Regex::new(pattern).map(Pattern::Regex).map_err(|error| error.to_string());
+        let compiled = Regex::new(pattern)
+            .map(Pattern::Regex)
+            .map_err(|error| Error::invalid("wait", error.to_string()));
         LogWait { pattern: compiled, shown: format!("log /{pattern}/"), times: 1, stream: None }
     }
 
@@ -112,7 +114,7 @@ impl WaitStrategy for LogWait {
 
     fn check(&self) -> Result<()> {
         match &self.pattern {
-            Err(error) => Err(Error::invalid("wait", error.clone())),
+            Err(error) => Err(error.clone()),
             Ok(Pattern::Text(text)) if text.is_empty() => {
                 Err(Error::invalid("wait", "the log text to wait for is empty"))
             }

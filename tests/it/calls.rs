@@ -72,7 +72,7 @@ async fn ports_are_waited_for_from_here_with_the_containers_end_in_view() {
     fake.clear_requests();
     assert_eq!(container.addr(6379).unwrap(), listener.local_addr().unwrap());
     assert!(container.default_ip().is_some());
-    assert_eq!(container.addr(1).unwrap_err().kind(), ErrorKind::PortNotExposed);
+    assert_eq!(container.addr(1).unwrap_err().kind(), ErrorKind::PortNotPublished);
     assert_eq!(requests(&fake), [""; 0], "addresses are known");
     let [binding] = &fake.containers()[0].ports["6379/tcp"][..] else { panic!() };
     assert_eq!(*binding, ("127.0.0.1".to_owned(), port), "published on loopback");
@@ -335,7 +335,7 @@ async fn stopping_and_starting_again_learns_the_ports_again() {
     let first = container.addr(80).unwrap();
     fake.clear_requests();
     container.stop().await.unwrap();
-    assert_eq!(container.addr(80).unwrap_err().kind(), ErrorKind::PortNotExposed);
+    assert_eq!(container.addr(80).unwrap_err().kind(), ErrorKind::PortNotPublished);
     container.start().await.unwrap();
     assert_ne!(container.addr(80).unwrap(), first);
     container.restart().await.unwrap();

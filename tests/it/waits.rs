@@ -164,7 +164,8 @@ async fn a_container_that_ends_tells_how() {
         let health = Healthcheck::shell("true");
         let builder = app(&engine).with_port(80).with_healthcheck(health).with_wait(wait.clone());
         let error = tokio::time::timeout(LONG, builder.start()).await.unwrap().unwrap_err();
-        let ended = error.kind() == ErrorKind::Exited || error.kind() == ErrorKind::PortNotExposed;
+        let ended =
+            error.kind() == ErrorKind::Exited || error.kind() == ErrorKind::PortNotPublished;
         assert!(ended, "{wait:?}: {error:?}");
         assert_eq!((error.exit_code(), error.oom_killed()), (Some(137), true), "{error:?}");
         assert_eq!(error.log_tail().len(), 20);
@@ -270,6 +271,7 @@ async fn an_unhealthy_container_is_no_ready_one() {
     fake.only_container().health_with("unhealthy", "no response\n");
     let error = starting.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("unhealthy"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unhealthy);
     assert_eq!(error.last_probe(), Some("no response"));
     assert_eq!(error.condition(), Some("healthcheck to pass"));
 
@@ -416,13 +418,13 @@ async fn an_http_wait_says_what_it_saw() {
     assert_eq!(error.condition(), Some("HTTP GET / within 200ms"));
 
     let none = start(&engine, WaitFor::http("/")).await.unwrap_err();
-    assert_eq!(none.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(none.kind(), ErrorKind::PortNotPublished);
     let several = app(&engine).with_port(80).with_port(81).with_wait(WaitFor::http("/"));
     let error = several.start().await.unwrap_err();
     assert!(error.to_string().contains("80/tcp, 81/tcp"), "{error}");
     let other = app(&engine).with_port(80).with_wait(WaitFor::port(5432));
     let error = other.start().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished);
     assert!(error.to_string().contains("published: 80/tcp"), "{error}");
 }
 
