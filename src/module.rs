@@ -94,8 +94,8 @@ pub trait Module: Sized + Send {
 
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
     #[must_use]
-    fn on(self, engine: &Engine) -> Self {
-        self.customize(|container| container.on(engine))
+    fn with_engine(self, engine: &Engine) -> Self {
+        self.customize(|container| container.with_engine(engine))
     }
 
     /// Starts the service and waits until it is ready.

@@ -57,7 +57,7 @@ impl MsSql {
     }
 
     /// Says that you accept Microsoft's End-User Licensing Agreement for SQL Server.
-    pub fn accept_eula(mut self) -> Self {
+    pub fn with_accepted_eula(mut self) -> Self {
         self.accepted = true;
         self
     }
@@ -189,14 +189,14 @@ mod tests {
 
     #[test]
     fn mssql_is_as_its_image_has_it() {
-        insta::assert_snapshot!(json_of(MsSql::new().accept_eula()));
+        insta::assert_snapshot!(json_of(MsSql::new().with_accepted_eula()));
     }
 
     #[test]
     fn licence_and_password_are_asked_for() {
         let refused = |recipe: MsSql| recipe.lower(Container::builder("x")).err().unwrap();
         assert!(refused(MsSql::new()).to_string().starts_with("eula"));
-        let weak = MsSql::new().accept_eula().with_password("password");
+        let weak = MsSql::new().with_accepted_eula().with_password("password");
         assert!(refused(weak).to_string().starts_with("password"));
     }
 

@@ -95,7 +95,7 @@ impl CopySource {
     /// Copies what links lead to in their place, as `cp -L`: the path itself, and in a directory all
     /// of them. One that leads nowhere, or to a directory that it is in, is an error that names it.
     /// Default: links stay links.
-    pub fn following_links(mut self) -> Self {
+    pub fn with_followed_links(mut self) -> Self {
         self.follow = true;
         self
     }

@@ -77,7 +77,7 @@ impl HttpWait {
     }
 
     /// The container's port to ask. Default: the only published TCP port.
-    pub fn on_port(mut self, port: impl IntoPort) -> Self {
+    pub fn with_port(mut self, port: impl IntoPort) -> Self {
         self.port = Some(port.into_port());
         self
     }
@@ -182,8 +182,8 @@ impl HttpWait {
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 
     fn accepts(&self, status: u16) -> bool {
@@ -387,7 +387,7 @@ mod tests {
         assert!(WaitFor::http("no-slash").check().is_err());
         assert!(WaitFor::http("/").with_method("B AD").check().is_err());
         assert!(WaitFor::http("/").with_header("a b", "c").check().is_err());
-        assert!(WaitFor::http("/").on_port(0).check().is_err());
+        assert!(WaitFor::http("/").with_port(0).check().is_err());
     }
 
     #[test]

@@ -39,26 +39,26 @@ impl LogWait {
     }
 
     /// How many times it must appear. Default: once. Overlapping matches count as one.
-    pub fn times(mut self, times: u64) -> Self {
+    pub fn with_times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
     /// Only the standard output counts.
-    pub fn on_stdout(mut self) -> Self {
+    pub fn with_stdout_only(mut self) -> Self {
         self.stream = Some(LogStream::Stdout);
         self
     }
 
     /// Only the standard error counts.
-    pub fn on_stderr(mut self) -> Self {
+    pub fn with_stderr_only(mut self) -> Self {
         self.stream = Some(LogStream::Stderr);
         self
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 
     async fn follow(&self, target: &WaitTarget, pattern: &Pattern) -> Result<()> {

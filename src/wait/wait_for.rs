@@ -108,7 +108,7 @@ impl WaitFor {
     }
 
     /// A limit for this condition alone, within the container's startup timeout.
-    pub fn timeout(mut self, limit: Duration) -> WaitFor {
+    pub fn with_timeout(mut self, limit: Duration) -> WaitFor {
         self.limit = Some(limit);
         self
     }

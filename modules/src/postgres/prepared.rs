@@ -114,7 +114,7 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
             container: Container::builder(&spec.image)
                 .with_port(PORT)
                 .with_envs(spec.env)
-                .on(&engine),
+                .with_engine(&engine),
             user: recipe.user.clone(),
             // The image's environment is that of the container: the real one is set afterwards.
             password: format!("castoff-{hash}"),
