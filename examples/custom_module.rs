@@ -22,7 +22,7 @@ impl Module for Page {
             .with_copy(self.html.as_bytes(), "/www/index.html")
             .with_command(["httpd", "-f", "-h", "/www"])
             .with_port(80)
-            .with_wait(WaitFor::http("/").on_port(80)))
+            .with_wait(WaitFor::http("/").with_port(80)))
     }
 
     async fn attach(self, container: Container) -> Result<PageServer> {

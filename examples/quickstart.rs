@@ -49,7 +49,7 @@ async fn main() -> Result {
     let heard = sibling.stdout_text().lines().nth(1).unwrap_or_default().to_owned();
     say(&format!("a sibling that asked `cache`, {}: {heard}", cache.container().ip(&net)?));
 
-    let mut lines = pg.container().logs().tail(2).lines();
+    let mut lines = pg.container().logs().with_tail(2).lines();
     while let Some(line) = lines.next().await {
         say(&format!("log of Postgres: {}", line?.text));
     }

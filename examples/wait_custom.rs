@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
 
     // What can't come true fails with the whole story.
     let too_much = WaitFor::from(Lines { path: "/tmp/work", at_least: 1000 });
-    let limited = too_much.timeout(Duration::from_secs(1));
+    let limited = too_much.with_timeout(Duration::from_secs(1));
     if let Err(error) = busy().with_wait(limited).start().await {
         assert_eq!(error.kind(), ErrorKind::WaitTimeout);
         println!("\n{error:?}");

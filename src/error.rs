@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// What castoff's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -16,14 +17,19 @@ pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 /// * `Debug`, which `unwrap` and tests that return `Result` print, is the whole story: image,
 ///   container, step, wait condition and what its last probe saw, exit code, the last log lines,
 ///   a hint where we know one, and the chain of causes.
-pub struct Error(Box<Inner>);
+///
+/// A clone is cheap and has the same story and causes: several callers that waited for one thing get
+/// the same error.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
     status: Option<u16>,
     story: Story,
-    cause: Option<Cause>,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 #[derive(Clone, Default)]
@@ -69,11 +75,13 @@ pub enum ErrorKind {
     /// A host port that was asked for is in use.
     PortTaken,
     /// The container does not publish that port.
-    PortNotExposed,
+    PortNotPublished,
     /// The container ended while it was waited for, or its command could not be started.
     Exited,
     /// A wait condition did not come true in time.
     WaitTimeout,
+    /// The container's health check failed as often as it may.
+    Unhealthy,
     /// Something else took longer than it may.
     Timeout,
     /// This engine can't do that.
@@ -91,7 +99,7 @@ impl Error {
     ///
     /// The message is a lower-case fragment without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner {
+        Error(Arc::new(Inner {
             kind,
             message: message.into(),
             status: None,
@@ -113,14 +121,14 @@ impl Error {
     /// Adds the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
-        self.0.cause = Some(cause.into());
+        self.inner().cause = Some(Arc::from(cause.into()));
         self
     }
 
     /// Adds a hint for the reader: what to do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.story.hint = Some(hint.into());
+        self.inner().story.hint = Some(hint.into());
         self
     }
 
@@ -198,75 +206,73 @@ impl Error {
         self.0.story.hint.as_deref()
     }
 
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.inner().kind = kind;
+        self
+    }
+
+    /// Says it in other words, with the same story and cause.
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.inner().message = message.into();
+        self
+    }
+
     pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.0.status = Some(status);
+        self.inner().status = Some(status);
         self
     }
 
     pub(crate) fn with_image(mut self, image: impl Into<String>) -> Self {
-        self.0.story.image.get_or_insert(image.into());
+        self.inner().story.image.get_or_insert(image.into());
         self
     }
 
     pub(crate) fn with_container(mut self, name: impl Into<String>) -> Self {
-        self.0.story.container.get_or_insert(name.into());
+        self.inner().story.container.get_or_insert(name.into());
         self
     }
 
     pub(crate) fn at(mut self, step: &'static str) -> Self {
-        self.0.story.step.get_or_insert(step);
+        self.inner().story.step.get_or_insert(step);
         self
     }
 
     pub(crate) fn with_condition(mut self, condition: impl Into<String>) -> Self {
-        self.0.story.condition.get_or_insert(condition.into());
+        self.inner().story.condition.get_or_insert(condition.into());
         self
     }
 
     pub(crate) fn with_last_probe(mut self, seen: Option<String>) -> Self {
         if self.0.story.last_probe.is_none() {
-            self.0.story.last_probe = seen;
+            self.inner().story.last_probe = seen;
         }
         self
     }
 
     pub(crate) fn with_exit(mut self, code: i64, oom_killed: bool) -> Self {
-        self.0.story.exit_code = Some(code);
-        self.0.story.oom_killed = oom_killed;
+        let story = &mut self.inner().story;
+        story.exit_code = Some(code);
+        story.oom_killed = oom_killed;
         self
     }
 
     pub(crate) fn with_log_head(mut self, lines: Vec<String>) -> Self {
         if self.0.story.log_head.is_empty() {
-            self.0.story.log_head = lines;
+            self.inner().story.log_head = lines;
         }
         self
     }
 
     pub(crate) fn with_log_tail(mut self, lines: Vec<String>) -> Self {
         if self.0.story.log_tail.is_empty() {
-            self.0.story.log_tail = lines;
+            self.inner().story.log_tail = lines;
         }
         self
     }
 
-    /// The same once more, for another one who waited for it. Its causes are kept as text.
-    pub(crate) fn retold(&self) -> Error {
-        let Inner { kind, message, status, story, .. } = &*self.0;
-        let mut cause = None;
-        let mut level = self.source();
-        while let Some(error) = level {
-            let text = error.to_string();
-            cause = Some(cause.map_or(text.clone(), |outer| format!("{outer}: {text}")));
-            level = error.source();
-        }
-        Error(Box::new(Inner {
-            kind: *kind,
-            message: message.clone(),
-            status: *status,
-            story: story.clone(),
-            cause: cause.map(Cause::from),
-        }))
+    /// What this error alone owns of itself, to add to it.
+    fn inner(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
     }
 
     pub(crate) fn is_engine_answer(&self) -> bool {
@@ -306,10 +312,14 @@ impl fmt::Debug for Error {
                 write!(f, "\n    | {line}")?;
             }
         }
-        let mut cause = self.source();
+        let (mut cause, mut outer) = (self.source(), message.clone());
         while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
-            cause = error.source();
+            let text = error.to_string();
+            // Some errors are nothing but what they wrap.
+            if text != outer {
+                write!(f, "\n  caused by: {text}")?;
+            }
+            (cause, outer) = (error.source(), text);
         }
         match &story.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
@@ -330,7 +340,7 @@ impl From<std::io::Error> for Error {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, format!("input or output failed: {error}")).with_source(error)
+        Error::new(kind, error.to_string()).with_source(error)
     }
 }
 
@@ -381,6 +391,17 @@ mod tests {
         let error = story().at("start").with_image("other").with_container("other");
         assert_eq!((error.step(), error.image()), (Some("wait"), Some("redis:7")));
         assert_eq!(error.container(), Some("castoff-a-1"));
+    }
+
+    #[test]
+    fn a_clone_has_the_story_and_its_causes_and_goes_its_own_way() {
+        let first = story();
+        let second = first.clone().with_hint("another");
+        let cause =
+            |error: &Error| error.source().unwrap().downcast_ref::<std::io::Error>().is_some();
+        assert!(cause(&first) && cause(&second));
+        assert_eq!((first.hint(), second.hint()), (Some("raise the limit"), Some("another")));
+        assert_eq!(second.log_tail(), first.log_tail());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{Container, ContainerBuilder};
 ///     }
 ///
 ///     fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-///         let ready = WaitFor::http("/readyz").on_port(8025);
+///         let ready = WaitFor::http("/readyz").with_port(8025);
 ///         Ok(container.with_port(8025).with_port(1025).with_wait(ready))
 ///     }
 ///
@@ -94,8 +94,8 @@ pub trait Module: Sized + Send {
 
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
     #[must_use]
-    fn on(self, engine: &Engine) -> Self {
-        self.customize(|container| container.on(engine))
+    fn with_engine(self, engine: &Engine) -> Self {
+        self.customize(|container| container.with_engine(engine))
     }
 
     /// Starts the service and waits until it is ready.

@@ -109,7 +109,7 @@ pub struct NetworkBuilder {
 
 impl NetworkBuilder {
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(mut self, engine: &Engine) -> Self {
+    pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
@@ -140,7 +140,7 @@ impl NetworkBuilder {
 
     /// No way out of it, and none in: published ports don't work for containers that are in no
     /// other network.
-    pub fn internal(mut self) -> Self {
+    pub fn with_internal(mut self) -> Self {
         self.spec.internal = true;
         self
     }
@@ -152,7 +152,7 @@ impl NetworkBuilder {
     }
 
     /// Lets containers be attached by hand where the network spans a swarm.
-    pub fn attachable(mut self) -> Self {
+    pub fn with_attachable(mut self) -> Self {
         self.spec.attachable = true;
         self
     }

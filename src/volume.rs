@@ -121,7 +121,7 @@ pub struct VolumeBuilder {
 
 impl VolumeBuilder {
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(mut self, engine: &Engine) -> Self {
+    pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }

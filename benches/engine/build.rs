@@ -80,7 +80,7 @@ pub(crate) async fn child(role: &Value) -> Outcome<()> {
     let engine = Engine::connect().await?;
     let path = role["path"].as_str().ok_or("no path")?;
     let name = format!("{NAME}-castoff");
-    drop(Image::builder(path).on(&engine).name(name).build().await?);
+    drop(Image::builder(path).with_engine(&engine).with_name(name).build().await?);
     Ok(())
 }
 

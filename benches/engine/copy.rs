@@ -53,7 +53,7 @@ pub(crate) async fn child(side: Side, raw: &Raw, role: &Value) -> Outcome<()> {
         }
         Side::Castoff => {
             let engine = Engine::connect().await?;
-            let container = Container::builder(BUSYBOX).on(&engine).create().await?;
+            let container = Container::builder(BUSYBOX).with_engine(&engine).create().await?;
             let gauge = Gauge::start()?;
             container.copy_to(path, "/big").await?;
             gauge.report()?;

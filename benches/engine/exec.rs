@@ -18,7 +18,8 @@ async fn once(bench: &Bench, container: &Container, side: Side) -> Outcome<f64> 
 }
 
 pub(crate) async fn execs(bench: &Bench) -> Outcome<()> {
-    let sleeper = Container::builder(BUSYBOX).on(&bench.engine).with_command(["sleep", "1000"]);
+    let sleeper =
+        Container::builder(BUSYBOX).with_engine(&bench.engine).with_command(["sleep", "1000"]);
     let container = sleeper.without_wait().start().await?;
     let mut row = Row::new("exec of `true`", "ms", Judged::Ratio(1.05));
     for side in Side::turn(0) {

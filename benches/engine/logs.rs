@@ -42,7 +42,7 @@ pub(crate) async fn child(side: Side, raw: &Raw, role: &Value) -> Outcome<()> {
         }
         Side::Castoff => {
             let engine = Engine::connect().await?;
-            let container = Container::builder(BUSYBOX).on(&engine);
+            let container = Container::builder(BUSYBOX).with_engine(&engine);
             let container = container
                 .with_command(["sh", "-c", &script])
                 .with_startup_timeout(Duration::from_secs(600))

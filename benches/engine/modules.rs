@@ -65,7 +65,7 @@ async fn raw_server(bench: &Bench) -> Outcome<f64> {
 /// A start by the module until the first answer, and the removal after it, unmeasured.
 async fn server(bench: &Bench, recipe: Postgres) -> Outcome<f64> {
     let began = Instant::now();
-    let pg = recipe.on(&bench.engine).start().await?;
+    let pg = recipe.with_engine(&bench.engine).start().await?;
     first_query(&pg.url()).await?;
     let took = millis(began.elapsed());
     pg.into_container().remove().await?;
@@ -76,7 +76,7 @@ pub(crate) async fn servers(bench: &Bench) -> Outcome<()> {
     let mut fresh = Row::new("Postgres to its first query", "ms", Judged::Ratio(1.05));
     let mut prepared = Row::new("the same: fresh | prepared", "ms", Judged::Ratio(0.5));
     raw_server(bench).await?;
-    server(bench, Postgres::new().prepared()).await?;
+    server(bench, Postgres::new().with_prepared_image()).await?;
     for number in 0..bench.runs(15) {
         for side in Side::turn(number) {
             let took = match side {
@@ -87,7 +87,7 @@ pub(crate) async fn servers(bench: &Bench) -> Outcome<()> {
             fresh.add(raw, castoff);
             prepared.add(castoff, None);
         }
-        prepared.add(None, Some(server(bench, Postgres::new().prepared()).await?));
+        prepared.add(None, Some(server(bench, Postgres::new().with_prepared_image()).await?));
     }
     prune_prepared(&bench.engine).await?;
     bench.done(&fresh)?;
@@ -112,7 +112,7 @@ async fn clone(pg: &PostgresServer, pause: Duration) -> Outcome<(f64, PgDatabase
 
 /// A database for a test: one after the other, with a test's work in between, and many at once.
 pub(crate) async fn databases(bench: &Bench) -> Outcome<()> {
-    let pg = Postgres::new().on(&bench.engine).start().await?;
+    let pg = Postgres::new().with_engine(&bench.engine).start().await?;
     let client = connect(&pg.url()).await?;
     client.batch_execute("CREATE DATABASE bare").await?;
     drop(clone(&pg, Duration::ZERO).await?);

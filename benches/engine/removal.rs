@@ -43,7 +43,7 @@ async fn raw_deletes(bench: &Bench) -> Outcome<f64> {
 /// The time until all are gone, and that of each drop.
 async fn castoff_drops(bench: &Bench) -> Outcome<(f64, Vec<f64>)> {
     let started = (0..COUNT).map(|_| {
-        let sleeper = Container::builder(BUSYBOX).on(&bench.engine);
+        let sleeper = Container::builder(BUSYBOX).with_engine(&bench.engine);
         sleeper.with_command(["sleep", "1000"]).without_wait().start()
     });
     let containers = try_join_all(started).await?;

@@ -40,7 +40,7 @@ async fn raw_start(bench: &Bench, body: &str) -> Outcome<String> {
 }
 
 async fn castoff_start(bench: &Bench) -> castoff::Result<Container> {
-    let redis = Container::builder(REDIS).on(&bench.engine).with_port(6379);
+    let redis = Container::builder(REDIS).with_engine(&bench.engine).with_port(6379);
     redis.with_wait(WaitFor::log(READY)).start().await
 }
 

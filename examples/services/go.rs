@@ -31,6 +31,6 @@ pub(crate) async fn build() -> Result<Image> {
         .entrypoint(["/service"]);
     let file = Dockerfile::new().stage(compiler).stage(shipped);
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/go");
-    let build = Image::builder(context).dockerfile(file).measure_stages();
+    let build = Image::builder(context).with_dockerfile(file).with_stage_sizes();
     service::with_authorities(build).build().await
 }

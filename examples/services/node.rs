@@ -30,6 +30,6 @@ pub(crate) async fn build() -> Result<Image> {
         .cmd(["node", "dist/server.js"]);
     let file = Dockerfile::new().stage(builder).stage(shipped);
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/node");
-    let build = Image::builder(context).dockerfile(file).measure_stages();
+    let build = Image::builder(context).with_dockerfile(file).with_stage_sizes();
     service::with_authorities(build).build().await
 }

@@ -30,6 +30,6 @@ pub(crate) async fn build() -> Result<Image> {
         .cmd(["/venv/bin/uvicorn", "app:app", "--host", "0.0.0.0", "--port", "8080"]);
     let file = Dockerfile::new().stage(builder).stage(shipped);
     let context = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services/python");
-    let build = Image::builder(context).dockerfile(file).measure_stages();
+    let build = Image::builder(context).with_dockerfile(file).with_stage_sizes();
     service::with_authorities(build).build().await
 }

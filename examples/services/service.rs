@@ -15,12 +15,12 @@ pub(crate) fn base(variable: &str, official: &str) -> String {
 /// sees it as a secret, so that it is no part of the image.
 pub(crate) fn with_authorities(build: ImageBuilder) -> ImageBuilder {
     let path = "/etc/ssl/certs/ca-certificates.crt";
-    if Path::new(path).exists() { build.secret_file("ca", path) } else { build }
+    if Path::new(path).exists() { build.with_secret_file("ca", path) } else { build }
 }
 
 /// Starts it and waits until it says that it is up.
 pub(crate) async fn start(image: &Image) -> Result<Container> {
-    let up = WaitFor::http("/health").on_port(8080);
+    let up = WaitFor::http("/health").with_port(8080);
     image.container().with_port(8080).with_wait(up).start().await
 }
 

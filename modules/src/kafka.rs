@@ -228,29 +228,32 @@ fn told_where(container: ContainerBuilder, start: &str) -> ContainerBuilder {
 
 /// Tells the container where it is reached, until it has heard it, and waits for the broker.
 fn wait(name: &str) -> ProbeWait {
-    WaitFor::probe(format!("{name} to know of itself"), |target: WaitTarget| async move {
-        let addr = target.addr(PORT)?;
-        let asking = async {
-            let mut stream = TcpStream::connect(addr).await?;
-            brokers(&mut stream).await
-        };
-        match asking.await {
-            Ok(0) => target.seen("it knows of no broker"),
-            Ok(_) => return Ok(true),
-            Err(error) => target.seen(format!("{addr}: {error}")),
-        }
-        let tell = format!(
-            "[ -f {ADVERTISED} ] || {{ echo \"$1 $2\" > {ADVERTISED}.new && \
+    WaitFor::probe(
+        format!("{name} to list itself in its own metadata"),
+        |target: WaitTarget| async move {
+            let addr = target.addr(PORT)?;
+            let asking = async {
+                let mut stream = TcpStream::connect(addr).await?;
+                brokers(&mut stream).await
+            };
+            match asking.await {
+                Ok(0) => target.seen("it knows of no broker"),
+                Ok(_) => return Ok(true),
+                Err(error) => target.seen(format!("{addr}: {error}")),
+            }
+            let tell = format!(
+                "[ -f {ADVERTISED} ] || {{ echo \"$1 $2\" > {ADVERTISED}.new && \
              mv {ADVERTISED}.new {ADVERTISED}; }}"
-        );
-        let network = format!("{}:{NETWORK_PORT}", target.name());
-        let told = target.exec(["sh", "-c", &tell, "sh", &addr.to_string(), &network]).await?;
-        if told.success() {
-            return Ok(false);
-        }
-        let said = told.stderr_text().trim().to_owned();
-        Err(Error::new(ErrorKind::Other, format!("can't tell it where it is: {said}")))
-    })
+            );
+            let network = format!("{}:{NETWORK_PORT}", target.name());
+            let told = target.exec(["sh", "-c", &tell, "sh", &addr.to_string(), &network]).await?;
+            if told.success() {
+                return Ok(false);
+            }
+            let said = told.stderr_text().trim().to_owned();
+            Err(Error::new(ErrorKind::Other, format!("can't tell it where it is: {said}")))
+        },
+    )
 }
 
 /// How many brokers the one at the other end knows of. Apache Kafka documentation, "Protocol":

@@ -4,7 +4,7 @@
 //! # async fn run() -> castoff::Result<()> {
 //! use castoff_modules::MsSql;
 //!
-//! let server = MsSql::new().accept_eula().shared().await?;
+//! let server = MsSql::new().with_accepted_eula().shared().await?;
 //! println!("connect to {}", server.url());
 //! # Ok(())
 //! # }
@@ -36,7 +36,7 @@ const RESPONSE: u8 = 0x04;
 /// user `sa` with the password `Castoff-12345`. It is ready when it answers by its own protocol, and
 /// `sa` can log in.
 ///
-/// Its licence has to be [accepted](Self::accept_eula).
+/// Its licence has to be [accepted](Self::with_accepted_eula).
 #[must_use = "nothing is started before `start()`"]
 pub struct MsSql {
     container: ContainerBuilder,
@@ -57,7 +57,7 @@ impl MsSql {
     }
 
     /// Says that you accept Microsoft's End-User Licensing Agreement for SQL Server.
-    pub fn accept_eula(mut self) -> Self {
+    pub fn with_accepted_eula(mut self) -> Self {
         self.accepted = true;
         self
     }
@@ -83,7 +83,7 @@ impl Module for MsSql {
         if !self.accepted {
             let what = "eula: SQL Server runs for those only who accept its licence";
             let error = Error::new(ErrorKind::InvalidInput, what);
-            return Err(error.with_hint("read it, and say `.accept_eula()`"));
+            return Err(error.with_hint("read it, and say `.with_accepted_eula()`"));
         }
         if !strong(&self.password) {
             let what = "password: it must have 8 characters, of three of the four kinds";
@@ -189,14 +189,14 @@ mod tests {
 
     #[test]
     fn mssql_is_as_its_image_has_it() {
-        insta::assert_snapshot!(json_of(MsSql::new().accept_eula()));
+        insta::assert_snapshot!(json_of(MsSql::new().with_accepted_eula()));
     }
 
     #[test]
     fn licence_and_password_are_asked_for() {
         let refused = |recipe: MsSql| recipe.lower(Container::builder("x")).err().unwrap();
         assert!(refused(MsSql::new()).to_string().starts_with("eula"));
-        let weak = MsSql::new().accept_eula().with_password("password");
+        let weak = MsSql::new().with_accepted_eula().with_password("password");
         assert!(refused(weak).to_string().starts_with("password"));
     }
 

@@ -75,8 +75,8 @@ macro_rules! recipe {
 
             /// The engine to use. Default: the process-wide one of
             /// [`Engine::connect`](castoff::Engine::connect).
-            pub fn on(self, engine: &castoff::Engine) -> Self {
-                castoff::Module::on(self, engine)
+            pub fn with_engine(self, engine: &castoff::Engine) -> Self {
+                castoff::Module::with_engine(self, engine)
             }
 
             /// Starts the server and waits until it is ready.

@@ -90,7 +90,7 @@ impl ContainerBuilder {
     }
 
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(mut self, engine: &Engine) -> Self {
+    pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }

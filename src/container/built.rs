@@ -20,7 +20,7 @@ impl Image {
     pub fn container(&self) -> ContainerBuilder {
         let mut builder = ContainerBuilder::new(self.into());
         builder.uses.extend(self.guard().cloned());
-        builder.on(self.engine())
+        builder.with_engine(self.engine())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// What is copied into a container: bytes, a file or directory, a reader, or an archive.
 ///
 /// Files keep their mode and time, bytes and readers get 0644 and now; owner and group are 0
-/// unless set. Links stay links, unless [`following_links`](Self::following_links) says otherwise.
+/// unless set. Links stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
 /// Nothing is held in memory but the bytes that are given as such.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
@@ -60,7 +60,7 @@ impl CopySource {
     }
 
     /// A file, or a directory with all that is in it. Links stay links, also where the path itself
-    /// is one: see [`following_links`](Self::following_links).
+    /// is one: see [`with_followed_links`](Self::with_followed_links).
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Path(path.into()))
     }
@@ -95,7 +95,7 @@ impl CopySource {
     /// Copies what links lead to in their place, as `cp -L`: the path itself, and in a directory all
     /// of them. One that leads nowhere, or to a directory that it is in, is an error that names it.
     /// Default: links stay links.
-    pub fn following_links(mut self) -> Self {
+    pub fn with_followed_links(mut self) -> Self {
         self.follow = true;
         self
     }

@@ -95,7 +95,7 @@ impl Exec {
     }
 
     /// Gives it all capabilities.
-    pub fn privileged(mut self) -> Self {
+    pub fn with_privileged(mut self) -> Self {
         self.request.privileged = true;
         self
     }

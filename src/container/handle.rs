@@ -107,7 +107,7 @@ impl Container {
     /// learned again when the engine tells of a start, so a moment after that.
     ///
     /// # Errors
-    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are;
+    /// [`ErrorKind::PortNotPublished`] for a port that is not published, with those that are;
     /// [`ErrorKind::Conflict`] in a child that was forked from the process that it belongs to.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         let port = port.into_port()?;

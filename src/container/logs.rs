@@ -17,7 +17,7 @@ use crate::forks::Process;
 ///
 /// ```no_run
 /// # async fn run(container: castoff::Container) -> castoff::Result<()> {
-/// let mut lines = container.logs().follow().tail(10).lines();
+/// let mut lines = container.logs().with_follow().with_tail(10).lines();
 /// while let Some(line) = lines.next().await {
 ///     println!("{}", line?.text);
 /// }
@@ -49,44 +49,44 @@ impl Logs {
 
     /// Goes on with what is written from now on, until the container ends; over all of its runs,
     /// where a restart policy starts it again. Default: what there is.
-    pub fn follow(mut self) -> Self {
+    pub fn with_follow(mut self) -> Self {
         self.request.follow = true;
         self
     }
 
     /// Only the standard output. Default: both.
-    pub fn stdout(mut self) -> Self {
+    pub fn with_stdout_only(mut self) -> Self {
         (self.request.stdout, self.request.stderr) = (true, false);
         self
     }
 
     /// Only the standard error. Default: both.
-    pub fn stderr(mut self) -> Self {
+    pub fn with_stderr_only(mut self) -> Self {
         (self.request.stdout, self.request.stderr) = (false, true);
         self
     }
 
     /// Only what was written since. Default: everything.
-    pub fn since(mut self, time: SystemTime) -> Self {
+    pub fn with_since(mut self, time: SystemTime) -> Self {
         self.request.since = Some(since_1970(time));
         self
     }
 
     /// Only what was written until then, by the engine's clock. A followed log goes on until the
     /// first line that is newer, or the end. Default: everything.
-    pub fn until(mut self, time: SystemTime) -> Self {
+    pub fn with_until(mut self, time: SystemTime) -> Self {
         self.request.until = Some(since_1970(time));
         self
     }
 
     /// Only the last lines. Default: all.
-    pub fn tail(mut self, lines: u64) -> Self {
+    pub fn with_tail(mut self, lines: u64) -> Self {
         self.request.tail = Some(lines);
         self
     }
 
     /// Begins each line with the time it was written, as RFC 3339 has it.
-    pub fn timestamps(mut self) -> Self {
+    pub fn with_timestamps(mut self) -> Self {
         self.request.timestamps = true;
         self
     }

@@ -116,7 +116,7 @@ impl ContainerBuilder {
     }
 
     /// Runs with all capabilities and devices of the engine's machine.
-    pub fn privileged(mut self) -> Self {
+    pub fn with_privileged(mut self) -> Self {
         self.spec.privileged = true;
         self
     }

@@ -39,7 +39,7 @@ fn with_everything() -> ContainerSpec {
     spec.labels.insert(text("team"), text("blue"));
     spec.ports.insert(Port::tcp(6379).unwrap(), HostBinding::free());
     spec.ports.insert(Port::udp(53).unwrap(), HostBinding::fixed(5353));
-    spec.mounts.push(Mount::bind("/srv", "/srv").read_only());
+    spec.mounts.push(Mount::bind("/srv", "/srv").with_read_only());
     spec.mounts.push(Mount::volume("vol", "/vol"));
     spec.mounts.push(Mount::tmpfs("/tmp").with_size(1024).with_mode(0o1777));
     spec.mounts.push(Mount::tmpfs("/plain"));

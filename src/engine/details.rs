@@ -124,7 +124,7 @@ impl ContainerDetails {
             true => format!("publish it with `.with_port({})`", port.number()),
             false => "the container is not running, so none of its ports is".to_owned(),
         };
-        Err(Error::new(ErrorKind::PortNotExposed, message).with_hint(hint))
+        Err(Error::new(ErrorKind::PortNotPublished, message).with_hint(hint))
     }
 
     /// A moment after the last line of the run before this one and before the first of this.

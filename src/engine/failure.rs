@@ -29,7 +29,7 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
         error @ (BollardError::JsonDataError { .. } | BollardError::JsonSerdeError { .. }) => {
             Error::new(
                 ErrorKind::Protocol,
-                format!("failed to {doing}: the engine's answer makes no sense"),
+                format!("failed to {doing}: the engine sent an unexpected response"),
             )
             .with_source(error)
         }

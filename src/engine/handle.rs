@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A connection to a container engine: Docker, or Podman's Docker-compatible service.
 ///
 /// A cheap clone of one shared value. Every builder uses the process-wide engine that
-/// [`Engine::connect`] gives, unless it is told otherwise with `.on(&engine)`.
+/// [`Engine::connect`] gives, unless it is told otherwise with `.with_engine(&engine)`.
 ///
 /// No connection is kept open between calls, so an engine value may be used from any number of
 /// runtimes, and outlives each of them.

@@ -92,7 +92,10 @@ impl Engine {
             id = status.filter(|status| status.starts_with("sha256:")).or(id);
         }
         id.ok_or_else(|| {
-            Error::new(ErrorKind::Protocol, "failed to import the image: the engine told no id")
+            Error::new(
+                ErrorKind::Protocol,
+                "failed to import the image: the engine's response contains no image id",
+            )
         })
     }
 

@@ -118,7 +118,7 @@ impl Engine {
             return Err(refusal(step, status.as_u16(), &text));
         }
         serde_json::from_slice(&text).map_err(|error| {
-            let message = format!("failed to {step}: the engine's answer makes no sense");
+            let message = format!("failed to {step}: the engine sent an unexpected response");
             Error::new(ErrorKind::Protocol, message).with_source(error)
         })
     }

@@ -25,9 +25,9 @@ const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(4)];
 
 type Key = (Endpoint, String, Option<String>);
-type Outcome = Option<std::result::Result<(), Failure>>;
+type Outcome = Option<Result<()>>;
 
-/// A pull under way; errors are told to everybody who waits, and so are plain values.
+/// A pull under way, for everybody who waits for it.
 #[derive(Clone)]
 struct Shared {
     outcome: watch::Receiver<Outcome>,
@@ -36,14 +36,6 @@ struct Shared {
 
 /// A pull, and what it tells from now on.
 type Joined = (Shared, broadcast::Receiver<PullEvent>);
-
-#[derive(Clone, Debug)]
-struct Failure {
-    kind: ErrorKind,
-    message: String,
-    hint: Option<String>,
-    cause: Option<String>,
-}
 
 /// The pulls of this process.
 #[derive(Default)]
@@ -158,7 +150,7 @@ async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<
     let lost = |_| Error::other("the pull was lost with its thread");
     let outcome = outcome.wait_for(Option::is_some).await.map_err(lost)?.clone();
     match outcome {
-        Some(Err(failure)) => Err(failure.into_error(names)),
+        Some(Err(error)) => Err(explained(error, names)),
         _ => Ok(()),
     }
 }
@@ -190,7 +182,7 @@ fn join(
         if result.is_ok() {
             *table.done.entry(key).or_default() += 1;
         }
-        let _ = done.send(Some(result.map_err(Failure::of)));
+        let _ = done.send(Some(result));
     });
     Ok((shared, heard))
 }
@@ -313,35 +305,21 @@ fn kind_of(error: &Error) -> ErrorKind {
     ErrorKind::Pull
 }
 
-impl Failure {
-    fn of(error: Error) -> Self {
-        Failure {
-            kind: kind_of(&error),
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-            cause: std::error::Error::source(&error).map(ToString::to_string),
+/// The error for one who asked under these names.
+fn explained(error: Error, names: &Names) -> Error {
+    let kind = kind_of(&error);
+    let hint = error.hint().map(str::to_owned).or_else(|| match kind {
+        ErrorKind::ImageDenied => Some(format!("`docker login {}` first", names.used.registry())),
+        ErrorKind::Pull | ErrorKind::Connection => {
+            Some("is the registry reachable? CASTOFF_IMAGE_PREFIX names a mirror".to_owned())
         }
-    }
-
-    fn into_error(self, names: &Names) -> Error {
-        let message = format!("{} ({})", self.message, tried(names));
-        let mut error = Error::new(self.kind, message).at("pull").with_image(&names.asked);
-        if let Some(cause) = self.cause {
-            error = error.with_source(cause);
-        }
-        let hint = self.hint.or_else(|| match self.kind {
-            ErrorKind::ImageDenied => {
-                Some(format!("`docker login {}` first", names.used.registry()))
-            }
-            ErrorKind::Pull | ErrorKind::Connection => {
-                Some("is the registry reachable? CASTOFF_IMAGE_PREFIX names a mirror".to_owned())
-            }
-            _ => None,
-        });
-        match hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        _ => None,
+    });
+    let message = format!("{error} ({})", tried(names));
+    let explained = error.with_kind(kind).with_message(message).at("pull").with_image(&names.asked);
+    match hint {
+        Some(hint) => explained.with_hint(hint),
+        None => explained,
     }
 }
 

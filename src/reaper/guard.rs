@@ -285,9 +285,9 @@ impl Guard {
         }
         let Some(worker) = Worker::current() else { return Ok(()) };
         let outcome = worker.remove(self.engine.endpoint(), self.pending().once());
-        let result = outcome
-            .await
-            .unwrap_or_else(|_| Err(Error::other("the teardown thread lost a removal")));
+        let result = outcome.await.unwrap_or_else(|_| {
+            Err(Error::other("the teardown thread dropped a removal before it finished"))
+        });
         // (A share was given back either way.)
         if result.is_err() && self.held().is_none() {
             self.armed.store(true, Ordering::SeqCst);

@@ -90,7 +90,7 @@ impl Turn {
             outcome => {
                 let error = outcome.err().unwrap_or(rustix::io::Errno::NOSPC);
                 let error = std::io::Error::from(error);
-                let message = "that it is done can't be noted";
+                let message = "failed to record that the set-up has run";
                 Err(Error::new(ErrorKind::Io, message).with_source(error).at("set-up"))
             }
         }

@@ -236,7 +236,7 @@ impl Watch {
                 Ok(false) => return self.behind.notify_one(),
                 Err(error) if is_gone(&error) => drop(self.stand()),
                 Err(error) => {
-                    tracing::warn!(%error, ?word, "the guardian does not listen");
+                    tracing::warn!(%error, ?word, "failed to send a message to the guardian");
                     return;
                 }
             }

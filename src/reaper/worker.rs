@@ -84,7 +84,9 @@ impl Worker {
             self.submit(async move {
                 let _ = done.send(work.await);
             });
-            output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+            output
+                .await
+                .map_err(|_| Error::other("the teardown thread dropped a task before it finished"))
         }
     }
 
@@ -106,7 +108,9 @@ impl Worker {
                     let _ = done.send(outcome);
                 }
             });
-            output.await.map_err(|_| Error::other("the teardown thread lost a piece of work"))
+            output
+                .await
+                .map_err(|_| Error::other("the teardown thread dropped a task before it finished"))
         }
     }
 

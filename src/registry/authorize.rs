@@ -50,7 +50,8 @@ impl Registry {
 
     async fn token_for(&self, bearer: &Challenge) -> Result<String> {
         let senseless = || {
-            let message = format!("{} asks for a token of nobody", self.host);
+            let message =
+                format!("{} requires a token but names no token server (realm)", self.host);
             Error::new(ErrorKind::Protocol, message)
         };
         let realm = bearer.param("realm").and_then(Url::parse).ok_or_else(senseless)?;
@@ -84,7 +85,7 @@ impl Registry {
             return Err(self.refused("a token", &answer));
         }
         let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|error| {
-            let message = format!("the token server {} makes no sense", url.host);
+            let message = format!("invalid token response from {}", url.host);
             Error::new(ErrorKind::Protocol, message).with_source(error)
         })?;
         let token = tokens.token.or(tokens.access_token).filter(|token| !token.is_empty());
@@ -93,7 +94,7 @@ impl Registry {
 
     fn unsafe_place(&self, host: &str) -> Error {
         let message = format!("the login for {} is not sent to {host} without TLS", self.host);
-        Error::new(ErrorKind::ImageDenied, message).with_hint("`insecure_http` allows it")
+        Error::new(ErrorKind::ImageDenied, message).with_hint("`with_insecure_http` allows it")
     }
 }
 

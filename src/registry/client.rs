@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// use castoff::registry::Registry;
 ///
 /// # async fn run(ca: Vec<u8>) -> castoff::Result<()> {
-/// let registry = Registry::new("registry.example.com:5000").login("ann", "sesame").certificate(ca);
+/// let registry = Registry::new("registry.example.com:5000").with_login("ann", "sesame").with_certificate(ca);
 /// registry.check().await?;
 /// for tag in registry.tags("team/api").await? {
 ///     println!("{tag}");
@@ -50,27 +50,27 @@ impl Registry {
     }
 
     /// User and password.
-    pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Registry {
+    pub fn with_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Registry {
         let (user, password) = (user.into(), password.into());
         self.credential = Some(Credential::Password { user, password });
         self
     }
 
     /// An identity token, as `docker login` stores it for some registries, in place of a password.
-    pub fn token(mut self, token: impl Into<String>) -> Registry {
+    pub fn with_token(mut self, token: impl Into<String>) -> Registry {
         self.credential = Some(Credential::IdentityToken(token.into()));
         self
     }
 
     /// A certificate to trust, in PEM form, besides those of the system. With one, a registry on this
     /// machine is spoken to by HTTPS as well.
-    pub fn certificate(mut self, pem: impl Into<Bytes>) -> Registry {
+    pub fn with_certificate(mut self, pem: impl Into<Bytes>) -> Registry {
         self.certificates.push(pem.into());
         self
     }
 
     /// Plain HTTP, also to another machine. Whoever is between can read the login.
-    pub fn insecure_http(mut self) -> Registry {
+    pub fn with_insecure_http(mut self) -> Registry {
         self.insecure_http = true;
         self
     }
@@ -135,8 +135,8 @@ impl Engine {
     pub async fn registry(&self, host: impl Into<String>) -> Registry {
         let registry = Registry::new(host);
         match self.login_for(&registry.host).await.map(|login| login.into_parts()) {
-            Some((Some(user), password)) => registry.login(user, password),
-            Some((None, token)) => registry.token(token),
+            Some((Some(user), password)) => registry.with_login(user, password),
+            Some((None, token)) => registry.with_token(token),
             None => registry,
         }
     }
@@ -160,10 +160,10 @@ mod tests {
         let base = |registry: Registry| registry.base().unwrap();
         assert!(!base(Registry::new("127.0.0.1:5000")).tls);
         assert!(!base(Registry::new("[::1]:5000")).tls);
-        assert!(base(Registry::new("localhost:5000").certificate("x")).tls);
+        assert!(base(Registry::new("localhost:5000").with_certificate("x")).tls);
         assert!(base(Registry::new("ghcr.io")).tls);
         assert_eq!(base(Registry::new("index.docker.io")).host, "registry-1.docker.io");
-        assert!(!base(Registry::new("10.0.0.1:5000").insecure_http()).tls);
+        assert!(!base(Registry::new("10.0.0.1:5000").with_insecure_http()).tls);
         for bad in ["", "a/b", "user@host", "a b"] {
             assert!(Registry::new(bad).base().is_err(), "{bad}");
         }
@@ -171,7 +171,9 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let registry = Registry::new("ghcr.io").login("ann", "sesame");
-        assert!(!format!("{registry:?} {:?}", registry.clone().token("t0ken")).contains("sesame"));
+        let registry = Registry::new("ghcr.io").with_login("ann", "sesame");
+        assert!(
+            !format!("{registry:?} {:?}", registry.clone().with_token("t0ken")).contains("sesame")
+        );
     }
 }

@@ -159,7 +159,7 @@ impl Registry {
             return Err(Error::new(ErrorKind::Protocol, message));
         }
         if !digest::is_known(&config.digest) {
-            return Err(nonsense(name, "a digest that is none"));
+            return Err(nonsense(name, "an invalid digest"));
         }
         let path = format!("/v2/{}/blobs/{}", name.repository, config.digest);
         let answer = self.call(Call::get(path)).await?;
@@ -173,13 +173,14 @@ impl Registry {
 }
 
 fn read<T: DeserializeOwned>(name: &Name, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| nonsense(name, "JSON").with_source(error))
+    serde_json::from_slice(body)
+        .map_err(|error| nonsense(name, "not the expected JSON").with_source(error))
 }
 
 fn nonsense(name: &Name, what: &str) -> Error {
     Error::new(
         ErrorKind::Protocol,
-        format!("what the registry has as {name} makes no sense: {what}"),
+        format!("the registry sent an invalid manifest or configuration for {name}: {what}"),
     )
 }
 

@@ -34,7 +34,7 @@ impl Registry {
     /// let name = "127.0.0.1:5000/team/api";
     /// let mut digests = Vec::new();
     /// for platform in ["linux/amd64", "linux/arm64"] {
-    ///     let image = Image::builder("./service").platform(platform).build().await?;
+    ///     let image = Image::builder("./service").with_platform(platform).build().await?;
     ///     digests.push(image.push(format!("{name}:1.2-{}", platform.replace('/', "-"))).await?);
     /// }
     /// let registry = Registry::new("127.0.0.1:5000");

@@ -8,7 +8,7 @@
 //! use castoff::registry::Registry;
 //!
 //! # async fn run() -> castoff::Result<()> {
-//! let registry = Registry::new("ghcr.io").login("ann", "sesame");
+//! let registry = Registry::new("ghcr.io").with_login("ann", "sesame");
 //! let image = registry.inspect("acme/api:1.2").await?;
 //! println!("{image}");
 //! for entry in &image.platforms {
@@ -21,7 +21,7 @@
 //! # Which transport
 //!
 //! HTTPS with the system's certificates and those that are [added](Registry::certificate). Plain
-//! HTTP only for `localhost` and loopback addresses, unless [told](Registry::insecure_http)
+//! HTTP only for `localhost` and loopback addresses, unless [told](Registry::with_insecure_http)
 //! otherwise. Proxies are not used.
 //!
 //! # Logins

@@ -42,7 +42,7 @@ impl Registry {
                 return Err(self.refused(&name.repository, &answer));
             }
             let list: List = serde_json::from_slice(&answer.body).map_err(|error| {
-                let message = format!("the list of tags of {} makes no sense", name.repository);
+                let message = format!("invalid tag list of {}", name.repository);
                 Error::new(ErrorKind::Protocol, message).with_source(error)
             })?;
             let more = list.tags.unwrap_or_default();

@@ -121,7 +121,7 @@ async fn a_token_is_fetched_with_the_login_and_sent_to_the_registry() {
         ),
     })
     .await;
-    let registry = server.registry().login("ann", "sesame");
+    let registry = server.registry().with_login("ann", "sesame");
     assert_eq!(registry.tags("team/app").await.unwrap(), ["1"]);
     assert_eq!(
         server.lines(),
@@ -142,7 +142,7 @@ async fn an_identity_token_is_exchanged_in_a_body() {
         _ => (401, format!("WWW-Authenticate: Bearer realm=http://{host}/token\r\n"), vec![]),
     })
     .await;
-    server.registry().token("1d&t").check().await.unwrap();
+    server.registry().with_token("1d&t").check().await.unwrap();
     let body = server.saw(1).body;
     assert_eq!(body, "grant_type=refresh_token&client_id=castoff&refresh_token=1d%26t");
 }
@@ -151,7 +151,7 @@ async fn an_identity_token_is_exchanged_in_a_body() {
 async fn a_login_is_not_sent_where_others_can_read_it() {
     let realm = "WWW-Authenticate: Bearer realm=\"http://auth.example.com/token\"\r\n";
     let server = Server::start(move |_, _| (401, realm.into(), vec![])).await;
-    let error = server.registry().login("ann", "sesame").check().await.unwrap_err();
+    let error = server.registry().with_login("ann", "sesame").check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ImageDenied);
     let told = format!("{error} {error:?}");
     assert!(told.contains("auth.example.com") && !told.contains("sesame"), "{told}");
@@ -168,7 +168,7 @@ async fn a_refused_login_is_told_as_the_registry_tells_it() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::ImageDenied, Some(401)));
     assert!(error.to_string().contains("authentication required UNAUTHORIZED"), "{error}");
     assert_eq!(error.hint(), Some("it was asked without a login"));
-    let error = server.registry().login("ann", "wrong").check().await.unwrap_err();
+    let error = server.registry().with_login("ann", "wrong").check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ImageDenied);
     assert_eq!(server.lines().len(), 3, "one try without, one with the login");
 }
@@ -183,7 +183,7 @@ async fn redirects_are_followed_without_the_login() {
             false => (401, "WWW-Authenticate: Basic realm=r\r\n".into(), vec![]),
         })
         .await;
-    let image = server.registry().login("ann", "sesame").inspect("app:1").await.unwrap();
+    let image = server.registry().with_login("ann", "sesame").inspect("app:1").await.unwrap();
     assert_eq!(image.digest, digest::of(EMPTY.as_bytes()));
     assert_eq!(elsewhere.lines(), ["GET /there?x=1"]);
     assert!(!elsewhere.saw(0).headers.contains("authorization"), "{:?}", elsewhere.saw(0));
@@ -212,8 +212,8 @@ async fn content_that_is_not_what_its_digest_says_is_refused() {
 async fn too_much_and_nonsense_are_errors() {
     for (body, what) in [
         (vec![b' '; (4 << 20) + 1], "more than 4194304 bytes"),
-        (b"<html>".to_vec(), "makes no sense"),
-        (br#"{"config":{"digest":"../../etc","size":1}}"#.to_vec(), "a digest that is none"),
+        (b"<html>".to_vec(), "an invalid manifest"),
+        (br#"{"config":{"digest":"../../etc","size":1}}"#.to_vec(), "an invalid digest"),
     ] {
         let server = Server::start(move |_, _| (200, String::new(), body.clone())).await;
         let error = server.registry().inspect("app:1").await.unwrap_err();
@@ -253,7 +253,8 @@ async fn nobody_there_is_a_connection_error() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = Registry::new(gone.to_string()).check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
-    let error = Registry::new(gone.to_string()).certificate("no pem").check().await.unwrap_err();
+    let error =
+        Registry::new(gone.to_string()).with_certificate("no pem").check().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Connection | ErrorKind::InvalidInput), "{error}");
 }
 

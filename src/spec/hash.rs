@@ -83,7 +83,7 @@ mod tests {
         |s| assert!(s.ports.insert(Port::udp(80).unwrap(), HostBinding::free()).is_none()),
         |s| assert!(s.ports.insert(Port::tcp(80).unwrap(), HostBinding::fixed(80)).is_none()),
         |s| s.mounts.push(Mount::bind("/a", "/b")),
-        |s| s.mounts.push(Mount::bind("/a", "/b").read_only()),
+        |s| s.mounts.push(Mount::bind("/a", "/b").with_read_only()),
         |s| s.mounts.push(Mount::volume("/a", "/b")),
         |s| s.mounts.push(Mount::tmpfs("/b").with_size(1)),
         |s| s.mounts.push(Mount::tmpfs("/b").with_mode(1)),

@@ -14,7 +14,7 @@ const MAX_MODE: u32 = 0o7777;
 /// use castoff::spec::Mount;
 ///
 /// let data = Mount::tmpfs("/data").with_size(64 << 20);
-/// let config = Mount::bind("/etc/app.conf", "/app.conf").read_only();
+/// let config = Mount::bind("/etc/app.conf", "/app.conf").with_read_only();
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -82,7 +82,7 @@ impl Mount {
 
     /// Lets the container only read it.
     #[must_use]
-    pub fn read_only(mut self) -> Mount {
+    pub fn with_read_only(mut self) -> Mount {
         self.read_only = true;
         self
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn good_mounts() {
         for mount in [
-            Mount::bind("/a", "/b").read_only(),
+            Mount::bind("/a", "/b").with_read_only(),
             Mount::volume("data_1", "/b/"),
             Mount::volume("", "/b"),
             Mount::tmpfs("/b").with_size(1 << 20).with_mode(0o1777),

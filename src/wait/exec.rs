@@ -36,8 +36,8 @@ impl ExecWait {
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 
     async fn probe(&self, target: &WaitTarget) -> Result<bool> {

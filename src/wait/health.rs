@@ -23,8 +23,8 @@ pub struct HealthWait {}
 
 impl HealthWait {
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 }
 
@@ -95,7 +95,7 @@ async fn unhealthy(target: &WaitTarget) -> Result<()> {
         };
     }
     let output = state.and_then(|state| state.health_output);
-    let error = Error::new(ErrorKind::WaitTimeout, "the container is unhealthy");
+    let error = Error::new(ErrorKind::Unhealthy, "the container is unhealthy");
     Err(error.with_last_probe(output.map(|output| output.trim().to_owned())))
 }
 

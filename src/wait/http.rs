@@ -46,7 +46,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct HttpWait {
-    port: Option<std::result::Result<Port, String>>,
+    port: Option<Result<Port>>,
     path: String,
     method: String,
     headers: Vec<(String, String)>,
@@ -77,8 +77,8 @@ impl HttpWait {
     }
 
     /// The container's port to ask. Default: the only published TCP port.
-    pub fn on_port(mut self, port: impl IntoPort) -> Self {
-        self.port = Some(port.into_port().map_err(|error| error.to_string()));
+    pub fn with_port(mut self, port: impl IntoPort) -> Self {
+        self.port = Some(port.into_port());
         self
     }
 
@@ -182,8 +182,8 @@ impl HttpWait {
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 
     fn accepts(&self, status: u16) -> bool {
@@ -210,14 +210,13 @@ impl HttpWait {
     /// Where to ask; `None` while the container is between two runs.
     fn address(&self, target: &WaitTarget) -> Result<Option<SocketAddr>> {
         if let Some(port) = &self.port {
-            let port = port.as_ref().map_err(|e| Error::new(ErrorKind::InvalidInput, e.clone()))?;
-            return target.addr_of_run(*port);
+            return target.addr_of_run(port.clone()?);
         }
         match target.tcp_ports().as_slice() {
             [port] => target.addr_of_run(*port),
             [] if target.is_restarted() && !target.details().state.running => Ok(None),
             [] => Err(Error::new(
-                ErrorKind::PortNotExposed,
+                ErrorKind::PortNotPublished,
                 "no port to send the request to: none is published",
             )),
             several => {
@@ -333,7 +332,7 @@ impl WaitStrategy for HttpWait {
             return Err(Error::invalid("wait", message));
         }
         if let Some(Err(error)) = &self.port {
-            return Err(Error::new(ErrorKind::InvalidInput, error.clone()));
+            return Err(error.clone());
         }
         #[cfg(feature = "https")]
         if let Some(tls) = &self.tls {
@@ -388,7 +387,7 @@ mod tests {
         assert!(WaitFor::http("no-slash").check().is_err());
         assert!(WaitFor::http("/").with_method("B AD").check().is_err());
         assert!(WaitFor::http("/").with_header("a b", "c").check().is_err());
-        assert!(WaitFor::http("/").on_port(0).check().is_err());
+        assert!(WaitFor::http("/").with_port(0).check().is_err());
     }
 
     #[test]

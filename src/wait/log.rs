@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct LogWait {
-    pattern: std::result::Result<Pattern, String>,
+    pattern: Result<Pattern>,
     shown: String,
     times: u64,
     stream: Option<LogStream>,
@@ -32,31 +32,33 @@ impl LogWait {
     }
 
     pub(super) fn regex(pattern: &str) -> Self {
-        let compiled = Regex::new(pattern).map(Pattern::Regex).map_err(|error| error.to_string());
+        let compiled = Regex::new(pattern)
+            .map(Pattern::Regex)
+            .map_err(|error| Error::invalid("wait", error.to_string()));
         LogWait { pattern: compiled, shown: format!("log /{pattern}/"), times: 1, stream: None }
     }
 
     /// How many times it must appear. Default: once. Overlapping matches count as one.
-    pub fn times(mut self, times: u64) -> Self {
+    pub fn with_times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
     /// Only the standard output counts.
-    pub fn on_stdout(mut self) -> Self {
+    pub fn with_stdout_only(mut self) -> Self {
         self.stream = Some(LogStream::Stdout);
         self
     }
 
     /// Only the standard error counts.
-    pub fn on_stderr(mut self) -> Self {
+    pub fn with_stderr_only(mut self) -> Self {
         self.stream = Some(LogStream::Stderr);
         self
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 
     async fn follow(&self, target: &WaitTarget, pattern: &Pattern) -> Result<()> {
@@ -112,7 +114,7 @@ impl WaitStrategy for LogWait {
 
     fn check(&self) -> Result<()> {
         match &self.pattern {
-            Err(error) => Err(Error::invalid("wait", error.clone())),
+            Err(error) => Err(error.clone()),
             Ok(Pattern::Text(text)) if text.is_empty() => {
                 Err(Error::invalid("wait", "the log text to wait for is empty"))
             }

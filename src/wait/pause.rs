@@ -17,8 +17,8 @@ impl PauseWait {
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::backoff::Backoff;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::spec::{Port, Protocol};
 
 /// How long one attempt to connect may take.
@@ -33,16 +33,16 @@ const KEPT_AGAINST: Duration = Duration::from_secs(1);
 /// proxy was seen to be slow.
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
-pub struct PortWait(std::result::Result<Port, String>);
+pub struct PortWait(Result<Port>);
 
 impl PortWait {
     pub(super) fn new(port: Result<Port>) -> Self {
-        PortWait(port.map_err(|error| error.to_string()))
+        PortWait(port)
     }
 
     /// A limit for this condition alone.
-    pub fn timeout(self, limit: Duration) -> WaitFor {
-        WaitFor::from(self).timeout(limit)
+    pub fn with_timeout(self, limit: Duration) -> WaitFor {
+        WaitFor::from(self).with_timeout(limit)
     }
 }
 
@@ -54,7 +54,7 @@ impl WaitStrategy for PortWait {
     fn describe(&self) -> String {
         match &self.0 {
             Ok(port) => format!("port {port} to accept connections"),
-            Err(error) => error.clone(),
+            Err(error) => error.to_string(),
         }
     }
 
@@ -62,7 +62,7 @@ impl WaitStrategy for PortWait {
         match &self.0 {
             Ok(port) if port.protocol() == Protocol::Tcp => Ok(()),
             Ok(port) => Err(Error::invalid("wait", format!("port {port} is not a TCP port"))),
-            Err(error) => Err(Error::new(ErrorKind::InvalidInput, error.clone())),
+            Err(error) => Err(error.clone()),
         }
     }
 

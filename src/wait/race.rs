@@ -111,7 +111,7 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
 /// Whether an error may be that of a container that has ended: the engine refuses what it would do
 /// for one that runs, and publishes nothing any more.
 fn may_be_of_the_end(target: &WaitTarget, error: &Error) -> bool {
-    let unpublished = error.kind() == ErrorKind::PortNotExposed;
+    let unpublished = error.kind() == ErrorKind::PortNotPublished;
     error.is_engine_answer() || (unpublished && !target.details().state.running)
 }
 

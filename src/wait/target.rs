@@ -121,7 +121,7 @@ impl WaitTarget {
     /// The address under which a published port is reached from here.
     ///
     /// # Errors
-    /// [`ErrorKind::PortNotExposed`] for a port that is not published, with those that are.
+    /// [`ErrorKind::PortNotPublished`] for a port that is not published, with those that are.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         self.details().addr(port.into_port()?, self.0.engine.host())
     }

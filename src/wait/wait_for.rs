@@ -20,10 +20,10 @@ use crate::timed::timed;
 /// use std::time::Duration;
 ///
 /// let ready = WaitFor::all([
-///     WaitFor::log("accepting connections").times(2).into(),
+///     WaitFor::log("accepting connections").with_times(2).into(),
 ///     WaitFor::port(5432).into(),
 /// ])
-/// .timeout(Duration::from_secs(20));
+/// .with_timeout(Duration::from_secs(20));
 /// # let _ = ready;
 /// ```
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl WaitFor {
     }
 
     /// A limit for this condition alone, within the container's startup timeout.
-    pub fn timeout(mut self, limit: Duration) -> WaitFor {
+    pub fn with_timeout(mut self, limit: Duration) -> WaitFor {
         self.limit = Some(limit);
         self
     }

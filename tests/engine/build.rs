@@ -64,7 +64,7 @@ async fn an_image_has_what_the_dockerfile_says() {
             .user("1000:1000")
             .expose(8080)
             .cmd(["./run.sh"]);
-        let image = build(file).context(context).using(builder).build().await.unwrap();
+        let image = build(file).with_context(context).with_backend(builder).build().await.unwrap();
         let details = image.inspect().await.unwrap();
         assert_eq!(details.working_dir, "/app dir", "{builder}");
         assert_eq!(
@@ -100,7 +100,7 @@ async fn a_directory_is_built_by_its_own_dockerfile() {
     std::os::unix::fs::symlink("kept", directory.path().join("kept-link")).unwrap();
     write(".dockerignore", "*\n!kept*\n");
     for builder in builders().await {
-        let image = Image::builder(directory.path()).arg("WHO", "me").using(builder);
+        let image = Image::builder(directory.path()).with_arg("WHO", "me").with_backend(builder);
         let image = image.build().await.unwrap();
         assert_eq!(says(&image, &["ls", "/in"]).await, "kept\nkept-link");
         assert_eq!(says(&image, &["readlink", "/in/kept-link"]).await, "kept");
@@ -133,7 +133,7 @@ async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
             file = file.run("stat -c %F /in/pipe >/kind");
         }
         let context = BuildContext::directory(directory.path());
-        let image = build(file).context(context).using(builder).build().await.unwrap();
+        let image = build(file).with_context(context).with_backend(builder).build().await.unwrap();
         let told = says(&image, &["stat", "-c", "%h", "/in/one", "/in/two"]).await;
         assert_eq!(told, "2\n2", "{builder}");
         let seen = if builder == Builder::BuildKit { "fifo\n-86400" } else { "fifo" };
@@ -146,7 +146,7 @@ async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
 async fn a_failed_step_is_told_with_its_last_words() {
     for builder in builders().await {
         let run = stage("fails").run("echo one; echo two >&2; exit 7");
-        let error = build(run).using(builder).build().await.unwrap_err();
+        let error = build(run).with_backend(builder).build().await.unwrap_err();
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Build, Some(7)), "{error:?}");
         let told = format!("{error:?}");
         assert!(told.contains("RUN echo one; echo two >&2; exit 7"), "{told}");
@@ -179,14 +179,14 @@ async fn stages_arguments_and_targets() {
                 )
                 .stage(Stage::from("$BASE").copy_from("build", "/text", "/copied"))
                 .builder()
-                .arg("TEXT", "a 'b' $c")
-                .using(builder)
+                .with_arg("TEXT", "a 'b' $c")
+                .with_backend(builder)
         };
         let image = file().build().await.unwrap();
         assert_eq!(says(&image, &["cat", "/copied"]).await, "a 'b' $c");
         let stages: Vec<_> = image.report().stages.iter().map(|stage| stage.name.clone()).collect();
         assert_eq!(stages, ["build", "1"]);
-        let image = file().target("build").build().await.unwrap();
+        let image = file().with_target("build").build().await.unwrap();
         assert_eq!(says(&image, &["cat", "/text"]).await, "a 'b' $c");
         image.remove().await.unwrap();
         let raw = Raw::of(&engine().await);
@@ -197,7 +197,7 @@ async fn stages_arguments_and_targets() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn what_needs_buildkit_is_refused_without_it() {
-    let classic = |file: Stage| build(file).using(Builder::Classic);
+    let classic = |file: Stage| build(file).with_backend(Builder::Classic);
     let refused = |outcome: Result<Image, Error>, what: &str| {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
@@ -207,7 +207,7 @@ async fn what_needs_buildkit_is_refused_without_it() {
     if !differences::is_podman(&engine().await) {
         refused(classic(stage("mount").run(cache)).build().await, "a RUN has a --mount");
     }
-    refused(classic(stage("secret")).secret("a", "b").build().await, "given a secret");
+    refused(classic(stage("secret")).with_secret("a", "b").build().await, "given a secret");
     let script = stage("heredoc").run(Run::script("echo 1\necho 2\n"));
     refused(classic(script.clone()).build().await, "has a heredoc");
     let kit = build(script).build().await;
@@ -235,9 +235,9 @@ async fn a_secret_is_in_the_step_and_nowhere_else() {
     let run = Run::shell("test $(wc -c < /run/secrets/token) = $SIZE && md5sum /run/secrets/token")
         .secret("token");
     let image = build(stage("secret").arg("SIZE").run(run))
-        .arg("SIZE", secret.len().to_string())
-        .secret("token", secret.clone())
-        .on_event(move |event| told.lock().unwrap().push_str(&format!("{event:?}\n")));
+        .with_arg("SIZE", secret.len().to_string())
+        .with_secret("token", secret.clone())
+        .with_event_listener(move |event| told.lock().unwrap().push_str(&format!("{event:?}\n")));
     assert!(!format!("{image:?}").contains(&secret));
     let image = image.build().await.unwrap();
     let place = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ async fn a_secret_is_in_the_step_and_nowhere_else() {
     assert!(events.contains("/run/secrets/token") && !events.contains(&secret), "{events}");
     // Nor in an error.
     let run = Run::shell("cat /run/secrets/token > /dev/null; exit 3").secret("token");
-    let failed = build(stage("secret").run(run)).secret("token", secret.clone()).build().await;
+    let failed = build(stage("secret").run(run)).with_secret("token", secret.clone()).build().await;
     assert!(!format!("{:?}", failed.unwrap_err()).contains(&secret));
     let unknown = Run::shell("cat /run/secrets/other").secret("other");
     let unset = build(stage("secret").run(unknown)).build().await.unwrap_err();
@@ -281,7 +281,7 @@ async fn an_ssh_agent_is_forwarded() {
                 $s->flush; read($s, $got, 4); exit($got ne q(pong))";
     let run = Run::exec(["perl", "-MIO::Socket::UNIX", "-e", talk, &unique("ssh")]).ssh();
     let image = build(Stage::from("castoff.test/debian").run(run));
-    let image = image.ssh_agent("default", &socket).build().await.unwrap();
+    let image = image.with_ssh_agent("default", &socket).build().await.unwrap();
     assert!(image.size() > 0);
     assert_eq!(&agent.await.unwrap(), b"ping");
 }
@@ -328,7 +328,7 @@ async fn built_and_started_in_one_go() {
             .run("echo hi > /index.html")
             .expose(80)
             .cmd(["httpd", "-f", "-p", "80", "-h", "/"]);
-        let web = build(file).using(builder).start().await.unwrap();
+        let web = build(file).with_backend(builder).start().await.unwrap();
         let output = web.exec(["wget", "-qO-", "http://127.0.0.1/"]).await.unwrap();
         assert_eq!(output.stdout_text(), "hi\n");
         assert!(web.addr(80).is_ok());
@@ -371,7 +371,7 @@ async fn a_platform_that_a_base_has_not_fails_before_anything_is_built() {
         "arm64" => "linux/s390x",
         _ => "linux/arm64",
     };
-    let build = build(file).platform(foreign).on_event(move |event| {
+    let build = build(file).with_platform(foreign).with_event_listener(move |event| {
         if matches!(event, BuildEvent::Step(_)) {
             *told.lock().unwrap() += 1;
         }
@@ -398,9 +398,9 @@ async fn an_image_with_a_name_bears_a_label_of_castoffs_unless_that_is_turned_of
             let keys = details.labels.keys().filter(|key| key.starts_with("castoff.image."));
             keys.cloned().collect::<Vec<_>>()
         };
-        let with = named().name(&*name).using(builder).build().await.unwrap();
+        let with = named().with_name(&*name).with_backend(builder).build().await.unwrap();
         assert_eq!(ours(&with.inspect().await.unwrap()), ["castoff.image.build"], "{builder}");
-        let without = || named().name(&*name).using(builder).without_build_label();
+        let without = || named().with_name(&*name).with_backend(builder).without_build_label();
         let image = without().build().await.unwrap();
         assert!(!image.report().recognised, "{builder}");
         assert_eq!(ours(&image.inspect().await.unwrap()), [""; 0], "{builder}");

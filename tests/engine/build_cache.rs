@@ -26,7 +26,7 @@ fn service(id: &str, source: &str, copied_first: &[&str]) -> ImageBuilder {
     let context = BuildContext::empty()
         .with_file("package.json", "{}")
         .with_file("source.js", format!("{id} {source}"));
-    Dockerfile::new().stage(stage).builder().context(context)
+    Dockerfile::new().stage(stage).builder().with_context(context)
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ fn service(id: &str, source: &str, copied_first: &[&str]) -> ImageBuilder {
 async fn dependencies_copied_first_stay_cached_and_the_report_tells_if_not() {
     for builder in builders().await {
         let (first, last) = (unique("first"), unique("last"));
-        let named = |build: ImageBuilder, name: &str| build.name(name).using(builder);
+        let named = |build: ImageBuilder, name: &str| build.with_name(name).with_backend(builder);
         // Named, as the classic builder's cache goes with the images.
         let _ = named(service(&first, "1", &["package.json"]), &first).build().await.unwrap();
         let image = named(service(&first, "2", &["package.json"]), &first).build().await.unwrap();
@@ -82,13 +82,16 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
             let context = BuildContext::empty().with_file("a", text.to_owned());
             let file = Stage::from(BUSYBOX).label("test", &*name).copy("a", "/");
             let told = events.clone();
-            Dockerfile::new().stage(file).image(&*name).context(context).using(builder).on_event(
-                move |event| {
+            Dockerfile::new()
+                .stage(file)
+                .image(&*name)
+                .with_context(context)
+                .with_backend(builder)
+                .with_event_listener(move |event| {
                     if matches!(event, BuildEvent::Step(_)) {
                         told.fetch_add(1, Ordering::Relaxed);
                     }
-                },
-            )
+                })
         };
         let first = build("1").build().await.unwrap();
         assert!(!first.report().recognised && events.swap(0, Ordering::Relaxed) > 0);
@@ -96,11 +99,11 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
         assert!(again.report().recognised && events.load(Ordering::Relaxed) == 0, "{builder}");
         assert_eq!(again.id(), first.id());
         let other = unique("other");
-        let both = build("1").name(&*other).build().await.unwrap();
+        let both = build("1").with_name(&*other).build().await.unwrap();
         assert_eq!(both.id(), first.id());
         assert!(engine().await.images().exists(&other).await.unwrap());
         engine().await.images().remove(&other).await.unwrap();
-        let fresh = build("1").no_cache().build().await.unwrap();
+        let fresh = build("1").without_cache().build().await.unwrap();
         assert!(!fresh.report().recognised, "asked for anew");
         let changed = build("2").build().await.unwrap();
         assert!(!changed.report().recognised);
@@ -119,8 +122,8 @@ async fn two_builds_of_the_same_at_once_are_one() {
         let (runs, stage) = (Arc::new(AtomicU32::new(0)), stage("twice").run("echo only once"));
         let build = || {
             let told = runs.clone();
-            let build = Dockerfile::new().stage(stage.clone()).builder().using(builder);
-            build.on_event(move |event| {
+            let build = Dockerfile::new().stage(stage.clone()).builder().with_backend(builder);
+            build.with_event_listener(move |event| {
                 if let BuildEvent::Step(step) = event
                     && step.completed.is_some()
                     && step.name.contains("only once")
@@ -149,7 +152,7 @@ async fn stages_are_measured_when_asked() {
     let file = Dockerfile::new()
         .stage(stage("measure").named("build").run(big))
         .stage(Stage::scratch().copy_from("build", "/small", "/"));
-    let image = file.builder().measure_stages().build().await.unwrap();
+    let image = file.builder().with_stage_sizes().build().await.unwrap();
     let report = image.report();
     let size = report.stages[0].size.unwrap();
     assert!(size > 3 << 20 && report.size < 10_000, "{report}");
@@ -177,7 +180,11 @@ async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy(
             let build = |last: &str| {
                 let stage = Stage::from(BUSYBOX).label("test", &*name).copy(".", "/c/");
                 let stage = stage.run(format!("echo {last} > /last"));
-                Dockerfile::new().stage(stage).image(&*name).context(folder.path()).using(builder)
+                Dockerfile::new()
+                    .stage(stage)
+                    .image(&*name)
+                    .with_context(folder.path())
+                    .with_backend(builder)
             };
             let _ = build("1").build().await.unwrap();
             let image = build("2").build().await.unwrap();

@@ -26,11 +26,14 @@ async fn a_dropped_build_ends_and_leaves_nothing() {
             .run(format!("echo running; echo {marker} > /dev/null; sleep {lasts}"));
         let running = Arc::new(Notify::new());
         let told = running.clone();
-        let build = Dockerfile::new().stage(file).builder().using(builder).on_event(move |event| {
-            if matches!(&event, BuildEvent::Log { text, .. } if text.contains("running")) {
-                told.notify_one();
-            }
-        });
+        let build =
+            Dockerfile::new().stage(file).builder().with_backend(builder).with_event_listener(
+                move |event| {
+                    if matches!(&event, BuildEvent::Log { text, .. } if text.contains("running")) {
+                        told.notify_one();
+                    }
+                },
+            );
         let building = tokio::spawn(build.build());
         tokio::time::timeout(Duration::from_secs(60), running.notified()).await.unwrap();
         building.abort();
@@ -57,7 +60,7 @@ async fn a_failed_build_leaves_nothing() {
     for builder in builders().await {
         let label = unique("failed");
         let file = stage("x").label("test", &*label).run("echo made > /made").run("exit 1");
-        Dockerfile::new().stage(file).builder().using(builder).build().await.unwrap_err();
+        Dockerfile::new().stage(file).builder().with_backend(builder).build().await.unwrap_err();
         let raw = Raw::of(&engine().await);
         eventually("its images go", async || scraps(&raw, &label) == 0).await;
     }
@@ -69,7 +72,7 @@ async fn an_image_without_a_name_goes_with_its_last_handle() {
     for builder in [None, Some(Builder::Classic)] {
         let mut build = Dockerfile::new().stage(stage("handle").run("echo 1 > /1")).builder();
         if let Some(builder) = builder {
-            build = build.using(builder);
+            build = build.with_backend(builder);
         }
         let image = build.build().await.unwrap();
         let (raw, path) = (Raw::of(&engine().await), format!("images/{}", image.id()));
@@ -126,19 +129,27 @@ async fn what_a_step_prints_removes_nobody_elses_image() {
     let file =
         || stage("x").label("test", &*label).run("echo made > /made").run(as_builders_say(&id));
     let failing = Dockerfile::new().stage(file().run("exit 1"));
-    let build = failing.builder().using(Builder::Classic).build();
+    let build = failing.builder().with_backend(Builder::Classic).build();
     build.await.unwrap_err();
     eventually("its images go", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a build that failed");
 
     let failing =
         stage("x").label("test", &*label).run(format!("{}; exit 1", as_builders_say(&id)));
-    let build = Dockerfile::new().stage(failing).builder().using(Builder::Classic).build();
+    let build = Dockerfile::new().stage(failing).builder().with_backend(Builder::Classic).build();
     build.await.unwrap_err();
     eventually("its images go", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a step that failed");
 
-    drop(Dockerfile::new().stage(file()).builder().using(Builder::Classic).build().await.unwrap());
+    drop(
+        Dockerfile::new()
+            .stage(file())
+            .builder()
+            .with_backend(Builder::Classic)
+            .build()
+            .await
+            .unwrap(),
+    );
     eventually("the image goes", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a build that was well");
 
@@ -165,11 +176,13 @@ async fn a_child_that_builds() {
         .run("echo one > /one")
         .run(victim.map_or_else(|| "true".to_owned(), |id| as_builders_say(&id)))
         .run(format!("echo the last step is there; sleep {lasts}"));
-    let build = Dockerfile::of(file).builder().using(Builder::Classic).on_event(|event| {
-        if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
-            println!("child is ready: now");
-        }
-    });
+    let build = Dockerfile::of(file).builder().with_backend(Builder::Classic).with_event_listener(
+        |event| {
+            if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
+                println!("child is ready: now");
+            }
+        },
+    );
     drop(build.build().await);
 }
 
@@ -204,7 +217,7 @@ async fn builds_with_the_same_first_steps_outlive_the_removal_of_the_one_before(
                 .label("test", &*common)
                 .run("echo 1 > /common")
                 .run(format!("echo {lane} {round} > /own"));
-            let build = Dockerfile::of(file).builder().using(Builder::Classic).build();
+            let build = Dockerfile::of(file).builder().with_backend(Builder::Classic).build();
             // The removal of the image before it is under way.
             drop(build.await.unwrap_or_else(|error| panic!("{lane}, round {round}: {error:?}")));
         }
@@ -222,9 +235,9 @@ async fn an_image_can_be_removed_right_after_a_run_of_it() {
         let name = format!("castoff.test/{}", unique("run"));
         let build = |name: Option<&str>| {
             let build = Dockerfile::new().stage(stage("run").run("echo 1 > /1")).builder();
-            let build = build.using(builder);
+            let build = build.with_backend(builder);
             match name {
-                Some(name) => build.name(name),
+                Some(name) => build.with_name(name),
                 None => build,
             }
         };

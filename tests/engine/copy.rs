@@ -202,7 +202,7 @@ async fn links_are_followed_where_that_is_asked_for() {
     std::fs::remove_file(top.join("dangling")).unwrap();
     symlink("a", top.join("other")).unwrap();
     symlink(&top, dir.path().join("link")).unwrap();
-    let followed = || CopySource::path(dir.path().join("link")).following_links();
+    let followed = || CopySource::path(dir.path().join("link")).with_followed_links();
     let container = sleeper()
         .with_tmpfs("/memory")
         .with_copy(dir.path().join("link"), "/srv/kept")

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use castoff::ErrorKind;
 use castoff::engine::{Engine, EngineKind};
 
 use crate::raw::Raw;
@@ -117,10 +118,13 @@ pub(crate) fn logs_keep_bytes(engine: &Engine) -> bool {
     is_podman(engine)
 }
 
-/// How long to wait for a container to be unhealthy. Docker says so when the retries are used up;
-/// on Podman castoff runs the check until the startup timeout.
-pub(crate) fn unhealthy_limit(engine: &Engine) -> Duration {
-    Duration::from_secs(if is_podman(engine) { 3 } else { 60 })
+/// How long to wait for a container to be unhealthy, and the kind of the error. Docker says so when
+/// the retries are used up; on Podman castoff runs the check until the startup timeout.
+pub(crate) fn unhealthy(engine: &Engine) -> (Duration, ErrorKind) {
+    match is_podman(engine) {
+        true => (Duration::from_secs(3), ErrorKind::WaitTimeout),
+        false => (Duration::from_secs(60), ErrorKind::Unhealthy),
+    }
 }
 
 /// Podman 4 does not note that the kernel ended a container when cgroups are v1.

@@ -102,7 +102,7 @@ async fn what_others_made_of_what_is_kept_or_dropped_stays() {
     config.state_dir = Some(state.path().into());
     let engine = Engine::connect_with(config).await.unwrap();
     let raw = Raw::of(&engine);
-    let start = || sleeper().on(&engine).start();
+    let start = || sleeper().with_engine(&engine).start();
     let (kept, dropped) = (start().await.unwrap(), start().await.unwrap());
     let of_kept = Theirs::of(&raw, kept.id(), &unique("kept"));
     let of_dropped = Theirs::of(&raw, dropped.id(), &unique("dropped"));

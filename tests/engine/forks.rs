@@ -50,7 +50,7 @@ async fn hasty() -> Engine {
 }
 
 async fn shared(label: &str) -> Container {
-    let builder = sleeper().with_label("test.shared", label).on(&hasty().await);
+    let builder = sleeper().with_label("test.shared", label).with_engine(&hasty().await);
     builder.shared().await.unwrap()
 }
 
@@ -178,7 +178,7 @@ fn under_load(label: &str) {
                         drop(volume.create().await.unwrap());
                         if thread == 0 {
                             let volume = Volume::builder().with_label("test.shared", label);
-                            drop(volume.on(&hasty().await).shared().await.unwrap());
+                            drop(volume.with_engine(&hasty().await).shared().await.unwrap());
                         }
                     });
                 }

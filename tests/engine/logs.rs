@@ -51,13 +51,13 @@ async fn lines_are_whole_and_know_their_stream() {
 async fn one_stream_alone_and_the_last_lines() {
     let container = ended("seq 1 50; seq 101 105 >&2").await;
     let stderr: Vec<_> = (101..=105).map(|n| n.to_string()).collect();
-    assert_eq!(texts(container.logs().stderr().lines()).await, stderr);
-    assert_eq!(texts(container.logs().stdout().lines()).await.len(), 50);
-    assert_eq!(texts(container.logs().tail(0).lines()).await.len(), 0);
-    assert_eq!(texts(container.logs().tail(7).lines()).await.len(), 7);
+    assert_eq!(texts(container.logs().with_stderr_only().lines()).await, stderr);
+    assert_eq!(texts(container.logs().with_stdout_only().lines()).await.len(), 50);
+    assert_eq!(texts(container.logs().with_tail(0).lines()).await.len(), 0);
+    assert_eq!(texts(container.logs().with_tail(7).lines()).await.len(), 7);
     assert_eq!(texts(container.logs().lines()).await.len(), 55);
     let last = ended("seq 1 50").await;
-    assert_eq!(texts(last.logs().tail(2).lines()).await, ["49", "50"]);
+    assert_eq!(texts(last.logs().with_tail(2).lines()).await, ["49", "50"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +65,7 @@ async fn one_stream_alone_and_the_last_lines() {
 async fn following_brings_lines_as_they_are_written_until_the_end() {
     let lines = "trap 'echo last; exit' USR1; echo first; while :; do sleep 0.02; done";
     let container = script(lines).start().await.unwrap();
-    let mut followed = container.logs().follow().lines();
+    let mut followed = container.logs().with_follow().lines();
     assert_eq!(followed.next().await.unwrap().unwrap().text, "first");
     // Without following, the log ends here.
     assert_eq!(texts(container.logs().lines()).await, ["first"]);
@@ -84,12 +84,15 @@ async fn following_goes_on_over_the_runs_of_a_restart_policy() {
     let container =
         script(lines).with_restart_policy(policy).without_wait().create().await.unwrap();
     container.start().await.unwrap();
-    let (all, last) = (container.logs().follow(), container.logs().follow().tail(1));
+    let (all, last) = (container.logs().with_follow(), container.logs().with_follow().with_tail(1));
     let (all, last) = tokio::join!(texts(all.lines()), texts(last.lines()));
     assert_eq!(all, ["run 1", "run 2", "run 3"]);
     // It began with the last line that there was by then, and left nothing out from there on.
     assert!(!last.is_empty() && all.ends_with(&last), "{last:?}");
-    assert_eq!(texts(container.logs().follow().tail(2).lines()).await, ["run 2", "run 3"]);
+    assert_eq!(
+        texts(container.logs().with_follow().with_tail(2).lines()).await,
+        ["run 2", "run 3"]
+    );
     assert_eq!(container.wait().await.unwrap(), 1);
 }
 
@@ -98,7 +101,7 @@ async fn following_goes_on_over_the_runs_of_a_restart_policy() {
 async fn timestamps_begin_each_line() {
     let container = ended("echo one; echo two").await;
     for (line, text) in
-        texts(container.logs().timestamps().lines()).await.iter().zip(["one", "two"])
+        texts(container.logs().with_timestamps().lines()).await.iter().zip(["one", "two"])
     {
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest, text);
@@ -116,9 +119,9 @@ async fn since_leaves_out_what_is_older() {
     container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
     eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
         .await;
-    assert_eq!(texts(container.logs().since(between).lines()).await, ["new"]);
+    assert_eq!(texts(container.logs().with_since(between).lines()).await, ["new"]);
     let long_ago = SystemTime::UNIX_EPOCH;
-    assert_eq!(texts(container.logs().since(long_ago).lines()).await, ["old", "new"]);
+    assert_eq!(texts(container.logs().with_since(long_ago).lines()).await, ["old", "new"]);
 }
 
 #[tokio::test]
@@ -134,7 +137,7 @@ async fn since_tells_two_runs_apart() {
     let between = SystemTime::now();
     container.start().await.unwrap();
     container.wait().await.unwrap();
-    assert_eq!(texts(container.logs().since(between).lines()).await, ["x", "run 1"]);
+    assert_eq!(texts(container.logs().with_since(between).lines()).await, ["x", "run 1"]);
     assert_eq!(texts(container.logs().lines()).await, ["run 0", "x", "run 1"]);
 }
 
@@ -174,7 +177,7 @@ async fn bytes_that_are_no_text() {
 async fn no_output_is_no_line() {
     let container = ended("true").await;
     assert_eq!(container.logs().text().await.unwrap(), "");
-    assert!(container.logs().follow().lines().next().await.is_none());
+    assert!(container.logs().with_follow().lines().next().await.is_none());
 }
 
 /// All bytes, in no order that looks like text.
@@ -262,5 +265,5 @@ async fn until_leaves_out_what_is_newer() {
     container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
     eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
         .await;
-    assert_eq!(texts(container.logs().until(between).lines()).await, ["old"]);
+    assert_eq!(texts(container.logs().with_until(between).lines()).await, ["old"]);
 }

@@ -141,7 +141,7 @@ async fn joining_and_leaving_while_it_runs() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn an_internal_network_has_no_way_out() {
-    let inside = Network::builder().internal().create().await.unwrap();
+    let inside = Network::builder().with_internal().create().await.unwrap();
     let web = Container::builder(WEB).with_network(&inside, "web").start();
     let client = sleeper().with_network(&inside, ()).start();
     let (web, client) = tokio::try_join!(web, client).unwrap();
@@ -170,7 +170,7 @@ async fn an_internal_network_has_no_way_out() {
 async fn the_options_of_a_network_reach_the_engine() {
     let name = unique("net");
     let option = differences::bridge_option(&engine().await);
-    let builder = Network::builder().with_name(&name).with_label("team", "a").attachable();
+    let builder = Network::builder().with_name(&name).with_label("team", "a").with_attachable();
     let builder = builder.with_driver("bridge").with_option(option.0, option.1);
     let net = builder.create().await.unwrap();
     let raw = Raw::of(net.engine()).inspect(&format!("networks/{name}")).unwrap();

@@ -80,7 +80,11 @@ async fn tmpfs_has_its_size_and_mode() {
     let seen = printed_by(
         "grep ' /plain tmpfs ' /proc/mounts | wc -l; df -k /small | tail -n 1 | awk '{print $2}'; \
          stat -c %a /small; echo x > /plain/x; (echo x > /shut/x) 2>/dev/null || echo shut",
-        |b| b.with_tmpfs("/plain").with_mount(small).with_mount(Mount::tmpfs("/shut").read_only()),
+        |b| {
+            b.with_tmpfs("/plain")
+                .with_mount(small)
+                .with_mount(Mount::tmpfs("/shut").with_read_only())
+        },
     );
     assert_eq!(seen.await, "1\n4096\n1750\nshut");
 }
@@ -102,7 +106,7 @@ async fn bind_mounts_show_the_hosts_directory() {
 async fn read_only_bind_mounts_take_no_writes() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "hello").unwrap();
-    let mount = Mount::bind(dir.path().join("file"), "/etc/one.conf").read_only();
+    let mount = Mount::bind(dir.path().join("file"), "/etc/one.conf").with_read_only();
     let seen = printed_by("cat /etc/one.conf; (echo > /etc/one.conf) 2>&1 | tail -c 22", |b| {
         b.with_mount(mount)
     });
@@ -130,7 +134,7 @@ async fn volumes_are_mounted() {
     let volume = Volume::create().await.unwrap();
     let write = |b: castoff::ContainerBuilder| b.with_volume(&volume, "/data");
     printed_by("echo kept > /data/file", write).await;
-    let shut = Mount::volume(volume.name(), "/data").read_only();
+    let shut = Mount::volume(volume.name(), "/data").with_read_only();
     let read = printed_by("cat /data/file; (echo > /data/file) 2>/dev/null || echo shut", |b| {
         b.with_mount(shut)
     });
@@ -243,7 +247,7 @@ async fn security_options() {
 async fn privileged() {
     let sent = Arc::new(AtomicBool::new(false));
     let seen = sent.clone();
-    let builder = script("awk '/CapEff/ {print $2}' /proc/self/status").privileged();
+    let builder = script("awk '/CapEff/ {print $2}' /proc/self/status").with_privileged();
     let outcome = builder
         .with_raw(move |body| {
             let host = body.host_config.as_ref().unwrap();
@@ -479,7 +483,8 @@ async fn an_image_that_is_missing_is_pulled_and_the_failure_names_asked_and_trie
     let mut config = castoff::config::Config::from_env();
     config.image_prefix = Some("127.0.0.1:1/mirror".into());
     let engine = Engine::connect_with(config).await.unwrap();
-    let error = Container::builder("castoff-missing:3").on(&engine).start().await.unwrap_err();
+    let error =
+        Container::builder("castoff-missing:3").with_engine(&engine).start().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("asked for `castoff-missing:3`"), "{text}");
     assert!(
@@ -494,7 +499,7 @@ async fn an_image_that_is_missing_is_pulled_and_the_failure_names_asked_and_trie
 async fn another_engine_value_may_be_given() {
     let endpoint = engine().await.endpoint().to_string();
     let other = Engine::connect_to(&endpoint).await.unwrap();
-    let container = sleeper().on(&other).start().await.unwrap();
+    let container = sleeper().with_engine(&other).start().await.unwrap();
     assert_eq!(container.engine().endpoint(), other.endpoint());
     assert!(container.state().await.unwrap().running);
 }

@@ -115,7 +115,7 @@ async fn several_ports_and_protocols() {
     let size = socket.recv(&mut buffer).await.unwrap();
     assert_eq!(&buffer[..size], b"echo hello");
     let error = udp.addr(7).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished);
     assert!(error.to_string().contains("7/tcp") && error.to_string().contains("7/udp"), "{error}");
 }
 
@@ -126,7 +126,7 @@ async fn a_port_that_is_not_published_lists_what_is() {
         Container::builder(WEB).with_port(8080).with_port(8081).with_wait(WaitFor::port(8080));
     let web = web.start().await.unwrap();
     let error = web.addr(9090).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished);
     let text = error.to_string();
     assert!(text.contains("9090/tcp") && text.contains("8080/tcp, 8081/tcp"), "{text}");
     assert_eq!(error.container(), Some(web.name()));
@@ -141,7 +141,7 @@ async fn a_port_that_is_not_published_lists_what_is() {
 #[ignore = "needs a container engine"]
 async fn a_wait_for_a_port_that_is_not_published_says_so() {
     let error = sleeper().with_wait(WaitFor::port(80)).start().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished, "{error:?}");
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn ports_are_learned_again_after_a_restart() {
     // Nothing waits in a process 1 without a handler for SIGTERM.
     container.stop_within(Duration::ZERO).await.unwrap();
     let error = container.addr(700).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished);
     assert!(error.hint().unwrap().contains("not running"), "{error:?}");
     container.start().await.unwrap();
     assert_eq!(heard(container.addr(700).unwrap()).await, "again");

@@ -49,8 +49,9 @@ async fn service(engine: &Engine, platform: &str) -> Image {
     let file =
         Stage::scratch().label("test", unique("service")).copy("service", "/").cmd(["/service"]);
     let context = BuildContext::empty().with_file("service", format!("for {platform}"));
-    let builder = Dockerfile::new().stage(file).builder().context(context).platform(platform);
-    builder.on(engine).build().await.unwrap()
+    let builder =
+        Dockerfile::new().stage(file).builder().with_context(context).with_platform(platform);
+    builder.with_engine(engine).build().await.unwrap()
 }
 
 #[tokio::test]
@@ -74,7 +75,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
         assert!(image.inspect().await.unwrap().platform.unwrap().to_string().starts_with(platform));
         digests.push(image.push(server.name_for(&format!("team/service:{tag}"))).await.unwrap());
     }
-    let registry = Registry::new(&host).login(USER, PASSWORD);
+    let registry = Registry::new(&host).with_login(USER, PASSWORD);
     let index = registry.push_index("team/service:1.0", &digests).await.unwrap();
 
     let found = registry.inspect("team/service:1.0").await.unwrap();
@@ -126,7 +127,7 @@ async fn pushed_listed_pulled_by_digest_and_deleted() {
     registry.check().await.unwrap();
     let repository = format!("{}app", server.prefix());
     let image = Dockerfile::new().stage(stage("push").run("echo built > /built"));
-    let image = image.builder().on(&engine).build().await.unwrap();
+    let image = image.builder().with_engine(&engine).build().await.unwrap();
     let layers = image.inspect().await.unwrap().layers.len();
     let digest = image.push(server.name_for(&format!("{repository}:1"))).await.unwrap();
     assert_eq!(image.push(server.name_for(&format!("{repository}:2"))).await.unwrap(), digest);
@@ -143,7 +144,8 @@ async fn pushed_listed_pulled_by_digest_and_deleted() {
 
     let name = server.name_for(&format!("{repository}@{digest}"));
     engine.images().pull(&name).await.unwrap();
-    let output = Container::builder(&name).on(&engine).with_command(["cat", "/built"]).run().await;
+    let output =
+        Container::builder(&name).with_engine(&engine).with_command(["cat", "/built"]).run().await;
     assert_eq!(output.unwrap().stdout_text().trim(), "built");
     engine.images().remove(&name).await.unwrap();
 
@@ -193,13 +195,15 @@ async fn tls_is_verified() {
     let (server, other) = tokio::try_join!(recipe().start(), recipe().start()).unwrap();
     let host = server.addr().to_string();
     let certificate = |server: &RegistryServer| server.ca_certificate().unwrap().to_owned();
-    let registry = Registry::new(&host).login(USER, PASSWORD).certificate(certificate(&server));
+    let registry =
+        Registry::new(&host).with_login(USER, PASSWORD).with_certificate(certificate(&server));
     registry.check().await.unwrap();
-    let stranger = Registry::new(&host).login(USER, PASSWORD).certificate(certificate(&other));
+    let stranger =
+        Registry::new(&host).with_login(USER, PASSWORD).with_certificate(certificate(&other));
     let error = stranger.check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error:?}");
     assert!(format!("{error:?}").contains("invalid peer certificate"), "{error:?}");
-    let plain = Registry::new(&host).login(USER, PASSWORD).check().await.unwrap_err();
+    let plain = Registry::new(&host).with_login(USER, PASSWORD).check().await.unwrap_err();
     assert!(plain.to_string().contains("400"), "{plain}");
 
     // Docker asks registries on this machine without verifying them.
@@ -225,12 +229,12 @@ async fn a_base_that_a_registry_has_not_for_a_platform_is_told_with_what_it_has(
     let engine = logged_in(&host, PASSWORD).await;
     let name = server.name_for("team/base:1");
     let base = Dockerfile::new().stage(stage("base").run("echo base > /base"));
-    let base = base.builder().on(&engine).build().await.unwrap();
+    let base = base.builder().with_engine(&engine).build().await.unwrap();
     base.push(&name).await.unwrap();
     base.remove().await.unwrap();
     let derived = |platform: &str| {
         let file = Dockerfile::new().stage(Stage::from(&name).run("cat /base"));
-        file.builder().on(&engine).platform(platform)
+        file.builder().with_engine(&engine).with_platform(platform)
     };
     let error = derived("linux/s390x").build().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::ImageNotFound, Some("preflight")));
@@ -257,11 +261,11 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     let beside = differences::has_containerd_store(&Raw::of(&engine));
     let built = async |with_cache: bool| {
         let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
-        let builder = Dockerfile::new().stage(file).builder().on(&engine);
+        let builder = Dockerfile::new().stage(file).builder().with_engine(&engine);
         let builder = match (with_cache, beside) {
-            (true, _) => builder.cache_from(&name),
-            (false, true) => builder.cache_to(&name),
-            (false, false) => builder.cache_inline(),
+            (true, _) => builder.with_cache_from(&name),
+            (false, true) => builder.with_cache_to(&name),
+            (false, false) => builder.with_inline_cache(),
         };
         builder.build().await.unwrap()
     };
@@ -294,13 +298,13 @@ async fn a_cache_in_a_directory_serves_an_engine_that_has_lost_its_own() {
     let step = format!("head -c 16 /dev/urandom > /id-{label}");
     let build = || {
         let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
-        Dockerfile::new().stage(file).builder().cache_from_directory(&path)
+        Dockerfile::new().stage(file).builder().with_cache_from_directory(&path)
     };
-    let first = build().cache_to_directory(&path).build().await;
+    let first = build().with_cache_to_directory(&path).build().await;
     if !differences::has_containerd_store(&raw) {
         let error = first.unwrap_err();
         assert_eq!((error.kind(), error.step()), (ErrorKind::Unsupported, Some("preflight")));
-        assert!(error.hint().unwrap().contains("cache_inline"), "{error:?}");
+        assert!(error.hint().unwrap().contains("with_inline_cache"), "{error:?}");
         return;
     }
     let first = first.unwrap();

@@ -135,7 +135,7 @@ async fn an_engine_may_be_restarted_at_any_time() {
 
     // While containers run, with a call in flight, and with a handle that is dropped meanwhile.
     let engine = Engine::connect_to(&daemon.address()).await.unwrap();
-    let start = || sleeper().on(&engine).with_label("test.restart", "own").start();
+    let start = || sleeper().with_engine(&engine).with_label("test.restart", "own").start();
     let (dropped, held) = (start().await.unwrap(), start().await.unwrap());
     let mut call = held.exec(["sh", "-c", "echo on; sleep 600"]).stream().await.unwrap();
     call.next().await.unwrap().unwrap();

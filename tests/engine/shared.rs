@@ -34,7 +34,7 @@ fn labelled(label: &str) -> ContainerBuilder {
 #[ignore = "needs a container engine"]
 async fn child_process_entry() {
     let Ok(label) = std::env::var(LABEL) else { return };
-    let mut builder = labelled(&label).on(&hasty().await);
+    let mut builder = labelled(&label).with_engine(&hasty().await);
     if let Ok(ready) = std::env::var(READY) {
         builder = builder.with_wait(WaitFor::file(ready));
     }
@@ -54,7 +54,7 @@ async fn child_process_entry() {
 async fn threads_get_the_same_one_and_it_goes_a_while_after_the_last() {
     let engine = hasty().await;
     let (raw, label) = (Raw::of(&engine), unique("threads"));
-    let start = || tokio::spawn(labelled(&label).on(&engine).shared());
+    let start = || tokio::spawn(labelled(&label).with_engine(&engine).shared());
     let all = join_all((0..8).map(|_| start())).await;
     let mut all: Vec<Container> = all.into_iter().map(|one| one.unwrap().unwrap()).collect();
     let shared = format!("test.shared={label}");
@@ -67,11 +67,11 @@ async fn threads_get_the_same_one_and_it_goes_a_while_after_the_last() {
 
     let last = all.pop().unwrap();
     drop(all);
-    let again = labelled(&label).on(&engine).shared().await.unwrap();
+    let again = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert_eq!(again.id(), last.id());
     drop((last, again));
     // Still there for the next one, which joins while it lingers.
-    let next = labelled(&label).on(&engine).shared().await.unwrap();
+    let next = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert_eq!(next.id(), found[0]);
     drop(next);
     let took = raw.until_none(&shared, PATIENCE);
@@ -83,7 +83,7 @@ async fn threads_get_the_same_one_and_it_goes_a_while_after_the_last() {
 async fn what_differs_in_anything_is_another_one() {
     let engine = hasty().await;
     let label = unique("differs");
-    let one = || labelled(&label).on(&engine);
+    let one = || labelled(&label).with_engine(&engine);
     let named = || {
         let mut config = engine.config().clone();
         config.session = Some("other-session".into());
@@ -98,7 +98,7 @@ async fn what_differs_in_anything_is_another_one() {
         one().with_copy(castoff::CopySource::bytes("2").with_mode(0o600), "/copied").shared().await,
         one().with_raw(|body| body.domainname = Some("raw".into())).shared().await,
         one().shared_as("scope").await,
-        one().on(&named().await.unwrap()).shared().await,
+        one().with_engine(&named().await.unwrap()).shared().await,
     ];
     let mut ids: Vec<_> = variants.iter().map(|one| one.as_ref().unwrap().id()).collect();
     ids.sort_unstable();
@@ -149,7 +149,7 @@ async fn a_maker_that_is_killed_leaves_nothing_half_made() {
         raw.labelled("containers", &shared).pop().map(|id| *first.borrow_mut() = id).is_some()
     })
     .await;
-    let mut waiting = Box::pin(labelled(&label).on(&engine).shared());
+    let mut waiting = Box::pin(labelled(&label).with_engine(&engine).shared());
     let early = tokio::time::timeout(Duration::from_millis(500), &mut waiting).await;
     assert!(early.is_err(), "nobody joins what is not ready");
     maker.kill();
@@ -166,7 +166,7 @@ async fn one_that_is_gone_or_has_ended_is_made_anew() {
     let label = unique("anew");
     let engine = hasty().await;
     let raw = Raw::of(&engine);
-    let start = || labelled(&label).on(&engine).shared();
+    let start = || labelled(&label).with_engine(&engine).shared();
     let first = start().await.unwrap();
     assert!(raw.remove(&format!("containers/{}", first.id())));
     let second = start().await.unwrap();
@@ -192,7 +192,7 @@ async fn removing_one_handle_leaves_it_to_the_others_and_keeping_it_to_everybody
     (config.linger, config.state_dir) = (Some(LINGER), Some(state.path().into()));
     let engine = Engine::connect_with(config).await.unwrap();
     let raw = Raw::of(&engine);
-    let start = || labelled(&label).on(&engine).shared();
+    let start = || labelled(&label).with_engine(&engine).shared();
     let (one, two) = (start().await.unwrap(), start().await.unwrap());
     let id = two.id().to_owned();
     one.remove().await.unwrap();
@@ -219,7 +219,7 @@ async fn letting_go_while_another_makes_it_is_safe() {
     let label = unique("cancel");
     let engine = hasty().await;
     let raw = Raw::of(&engine);
-    let never = || labelled(&label).on(&engine).with_wait(WaitFor::file("/never"));
+    let never = || labelled(&label).with_engine(&engine).with_wait(WaitFor::file("/never"));
     let mut making = Box::pin(never().shared());
     let created = async {
         eventually("it is created", async || raw.count(&format!("test.shared={label}")) == 1).await;
@@ -232,7 +232,7 @@ async fn letting_go_while_another_makes_it_is_safe() {
     assert!(waiting.is_err());
     drop(making);
     // Its place is free, and the one that let go does not stand in the way.
-    let made = labelled(&label).on(&engine).shared().await.unwrap();
+    let made = labelled(&label).with_engine(&engine).shared().await.unwrap();
     drop(made);
     raw.until_none(&format!("test.shared={label}"), PATIENCE);
 }
@@ -243,16 +243,21 @@ async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
     let label = unique("together");
     let engine = hasty().await;
     let raw = Raw::of(&engine);
-    let net = || Network::builder().on(&engine).with_label("test.shared", &label).shared();
-    let volume = || Volume::builder().on(&engine).with_label("test.shared", &label).shared();
+    let net = || Network::builder().with_engine(&engine).with_label("test.shared", &label).shared();
+    let volume =
+        || Volume::builder().with_engine(&engine).with_label("test.shared", &label).shared();
     let (one, two) = (net().await.unwrap(), net().await.unwrap());
     assert_eq!((one.id(), one.name()), (two.id(), two.name()));
-    let other = Network::builder().on(&engine).with_label("test.shared", &label);
+    let other = Network::builder().with_engine(&engine).with_label("test.shared", &label);
     assert_ne!(other.shared_as("other").await.unwrap().id(), one.id());
     let data = volume().await.unwrap();
     assert_eq!(volume().await.unwrap().name(), data.name());
     let inside = |net: &Network| {
-        labelled(&label).on(&engine).with_network(net, "web").with_volume(&data, "/data").shared()
+        labelled(&label)
+            .with_engine(&engine)
+            .with_network(net, "web")
+            .with_volume(&data, "/data")
+            .shared()
     };
     let (first, second) = (inside(&one).await.unwrap(), inside(&two).await.unwrap());
     assert_eq!(first.id(), second.id());
@@ -281,15 +286,15 @@ async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
 async fn a_lock_is_held_by_one_user_of_a_container_at_a_time() {
     let label = unique("lock");
     let engine = hasty().await;
-    let container = labelled(&label).on(&engine).shared().await.unwrap();
-    let joined = labelled(&label).on(&engine).shared().await.unwrap();
+    let container = labelled(&label).with_engine(&engine).shared().await.unwrap();
+    let joined = labelled(&label).with_engine(&engine).shared().await.unwrap();
     let held = container.try_lock("part 1").await.unwrap().unwrap();
     assert!(joined.try_lock("part 1").await.unwrap().is_none());
     assert!(joined.try_lock("part 2").await.unwrap().is_some());
     drop(held);
     assert!(joined.try_lock("part 1").await.unwrap().is_some());
     // One that nobody shares has locks as well, and none of another's.
-    let alone = labelled(&label).on(&engine).start().await.unwrap();
+    let alone = labelled(&label).with_engine(&engine).start().await.unwrap();
     let _held = alone.try_lock("part 1").await.unwrap().unwrap();
     assert!(alone.clone().try_lock("part 1").await.unwrap().is_none());
     assert!(container.try_lock("part 1").await.unwrap().is_some());
@@ -300,7 +305,7 @@ async fn a_lock_is_held_by_one_user_of_a_container_at_a_time() {
 async fn set_up_happens_once_and_again_after_a_failure() {
     let label = unique("once");
     let engine = hasty().await;
-    let container = labelled(&label).on(&engine).shared().await.unwrap();
+    let container = labelled(&label).with_engine(&engine).shared().await.unwrap();
     let runs = AtomicUsize::new(0);
     let failing = async || {
         runs.fetch_add(1, Ordering::SeqCst);
@@ -347,7 +352,7 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     assert!(!said.contains("sets up"), "{said}");
     container.remove().await.unwrap();
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
-    let anew = labelled(&label).on(&engine).shared().await.unwrap();
+    let anew = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert!(anew.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     // One that is nobody else's as well.
     let own = Container::builder(BUSYBOX).with_command(["sleep", "3600"]).start().await.unwrap();
@@ -364,7 +369,10 @@ async fn conditions_that_differ_in_anything_are_waited_for_by_whoever_joins() {
     let engine = hasty().await;
     let start = |wait: WaitFor| {
         let web = Container::builder(WEB).with_port(8080).with_label("test.shared", &label);
-        web.on(&engine).with_startup_timeout(Duration::from_secs(4)).with_wait(wait).shared()
+        web.with_engine(&engine)
+            .with_startup_timeout(Duration::from_secs(4))
+            .with_wait(wait)
+            .shared()
     };
     let one = start(WaitFor::http("/").into()).await.unwrap();
     let never = [
@@ -410,7 +418,7 @@ async fn conditions_that_differ_in_anything_are_waited_for_by_whoever_joins() {
 async fn one_that_is_paused_goes_on_when_it_is_joined() {
     let label = unique("paused");
     let engine = hasty().await;
-    let start = || labelled(&label).on(&engine).shared();
+    let start = || labelled(&label).with_engine(&engine).shared();
     let one = start().await.unwrap();
     one.pause().await.unwrap();
     let two = start().await.unwrap();
@@ -426,7 +434,7 @@ async fn one_that_is_paused_goes_on_when_it_is_joined() {
 async fn one_with_a_name_of_its_own_is_made_anew_while_others_hold_what_has_ended() {
     let label = unique("named");
     let engine = hasty().await;
-    let start = || labelled(&label).with_name(&label).on(&engine).shared();
+    let start = || labelled(&label).with_name(&label).with_engine(&engine).shared();
     let first = start().await.unwrap();
     first.kill("KILL").await.unwrap();
     first.wait().await.unwrap();

@@ -149,7 +149,7 @@ async fn child_by_two_paths() {
     };
     let link = castoff::Engine::connect_to(&link).await.unwrap();
     let start = || sleeper().with_label("test.sweep", &label);
-    let held = (start().start().await.unwrap(), start().on(&link).start().await.unwrap());
+    let held = (start().start().await.unwrap(), start().with_engine(&link).start().await.unwrap());
     println!("\nholds");
     std::io::stdout().flush().unwrap();
     told();

@@ -72,7 +72,7 @@ async fn ports_are_waited_for_from_here_with_the_containers_end_in_view() {
     fake.clear_requests();
     assert_eq!(container.addr(6379).unwrap(), listener.local_addr().unwrap());
     assert!(container.default_ip().is_some());
-    assert_eq!(container.addr(1).unwrap_err().kind(), ErrorKind::PortNotExposed);
+    assert_eq!(container.addr(1).unwrap_err().kind(), ErrorKind::PortNotPublished);
     assert_eq!(requests(&fake), [""; 0], "addresses are known");
     let [binding] = &fake.containers()[0].ports["6379/tcp"][..] else { panic!() };
     assert_eq!(*binding, ("127.0.0.1".to_owned(), port), "published on loopback");
@@ -163,8 +163,8 @@ async fn an_exec_is_three_requests() {
 #[tokio::test]
 async fn networks_and_volumes_are_one_request_each_way() {
     let (fake, engine) = setup().await;
-    let network = Network::builder().on(&engine).create().await.unwrap();
-    let volume = Volume::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
+    let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
     let builder = app(&engine).with_network(&network, ["cache"]).with_volume(&volume, "/data");
     let container = builder.start().await.unwrap();
     let ip = container.ip(&network).unwrap();
@@ -194,15 +194,18 @@ async fn networks_and_volumes_are_one_request_each_way() {
 #[tokio::test]
 async fn a_named_network_is_looked_for_where_names_may_repeat() {
     let (fake, engine) = setup().await;
-    let network = Network::builder().on(&engine).with_name("backend").create().await.unwrap();
+    let network =
+        Network::builder().with_engine(&engine).with_name("backend").create().await.unwrap();
     assert_eq!(requests(&fake), ["POST /networks/create", "GET /networks?filters"]);
-    let twin = Network::builder().on(&engine).with_name("backend").create().await.unwrap_err();
+    let twin =
+        Network::builder().with_engine(&engine).with_name("backend").create().await.unwrap_err();
     assert_eq!(twin.kind(), ErrorKind::Conflict);
     fake.until(|s| s.networks.iter().filter(|n| n.name == "backend").count() == 1).await;
     assert_eq!(fake.networks()[0].id, network.id(), "the first one stays");
 
     let (fake, engine) = newer().await;
-    let network = Network::builder().on(&engine).with_name("backend").create().await.unwrap();
+    let network =
+        Network::builder().with_engine(&engine).with_name("backend").create().await.unwrap();
     assert_eq!(requests(&fake), ["POST /networks/create"]);
     drop(network);
 }
@@ -245,8 +248,8 @@ async fn a_start_interval_is_sent_to_engines_that_know_it() {
 }
 
 async fn join_two(engine: &castoff::Engine) -> (Container, Network, Network) {
-    let one = Network::builder().on(engine).create().await.unwrap();
-    let two = Network::builder().on(engine).create().await.unwrap();
+    let one = Network::builder().with_engine(engine).create().await.unwrap();
+    let two = Network::builder().with_engine(engine).create().await.unwrap();
     let builder = app(engine).with_network(&one, "a").with_network(&two, ["b", "c"]);
     let container = builder.start().await.unwrap();
     assert_ne!(container.ip(&one).unwrap(), container.ip(&two).unwrap());
@@ -256,7 +259,7 @@ async fn join_two(engine: &castoff::Engine) -> (Container, Network, Network) {
 #[tokio::test]
 async fn an_attachment_may_have_a_fixed_address() {
     let (fake, engine) = setup().await;
-    let network = Network::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
     let attachment = Attachment::new(network.id()).with_ip([172, 18, 0, 9].into());
     let container = app(&engine).with_attachment(attachment).start().await.unwrap();
     let [body] = &bodies(&fake, "POST", "/containers/create")[..] else { panic!() };
@@ -269,7 +272,7 @@ async fn an_attachment_may_have_a_fixed_address() {
 async fn a_missing_image_is_pulled_and_no_other() {
     let (fake, engine) = setup().await;
     fake.set_pullable("redis:7", PullScript::ok());
-    let redis = || Container::builder("redis:7").on(&engine);
+    let redis = || Container::builder("redis:7").with_engine(&engine);
     let first = redis().start().await.unwrap();
     let pull = "POST /images/create?fromImage,tag";
     let mut seen = requests(&fake);
@@ -294,7 +297,8 @@ async fn pull_policies() {
 
     fake.clear_requests();
     fake.set_pullable("redis:7", PullScript::ok());
-    let never = Container::builder("redis:7").on(&engine).with_pull_policy(PullPolicy::Never);
+    let never =
+        Container::builder("redis:7").with_engine(&engine).with_pull_policy(PullPolicy::Never);
     let error = never.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ImageNotFound);
     assert_eq!(fake.calls(), ["POST /containers/create"]);
@@ -335,7 +339,7 @@ async fn stopping_and_starting_again_learns_the_ports_again() {
     let first = container.addr(80).unwrap();
     fake.clear_requests();
     container.stop().await.unwrap();
-    assert_eq!(container.addr(80).unwrap_err().kind(), ErrorKind::PortNotExposed);
+    assert_eq!(container.addr(80).unwrap_err().kind(), ErrorKind::PortNotPublished);
     container.start().await.unwrap();
     assert_ne!(container.addr(80).unwrap(), first);
     container.restart().await.unwrap();

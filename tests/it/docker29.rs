@@ -26,8 +26,8 @@ async fn docker29() -> (FakeEngine, Engine) {
 async fn every_call_of_a_containers_life_is_of_a_version_that_it_speaks() {
     let (fake, engine) = docker29().await;
     assert_eq!(engine.api_version(), ApiVersion::new(1, 53));
-    let one = Network::builder().on(&engine).create().await.unwrap();
-    let two = Network::builder().on(&engine).create().await.unwrap();
+    let one = Network::builder().with_engine(&engine).create().await.unwrap();
+    let two = Network::builder().with_engine(&engine).create().await.unwrap();
     let container = app(&engine).with_network(&one, "a").with_network(&two, "b");
     let container = container.start().await.unwrap();
     container.logs().text().await.unwrap();
@@ -47,7 +47,7 @@ async fn a_build_names_the_endpoint_that_the_engine_no_longer_has() {
         fake.on("POST", "/session").fail(status, "page not found");
         fake.on("POST", "/grpc").fail(status, "page not found");
         let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
-        let build = file.builder().on(&engine).using(Builder::BuildKit);
+        let build = file.builder().with_engine(&engine).with_backend(Builder::BuildKit);
         let error = build.build().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
         assert_eq!(error.status(), Some(status), "{error:?}");
@@ -66,7 +66,11 @@ async fn a_build_goes_over_the_socket_itself_where_the_endpoints_are_gone() {
     fake.on("POST", "/session").fail(404, "page not found");
     fake.on("POST", "/grpc").fail(404, "page not found");
     let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
-    let build = file.builder().on(&engine).using(Builder::BuildKit).secret("token", "hunter2");
+    let build = file
+        .builder()
+        .with_engine(&engine)
+        .with_backend(Builder::BuildKit)
+        .with_secret("token", "hunter2");
     let image = build.build().await.unwrap();
     let found = engine.images().inspect(image.id()).await.unwrap();
     let secret = found.labels.get("fake.secret").map(String::as_str);
@@ -81,6 +85,6 @@ async fn a_build_that_the_classic_builder_can_do_is_done_by_it_where_the_endpoin
     let (fake, engine) = docker29().await;
     fake.on("POST", "/session").fail(410, "gone");
     let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
-    drop(file.builder().on(&engine).build().await.unwrap());
+    drop(file.builder().with_engine(&engine).build().await.unwrap());
     assert_eq!(fake.count("POST", "/build"), 1);
 }

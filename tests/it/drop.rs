@@ -155,8 +155,8 @@ async fn without_a_guardian_a_drop_does_not_wait_forever() {
 async fn containers_go_before_what_they_use_in_whatever_order_they_are_dropped() {
     for container_first in [true, false] {
         let (fake, engine) = guarded().await;
-        let network = Network::builder().on(&engine).create().await.unwrap();
-        let volume = Volume::builder().on(&engine).create().await.unwrap();
+        let network = Network::builder().with_engine(&engine).create().await.unwrap();
+        let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
         let builder = app(&engine).with_network(&network, ()).with_volume(&volume, "/data");
         let container = builder.start().await.unwrap();
         let gate = fake.on("DELETE", "/containers/*").gate();
@@ -169,7 +169,7 @@ async fn containers_go_before_what_they_use_in_whatever_order_they_are_dropped()
         }
         arrived(&gate).await;
         // Something else comes and goes meanwhile: there is nothing ahead of it.
-        drop(Network::builder().on(&engine).create().await.unwrap());
+        drop(Network::builder().with_engine(&engine).create().await.unwrap());
         fake.until(|s| s.count("DELETE", "*") == 2).await;
         gate.release();
         nothing_left(&fake).await;
@@ -180,7 +180,7 @@ async fn containers_go_before_what_they_use_in_whatever_order_they_are_dropped()
 #[tokio::test]
 async fn a_network_joined_later_waits_too() {
     let (fake, engine) = guarded().await;
-    let network = Network::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
     let container = running(&engine).await;
     container.connect(&network, "late").await.unwrap();
     container.ip(&network).unwrap();
@@ -196,12 +196,12 @@ async fn what_may_pass_is_tried_again() {
     let (fake, engine) = setup().await;
     let active = "error while removing network: network x id y has active endpoints";
     fake.on("DELETE", "/networks/*").times(2).fail(403, active);
-    let network = Network::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
     network.remove().await.unwrap();
     assert_eq!(fake.count("DELETE", "/networks/*"), 3);
 
     fake.on("DELETE", "/volumes/*").times(2).fail(409, "remove x: volume is in use - [y]");
-    let volume = Volume::builder().on(&engine).create().await.unwrap();
+    let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
     volume.remove().await.unwrap();
     assert_eq!(fake.count("DELETE", "/volumes/*"), 3);
 
@@ -279,8 +279,8 @@ async fn a_removal_goes_on_when_nobody_waits_for_it() {
 #[tokio::test]
 async fn what_is_kept_is_kept_with_what_it_uses() {
     for (fake, engine) in [setup().await, guarded().await] {
-        let network = Network::builder().on(&engine).create().await.unwrap();
-        let volume = Volume::builder().on(&engine).create().await.unwrap();
+        let network = Network::builder().with_engine(&engine).create().await.unwrap();
+        let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
         let builder = app(&engine).with_network(&network, ()).with_volume(&volume, "/data");
         let container = builder.start().await.unwrap();
         let name = container.keep();
@@ -369,7 +369,7 @@ async fn a_port_that_came_free_meanwhile_is_taken() {
 #[tokio::test]
 async fn a_network_waits_for_its_own_subnet_to_be_free() {
     let (fake, engine) = guarded().await;
-    let subnet = || Network::builder().on(&engine).with_subnet("172.30.7.0/24").create();
+    let subnet = || Network::builder().with_engine(&engine).with_subnet("172.30.7.0/24").create();
     let first = subnet().await.unwrap();
     let gate = fake.on("DELETE", "/networks/*").gate();
     drop(first);
@@ -396,7 +396,7 @@ async fn a_port_that_somebody_else_has_is_an_error() {
 #[tokio::test]
 async fn handles_live_in_any_collection() {
     let (fake, engine) = guarded().await;
-    let network = Network::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
     let mut all: Vec<Box<dyn Send>> = vec![Box::new(network)];
     for _ in 0..3 {
         all.push(Box::new(running(&engine).await));
@@ -475,7 +475,7 @@ fn a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more() {
 #[tokio::test]
 async fn what_is_dropped_while_the_engine_is_away_goes_when_it_is_back() {
     let (fake, engine) = guarded().await;
-    let network = Network::builder().on(&engine).create().await.unwrap();
+    let network = Network::builder().with_engine(&engine).create().await.unwrap();
     let start = || app(&engine).with_name("mine").start();
     let container =
         app(&engine).with_name("mine").with_network(&network, "it").start().await.unwrap();

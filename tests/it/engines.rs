@@ -49,7 +49,7 @@ async fn an_image_that_is_missing_is_pulled_however_the_engine_says_so() {
         let (fake, engine) = setup().await;
         fake.set_pullable("redis:7", PullScript::ok());
         fake.on("POST", "/containers/create").times(1).fail(404, words);
-        drop(Container::builder("redis:7").on(&engine).start().await.unwrap());
+        drop(Container::builder("redis:7").with_engine(&engine).start().await.unwrap());
         assert_eq!(fake.count("POST", "/images/create"), 1, "{words}");
     }
 }

@@ -32,7 +32,7 @@ async fn settings_reach_the_engine() {
     let (fake, container) = with_container().await;
     fake.on_exec("id", ExecScript::ok("ok"));
     let exec = container.exec(["id"]).with_user("nobody").with_env("A", "b=c");
-    exec.with_working_dir("/tmp").privileged().await.unwrap();
+    exec.with_working_dir("/tmp").with_privileged().await.unwrap();
     let expected = json!({
         "AttachStdin": false, "AttachStdout": true, "AttachStderr": true, "Tty": false,
         "Cmd": ["id"], "User": "nobody", "Env": ["A=b=c"], "WorkingDir": "/tmp",

@@ -208,10 +208,10 @@ async fn logs_and_lifecycle() {
     let (fake, engine) = setup().await;
     fake.log_on_start("one\ntwo\n");
     let container = running(&engine).await;
-    assert_eq!(container.logs().tail(1).text().await.unwrap(), "two\n");
+    assert_eq!(container.logs().with_tail(1).text().await.unwrap(), "two\n");
     let half = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n\u{1}\0\0";
     fake.on("GET", "/containers/*/logs").times(1).raw(half);
-    let cut = container.logs().follow().text().await.unwrap_err();
+    let cut = container.logs().with_follow().text().await.unwrap_err();
     assert_eq!(cut.kind(), ErrorKind::Connection, "{cut:?}");
     container.kill("HUP").await.unwrap();
     container.pause().await.unwrap();
@@ -232,7 +232,7 @@ async fn logs_and_lifecycle() {
 async fn lines_of_the_log_are_whole() {
     let (fake, engine) = setup().await;
     let container = running(&engine).await;
-    let mut lines = container.logs().follow().lines();
+    let mut lines = container.logs().with_follow().lines();
     let hand = fake.only_container();
     hand.log_frame(Stream::Stdout, "o");
     hand.log_frame(Stream::Stderr, "err\r\n");
@@ -250,12 +250,13 @@ async fn lines_of_the_log_are_whole() {
 async fn networks_and_volumes() {
     let (fake, engine) = setup().await;
     fake.on("POST", "/networks/create").fail(500, "plugin failed");
-    let error = Network::builder().on(&engine).create().await.unwrap_err();
+    let error = Network::builder().with_engine(&engine).create().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::Engine, Some("create")));
     assert!(error.to_string().contains("plugin failed"), "{error}");
     assert_eq!(fake.count("POST", "/networks/create"), 1);
     fake.on("POST", "/volumes/create").fail(400, "unknown driver \"nfs\"");
-    let error = Volume::builder().on(&engine).with_driver("nfs").create().await.unwrap_err();
+    let error =
+        Volume::builder().with_engine(&engine).with_driver("nfs").create().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::Engine, Some("create")));
     nothing_left(&fake).await;
 }
@@ -265,7 +266,7 @@ async fn a_pull_that_is_cut() {
     let (fake, engine) = setup().await;
     fake.set_pullable("redis:7", PullScript::ok());
     fake.on("POST", "/images/create").times(1).cut_after(150);
-    drop(Container::builder("redis:7").on(&engine).start().await.unwrap());
+    drop(Container::builder("redis:7").with_engine(&engine).start().await.unwrap());
     assert_eq!(fake.count("POST", "/images/create"), 2);
 }
 

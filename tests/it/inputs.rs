@@ -50,7 +50,7 @@ const BAD: &[(&str, &str, Change)] = &[
         b.with_copy(CopySource::reader(tokio::io::empty(), 0), "/x").with_startup_attempts(2)
     }),
     ("wait", "empty", |b| b.with_wait(WaitFor::log(""))),
-    ("wait", "0 times", |b| b.with_wait(WaitFor::log("x").times(0))),
+    ("wait", "0 times", |b| b.with_wait(WaitFor::log("x").with_times(0))),
     ("wait", "unclosed", |b| b.with_wait(WaitFor::regex("("))),
     ("wait", "53/udp", |b| b.with_wait(WaitFor::port("53/udp"))),
     ("port", "0", |b| b.with_wait(WaitFor::port(0))),
@@ -67,7 +67,7 @@ async fn a_bad_value_is_named_and_nothing_is_sent() {
     let (fake, engine) = setup().await;
     let mut wrong = Vec::new();
     for (field, value, change) in BAD {
-        let builder = || change(app(&engine)).on(&engine);
+        let builder = || change(app(&engine)).with_engine(&engine);
         let outcomes = [builder().start().await.map(drop), builder().create().await.map(drop)];
         for outcome in outcomes {
             let error = outcome.expect_err(&format!("{field} {value}"));
@@ -85,8 +85,8 @@ async fn a_bad_value_is_named_and_nothing_is_sent() {
 #[tokio::test]
 async fn networks_volumes_images_and_commands_too() {
     let (fake, engine) = setup().await;
-    let network = || Network::builder().on(&engine);
-    let volume = || Volume::builder().on(&engine);
+    let network = || Network::builder().with_engine(&engine);
+    let volume = || Volume::builder().with_engine(&engine);
     let errors = [
         network().with_name("bridge").create().await.unwrap_err(),
         network().with_subnet("10.0.0.0/99").create().await.unwrap_err(),
@@ -144,9 +144,9 @@ fn a_start_needs_little_stack() {
             small("start", app(&engine).start());
             small("run", app(&engine).run());
             small("create", app(&engine).create());
-            small("network", Network::builder().on(&engine).create());
-            small("volume", Volume::builder().on(&engine).create());
-            let network = Network::builder().on(&engine).create().await.unwrap();
+            small("network", Network::builder().with_engine(&engine).create());
+            small("volume", Volume::builder().with_engine(&engine).create());
+            let network = Network::builder().with_engine(&engine).create().await.unwrap();
             let wait = WaitFor::duration(Duration::from_millis(1));
             let builder = app(&engine).with_network(&network, "a").with_wait(wait);
             let container = builder.with_copy(CopySource::bytes("x"), "/x").start().await.unwrap();

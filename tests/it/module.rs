@@ -24,7 +24,8 @@ struct GreeterServer {
 
 impl Greeter {
     fn new(engine: &Engine, greeting: &str) -> Self {
-        Greeter { container: Container::builder(IMAGE), greeting: greeting.into() }.on(engine)
+        Greeter { container: Container::builder(IMAGE), greeting: greeting.into() }
+            .with_engine(engine)
     }
 }
 
@@ -110,7 +111,7 @@ async fn what_is_copied_counts_by_its_content_and_not_by_its_time() {
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     };
     let shared = || {
-        let container = Container::builder(IMAGE).on(&engine);
+        let container = Container::builder(IMAGE).with_engine(&engine);
         container.with_copy(CopySource::path(dir.path().join("tree")), "/tree").shared()
     };
     written("one", 1_000);
@@ -125,7 +126,7 @@ async fn what_is_copied_counts_by_its_content_and_not_by_its_time() {
 async fn what_is_copied_counts_by_its_identity_where_it_has_one() {
     let (fake, engine) = guarded().await;
     let shared = |source: CopySource| {
-        let container = Container::builder(IMAGE).on(&engine);
+        let container = Container::builder(IMAGE).with_engine(&engine);
         container.with_copy(source, "/certificate").shared()
     };
     let made = |text: &str| CopySource::bytes(text).with_identity("for localhost");
@@ -167,7 +168,8 @@ impl Module for Sleepy {
 #[tokio::test]
 async fn a_wait_that_is_given_takes_the_place_of_the_modules_own() {
     let (_fake, engine) = setup().await;
-    let sleepy = || Sleepy(Container::builder(IMAGE).with_startup_timeout(LIMIT)).on(&engine);
+    let sleepy =
+        || Sleepy(Container::builder(IMAGE).with_startup_timeout(LIMIT)).with_engine(&engine);
     assert_eq!(sleepy().start().await.unwrap_err().kind(), ErrorKind::WaitTimeout);
     drop(sleepy().with_wait(WaitFor::duration(Duration::ZERO)).start().await.unwrap());
     drop(sleepy().customize(ContainerBuilder::without_wait).start().await.unwrap());

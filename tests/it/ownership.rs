@@ -23,9 +23,9 @@ struct Full {
 impl Full {
     async fn create(engine: &Engine) -> Full {
         Full {
-            one: Network::builder().on(engine).create().await.unwrap(),
-            two: Network::builder().on(engine).create().await.unwrap(),
-            data: Volume::builder().on(engine).create().await.unwrap(),
+            one: Network::builder().with_engine(engine).create().await.unwrap(),
+            two: Network::builder().with_engine(engine).create().await.unwrap(),
+            data: Volume::builder().with_engine(engine).create().await.unwrap(),
         }
     }
 
@@ -115,7 +115,7 @@ async fn a_run_a_pull_and_a_create_can_be_dropped_at_every_await() {
     fake.set_pullable("redis:7", PullScript::ok());
     let missing = || {
         Container::builder("redis:7")
-            .on(&engine)
+            .with_engine(&engine)
             .with_pull_policy(castoff::spec::PullPolicy::Always)
     };
     dropped_everywhere(&fake, || missing().without_wait().start()).await;
@@ -126,10 +126,12 @@ async fn a_run_a_pull_and_a_create_can_be_dropped_at_every_await() {
 #[tokio::test]
 async fn networks_volumes_and_commits_can_be_dropped_at_every_await() {
     let (fake, engine) = setup().await;
-    dropped_everywhere(&fake, || Network::builder().on(&engine).create()).await;
-    dropped_everywhere(&fake, || Network::builder().on(&engine).with_name("backend").create())
-        .await;
-    dropped_everywhere(&fake, || Volume::builder().on(&engine).create()).await;
+    dropped_everywhere(&fake, || Network::builder().with_engine(&engine).create()).await;
+    dropped_everywhere(&fake, || {
+        Network::builder().with_engine(&engine).with_name("backend").create()
+    })
+    .await;
+    dropped_everywhere(&fake, || Volume::builder().with_engine(&engine).create()).await;
     let container = running(&engine).await;
     dropped_everywhere(&fake, || container.commit("app:seeded")).await;
     fake.until(|s| s.images.len() == 1).await;
@@ -206,14 +208,14 @@ async fn networks_volumes_and_commits_can_be_dropped_while_they_are_made() {
     for held in [Held::BeforeEffect, Held::BeforeAnswer] {
         let (fake, engine) = setup().await;
         let gate = hold(&fake, "POST", "/networks/create", held);
-        let making = tokio::spawn(Network::builder().on(&engine).create());
+        let making = tokio::spawn(Network::builder().with_engine(&engine).create());
         arrived(&gate).await;
         making.abort();
         gate.release();
         fake.until(|s| s.count("DELETE", "/networks/*") == 1).await;
 
         let gate = hold(&fake, "POST", "/volumes/create", held);
-        let making = tokio::spawn(Volume::builder().on(&engine).create());
+        let making = tokio::spawn(Volume::builder().with_engine(&engine).create());
         arrived(&gate).await;
         making.abort();
         gate.release();
@@ -315,7 +317,7 @@ async fn a_network_whose_create_was_not_answered_leaves_nothing() {
     for lose in LOSE {
         let (fake, engine) = setup().await;
         lose(&fake);
-        Network::builder().on(&engine).create().await.unwrap_err();
+        Network::builder().with_engine(&engine).create().await.unwrap_err();
         fake.until(|s| s.count("DELETE", "/networks/*") > 0).await;
         nothing_left(&fake).await;
     }
@@ -326,7 +328,7 @@ async fn a_volume_whose_create_was_not_answered_leaves_nothing() {
     for lose in LOSE {
         let (fake, engine) = setup().await;
         lose(&fake);
-        Volume::builder().on(&engine).create().await.unwrap_err();
+        Volume::builder().with_engine(&engine).create().await.unwrap_err();
         fake.until(|s| s.count("DELETE", "/volumes/*") > 0).await;
         nothing_left(&fake).await;
     }
@@ -361,7 +363,8 @@ async fn somebody_elses_container_of_the_same_name_stays() {
 async fn somebody_elses_volume_of_the_same_name_stays() {
     let (fake, engine) = setup().await;
     foreign(&fake, "/volumes/create", &json!({ "Name": "data" }));
-    let error = Volume::builder().on(&engine).with_name("data").create().await.unwrap_err();
+    let error =
+        Volume::builder().with_engine(&engine).with_name("data").create().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("data"), "{error}");
     drop(running(&engine).await);

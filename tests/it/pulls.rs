@@ -10,7 +10,7 @@ use crate::fake::{FakeEngine, PullScript};
 use crate::support::*;
 
 async fn start(engine: &Engine, image: &str) -> Result<Container, Error> {
-    Container::builder(image).on(engine).start().await
+    Container::builder(image).with_engine(engine).start().await
 }
 
 fn pulls(fake: &FakeEngine) -> usize {
@@ -137,7 +137,7 @@ async fn a_pull_does_not_count_as_starting() {
     fake.set_pullable("redis:7", PullScript::ok());
     let gate = fake.on("POST", "/images/create").gate();
     let limit = std::time::Duration::from_millis(300);
-    let builder = Container::builder("redis:7").on(&engine).with_startup_timeout(limit);
+    let builder = Container::builder("redis:7").with_engine(&engine).with_startup_timeout(limit);
     let starting = tokio::spawn(builder.start());
     arrived(&gate).await;
     tokio::time::sleep(limit).await;
@@ -172,7 +172,7 @@ async fn digests_and_platforms_are_asked_for() {
     let digest = format!("sha256:{}", "a".repeat(64));
     let image = format!("redis@{digest}");
     fake.set_pullable(&image, PullScript::ok());
-    let builder = Container::builder(&image).on(&engine).with_platform("linux/arm64");
+    let builder = Container::builder(&image).with_engine(&engine).with_platform("linux/arm64");
     let started = builder.start().await;
     let requests = fake.requests();
     let pull = requests.iter().find(|r| r.path == "/images/create").unwrap();
@@ -206,7 +206,8 @@ async fn an_image_id_is_never_pulled() {
     }
     // One that is there needs no pull, whatever the policy.
     engine.images().pull(&there).await.unwrap();
-    let builder = Container::builder(&there).on(&engine).with_pull_policy(PullPolicy::Always);
+    let builder =
+        Container::builder(&there).with_engine(&engine).with_pull_policy(PullPolicy::Always);
     drop(builder.start().await.unwrap());
     assert_eq!(pulls(&fake), 0);
 }
@@ -214,7 +215,7 @@ async fn an_image_id_is_never_pulled() {
 #[tokio::test]
 async fn a_platform_that_there_is_not_is_told_with_what_there_is() {
     let (fake, engine) = setup().await;
-    let arm = || Container::builder(IMAGE).on(&engine).with_platform("linux/arm64");
+    let arm = || Container::builder(IMAGE).with_engine(&engine).with_platform("linux/arm64");
     let refused = "image with reference app:1 was found but does not match the specified platform: \
                    wanted linux/arm64, actual: linux/amd64";
     fake.on("POST", "/containers/create").fail(404, refused);

@@ -54,7 +54,7 @@ pub(crate) async fn guarded() -> (FakeEngine, Engine) {
 
 /// A container of [`IMAGE`].
 pub(crate) fn app(engine: &Engine) -> ContainerBuilder {
-    Container::builder(IMAGE).on(engine)
+    Container::builder(IMAGE).with_engine(engine)
 }
 
 /// One that is ready as soon as the engine has started it.

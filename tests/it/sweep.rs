@@ -282,8 +282,8 @@ async fn what_was_kept_here_is_pruned_and_nothing_else() {
     let (fake, engine) = guarded().await;
     let living = running(&engine).await;
     let kept = running(&engine).await.keep();
-    let net = Network::builder().on(&engine).create().await.unwrap().keep();
-    let volume = Volume::builder().on(&engine).create().await.unwrap();
+    let net = Network::builder().with_engine(&engine).create().await.unwrap().keep();
+    let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
     let elsewhere = json!({ "castoff.session": "s", "castoff.owner": "elsewhere.1.2.0123456789" });
     made(&fake, "theirs", &elsewhere);
     let pruned = engine.prune_kept().await.unwrap();

@@ -69,14 +69,14 @@ async fn two_streams_are_not_one_text() {
 #[tokio::test]
 async fn times_are_counted() {
     let (fake, engine) = setup().await;
-    let wait = WaitFor::log("tick").times(3);
+    let wait = WaitFor::log("tick").with_times(3);
     let (starting, container) = following(&fake, &engine, wait).await;
     container.log(Stream::Stdout, "tick\ntick\n");
     container.log(Stream::Stderr, "tick\n");
     drop(starting.await.unwrap().unwrap());
 
     let (fake, engine) = setup().await;
-    let (starting, container) = following(&fake, &engine, WaitFor::log("tick").times(3)).await;
+    let (starting, container) = following(&fake, &engine, WaitFor::log("tick").with_times(3)).await;
     container.log(Stream::Stdout, "tick\ntick\n");
     container.exit(1, false);
     let error = starting.await.unwrap().unwrap_err();
@@ -98,13 +98,13 @@ async fn one_stream_is_asked_for_where_one_counts() {
     let (fake, engine) = setup().await;
     fake.log_on_start("ready\n");
     fake.on_start(|container| container.exit(2, false));
-    let error = start(&engine, WaitFor::log("ready").on_stderr()).await.unwrap_err();
+    let error = start(&engine, WaitFor::log("ready").with_stderr_only()).await.unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(2)));
     let asked = |s: &crate::fake::Recorded| {
         s.path.ends_with("/logs") && s.get("stdout") == "false" && s.get("stderr") == "true"
     };
     assert!(fake.requests().iter().any(asked));
-    drop(start(&engine, WaitFor::log("ready").on_stdout()).await.unwrap());
+    drop(start(&engine, WaitFor::log("ready").with_stdout_only()).await.unwrap());
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_container_that_ends_tells_how() {
     let waits: [WaitFor; 6] = [
         WaitFor::log("never").into(),
         WaitFor::port(80).into(),
-        WaitFor::http("/").on_port(80).into(),
+        WaitFor::http("/").with_port(80).into(),
         WaitFor::probe("never", |_| async { Ok(false) }).into(),
         WaitFor::duration(LONG).into(),
         WaitFor::health().into(),
@@ -164,7 +164,8 @@ async fn a_container_that_ends_tells_how() {
         let health = Healthcheck::shell("true");
         let builder = app(&engine).with_port(80).with_healthcheck(health).with_wait(wait.clone());
         let error = tokio::time::timeout(LONG, builder.start()).await.unwrap().unwrap_err();
-        let ended = error.kind() == ErrorKind::Exited || error.kind() == ErrorKind::PortNotExposed;
+        let ended =
+            error.kind() == ErrorKind::Exited || error.kind() == ErrorKind::PortNotPublished;
         assert!(ended, "{wait:?}: {error:?}");
         assert_eq!((error.exit_code(), error.oom_killed()), (Some(137), true), "{error:?}");
         assert_eq!(error.log_tail().len(), 20);
@@ -198,7 +199,7 @@ async fn a_container_that_ends_while_it_is_waited_for() {
     let waits: [WaitFor; 9] = [
         WaitFor::log("never").into(),
         WaitFor::port(80).into(),
-        WaitFor::http("/").on_port(80).into(),
+        WaitFor::http("/").with_port(80).into(),
         WaitFor::exec(["never"]).into(),
         WaitFor::file("/never").into(),
         WaitFor::probe("never", |_| async { Ok(false) }).into(),
@@ -270,6 +271,7 @@ async fn an_unhealthy_container_is_no_ready_one() {
     fake.only_container().health_with("unhealthy", "no response\n");
     let error = starting.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("unhealthy"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unhealthy);
     assert_eq!(error.last_probe(), Some("no response"));
     assert_eq!(error.condition(), Some("healthcheck to pass"));
 
@@ -382,7 +384,7 @@ async fn a_body_that_is_long_or_has_no_end_is_judged_by_what_came() {
         let wait = WaitFor::http("/")
             .with_request_timeout(LONG)
             .with_body_test(|body| body.starts_with(b"data: ready") && body.len() <= 1 << 20);
-        drop(app(&engine).with_port(80).with_wait(wait.timeout(LONG)).start().await.unwrap());
+        drop(app(&engine).with_port(80).with_wait(wait.with_timeout(LONG)).start().await.unwrap());
     }
 }
 
@@ -400,7 +402,7 @@ async fn a_try_ends_with_its_own_limit() {
     });
     let (fake, engine) = setup().await;
     fake.publish("80/tcp", port);
-    let wait = WaitFor::http("/").with_request_timeout(SOON).timeout(LONG);
+    let wait = WaitFor::http("/").with_request_timeout(SOON).with_timeout(LONG);
     drop(app(&engine).with_port(80).with_wait(wait).start().await.unwrap());
 }
 
@@ -409,20 +411,20 @@ async fn an_http_wait_says_what_it_saw() {
     let (fake, engine) = setup().await;
     let (port, _requests) = serve(&["HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"]);
     fake.publish("80/tcp", port);
-    let builder = app(&engine).with_port(80).with_wait(WaitFor::http("/").timeout(SOON));
+    let builder = app(&engine).with_port(80).with_wait(WaitFor::http("/").with_timeout(SOON));
     let error = builder.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
     assert!(error.last_probe().unwrap().ends_with("status 404"), "{error:?}");
     assert_eq!(error.condition(), Some("HTTP GET / within 200ms"));
 
     let none = start(&engine, WaitFor::http("/")).await.unwrap_err();
-    assert_eq!(none.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(none.kind(), ErrorKind::PortNotPublished);
     let several = app(&engine).with_port(80).with_port(81).with_wait(WaitFor::http("/"));
     let error = several.start().await.unwrap_err();
     assert!(error.to_string().contains("80/tcp, 81/tcp"), "{error}");
     let other = app(&engine).with_port(80).with_wait(WaitFor::port(5432));
     let error = other.start().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PortNotExposed);
+    assert_eq!(error.kind(), ErrorKind::PortNotPublished);
     assert!(error.to_string().contains("published: 80/tcp"), "{error}");
 }
 
@@ -436,7 +438,7 @@ async fn a_command_is_run_until_it_succeeds() {
 
     fake.on_exec("code", ExecScript::exit(3).stdout("some output"));
     drop(start(&engine, WaitFor::exec(["code"]).with_code(3).with_output("me out")).await.unwrap());
-    let error = start(&engine, WaitFor::exec(["code"]).timeout(SOON)).await.unwrap_err();
+    let error = start(&engine, WaitFor::exec(["code"]).with_timeout(SOON)).await.unwrap_err();
     assert_eq!(error.last_probe(), Some("exit code 3, output ends with `some output`"));
 }
 
@@ -508,12 +510,12 @@ async fn all_any_and_their_limits() {
     drop(app(&engine).with_wait(one.clone()).with_wait(two.clone()).start().await.unwrap());
     drop(start(&engine, WaitFor::duration(Duration::from_millis(1))).await.unwrap());
 
-    let all = WaitFor::all([one.into(), never.clone().into()]).timeout(SOON);
+    let all = WaitFor::all([one.into(), never.clone().into()]).with_timeout(SOON);
     let error = start(&engine, all).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
     assert_eq!(error.condition(), Some("(log \"one\" and log \"never\") within 200ms"));
 
-    let short = WaitFor::any([never.clone().timeout(SOON), never.timeout(SOON)]);
+    let short = WaitFor::any([never.clone().with_timeout(SOON), never.with_timeout(SOON)]);
     let error = start(&engine, short).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
 }
@@ -522,7 +524,7 @@ async fn all_any_and_their_limits() {
 async fn a_wait_in_vain_tells_the_whole_story() {
     let (fake, engine) = setup().await;
     fake.log_on_start("starting\nstill starting\n");
-    let builder = app(&engine).with_name("db").with_wait(WaitFor::log("ready").times(2));
+    let builder = app(&engine).with_name("db").with_wait(WaitFor::log("ready").with_times(2));
     let error = builder.with_startup_timeout(SOON).start().await.unwrap_err();
     let story = format!("{error:?}");
     let first = story.lines().next().unwrap();

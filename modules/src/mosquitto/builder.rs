@@ -91,7 +91,7 @@ impl Mosquitto {
     }
 
     /// Keeps retained messages and lasting sessions over a restart: on disk, after every change.
-    pub fn durable(mut self) -> Self {
+    pub fn with_durability(mut self) -> Self {
         self.durable = true;
         self
     }
@@ -278,7 +278,7 @@ mod tests {
             .with_websockets()
             .with_config("max_connections", "3")
             .with_config_file("log_type all")
-            .durable();
+            .with_durability();
         let file = "persistence true\npersistence_location /mosquitto/data/\n\
                     autosave_on_changes true\nautosave_interval 1\nallow_anonymous false\n\
                     password_file /castoff/mosquitto/passwords\n\

@@ -81,7 +81,7 @@ macro_rules! described {
 
             /// Writes as a server of production does: to disk, and synced. The data outlives a
             /// restart, and still goes with the container.
-            pub fn durable(mut self) -> Self {
+            pub fn with_durability(mut self) -> Self {
                 self.options.durable = true;
                 self
             }
@@ -158,7 +158,7 @@ mod tests {
     #[cfg(feature = "mariadb")]
     #[test]
     fn a_durable_server_has_the_images_volume_and_writes_as_usual() {
-        let spec = spec(MariaDb::new().durable().with_config("sql-mode", "ANSI"));
+        let spec = spec(MariaDb::new().with_durability().with_config("sql-mode", "ANSI"));
         assert!(spec.mounts.is_empty());
         let command = spec.command.unwrap_or_default();
         assert_eq!((command[0].as_str(), command.len()), ("mariadbd", 5));

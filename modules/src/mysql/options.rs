@@ -65,7 +65,9 @@ impl Options {
             }
         }
         if parts.user == "root" {
-            return refused("user: `root` is there anyway, with a password of its own".into());
+            return refused(
+                "user: `root` already exists; set its password with `with_root_password`".into(),
+            );
         }
         match self.scripts.iter().find(|(name, _)| name.is_empty() || name.contains(['/', '\0'])) {
             Some((name, _)) => refused(format!("init script: `{name}` is no file name")),

@@ -73,7 +73,7 @@ impl Nats {
     }
 
     /// Keeps JetStream's data over a restart: in the container, on disk.
-    pub fn durable(mut self) -> Self {
+    pub fn with_durability(mut self) -> Self {
         self.options.durable = true;
         self
     }

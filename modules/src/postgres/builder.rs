@@ -119,7 +119,7 @@ impl Postgres {
 
     /// Writes as a server of production does: to disk, and synced. For tests of crashes and
     /// restarts; the data outlives a restart, and still goes with the container.
-    pub fn durable(mut self) -> Self {
+    pub fn with_durability(mut self) -> Self {
         self.durable = true;
         self
     }
@@ -144,7 +144,7 @@ impl Postgres {
     /// environment, user, password, database and scripts, so that another one is made when one of
     /// them changes. It stays until [`prune_prepared`](super::prune_prepared), or
     /// [`Engine::prune_kept`](castoff::Engine::prune_kept).
-    pub fn prepared(mut self) -> Self {
+    pub fn with_prepared_image(mut self) -> Self {
         self.prepared = Some(prepared::Use::Wanted);
         self
     }
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_durable_server_has_the_images_volume_and_its_own_settings_only() {
-        let durable = Postgres::new().durable().with_tag(16).with_config("work_mem", "8MB");
+        let durable = Postgres::new().with_durability().with_tag(16).with_config("work_mem", "8MB");
         let spec = spec(durable);
         assert_eq!(spec.image, "postgres:16");
         assert!(spec.mounts.is_empty());

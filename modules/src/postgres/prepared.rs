@@ -30,7 +30,7 @@ pub(super) enum Use {
     Made,
 }
 
-/// The images that [`Postgres::prepared`] has made on an engine.
+/// The images that [`Postgres::with_prepared_image`] has made on an engine.
 ///
 /// # Errors
 /// When the engine can't be asked.
@@ -41,7 +41,7 @@ pub async fn prepared_images(engine: &Engine) -> Result<Vec<ImageSummary>> {
     engine.images().list(REPOSITORY).await
 }
 
-/// Removes the images that [`Postgres::prepared`] has made on an engine, and says how many it has
+/// Removes the images that [`Postgres::with_prepared_image`] has made on an engine, and says how many it has
 /// removed; one that somebody else removed meanwhile does not count. The next start makes them anew.
 ///
 /// One that a container uses is tried again for some seconds, as that may be on its way out. What one
@@ -114,7 +114,7 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
             container: Container::builder(&spec.image)
                 .with_port(PORT)
                 .with_envs(spec.env)
-                .on(&engine),
+                .with_engine(&engine),
             user: recipe.user.clone(),
             // The image's environment is that of the container: the real one is set afterwards.
             password: format!("castoff-{hash}"),

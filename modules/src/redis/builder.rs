@@ -69,7 +69,7 @@ macro_rules! server_recipe {
             }
 
             /// Keeps the data over a restart: on disk, in an append-only file.
-            pub fn durable(mut self) -> Self {
+            pub fn with_durability(mut self) -> Self {
                 self.options.durable = true;
                 self
             }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn durable_data_is_on_disk() {
-        let spec = spec(Redis::new().durable()).unwrap();
+        let spec = spec(Redis::new().with_durability()).unwrap();
         assert!(spec.mounts.is_empty());
         assert_eq!(spec.command.unwrap_or_default()[3..5], ["--appendonly", "yes"]);
     }

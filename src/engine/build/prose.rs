@@ -78,7 +78,7 @@ impl<'a> Prose<'a> {
         let message: Message = serde_json::from_slice(line).map_err(|error| {
             Error::new(
                 ErrorKind::Protocol,
-                "failed to build the image: the engine's answer makes no sense",
+                "failed to build the image: the engine sent an unexpected response",
             )
             .with_source(error)
         })?;

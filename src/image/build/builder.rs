@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 ///
 /// # async fn run(token: String) -> castoff::Result<()> {
 /// // From a directory with a Dockerfile:
-/// let image = Image::builder("./service").arg("VERSION", "1.2").build().await?;
+/// let image = Image::builder("./service").with_arg("VERSION", "1.2").build().await?;
 ///
 /// // From a value:
 /// let image = Dockerfile::new()
@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 ///         .run("CGO_ENABLED=0 go build -o server ."))
 ///     .stage(Stage::scratch().copy_from("builder", "/app/server", "/server")
 ///         .user("65532").entrypoint(["/server"]))
-///     .image("my-api:1.0.0").context("./service").secret("token", token).build().await?;
+///     .image("my-api:1.0.0").with_context("./service").with_secret("token", token).build().await?;
 /// println!("{}", image.report());
 /// # Ok(())
 /// # }
@@ -112,14 +112,14 @@ impl fmt::Display for Builder {
 impl Image {
     /// Builds from a directory, or whatever a context is made of, by the `Dockerfile` in it.
     pub fn builder(context: impl Into<BuildContext>) -> ImageBuilder {
-        ImageBuilder::new(Source::Path("Dockerfile".to_owned())).context(context)
+        ImageBuilder::new(Source::Path("Dockerfile".to_owned())).with_context(context)
     }
 }
 
 impl Dockerfile {
     /// Builds it under a name, `repository:tag`, which stays with the engine when the handle goes.
     pub fn image(self, name: impl Into<String>) -> ImageBuilder {
-        self.builder().name(name)
+        self.builder().with_name(name)
     }
 
     /// Builds it, with a context that is empty unless one is set. Without a name, the image goes with
@@ -170,7 +170,7 @@ impl ImageBuilder {
     }
 
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
-    pub fn on(mut self, engine: &Engine) -> Self {
+    pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
@@ -179,50 +179,50 @@ impl ImageBuilder {
     /// when its handle goes, and is recognised when it is to be built again unchanged, by a
     /// [label](Self::without_build_label). Default: a name that no other image has, and the image
     /// goes with its last handle.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
     /// What the Dockerfile copies from. Default: nothing for a [`Dockerfile`] that is a value.
-    pub fn context(mut self, context: impl Into<BuildContext>) -> Self {
+    pub fn with_context(mut self, context: impl Into<BuildContext>) -> Self {
         self.context = context.into();
         self
     }
 
     /// The Dockerfile, in place of the context's.
-    pub fn dockerfile(mut self, dockerfile: Dockerfile) -> Self {
+    pub fn with_dockerfile(mut self, dockerfile: Dockerfile) -> Self {
         self.dockerfile = Source::Value(Box::new(dockerfile));
         self
     }
 
     /// The path of the Dockerfile within the context. Default: `Dockerfile`.
-    pub fn dockerfile_path(mut self, path: impl Into<String>) -> Self {
+    pub fn with_dockerfile_path(mut self, path: impl Into<String>) -> Self {
         self.dockerfile = Source::Path(path.into());
         self
     }
 
     /// The text of the Dockerfile; the engine gets it as it is.
-    pub fn dockerfile_text(mut self, text: impl Into<String>) -> Self {
+    pub fn with_dockerfile_text(mut self, text: impl Into<String>) -> Self {
         self.dockerfile = Source::Text(text.into());
         self
     }
 
     /// The stage to build. Default: the last one.
-    pub fn target(mut self, stage: impl Into<String>) -> Self {
+    pub fn with_target(mut self, stage: impl Into<String>) -> Self {
         self.target = Some(stage.into());
         self
     }
 
     /// A build argument. It can be read off the image's history: for secrets there is
-    /// [`secret`](Self::secret).
-    pub fn arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    /// [`with_secret`](Self::with_secret).
+    pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.args.insert(name.into(), value.into());
         self
     }
 
     /// A label of the image.
-    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
     }
@@ -238,32 +238,35 @@ impl ImageBuilder {
     }
 
     /// A platform, such as `linux/arm64`; call it again for several. Default: the engine's.
-    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+    pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
         self.platforms.push(platform.into());
         self
     }
 
     /// Builds every step anew. (On Docker 20.10 and 26 this empties the cache mounts as well.)
-    pub fn no_cache(mut self) -> Self {
+    pub fn without_cache(mut self) -> Self {
         self.no_cache = true;
         self
     }
 
     /// Asks the registry for newer base images.
-    pub fn pull(mut self) -> Self {
+    pub fn with_pull(mut self) -> Self {
         self.pull = true;
         self
     }
 
     /// A secret for the steps that mount it (`RUN --mount=type=secret,id=..`), at most 500 KiB. It is
     /// handed to BuildKit when such a step runs, and is in no log, error, layer or history.
-    pub fn secret(mut self, id: impl Into<String>, content: impl Into<Bytes>) -> Self {
+    pub fn with_secret(mut self, id: impl Into<String>, content: impl Into<Bytes>) -> Self {
         self.secrets.insert(id.into(), Secret::Bytes(content.into()));
         self
     }
 
     /// Is told what happens in the build. May be called from any thread, and should not block.
-    pub fn on_event(mut self, listener: impl Fn(BuildEvent) + Send + Sync + 'static) -> Self {
+    pub fn with_event_listener(
+        mut self,
+        listener: impl Fn(BuildEvent) + Send + Sync + 'static,
+    ) -> Self {
         self.listeners.push(Arc::new(listener));
         self
     }

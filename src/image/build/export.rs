@@ -29,7 +29,7 @@ impl ImageBuilder {
     /// Dockerfile::new()
     ///     .stage(Stage::from("golang:1.22").named("build").copy(".", ".").run("go build -o /server ."))
     ///     .stage(Stage::scratch().copy_from("build", "/server", "/"))
-    ///     .builder().context(".").to_directory("dist").await?;
+    ///     .builder().with_context(".").to_directory("dist").await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -9,11 +9,10 @@ use futures_util::future::{Shared, WeakShared};
 
 use super::super::Image;
 use crate::engine::{BuildEvent, OnEvent};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::forks::PerProcess;
 
-type Outcome = Result<Image, Arc<Error>>;
-type Building = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Building = Pin<Box<dyn Future<Output = Result<Image>> + Send>>;
 
 /// Who is told; those who join are added.
 type Listeners = Arc<Mutex<Vec<OnEvent>>>;
@@ -34,8 +33,7 @@ pub(super) async fn join(
     listeners: Vec<OnEvent>,
     build: impl FnOnce(OnEvent) -> Pin<Box<dyn Future<Output = Result<Image>> + Send>>,
 ) -> Result<Image> {
-    let building = board(key, listeners, build);
-    building.await.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(|error| error.retold()))
+    board(key, listeners, build).await
 }
 
 fn board(
@@ -60,8 +58,7 @@ fn board(
             listener(event.clone());
         }
     };
-    let outcome = build(Arc::new(tell)).map(|outcome| outcome.map_err(Arc::new));
-    let building = (Box::pin(outcome) as Building).shared();
+    let building = build(Arc::new(tell)).shared();
     if let Some(weak) = building.downgrade() {
         flights.insert(key, Flight { building: weak, listeners });
     }

@@ -172,7 +172,7 @@ fn agents(build: &ImageBuilder) -> Result<BTreeMap<String, Agent>> {
                 _ => {
                     let message = "there is none: SSH_AUTH_SOCK is not set";
                     return Err(Error::invalid("ssh agent", message)
-                        .with_hint("`ssh_agent` takes a socket"));
+                        .with_hint("`with_ssh_agent` takes a socket"));
                 }
             },
         };

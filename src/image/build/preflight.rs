@@ -53,7 +53,7 @@ async fn cache_elsewhere(plan: &Plan) -> Result<()> {
     }
     let message =
         "a cache in a registry or a directory needs an engine with a containerd image store";
-    let hint = "`cache_inline` keeps it in the image, for `cache_from` after a push";
+    let hint = "`with_inline_cache` keeps it in the image, for `with_cache_from` after a push";
     Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
 }
 
@@ -175,7 +175,7 @@ pub(super) fn explained(plan: &Plan, error: Error) -> Error {
         let given: Vec<&str> = plan.request.secrets.keys().map(String::as_str).collect();
         let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
         return error.with_hint(format!(
-            "the build was given these secrets: {given}; `secret`, `secret_file` and `secret_env` give more"
+            "the build was given these secrets: {given}; `with_secret`, `with_secret_file` and `with_secret_env` give more"
         ));
     }
     let told = error.log_tail().iter().any(|line| line.contains("exec format error"));

@@ -55,7 +55,7 @@ pub struct StageReport {
     /// Bytes of that image, if the engine has it.
     pub base_size: Option<u64>,
     /// Bytes of the stage as an image, where
-    /// [`measure_stages`](super::ImageBuilder::measure_stages) was asked for.
+    /// [`with_stage_sizes`](super::ImageBuilder::with_stage_sizes) was asked for.
     pub size: Option<u64>,
 }
 

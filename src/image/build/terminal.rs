@@ -24,7 +24,7 @@ impl ImageBuilder {
 
     pub(super) fn show(self, screen: MultiProgress) -> Self {
         let shown = Arc::new(Mutex::new(Shown { screen, steps: HashMap::new() }));
-        self.on_event(move |event| {
+        self.with_event_listener(move |event| {
             shown.lock().unwrap_or_else(PoisonError::into_inner).event(event);
         })
     }

@@ -182,7 +182,7 @@ async fn build(role: &Role, seed: u64) {
             .copy("file", "/file")
             .run(format!("head -c {} /dev/urandom > /more", random.u32(1..1_000_000)))
             .run("test -s /more");
-        let build = Dockerfile::of(stage).builder().context(context);
+        let build = Dockerfile::of(stage).builder().with_context(context);
         let Ok(image) = build.build().await else { continue };
         match random.u8(..3) {
             0 => drop(image),

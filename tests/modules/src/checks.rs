@@ -178,7 +178,7 @@ pub async fn another_tag_and_environment_arrive<F: Fixture>() -> Outcome {
     config.image_substitutes.insert(custom.clone(), real);
     let engine = Engine::connect_with(config).await?;
 
-    let mut module = F::tagged(TAG).on(&engine);
+    let mut module = F::tagged(TAG).with_engine(&engine);
     assert_eq!(module.container_mut().spec().image, custom);
     let server = module.start().await?;
     let details = container::<F>(&server).inspect().await?;

@@ -106,7 +106,7 @@ async fn scripts_settings_and_sql() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_durable_server_keeps_its_data_over_a_crash() -> Outcome {
-    let server = MariaDb::new().durable().start().await?;
+    let server = MariaDb::new().with_durability().start().await?;
     connect(&server.url()).await?.query_drop("CREATE TABLE kept (n INT)").await?;
     server.container().kill("SIGKILL").await?;
     server.container().wait().await?;

@@ -228,7 +228,7 @@ async fn settings_and_websockets_are_there_on_request() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn durable_messages_outlive_a_restart() -> Outcome {
-    let server = Mosquitto::new().durable().start().await?;
+    let server = Mosquitto::new().with_durability().start().await?;
     server.retain("kept", "yes").await?;
     server.container().restart().await?;
     let mut client = anybody(&server).await?;

@@ -165,7 +165,7 @@ async fn settings_and_monitoring_are_there_on_request() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn durable_streams_outlive_a_kill() -> Outcome {
-    let server = Nats::new().durable().start().await?;
+    let server = Nats::new().with_durability().start().await?;
     assert_eq!(keep(&open(&server.url()).await?, "kept").await?, 1);
     server.container().kill("SIGKILL").await?;
     server.container().wait().await?;

@@ -130,7 +130,7 @@ async fn names_settings_and_scripts_arrive_whatever_they_contain() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_durable_server_keeps_its_data_over_a_crash_and_a_restart() -> Outcome {
-    let pg = Postgres::new().durable().start().await?;
+    let pg = Postgres::new().with_durability().start().await?;
     let db = connect(&pg.url()).await?;
     assert_eq!(text(&db, "SHOW fsync").await?, "on");
     db.batch_execute("CREATE TABLE kept AS SELECT 'yes' AS answer").await?;
@@ -223,7 +223,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
         PostgresFixture::module()
             .with_env("CASTOFF_TEST_PREPARED", std::process::id().to_string())
             .with_init_sql("CREATE TABLE item AS SELECT 'tea' AS name")
-            .prepared()
+            .with_prepared_image()
     };
     let engine = Engine::connect().await?;
     let before: BTreeSet<String> =
@@ -257,7 +257,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     assert!(made.iter().all(|image| !format!("{:?}", image.labels).contains("p@ss")));
 
     // A durable one has its data where its volume is.
-    let durable = recipe().durable().start().await?;
+    let durable = recipe().with_durability().start().await?;
     durable.psql("INSERT INTO item VALUES ('kept')").await?;
     durable.container().restart().await?;
     assert_eq!(durable.psql("SELECT count(*) FROM item").await?, "2\n");
@@ -309,6 +309,6 @@ fn futures_are_send() {
         send(pg.snapshot("a"));
         send(pg.restore("a"));
         send(pg.psql("SELECT 1"));
-        send(Postgres::new().prepared().shared());
+        send(Postgres::new().with_prepared_image().shared());
     };
 }

@@ -94,7 +94,7 @@ async fn mongodb() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine and a registry"]
 async fn mssql() -> Outcome {
-    let told = MsSql::new().accept_eula().start().await?.sql("SELECT 40 + 2").await?;
+    let told = MsSql::new().with_accepted_eula().start().await?.sql("SELECT 40 + 2").await?;
     assert!(told.contains("42"), "{told}");
     Ok(())
 }

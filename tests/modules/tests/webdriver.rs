@@ -89,7 +89,7 @@ async fn pages_of_siblings_in_sessions_of_ones_own() -> Outcome {
         .with_command(["httpd", "-f", "-h", "/www"])
         .with_network(&net, "web")
         .with_port(80)
-        .with_wait(WaitFor::http("/").on_port(80));
+        .with_wait(WaitFor::http("/").with_port(80));
     let browser = WebDriver::new().customize(|c| c.with_network(&net, ()));
     let (_web, browser) = tokio::try_join!(web.start(), browser.start())?;
     let (one, two) = (open(&browser).await?, open(&browser).await?);

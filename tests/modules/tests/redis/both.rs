@@ -159,7 +159,7 @@ async fn a_wait_that_can_not_come_true_shows_what_the_server_answered() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn durable_data_outlives_a_kill() -> Outcome {
-    let server = Recipe::new().durable().with_config("appendfsync", "always").start().await?;
+    let server = Recipe::new().with_durability().with_config("appendfsync", "always").start().await?;
     open(server.url()).await?.set::<_, _, ()>("kept", "yes").await?;
     server.container().kill("SIGKILL").await?;
     server.container().wait().await?;
