@@ -20,7 +20,7 @@
 //!
 //! # Which transport
 //!
-//! HTTPS with the system's certificates and those that are [added](Registry::certificate). Plain
+//! HTTPS with the system's certificates and those that are [added](Registry::with_certificate). Plain
 //! HTTP only for `localhost` and loopback addresses, unless [told](Registry::with_insecure_http)
 //! otherwise. Proxies are not used.
 //!

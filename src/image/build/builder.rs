@@ -274,7 +274,7 @@ impl ImageBuilder {
     /// Builds the image.
     ///
     /// BuildKit does it where the engine has it and the feature `buildkit` is on, else the classic
-    /// builder. Where nothing has changed since an image of the same [name](Self::name) was built,
+    /// builder. Where nothing has changed since an image of the same [name](Self::with_name) was built,
     /// that one is the outcome, and nothing is sent. Builds of the same that are under way at the same
     /// time in this process are one.
     ///
