@@ -137,6 +137,7 @@ fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     header
 }
 
+/// (Docker makes what is before 1970 the same.)
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }

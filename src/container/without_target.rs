@@ -184,7 +184,7 @@ mod tests {
         let (content, long) = (vec![7; 1300], format!("sub/{}", "x".repeat(150)));
         let pack = |targets: &[&str]| {
             let mut tar = Builder::new(Vec::new());
-            let mut target = |tar: &mut Builder<Vec<u8>>| {
+            let target = |tar: &mut Builder<Vec<u8>>| {
                 for name in targets {
                     append(tar, Directory, name, b"", "981173106.5");
                 }

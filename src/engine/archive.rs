@@ -46,12 +46,28 @@ pub(crate) struct PathStat {
     pub(crate) is_dir: bool,
     /// Where it leads, for a link: one step on Docker, the end of all of them on Podman.
     pub(crate) link: Option<String>,
+    /// Whether that is nothing, as far as the engine tells: Podman does.
+    pub(crate) leads_nowhere: bool,
+}
+
+/// A path as Podman wants it, which takes it for a pattern: `a?` would be `ab` as well. (One with a `*` it
+/// finds in no way at all.)
+fn literal(path: &str) -> String {
+    let mut literal = String::with_capacity(path.len());
+    for part in path.chars() {
+        if matches!(part, '?' | '[' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(part);
+    }
+    literal
 }
 
 impl PathStat {
     fn new(mode: u32, target: String) -> PathStat {
         let is_link = mode & GO_MODE_SYMLINK != 0 && !target.is_empty();
-        PathStat { is_dir: mode & GO_MODE_DIR != 0, link: is_link.then_some(target) }
+        let link = is_link.then_some(target);
+        PathStat { is_dir: mode & GO_MODE_DIR != 0, link, leads_nowhere: false }
     }
 
     /// Reads what Podman says in the head of its answer, which it does of a link that leads nowhere
@@ -87,7 +103,7 @@ impl Engine {
     /// for one into a tmpfs of a container that does not run: only the answer's head tells that it is
     /// there.
     async fn stat_on_podman(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
-        let place = format!("/containers/{id}/archive?path={}", encode(path));
+        let place = format!("/containers/{id}/archive?path={}", encode(&literal(path)));
         let request = Request::head(&place).body(Empty::<Bytes>::new()).map_err(BollardError::from);
         let asked = async { self.dialer().exchange(request?).await };
         let answer = tokio::time::timeout(LOOK_LIMIT, asked)
@@ -100,7 +116,8 @@ impl Engine {
                 let message = format!("failed to {LOOK}: the engine's answer makes no sense");
                 Err(Error::new(ErrorKind::Protocol, message))
             }
-            200 | 404 => Ok(stat),
+            200 => Ok(stat),
+            404 => Ok(stat.map(|stat| PathStat { leads_nowhere: true, ..stat })),
             // Why is said in the body alone, which this call has none of and the one for the archive has.
             status => {
                 let (again, mut chunks) = self.dialer().stream(&place).await.map_err(lift(LOOK))?;
@@ -146,7 +163,8 @@ impl Engine {
         id: &str,
         path: &str,
     ) -> Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let place = if self.is_podman() { literal(path) } else { path.to_owned() };
+        let options = DownloadFromContainerOptionsBuilder::new().path(&place).build();
         let path = path.to_owned();
         let chunks = self.patient().download_from_container(id, Some(options));
         Box::pin(chunks.map(move |chunk| {

@@ -157,10 +157,6 @@ mod tests {
                 "copier: put: error creating \"/full\": copier: put: error creating file at \"/full\": open /full: file exists",
             ),
             (WouldReplace, "cannot overwrite directory \"/home\" with non-directory \"/\""),
-            (
-                EndlessLinks,
-                "copier: stat: error resolving \"/l\": open /l: too many levels of symbolic links",
-            ),
             (LayerLost, "failed to prepare: parent snapshot sha256:1 does not exist: not found"),
             (LayerLost, "unable to find image \"sha256:1\" locally"),
             (LayerLost, "failed to get digest sha256:1: open /var/lib/docker/image: no such file"),
