@@ -63,6 +63,10 @@ fn literal(path: &str) -> String {
     literal
 }
 
+fn archive_of(id: &str, path: &str) -> String {
+    format!("/containers/{id}/archive?path={}", encode(path))
+}
+
 impl PathStat {
     fn new(mode: u32, target: String) -> PathStat {
         let is_link = mode & GO_MODE_SYMLINK != 0 && !target.is_empty();
@@ -93,7 +97,8 @@ impl Engine {
                 let error = convert(LOOK, error);
                 match error.status() {
                     Some(404) => Ok(None),
-                    _ => Err(error),
+                    Some(status) => Err(self.why_not(&archive_of(id, path), status).await),
+                    None => Err(error),
                 }
             }
         }
@@ -103,7 +108,7 @@ impl Engine {
     /// for one into a tmpfs of a container that does not run: only the answer's head tells that it is
     /// there.
     async fn stat_on_podman(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
-        let place = format!("/containers/{id}/archive?path={}", encode(&literal(path)));
+        let place = archive_of(id, &literal(path));
         let request = Request::head(&place).body(Empty::<Bytes>::new()).map_err(BollardError::from);
         let asked = async { self.dialer().exchange(request?).await };
         let answer = tokio::time::timeout(LOOK_LIMIT, asked)
@@ -118,18 +123,22 @@ impl Engine {
             }
             200 => Ok(stat),
             404 => Ok(stat.map(|stat| PathStat { leads_nowhere: true, ..stat })),
-            // Why is said in the body alone, which this call has none of and the one for the archive has.
-            status => {
-                let (again, mut chunks) = self.dialer().stream(&place).await.map_err(lift(LOOK))?;
-                let mut text = Vec::new();
-                while !again.is_success()
-                    && let Some(Ok(chunk)) = chunks.next().await
-                {
-                    text.extend_from_slice(&chunk);
-                }
-                Err(refusal(LOOK, status, &text))
+            status => Err(self.why_not(&place, status).await),
+        }
+    }
+
+    /// Asks for the archive that could not be looked at: why is said in the body of an answer, and to the
+    /// first call there is none.
+    async fn why_not(&self, place: &str, status: u16) -> Error {
+        let mut text = Vec::new();
+        if let Ok((again, mut chunks)) = self.dialer().stream(place).await {
+            while !again.is_success()
+                && let Some(Ok(chunk)) = chunks.next().await
+            {
+                text.extend_from_slice(&chunk);
             }
         }
+        refusal(LOOK, status, &text)
     }
 
     /// Unpacks a tar stream into the directory `path` of a container, running or not. Nothing that is

@@ -41,7 +41,7 @@ use Meaning::{
     OtherImageGone, PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 38] = [
+const WORDINGS: [Wording; 39] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -87,8 +87,9 @@ const WORDINGS: [Wording; 38] = [
     Wording(WouldReplace, &["cannot overwrite", "directory"]),
     // Podman 5, with status 500.
     Wording(WouldReplace, &["copier: put", "file exists"]),
-    // The kernel's words for ELOOP, which Podman sends with status 500.
+    // The kernel's words for ELOOP and Docker's own, with status 500.
     Wording(EndlessLinks, &["too many levels of symbolic links"]),
+    Wording(EndlessLinks, &["evalsymlinksinscope: too many links"]),
     // Docker 26 with the containerd store.
     Wording(LayerLost, &["snapshot", "does not exist"]),
     Wording(LayerLost, &["unable to find image \"sha256:"]),
