@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What is copied into a container: bytes, a file or directory, a reader, or an archive.
 ///
-/// Files keep their mode and time, bytes and readers get 0644 and now; owner and group are 0
-/// unless set. Links stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
+/// Files keep their mode and time (one before 1970 becomes the first second of that year, as Docker
+/// has no earlier ones), bytes and readers get 0644 and now; owner and group are 0 unless set. Links
+/// stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
 /// Nothing is held in memory but the bytes that are given as such.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
@@ -71,7 +72,8 @@ impl CopySource {
     }
 
     /// What a plain tar archive holds, with the owner, mode and time that each entry says. The target
-    /// is the directory that it is unpacked into, with or without a `/` at its end. All of it is
+    /// is the directory that it is unpacked into, with or without a `/` at its end; what the archive
+    /// says of that directory itself (`./`) counts for nothing. All of it is
     /// checked before any is sent: a name that is absolute or has `..`, a broken or compressed
     /// archive is an error that names it.
     ///
@@ -341,7 +343,18 @@ pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<Stri
 async fn existing(engine: &Engine, id: &str, directory: &str) -> Result<(String, Vec<String>)> {
     let mut base = directory.to_owned();
     let mut missing = Vec::new();
-    while base != "/" && engine.stat_path(id, &base).await?.is_none() {
+    while base != "/" {
+        match engine.stat_path(id, &base).await? {
+            // (Docker says so itself; Podman would make what the link leads to.)
+            Some(stat) if stat.leads_nowhere => {
+                let message = format!(
+                    "failed to copy into the container: `{base}` is a link that leads to nothing"
+                );
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            Some(_) => break,
+            None => {}
+        }
         let (parent, name) = base.rsplit_once('/').unwrap_or(("", &base));
         missing.insert(0, name.to_owned());
         base = if parent.is_empty() { "/".to_owned() } else { parent.to_owned() };

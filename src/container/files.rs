@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Place, copy_by};
+use super::link::link_alone;
 use super::unpack::{self, Wanted};
 use super::{Container, CopySource, tmpfs};
 use crate::engine::{InMemory, Way};
@@ -64,20 +65,55 @@ impl Container {
         }
     }
 
-    /// The archive of what is at a path, or of what a link there leads to.
-    async fn download(&self, path: &str, follow: bool) -> Result<unpack::Chunks> {
+    /// The archive of what is at a path, or of what a link there leads to, and whether contents that
+    /// are asked for are below their directory's name in it.
+    async fn download(&self, path: &str, follow: bool) -> Result<(unpack::Chunks, bool)> {
         let (engine, id) = (self.engine(), self.id());
         if self.way_out(path, true).await? == Way::Command {
-            return tmpfs::download(engine, id, path, follow);
+            return Ok((tmpfs::download(engine, id, path, follow)?, false));
+        }
+        if !follow && engine.is_podman() {
+            return self.download_from_podman(path).await;
         }
         if !follow {
-            return Ok(engine.download(id, path));
+            return Ok((engine.download(id, path), false));
         }
         let path = copy::follow(engine, id, path).await?;
         match self.way_out(&path, true).await? {
-            Way::Command => tmpfs::download(engine, id, &path, follow),
-            _ => Ok(engine.download(id, &path)),
+            Way::Command => Ok((tmpfs::download(engine, id, &path, follow)?, false)),
+            _ => Ok((engine.download(id, &path), false)),
         }
+    }
+
+    /// As [`download`](Self::download), without following a link. Podman follows it, so one is taken out
+    /// of the archive of its directory. Of contents alone it leaves out the directory's mode and time,
+    /// and all of them where its name is `dev`, `proc` or `sys`; so the directory comes with them.
+    async fn download_from_podman(&self, path: &str) -> Result<(unpack::Chunks, bool)> {
+        let (engine, id) = (self.engine(), self.id());
+        if path.ends_with("/.") || path.ends_with('/') {
+            let mut directory = path;
+            while let Some(rest) =
+                directory.strip_suffix("/.").or_else(|| directory.strip_suffix('/'))
+            {
+                directory = rest;
+            }
+            return Ok(match directory {
+                "" => (engine.download(id, "/."), false),
+                _ => (engine.download(id, directory), true),
+            });
+        }
+        let found = engine.stat_path(id, path).await?;
+        if found.is_none_or(|stat| stat.link.is_none()) {
+            return Ok((engine.download(id, path), false));
+        }
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (around, below) = if directory.is_empty() { ("/.", 1) } else { (directory, 2) };
+        let link =
+            link_alone(engine.download(id, around), name, below).await?.ok_or_else(|| {
+                let message = format!("there is nothing at `{path}` in the container any more");
+                Error::new(ErrorKind::NotFound, message)
+            })?;
+        Ok((link, false))
     }
 
     /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
@@ -148,10 +184,11 @@ impl Container {
         let path = if trimmed.is_empty() { "/." } else { path };
         let follow = follow && !contents;
         let name = follow.then(|| Path::new(trimmed).file_name()).flatten();
-        let wanted = Wanted { contents, limit, name: name.map(ToOwned::to_owned) };
+        let name = name.map(ToOwned::to_owned);
         let copied = async {
             let path = if follow { trimmed } else { path };
-            unpack::unpack(self.download(path, follow).await?, to, wanted).await
+            let (chunks, named) = self.download(path, follow).await?;
+            unpack::unpack(chunks, to, Wanted { contents, named, limit, name }).await
         };
         copied.await.map_err(|error| self.told(error.at("copy")))
     }

@@ -18,6 +18,7 @@ mod kept;
 mod learn;
 mod lifecycle;
 mod lines;
+mod link;
 mod lock;
 mod logs;
 mod merge;
@@ -31,6 +32,7 @@ mod start;
 mod tarball;
 mod tmpfs;
 mod unpack;
+mod without_target;
 
 pub use aliases::IntoAliases;
 pub use builder::ContainerBuilder;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::CopySource;
 use super::copy::Content;
 use super::tarball::Tarball;
+use super::without_target::WithoutTarget;
 use crate::error::Result;
 use crate::exactly::Exactly;
 
@@ -115,13 +116,12 @@ pub(super) fn directories(names: &[String]) -> Result<TarStream> {
     Ok(Box::pin(stream::once(std::future::ready(Ok(tar)))))
 }
 
-/// Sends an archive as it is.
+/// Sends an archive as it is, but for what it says of the target itself.
 pub(super) fn as_it_is(tarball: Tarball) -> TarStream {
     on_a_thread(Vec::new(), move |pipe| {
         let (bytes, length) = tarball.open()?;
-        let mut bytes =
-            BufReader::with_capacity(PIECE, Exactly::new(bytes, length, tarball.name()));
-        io::copy(&mut bytes, pipe)?;
+        let bytes = BufReader::with_capacity(PIECE, Exactly::new(bytes, length, tarball.name()));
+        io::copy(&mut WithoutTarget::new(bytes), pipe)?;
         pipe.flush()
     })
 }
@@ -137,6 +137,7 @@ fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     header
 }
 
+/// (Docker makes what is before 1970 the same.)
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }

@@ -74,7 +74,8 @@ fn names_in(archive: Box<dyn Read + Send>) -> io::Result<BTreeSet<String>> {
     }
     if let Some((_, format)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
         let why = format!(
-            "is compressed by {format}; what is copied is a plain tar, so unpack that first"
+            "is compressed by {format}, and only a plain tar is copied; decompress it first, as by \
+             `{format} -d`"
         );
         return Err(wrong(why));
     }
@@ -183,7 +184,8 @@ mod tests {
             (one(EntryType::new(b'Z'), "z", ""), "`z` is of an unknown kind, `Z`"),
             (short, "3 of the 7 bytes of `a`"),
             (broken, "checksum"),
-            (vec![0x1f, 0x8b, 8, 0], "compressed by gzip"),
+            (vec![0x1f, 0x8b, 8, 0], "compressed by gzip, and only a plain tar"),
+            (b"BZh9".to_vec(), "`bzip2 -d`"),
             (Vec::new(), "is empty"),
             (b"no archive at all".to_vec(), "the archive of 17 bytes"),
         ] {

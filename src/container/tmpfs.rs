@@ -21,9 +21,8 @@ if [ -L "$t" ]; then k=link; elif [ -d "$t" ]; then k=directory; elif [ -e "$t" 
 [ -d "$d" ] || k=blocked
 printf '%s %s' "$k" "$d""#;
 
-/// Unpacks into a directory, which keeps its mode and owner.
-const UNPACK: &str = r#"mkdir -p "$1" || exit; was=$(stat -c '%a %u:%g' "$1") || was=
-tar -xpf - -C "$1" || exit; [ -z "$was" ] || { chown "${was#* }" "$1" && chmod "${was% *}" "$1"; }"#;
+/// Unpacks into a directory, which is made where it is missing.
+const UNPACK: &str = r#"mkdir -p "$1" && exec tar -xpf - -C "$1""#;
 
 /// Packs what is at a path; the exit code says what is wrong.
 const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;

@@ -27,6 +27,8 @@ pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 pub(super) struct Wanted {
     /// What is in the directory, in place of the directory itself.
     pub(super) contents: bool,
+    /// Whether the archive has those below the directory's name.
+    pub(super) named: bool,
     /// The most bytes that its files may have together.
     pub(super) limit: u64,
     /// The name that it gets in a directory, in place of its own.
@@ -55,6 +57,10 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<
         };
         let staging = Staging::make(&parent)?;
         let top = extract(source, &staging.0, &wanted)?;
+        if wanted.contents && !staging.0.join(&top).is_dir() {
+            let message = format!("{} is not a directory", top.display());
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
+        }
         if wanted.contents && name.is_none() {
             merge(&staging.0.join(top), &to)?;
             return Ok(to);
@@ -113,7 +119,8 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
     let mut directories = Vec::new();
     let mut bytes = 0_u64;
     let mut root = staging.to_owned();
-    if wanted.contents {
+    let nameless = wanted.contents && !wanted.named;
+    if nameless {
         root.push(CONTENTS);
         std::fs::create_dir(&root)?;
     }
@@ -133,7 +140,7 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
         }
         bytes = within(bytes, entry.size(), wanted.limit)?;
         let first = path.components().find(|part| !matches!(part, Component::CurDir));
-        if wanted.contents && has_no_name(&path) {
+        if nameless && has_no_name(&path) {
             top = Some(PathBuf::from(CONTENTS));
             around = Some(entry);
             continue;
@@ -142,7 +149,7 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
             return Err(refuse("leaves the place that is copied to"));
         };
         match &top {
-            _ if wanted.contents => top = Some(PathBuf::from(CONTENTS)),
+            _ if nameless => top = Some(PathBuf::from(CONTENTS)),
             Some(top) if top.as_os_str() != first => {
                 return Err(refuse("is not what was asked for"));
             }
@@ -238,7 +245,7 @@ impl Drop for Staging {
 }
 
 /// Feeds a stream to blocking code on a thread of its own.
-async fn through_blocking<T: Send + 'static>(
+pub(super) async fn through_blocking<T: Send + 'static>(
     mut chunks: Chunks,
     work: impl FnOnce(ChunkReader) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {

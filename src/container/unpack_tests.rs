@@ -38,7 +38,7 @@ fn chunks(bytes: Vec<u8>) -> Chunks {
 }
 
 /// All of an archive.
-const ALL: Wanted = Wanted { contents: false, limit: u64::MAX, name: None };
+const ALL: Wanted = Wanted { contents: false, named: false, limit: u64::MAX, name: None };
 
 const FILE: EntryType = EntryType::Regular;
 const DIR: EntryType = EntryType::Directory;
@@ -271,7 +271,7 @@ fn contents(entries: &[Entry<'_>]) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_contents_of_a_directory_are_merged_into_another() {
-    let wanted = Wanted { contents: true, limit: 9, name: None };
+    let wanted = Wanted { contents: true, limit: 9, ..ALL };
     let tar = contents(&[
         Entry(DIR, "./", ""),
         Entry(FILE, "./a", "new"),

@@ -2,7 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard::errors::Error as BollardError;
 use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder,
     UploadToContainerOptionsBuilder,
@@ -10,11 +14,25 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::header::HeaderMap;
+use serde_json::Value;
 
 use super::Engine;
-use super::failure::convert;
+use super::failure::{convert, lift, refusal};
+use super::list::encode;
 use super::wording::{Meaning, says};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is done when it fails; reads on after "failed to".
+const LOOK: &str = "look at a path in the container";
+
+/// The header in which an engine says what stands at a path, as JSON in base64.
+const STAT_HEADER: &str = "X-Docker-Container-Path-Stat";
+
+/// How long Podman may take to look at a path, as long as bollard gives Docker.
+const LOOK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Set in the mode of a directory by the engine (Go's `fs.ModeDir`).
 const GO_MODE_DIR: u32 = 1 << 31;
@@ -26,28 +44,101 @@ const GO_MODE_SYMLINK: u32 = 1 << 27;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathStat {
     pub(crate) is_dir: bool,
-    /// Where it leads, for a link.
+    /// Where it leads, for a link: one step on Docker, the end of all of them on Podman.
     pub(crate) link: Option<String>,
+    /// Whether that is nothing, as far as the engine tells: Podman does.
+    pub(crate) leads_nowhere: bool,
+}
+
+/// A path as Podman wants it, which takes it for a pattern: `a?` would be `ab` as well. (One with a `*` it
+/// finds in no way at all.)
+fn literal(path: &str) -> String {
+    let mut literal = String::with_capacity(path.len());
+    for part in path.chars() {
+        if matches!(part, '?' | '[' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(part);
+    }
+    literal
+}
+
+fn archive_of(id: &str, path: &str) -> String {
+    format!("/containers/{id}/archive?path={}", encode(path))
+}
+
+impl PathStat {
+    fn new(mode: u32, target: String) -> PathStat {
+        let is_link = mode & GO_MODE_SYMLINK != 0 && !target.is_empty();
+        let link = is_link.then_some(target);
+        PathStat { is_dir: mode & GO_MODE_DIR != 0, link, leads_nowhere: false }
+    }
+
+    /// Reads what Podman says in the head of its answer, which it does of a link that leads nowhere
+    /// as well.
+    fn in_head(headers: &HeaderMap) -> Option<PathStat> {
+        let told = STANDARD.decode(headers.get(STAT_HEADER)?).ok()?;
+        let told: Value = serde_json::from_slice(&told).ok()?;
+        let target = told["linkTarget"].as_str().unwrap_or_default();
+        Some(PathStat::new(u32::try_from(told["mode"].as_u64()?).ok()?, target.to_owned()))
+    }
 }
 
 impl Engine {
     /// What stands at `path`, or `None` for nothing.
     pub(crate) async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
+        if self.is_podman() {
+            return self.stat_on_podman(id, path).await;
+        }
         let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
         match self.docker().get_container_archive_info(id, Some(options)).await {
-            Ok(stat) => {
-                let is_link = stat.file_mode & GO_MODE_SYMLINK != 0 && !stat.link_target.is_empty();
-                let link = is_link.then_some(stat.link_target);
-                Ok(Some(PathStat { is_dir: stat.file_mode & GO_MODE_DIR != 0, link }))
-            }
+            Ok(stat) => Ok(Some(PathStat::new(stat.file_mode, stat.link_target))),
             Err(error) => {
-                let error = convert("look at a path in the container", error);
+                let error = convert(LOOK, error);
                 match error.status() {
                     Some(404) => Ok(None),
-                    _ => Err(error),
+                    Some(status) => Err(self.why_not(&archive_of(id, path), status).await),
+                    None => Err(error),
                 }
             }
         }
+    }
+
+    /// As [`stat_path`](Self::stat_path). Podman answers 404 for a link that leads nowhere, as it does
+    /// for one into a tmpfs of a container that does not run: only the answer's head tells that it is
+    /// there.
+    async fn stat_on_podman(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
+        let place = archive_of(id, &literal(path));
+        let request = Request::head(&place).body(Empty::<Bytes>::new()).map_err(BollardError::from);
+        let asked = async { self.dialer().exchange(request?).await };
+        let answer = tokio::time::timeout(LOOK_LIMIT, asked)
+            .await
+            .unwrap_or(Err(BollardError::RequestTimeoutError))
+            .map_err(lift(LOOK))?;
+        let stat = PathStat::in_head(answer.headers());
+        match answer.status().as_u16() {
+            200 if stat.is_none() => {
+                let message = format!("failed to {LOOK}: the engine's answer makes no sense");
+                Err(Error::new(ErrorKind::Protocol, message))
+            }
+            200 => Ok(stat),
+            404 => Ok(stat.map(|stat| PathStat { leads_nowhere: true, ..stat })),
+            status => Err(self.why_not(&place, status).await),
+        }
+    }
+
+    /// Asks for the archive that could not be looked at: why is said in the body of an answer, and to the
+    /// first call there is none.
+    async fn why_not(&self, place: &str, status: u16) -> Error {
+        let mut text = Vec::new();
+        if let Ok((again, mut chunks)) = self.dialer().stream(place).await {
+            while !again.is_success()
+                && let Some(Ok(chunk)) = chunks.next().await
+            {
+                text.extend_from_slice(&chunk);
+            }
+        }
+        refusal(LOOK, status, &text)
     }
 
     /// Unpacks a tar stream into the directory `path` of a container, running or not. Nothing that is
@@ -81,7 +172,8 @@ impl Engine {
         id: &str,
         path: &str,
     ) -> Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let place = if self.is_podman() { literal(path) } else { path.to_owned() };
+        let options = DownloadFromContainerOptionsBuilder::new().path(&place).build();
         let path = path.to_owned();
         let chunks = self.patient().download_from_container(id, Some(options));
         Box::pin(chunks.map(move |chunk| {

@@ -93,6 +93,9 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
     if says(Meaning::NotStarted) {
         return ErrorKind::Exited;
     }
+    if says(Meaning::EndlessLinks) {
+        return ErrorKind::Io;
+    }
     // Podman answers 500 to much that Docker has a status for, and Docker 28 to `container:x`.
     if status == 500 && says(Meaning::NoContainer) {
         return ErrorKind::NotFound;
@@ -169,6 +172,9 @@ mod tests {
         assert_eq!(answer(500, "x: no such container").kind(), ErrorKind::NotFound);
         let docker_28 = answer(500, "Error response from daemon: No such container: x");
         assert_eq!(docker_28.kind(), ErrorKind::NotFound);
+        let circle =
+            "copier: stat: error resolving \"/l\": open /l: too many levels of symbolic links";
+        assert_eq!(answer(500, circle).kind(), ErrorKind::Io);
     }
 
     #[test]

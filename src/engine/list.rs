@@ -124,7 +124,7 @@ impl Engine {
     }
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let encoded = text.bytes().map(|byte| match plain(byte) {
         true => char::from(byte).to_string(),

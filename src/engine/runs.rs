@@ -110,7 +110,8 @@ impl Engine {
     }
 
     /// What a container writes, over all of its runs, until it has ended for good. The engine ends
-    /// a followed log with each run; then it is read again behind what was seen.
+    /// a followed log with each run, or on Podman some time later, within the next run; then it is
+    /// read again behind what was seen.
     pub(crate) fn log_of_all_runs(&self, id: &str, request: &LogRequest) -> FrameStream {
         let runs = Runs {
             engine: self.clone(),
@@ -118,6 +119,7 @@ impl Engine {
             request: request.clone(),
             log: self.log_as_it_is(id, request),
             seen: 0,
+            counted: !self.is_podman(),
             run: None,
             last: false,
         };
@@ -137,6 +139,18 @@ fn behind_run(found: &ContainerDetails) -> Option<(i64, u32)> {
     Some((seconds + i64::from(nanos / 1_000_000_000), nanos % 1_000_000_000))
 }
 
+/// How many frames come before the last lines, by which of them end a line.
+fn before_last(ends: &[bool], lines: u64) -> usize {
+    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+    // (What comes behind the last end is a line as well.)
+    let whole = lines.saturating_sub(usize::from(ends.last() == Some(&false)));
+    let mut places = (0..ends.len()).rev().filter(|at| ends.get(*at) == Some(&true));
+    if lines == 0 {
+        return ends.len();
+    }
+    places.nth(whole).map_or(0, |end| end + 1)
+}
+
 /// How far the log of a container has come that is started again.
 struct Runs {
     engine: Engine,
@@ -144,12 +158,32 @@ struct Runs {
     request: LogRequest,
     log: FrameStream,
     seen: usize,
+    /// Whether it is known where the last lines begin, or this engine need not know.
+    counted: bool,
     /// When the run began that is followed.
     run: Option<(i64, u32)>,
     last: bool,
 }
 
 impl Runs {
+    /// On Podman, what a followed log brought is not the end of a run: it may be of the next one too.
+    /// So what comes before the last lines is counted once, and left out of each reading.
+    async fn count_what_tail_leaves_out(&mut self) -> Result<()> {
+        self.counted = true;
+        if let Some(lines) = self.request.tail.take() {
+            let all = LogRequest { follow: false, ..self.request.clone() };
+            let mut log = self.engine.log_as_it_is(&self.id, &all);
+            let mut ends = Vec::new();
+            while let Some(frame) = log.next().await {
+                ends.push(frame?.bytes.ends_with(b"\n"));
+            }
+            self.seen = before_last(&ends, lines);
+            let log = self.engine.log_as_it_is(&self.id, &self.request);
+            self.log = Box::pin(log.skip(self.seen));
+        }
+        Ok(())
+    }
+
     /// The last lines are not the same ones once there are more. What follows them is what was
     /// written behind the run that has ended.
     async fn leave_tail_behind(&mut self) -> Result<()> {
@@ -168,6 +202,11 @@ impl Runs {
     }
 
     async fn next(mut self) -> Option<(Result<LogFrame>, Option<Runs>)> {
+        if !self.counted
+            && let Err(error) = self.count_what_tail_leaves_out().await
+        {
+            return Some((Err(error), None));
+        }
         loop {
             match self.log.next().await {
                 Some(Ok(frame)) => {
@@ -212,5 +251,18 @@ mod tests {
         assert_eq!(ended(Some((10, 0))), Some((10, 90_000_000)));
         assert_eq!(ended(Some((10, 950_000_000))), Some((11, 40_000_000)));
         assert_eq!(ended(None), None);
+    }
+
+    #[test]
+    fn last_lines_may_be_of_several_frames() {
+        let ends = [true, false, false, true, true];
+        for (lines, before) in [(0, 5), (1, 4), (2, 1), (3, 0), (4, 0), (u64::MAX, 0)] {
+            assert_eq!(before_last(&ends, lines), before, "{lines}");
+        }
+        let open = [true, true, false, false];
+        for (lines, before) in [(0, 4), (1, 2), (2, 1), (3, 0)] {
+            assert_eq!(before_last(&open, lines), before, "{lines}");
+        }
+        assert_eq!(before_last(&[], 3), 0);
     }
 }

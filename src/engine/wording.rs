@@ -23,6 +23,8 @@ pub(crate) enum Meaning {
     RemovalUnderWay,
     /// What is unpacked would replace a directory, or be a directory in the place of something else.
     WouldReplace,
+    /// Links on the way to a path lead in a circle.
+    EndlessLinks,
     /// A layer went away while a build counted on it, as another image was removed.
     LayerLost,
     /// Another image than the one that was asked for went meanwhile.
@@ -35,11 +37,11 @@ pub(crate) enum Meaning {
 struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
-    DiskFull, InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted, OtherImageGone,
-    PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
+    DiskFull, EndlessLinks, InTheWay, LayerLost, NoContainer, NoImage, NoPlatform, NotStarted,
+    OtherImageGone, PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 37] = [
+const WORDINGS: [Wording; 39] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -85,6 +87,9 @@ const WORDINGS: [Wording; 37] = [
     Wording(WouldReplace, &["cannot overwrite", "directory"]),
     // Podman 5, with status 500.
     Wording(WouldReplace, &["copier: put", "file exists"]),
+    // The kernel's words for ELOOP and Docker's own, with status 500.
+    Wording(EndlessLinks, &["too many levels of symbolic links"]),
+    Wording(EndlessLinks, &["evalsymlinksinscope: too many links"]),
     // Docker 26 with the containerd store.
     Wording(LayerLost, &["snapshot", "does not exist"]),
     Wording(LayerLost, &["unable to find image \"sha256:"]),

@@ -15,6 +15,7 @@ mod build_cache;
 mod build_ends;
 mod children;
 mod copy;
+mod copy_out;
 mod differences;
 mod dockerfiles;
 mod drop;
