@@ -3,9 +3,9 @@
 //! What `mosquitto_passwd` writes: PBKDF2 (RFC 8018) with HMAC (RFC 2104) by SHA-512, twelve bytes
 //! of salt, 64 of hash.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha512};
-
-use crate::http::base64;
 
 /// As `mosquitto_passwd` has it. A test's passwords keep no secret.
 const ITERATIONS: u32 = 101;
@@ -19,7 +19,7 @@ type Hash = [u8; 64];
 pub(super) fn line(user: &str, password: &str) -> String {
     let salt = &hash(&[user.as_bytes()])[..SALT];
     let derived = pbkdf2(password.as_bytes(), salt, ITERATIONS);
-    format!("{user}:$7${ITERATIONS}${}${}\n", base64(salt), base64(&derived))
+    format!("{user}:$7${ITERATIONS}${}${}\n", STANDARD.encode(salt), STANDARD.encode(derived))
 }
 
 /// The first and only block.
