@@ -95,6 +95,7 @@ mod reaper;
 pub mod registry;
 pub mod spec;
 mod stderr;
+mod tar_stream;
 mod timed;
 mod untar;
 mod volume;

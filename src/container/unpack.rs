@@ -16,9 +16,7 @@ use tokio::sync::mpsc;
 use super::merge::merge;
 use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{
-    ShortNames, keep_time, not_through_a_copied_link, unpack_directories, unpack_entry,
-};
+use crate::untar::{self, ShortNames, keep_time, not_through_a_copied_link};
 
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
@@ -108,9 +106,7 @@ const CONTENTS: &str = "contents";
 
 /// Unpacks below `staging` and returns the name of the one thing at the top.
 fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<PathBuf> {
-    let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
-    let mut directories = Vec::new();
     let mut bytes = 0_u64;
     let mut root = staging.to_owned();
     if wanted.contents {
@@ -119,24 +115,17 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
     }
     // The directory itself whose contents these are.
     let mut around = None;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.into_owned();
+    let archive = Archive::new(ShortNames::new(source));
+    untar::unpack(archive, &root, |path, header, size| {
         let refuse = |why: &str| {
             io::Error::new(io::ErrorKind::InvalidData, format!("`{}` {why}", path.display()))
         };
-        match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
-            EntryType::Continuous | EntryType::GNUSparse => {}
-            // Sockets, pipes and devices mean nothing outside of the container.
-            _ => continue,
-        }
-        bytes = within(bytes, entry.size(), wanted.limit)?;
+        bytes = within(bytes, size, wanted.limit)?;
         let first = path.components().find(|part| !matches!(part, Component::CurDir));
-        if wanted.contents && has_no_name(&path) {
+        if wanted.contents && has_no_name(path) {
             top = Some(PathBuf::from(CONTENTS));
-            around = Some(entry);
-            continue;
+            around = Some(header.clone());
+            return Ok(false);
         }
         let Some(Component::Normal(first)) = first else {
             return Err(refuse("leaves the place that is copied to"));
@@ -149,14 +138,10 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
             Some(_) => {}
             None => top = Some(PathBuf::from(first)),
         }
-        match entry.header().entry_type() {
-            EntryType::Directory => directories.push(entry),
-            _ => unpack_entry(&mut entry, &root)?,
-        }
-    }
-    unpack_directories(directories, &root)?;
+        Ok(true)
+    })?;
     if let Some(around) = around {
-        let mode = around.header().mode()? & 0o7777;
+        let mode = around.mode()? & 0o7777;
         std::fs::set_permissions(&root, PermissionsExt::from_mode(mode))?;
         keep_time(&around, &root)?;
     }

@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-use tar::{Archive, EntryType};
+use tar::Archive;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::engine::{ChunkReader, TarStream};
+use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
+use crate::tar_stream::TarStream;
+use crate::untar::{self, ShortNames, not_through_a_copied_link};
 
 /// The size of the pieces that files are read in.
 const PIECE: usize = 256 * 1024;
@@ -125,26 +126,13 @@ pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io
     std::fs::create_dir_all(to)?;
     let mut archive = Archive::new(ShortNames::new(ChunkReader::new(pieces)));
     archive.set_preserve_permissions(true);
-    let mut directories = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        match entry.header().entry_type() {
-            EntryType::Directory => {
-                directories.push(entry);
-                continue;
-            }
-            EntryType::Regular | EntryType::Symlink | EntryType::Link => {}
-            EntryType::Continuous | EntryType::GNUSparse => {}
-            // Devices and pipes are nothing that a build hands out.
-            _ => continue,
-        }
-        unpack_entry(&mut entry, to)?;
-    }
-    unpack_directories(directories, to)
+    untar::unpack(archive, to, |_, _, _| Ok(true))
 }
 
 #[cfg(test)]
 mod tests {
+    use tar::EntryType;
+
     use super::*;
 
     /// Unpacks an archive with these: a type, a path, and where a link leads.

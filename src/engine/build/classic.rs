@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use super::super::Engine;
 use super::super::failure::{convert, refusal};
 use super::prose::{OnImage, Prose};
-use super::{BuildRequest, Built, OnEvent, TarStream};
+use super::{BuildRequest, Built, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tar_stream::TarStream;
 
 const STEP: &str = "build the image";
 
