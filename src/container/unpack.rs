@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use tar::{Archive, EntryType};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::merge::merge;
@@ -52,21 +52,22 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<
             (parent.unwrap_or(Path::new(".")).to_owned(), to.file_name())
         };
         let staging = Staging::make(&parent)?;
-        let top = extract(source, &staging.0, &wanted)?;
+        let top = extract(source, staging.path(), &wanted)?;
         if wanted.contents && name.is_none() {
-            merge(&staging.0.join(top), &to)?;
+            merge(&staging.path().join(top), &to)?;
             return Ok(to);
         }
         let name = name.or(wanted.name.as_deref()).unwrap_or(top.as_os_str());
         let place = parent.join(name);
-        if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file())
+        if place.symlink_metadata().is_ok()
+            && !(place.is_file() && staging.path().join(&top).is_file())
         {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("{} exists already", place.display()),
             ));
         }
-        rename(&staging.0.join(&top), &place)?;
+        rename(&staging.path().join(&top), &place)?;
         Ok(place)
     })
     .await
@@ -191,33 +192,27 @@ fn open_all(directory: &Path) -> io::Result<()> {
 }
 
 /// A directory beside the target, removed with all that is left in it.
-struct Staging(PathBuf);
+struct Staging(TempDir);
 
 impl Staging {
     fn make(parent: &Path) -> io::Result<Staging> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let n = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Staging(path)),
-                // Of a process that was killed and had the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    let message = format!("{} can't take it: {error}", parent.display());
-                    return Err(io::Error::new(error.kind(), message));
-                }
-            }
-        }
+        let made = tempfile::Builder::new().prefix(".castoff-").tempdir_in(parent);
+        made.map(Staging).map_err(|error| {
+            let message = format!("{} can't take it: {error}", parent.display());
+            io::Error::new(error.kind(), message)
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if std::fs::remove_dir_all(&self.0).is_err() && self.0.exists() {
-            // The container's modes may keep their owner out.
-            let _ = open_all(&self.0);
-            let _ = std::fs::remove_dir_all(&self.0);
+        if std::fs::remove_dir_all(self.path()).is_err() {
+            // The container's modes may keep their owner out. (It is removed after this.)
+            let _ = open_all(self.path());
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -39,7 +38,12 @@ pub(super) async fn write(
 ) -> Result<()> {
     let failed = |error| not_written(path, error);
     let before = replaceable(path).map_err(failed)?;
-    let (staged, file) = Staged::beside(path).map_err(failed)?;
+    // It is not complete before it is moved to its place, and goes if it never is.
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let staged = tempfile::Builder::new()
+        .prefix(".castoff-")
+        .make_in(beside, |at| std::fs::File::create_new(at));
+    let (file, staged) = staged.map_err(failed)?.into_parts();
     let mut file = File::from_std(file);
     if let Some(permissions) = before {
         file.set_permissions(permissions).await.map_err(failed)?;
@@ -50,7 +54,7 @@ pub(super) async fn write(
     file.flush().await.map_err(failed)?;
     drop(file);
     replaceable(path).map_err(failed)?;
-    tokio::fs::rename(&staged.0, path).await.map_err(failed)
+    staged.persist(path).map_err(|error| failed(error.error))
 }
 
 /// The permissions of a regular file, and `None` for nothing; what else is at a path is not replaced.
@@ -71,33 +75,6 @@ fn replaceable(path: &Path) -> io::Result<Option<Permissions>> {
     };
     let message = format!("it is {what}, which is not replaced: {instead}");
     Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
-}
-
-/// A file that is not complete; what is there when this is dropped goes.
-struct Staged(PathBuf);
-
-impl Staged {
-    fn beside(path: &Path) -> io::Result<(Staged, std::fs::File)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".castoff-{}-{number}", std::process::id());
-            let staged = path.with_file_name(name);
-            match std::fs::File::create_new(&staged) {
-                Ok(file) => return Ok((Staged(staged), file)),
-                // Of a process that was killed and had the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        // (Renamed, it is there no more under this name.)
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 /// A file's content.
