@@ -90,6 +90,7 @@ mod forks;
 pub mod image;
 mod module;
 mod network;
+mod random;
 mod reaper;
 #[cfg(feature = "registry")]
 pub mod registry;
