@@ -163,6 +163,8 @@ mod tests {
         }
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "nothing half-made is left");
+        let plain = std::fs::File::create(dir.path().join("plain")).unwrap().metadata().unwrap();
+        assert_eq!(new.metadata().unwrap().permissions(), plain.permissions());
     }
 
     #[test]
