@@ -90,11 +90,13 @@ pub mod guide;
 pub mod image;
 mod module;
 mod network;
+mod random;
 mod reaper;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod spec;
 mod stderr;
+mod tar_stream;
 mod timed;
 mod untar;
 mod volume;

@@ -16,11 +16,13 @@
 //! its keys. Admin actions go by the gateway that etcd has for JSON (documentation, "gRPC gateway"),
 //! from version 3.4 on.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use castoff::wait::{ProbeWait, WaitTarget};
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, WaitFor};
 use serde_json::{Value, json};
 
-use crate::http::{Request, base64, unbase64};
+use crate::http::Request;
 use crate::shape::{Service, recipe, server};
 use crate::unique::token;
 
@@ -159,7 +161,7 @@ impl EtcdServer {
     /// # Cancel safety
     /// It may be set when the future is dropped.
     pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        let put = json!({ "key": base64(key.as_ref()), "value": base64(value.as_ref()) });
+        let put = json!({ "key": STANDARD.encode(key), "value": STANDARD.encode(value) });
         self.call("/v3/kv/put", &put).await.map(drop)
     }
 
@@ -171,11 +173,13 @@ impl EtcdServer {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn value(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
-        let range = json!({ "key": base64(key.as_ref()) });
+        let range = json!({ "key": STANDARD.encode(key) });
         let found = self.call("/v3/kv/range", &range).await?;
         let Some(pair) = found["kvs"].get(0) else { return Ok(None) };
-        let value = unbase64(pair["value"].as_str().unwrap_or_default());
-        value.map(Some).ok_or_else(|| Error::new(ErrorKind::Protocol, "the value is no base64"))
+        let value = STANDARD.decode(pair["value"].as_str().unwrap_or_default());
+        value.map(Some).map_err(|error| {
+            Error::new(ErrorKind::Protocol, "the value is no base64").with_source(error)
+        })
     }
 
     /// Deletes all keys with a prefix, and says how many; for an empty one, all there are.
@@ -187,7 +191,7 @@ impl EtcdServer {
     /// They may be deleted when the future is dropped.
     pub async fn delete_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
         let (from, end) = range_of(prefix.as_ref());
-        let range = json!({ "key": base64(&from), "range_end": base64(&end) });
+        let range = json!({ "key": STANDARD.encode(&from), "range_end": STANDARD.encode(&end) });
         let done = self.call("/v3/kv/deleterange", &range).await?;
         Ok(done["deleted"].as_str().and_then(|count| count.parse().ok()).unwrap_or_default())
     }

@@ -30,8 +30,7 @@ impl Fingerprint {
 
     /// Returns the first 16 hexadecimal digits.
     pub(crate) fn digits(self) -> String {
-        let hash = self.0.finalize();
-        hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.0.finalize()[..8])
     }
 }
 

@@ -2,17 +2,29 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use castoff::wait::{ProbeWait, WaitTarget};
 use castoff::{Error, ErrorKind, Result, WaitFor};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONNECTION, HOST};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::background;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest answer that is read.
+/// The longest answer that is taken.
 const LONGEST: usize = 8 << 20;
 
 /// What to ask a server.
@@ -21,14 +33,14 @@ pub(crate) struct Request {
     method: &'static str,
     path: String,
     headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 /// What it answered.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    head: String,
+    headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -36,20 +48,18 @@ impl Response {
     /// One without headers, for tests.
     #[cfg(test)]
     pub(crate) fn of(status: u16, body: &str) -> Self {
-        Response { status, head: String::new(), body: body.to_owned() }
+        Response { status, headers: HeaderMap::new(), body: body.to_owned() }
     }
 
     /// The first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        let mut named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
-        named.next().map(|(_, value)| value.trim())
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Request {
     pub(crate) fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Request { method, path: path.into(), headers: Vec::new(), body: Vec::new() }
+        Request { method, path: path.into(), headers: Vec::new(), body: Bytes::new() }
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -59,28 +69,29 @@ impl Request {
 
     /// RFC 7617.
     pub(crate) fn with_basic_auth(self, user: &str, password: &str) -> Self {
-        let credentials = base64(format!("{user}:{password}").as_bytes());
+        let credentials = STANDARD.encode(format!("{user}:{password}"));
         self.with_header("Authorization", format!("Basic {credentials}"))
     }
 
     pub(crate) fn with_json(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.body = body.into().into();
         self.with_header("Content-Type", "application/json")
     }
 
     pub(crate) fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.body = body.into().into();
         self
     }
 
     /// Sends it, and reads the answer to its end.
     pub(crate) async fn send(&self, addr: SocketAddr) -> Result<Response> {
-        let asking = async { self.ask(&mut TcpStream::connect(addr).await?).await };
-        let answer = timeout(PATIENCE, asking).await;
-        answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
-            let what = format!("{} {} at {addr}", self.method, self.path);
-            Error::new(ErrorKind::Io, what).with_source(error)
-        })
+        let answer = timeout(PATIENCE, self.exchange(addr)).await;
+        answer.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())).map_err(
+            |error| {
+                let what = format!("{} {} at {addr}", self.method, self.path);
+                Error::new(ErrorKind::Io, what).with_source(error)
+            },
+        )
     }
 
     /// As [`send`](Self::send); any status but 2xx is an error that holds the body.
@@ -93,40 +104,45 @@ impl Request {
         Ok(answer)
     }
 
-    /// Sends it on a thread of its own, for what is to be tidied up by a `Drop`. Nobody learns what
+    /// Sends it on the background thread, for what is to be tidied up by a `Drop`. Nobody learns what
     /// came of it.
     pub(crate) fn send_in_background(self, addr: SocketAddr) {
-        let send = move || {
-            let mut stream = std::net::TcpStream::connect_timeout(&addr, PATIENCE).ok()?;
-            stream.set_read_timeout(Some(PATIENCE)).ok()?;
-            io::Write::write_all(&mut stream, &self.wire()).ok()?;
-            // Closed before it has answered, the server may not do it.
-            io::copy(&mut stream, &mut io::sink()).ok()
-        };
         // Without a thread it is left undone.
-        drop(std::thread::Builder::new().name("castoff-tidy".into()).spawn(send));
-    }
-
-    async fn ask(&self, stream: &mut TcpStream) -> io::Result<Response> {
-        stream.write_all(&self.wire()).await?;
-        let mut bytes = Vec::new();
-        // Not every server closes the connection when it is asked to.
-        while !whole(&bytes) && bytes.len() < LONGEST {
-            if stream.read_buf(&mut bytes).await? == 0 {
-                break;
-            }
+        if let Ok(thread) = background::thread() {
+            // (Until it has answered: when it is left before, the server may not do it.)
+            thread.spawn(async move { self.send(addr).await });
         }
-        read(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer"))
     }
 
-    fn wire(&self) -> Vec<u8> {
-        let mut wire = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
-        wire.push_str("Host: localhost\r\nConnection: close\r\nAccept: */*\r\n");
+    async fn exchange(&self, addr: SocketAddr) -> std::result::Result<Response, Cause> {
+        let request = self.built()?;
+        let stream = TcpStream::connect(addr).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let answering = async {
+            let (head, body) = sender.send_request(request).await?.into_parts();
+            let body = Limited::new(body, LONGEST).collect().await?.to_bytes();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        let mut answering = pin!(answering);
+        // The connection has to be driven while the answer is read, and may end before that.
+        tokio::select! {
+            answer = &mut answering => answer,
+            _ = connection => answering.await,
+        }
+    }
+
+    fn built(&self) -> hyper::http::Result<hyper::Request<Full<Bytes>>> {
+        let mut request = hyper::Request::builder()
+            .method(self.method)
+            .uri(&self.path)
+            .header(HOST, "localhost")
+            .header(CONNECTION, "close")
+            .header(ACCEPT, "*/*");
         for (name, value) in &self.headers {
-            wire.push_str(&format!("{name}: {value}\r\n"));
+            request = request.header(*name, value);
         }
-        wire.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
-        [wire.as_bytes(), &self.body].concat()
+        request.body(Full::from(self.body.clone()))
     }
 }
 
@@ -148,115 +164,102 @@ pub(crate) fn until_answer(
     })
 }
 
-/// Whether an answer is there to its end, as far as it says where that is.
-fn whole(bytes: &[u8]) -> bool {
-    let Some(answer) = read(bytes) else { return false };
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_default() + 4;
-    match answer.header("content-length").and_then(|length| length.parse::<usize>().ok()) {
-        Some(length) => bytes.len() - end >= length,
-        None if answer.header("transfer-encoding").is_some() => bytes.ends_with(b"\r\n0\r\n\r\n"),
-        None => matches!(answer.status, 204 | 304),
-    }
-}
-
-/// The answer in what a server sent before it closed the connection.
-fn read(bytes: &[u8]) -> Option<Response> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).ok()?;
-    let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
-    let body = &bytes[end + 4..];
-    let chunked = head.lines().any(|line| {
-        let line = line.to_ascii_lowercase();
-        line.starts_with("transfer-encoding:") && line.contains("chunked")
-    });
-    let body = if chunked { dechunk(body) } else { body.to_vec() };
-    let (head, body) = (head.to_owned(), String::from_utf8_lossy(&body).into_owned());
-    Some(Response { status, head, body })
-}
-
-/// RFC 9112, section 7.1; what is broken ends it.
-fn dechunk(mut rest: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-        let size = size.split(';').next().unwrap_or_default().trim();
-        let Ok(size) = usize::from_str_radix(size, 16) else { break };
-        let Some(chunk) = rest.get(end + 2..end + 2 + size).filter(|_| size > 0) else { break };
-        body.extend_from_slice(chunk);
-        rest = rest.get(end + size + 4..).unwrap_or_default();
-    }
-    body
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// RFC 4648, section 4.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let group = (0..3).fold(0, |n, at| n << 8 | u32::from(*three.get(at).unwrap_or(&0)));
-        for at in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * at)) as usize & 63];
-            text.push(if at <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-/// RFC 4648, section 4; `None` for what is no base64.
-pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let digits = text.trim_end_matches('=').as_bytes();
-    for four in digits.chunks(4) {
-        let mut group = 0;
-        for digit in four {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            group = group << 6 | u32::try_from(value).ok()?;
-        }
-        let count = four.len() * 6 / 8;
-        let whole = (group << (6 * (4 - four.len()))).to_be_bytes();
-        bytes.extend_from_slice(&whole[1..=count]);
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
     use super::*;
 
-    #[test]
-    fn a_request_has_its_headers_and_its_length() {
-        let request = Request::new("PUT", "/a").with_basic_auth("u", "p").with_json("{}");
-        let wire = String::from_utf8(request.wire()).unwrap();
-        assert!(wire.starts_with("PUT /a HTTP/1.1\r\nHost: localhost\r\n"), "{wire}");
-        assert!(wire.contains("\r\nAuthorization: Basic dTpw\r\n"), "{wire}");
-        assert!(wire.ends_with("\r\nContent-Length: 2\r\n\r\n{}"), "{wire}");
+    /// A server that gives one answer and keeps the connection open, unless it is to `close`. It
+    /// returns what it was sent: all to the end of `last`.
+    async fn server(
+        answer: impl Into<Vec<u8>>,
+        close: bool,
+        last: &'static str,
+    ) -> (SocketAddr, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let answer = answer.into();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(last.as_bytes()) {
+                assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            // (It may have been given up.)
+            let _ = stream.write_all(&answer).await;
+            if !close {
+                let _ = stream.read_buf(&mut Vec::new()).await;
+            }
+            String::from_utf8(asked).unwrap()
+        });
+        (addr, serving)
     }
 
-    #[test]
-    fn answers_may_be_in_chunks_or_not() {
-        let plain = read(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone").unwrap();
+    async fn answered(answer: impl Into<Vec<u8>>, close: bool) -> Result<Response> {
+        let (addr, _) = server(answer, close, "\r\n\r\n").await;
+        Request::new("GET", "/").send(addr).await
+    }
+
+    #[tokio::test]
+    async fn a_request_has_its_headers_and_its_length() {
+        let (addr, asked) = server(b"HTTP/1.1 204 No\r\n\r\n", false, "{}").await;
+        let request = Request::new("PUT", "/a").with_basic_auth("u", "p").with_json("{}");
+        assert_eq!(request.send(addr).await.unwrap().status, 204);
+        let asked = asked.await.unwrap();
+        assert!(asked.starts_with("PUT /a HTTP/1.1\r\nhost: localhost\r\n"), "{asked}");
+        for header in ["connection: close", "authorization: Basic dTpw", "content-length: 2"] {
+            assert!(asked.contains(&format!("\r\n{header}\r\n")), "{asked}");
+        }
+        assert!(asked.ends_with("\r\n\r\n{}"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_ends_where_it_says_or_with_the_connection() {
+        let plain = answered(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone", true).await.unwrap();
         assert_eq!((plain.status, plain.body.as_str()), (404, "gone"));
         assert_eq!((plain.header("a"), plain.header("b")), (Some("b"), None));
-        assert!(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"));
-        assert!(!whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na"));
-        assert!(!whole(b"HTTP/1.1 200 OK\r\n\r\na") && whole(b"HTTP/1.1 204 No\r\n\r\n"));
-        let wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
-        assert_eq!(read(wire).unwrap().body, "abcde");
-        assert!(whole(wire) && !whole(&wire[..wire.len() - 2]));
-        assert!(read(b"SSH-2.0\r\n\r\n").is_none());
-        assert_eq!(dechunk(b"ffffffff\r\nabc"), b"");
+        // These are whole, though the server does not close the connection.
+        for (wire, body) in [
+            (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"[..], "ab"),
+            (b"HTTP/1.1 204 No\r\n\r\n", ""),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
+                "abcde",
+            ),
+        ] {
+            assert_eq!(answered(wire, false).await.unwrap().body, body);
+        }
     }
 
-    #[test]
-    fn base64_is_padded() {
-        assert_eq!(
-            ["", "f", "fo", "foo", "foob"].map(|t| base64(t.as_bytes())),
-            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-        );
-        for text in ["", "f", "fo", "foo", "foob", "\u{ff}\0x"] {
-            assert_eq!(unbase64(&base64(text.as_bytes())).as_deref(), Some(text.as_bytes()));
+    #[tokio::test]
+    async fn what_is_cut_short_or_no_http_is_an_error_that_says_what_was_asked() {
+        for wire in [
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na"[..],
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\nabc",
+            b"SSH-2.0\r\n\r\n",
+            b"",
+        ] {
+            let error = answered(wire, true).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+            assert!(error.to_string().contains("GET / at 127.0.0.1:"), "{error}");
         }
-        assert_eq!(unbase64("Zm9*"), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_given_up() {
+        let mut wire = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        wire.resize(wire.len() + LONGEST + 1, b'a');
+        let error = answered(wire, false).await.unwrap_err();
+        assert!(format!("{error:?}").contains("limit"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_drop_sends_arrives() {
+        let (addr, asked) = server(b"HTTP/1.1 204 No\r\n\r\n", false, "\r\n\r\n").await;
+        Request::new("DELETE", "/a").send_in_background(addr);
+        assert!(asked.await.unwrap().starts_with("DELETE /a HTTP/1.1\r\n"));
     }
 }

@@ -1,12 +1,12 @@
 //! Names that nothing else has.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 /// Twelve hexadecimal digits, another each time, in whatever process.
 pub(crate) fn token() -> String {
-    // A new state has random keys of the system's, and counts on from the last.
-    let number = RandomState::new().build_hasher().finish();
-    format!("{:012x}", number & 0xffff_ffff_ffff)
+    let mut bytes = [0; 6];
+    // Asked of the system each time: a generator's state would be copied by a fork. (Where there is
+    // no randomness, the standard library can't make a `HashMap` either.)
+    getrandom::fill(&mut bytes).expect("the system has random bytes");
+    hex::encode(bytes)
 }
 
 #[cfg(test)]

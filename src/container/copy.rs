@@ -9,11 +9,12 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::kept::kept;
-use super::pack::{self, TarStream};
+use super::pack;
 use super::tarball::Tarball;
 use super::tmpfs;
 use crate::engine::{Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tar_stream::TarStream;
 
 /// What is copied into a container: bytes, a file or directory, a reader, or an archive.
 ///

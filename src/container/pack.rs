@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +12,6 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use tar::{Builder, EntryType, Header};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
 
 use super::CopySource;
 use super::copy::Content;
@@ -20,12 +19,7 @@ use super::tarball::Tarball;
 use super::without_target::WithoutTarget;
 use crate::error::Result;
 use crate::exactly::Exactly;
-
-pub(super) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-
-/// The size of the pieces that are sent, and how many may be under way.
-const PIECE: usize = 256 * 1024;
-const UNDER_WAY: usize = 4;
+use crate::tar_stream::{PIECE, Pipe, TarStream, written};
 
 /// What an archive says of each file besides its content.
 struct Marks {
@@ -118,11 +112,10 @@ pub(super) fn directories(names: &[String]) -> Result<TarStream> {
 
 /// Sends an archive as it is, but for what it says of the target itself.
 pub(super) fn as_it_is(tarball: Tarball) -> TarStream {
-    on_a_thread(Vec::new(), move |pipe| {
+    written(&[], move |pipe| {
         let (bytes, length) = tarball.open()?;
         let bytes = BufReader::with_capacity(PIECE, Exactly::new(bytes, length, tarball.name()));
-        io::copy(&mut WithoutTarget::new(bytes), pipe)?;
-        pipe.flush()
+        io::copy(&mut WithoutTarget::new(bytes), pipe).map(drop)
     })
 }
 
@@ -164,7 +157,7 @@ fn body(
     content.chain(stream::once(std::future::ready(Ok(end))))
 }
 
-/// Walks and reads on a thread for blocking work; the pieces come through a short channel.
+/// Walks and reads on a thread for blocking work.
 async fn pack_path(
     from: &Path,
     head: Vec<u8>,
@@ -178,34 +171,13 @@ async fn pack_path(
     };
     looked.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", from.display())))?;
     let from = from.to_owned();
-    Ok(on_a_thread(head, move |pipe| walk(pipe, &from, &path, &marks)))
-}
-
-/// The pieces that blocking work writes, after a head.
-fn on_a_thread(
-    head: Vec<u8>,
-    work: impl FnOnce(&mut Pipe) -> io::Result<()> + Send + 'static,
-) -> TarStream {
-    let (pieces, sent) = mpsc::channel(UNDER_WAY);
-    tokio::task::spawn_blocking(move || {
-        let mut pipe = Pipe { pieces, buffer: BytesMut::from(head.as_slice()) };
-        if let Err(error) = work(&mut pipe) {
-            // Nobody listens any more when the request has ended.
-            let _ = pipe.pieces.blocking_send(Err(error));
-        }
-    });
-    Box::pin(stream::unfold(sent, |mut sent| async move {
-        let piece = sent.recv().await?;
-        Some((piece, sent))
-    }))
+    Ok(written(&head, move |pipe| walk(pipe, &from, &path, &marks)))
 }
 
 fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: &Marks) -> io::Result<()> {
-    let mut tar = Builder::new(&mut *pipe);
+    let mut tar = Builder::new(pipe);
     append(&mut tar, from, path, marks, &mut Vec::new())?;
-    tar.finish()?;
-    drop(tar);
-    pipe.flush()
+    tar.finish()
 }
 
 /// Appends a file, a link, or a directory with what is in it, in the order of names. `around` are the
@@ -281,29 +253,4 @@ fn mode_of(metadata: &std::fs::Metadata) -> u32 {
 #[cfg(not(unix))]
 fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     if metadata.is_dir() { 0o755 } else { 0o644 }
-}
-
-/// Collects what is written into pieces and sends them.
-struct Pipe {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = self.buffer.split().freeze();
-        self.buffer.reserve(PIECE);
-        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
 }

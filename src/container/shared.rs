@@ -243,5 +243,5 @@ async fn content_hash(source: CopySource) -> Result<String> {
             hash.update(&piece?);
         }
     }
-    Ok(format!("{:x}", hash.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }

@@ -9,10 +9,11 @@ use tokio::io::AsyncWriteExt;
 
 use super::copy::{Content, split_target};
 use super::kept::kept;
-use super::pack::{self, TarStream};
+use super::pack;
 use super::{CopySource, unpack};
 use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT, Way};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tar_stream::TarStream;
 
 /// Prints the deepest part of a directory that exists, and what stands at a name in it.
 const LOOK: &str = r#"d=$1; while [ ! -e "$d" ] && [ ! -L "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done

@@ -5,20 +5,18 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use tar::{Archive, EntryType};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::merge::merge;
 use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{
-    ShortNames, keep_time, not_through_a_copied_link, unpack_directories, unpack_entry,
-};
+use crate::untar::{self, ShortNames, keep_time, not_through_a_copied_link};
 
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
@@ -56,25 +54,26 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<
             (parent.unwrap_or(Path::new(".")).to_owned(), to.file_name())
         };
         let staging = Staging::make(&parent)?;
-        let top = extract(source, &staging.0, &wanted)?;
-        if wanted.contents && !staging.0.join(&top).is_dir() {
+        let top = extract(source, staging.path(), &wanted)?;
+        if wanted.contents && !staging.path().join(&top).is_dir() {
             let message = format!("{} is not a directory", top.display());
             return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
         }
         if wanted.contents && name.is_none() {
-            merge(&staging.0.join(top), &to)?;
+            merge(&staging.path().join(top), &to)?;
             return Ok(to);
         }
         let name = name.or(wanted.name.as_deref()).unwrap_or(top.as_os_str());
         let place = parent.join(name);
-        if place.symlink_metadata().is_ok() && !(place.is_file() && staging.0.join(&top).is_file())
+        if place.symlink_metadata().is_ok()
+            && !(place.is_file() && staging.path().join(&top).is_file())
         {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("{} exists already", place.display()),
             ));
         }
-        rename(&staging.0.join(&top), &place)?;
+        rename(&staging.path().join(&top), &place)?;
         Ok(place)
     })
     .await
@@ -114,9 +113,7 @@ const CONTENTS: &str = "contents";
 
 /// Unpacks below `staging` and returns the name of the one thing at the top.
 fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<PathBuf> {
-    let mut archive = Archive::new(ShortNames::new(source));
     let mut top: Option<PathBuf> = None;
-    let mut directories = Vec::new();
     let mut bytes = 0_u64;
     let mut root = staging.to_owned();
     let nameless = wanted.contents && !wanted.named;
@@ -126,24 +123,17 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
     }
     // The directory itself whose contents these are.
     let mut around = None;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.into_owned();
+    let archive = Archive::new(ShortNames::new(source));
+    untar::unpack(archive, &root, |path, header, size| {
         let refuse = |why: &str| {
             io::Error::new(io::ErrorKind::InvalidData, format!("`{}` {why}", path.display()))
         };
-        match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
-            EntryType::Continuous | EntryType::GNUSparse => {}
-            // Sockets, pipes and devices mean nothing outside of the container.
-            _ => continue,
-        }
-        bytes = within(bytes, entry.size(), wanted.limit)?;
+        bytes = within(bytes, size, wanted.limit)?;
         let first = path.components().find(|part| !matches!(part, Component::CurDir));
-        if nameless && has_no_name(&path) {
+        if nameless && has_no_name(path) {
             top = Some(PathBuf::from(CONTENTS));
-            around = Some(entry);
-            continue;
+            around = Some(header.clone());
+            return Ok(false);
         }
         let Some(Component::Normal(first)) = first else {
             return Err(refuse("leaves the place that is copied to"));
@@ -156,14 +146,10 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
             Some(_) => {}
             None => top = Some(PathBuf::from(first)),
         }
-        match entry.header().entry_type() {
-            EntryType::Directory => directories.push(entry),
-            _ => unpack_entry(&mut entry, &root)?,
-        }
-    }
-    unpack_directories(directories, &root)?;
+        Ok(true)
+    })?;
     if let Some(around) = around {
-        let mode = around.header().mode()? & 0o7777;
+        let mode = around.mode()? & 0o7777;
         std::fs::set_permissions(&root, PermissionsExt::from_mode(mode))?;
         keep_time(&around, &root)?;
     }
@@ -213,33 +199,27 @@ fn open_all(directory: &Path) -> io::Result<()> {
 }
 
 /// A directory beside the target, removed with all that is left in it.
-struct Staging(PathBuf);
+struct Staging(TempDir);
 
 impl Staging {
     fn make(parent: &Path) -> io::Result<Staging> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let n = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!(".castoff-{}-{n}", std::process::id()));
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Staging(path)),
-                // Of a process that was killed and had the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    let message = format!("{} can't take it: {error}", parent.display());
-                    return Err(io::Error::new(error.kind(), message));
-                }
-            }
-        }
+        let made = tempfile::Builder::new().prefix(".castoff-").tempdir_in(parent);
+        made.map(Staging).map_err(|error| {
+            let message = format!("{} can't take it: {error}", parent.display());
+            io::Error::new(error.kind(), message)
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if std::fs::remove_dir_all(&self.0).is_err() && self.0.exists() {
-            // The container's modes may keep their owner out.
-            let _ = open_all(&self.0);
-            let _ = std::fs::remove_dir_all(&self.0);
+        if std::fs::remove_dir_all(self.path()).is_err() {
+            // The container's modes may keep their owner out. (It is removed after this.)
+            let _ = open_all(self.path());
         }
     }
 }

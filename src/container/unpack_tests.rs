@@ -1,6 +1,7 @@
 //! Archives that try to get out, and those that don't.
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::stream;
 use tar::{Builder, Header};

@@ -21,7 +21,6 @@ use serde_json::Value;
 
 use super::Engine;
 use super::failure::{convert, lift, refusal};
-use super::list::encode;
 use super::wording::{Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -64,7 +63,8 @@ fn literal(path: &str) -> String {
 }
 
 fn archive_of(id: &str, path: &str) -> String {
-    format!("/containers/{id}/archive?path={}", encode(path))
+    let path: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+    format!("/containers/{id}/archive?path={path}")
 }
 
 impl PathStat {

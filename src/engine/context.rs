@@ -39,7 +39,7 @@ pub(super) async fn endpoint(config_dir: &Path, name: &str) -> Result<String> {
 }
 
 fn folder_of(name: &str) -> String {
-    Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(name.as_bytes()))
 }
 
 #[cfg(test)]

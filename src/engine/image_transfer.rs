@@ -13,11 +13,11 @@ use futures_util::StreamExt;
 
 use super::Engine;
 use super::auth::Login;
-use super::build::TarStream;
 use super::failure::{convert, lift, told};
 use super::image_details::familiar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
+use crate::tar_stream::TarStream;
 
 impl Engine {
     /// Gives an image another name.

@@ -100,8 +100,11 @@ impl Containers {
 
     async fn ask(&self) -> Result<Value> {
         let filters = serde_json::json!({ "label": self.labels }).to_string();
-        let path = format!("/containers/json?all={}&filters={}", self.all, encode(&filters));
-        self.engine.get_json(&path, "list containers").await
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("all", if self.all { "true" } else { "false" })
+            .append_pair("filters", &filters)
+            .finish();
+        self.engine.get_json(&format!("/containers/json?{query}"), "list containers").await
     }
 }
 
@@ -122,15 +125,6 @@ impl Engine {
             Error::new(ErrorKind::Protocol, message).with_source(error)
         })
     }
-}
-
-pub(super) fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let encoded = text.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    encoded.collect()
 }
 
 impl IntoFuture for Containers {

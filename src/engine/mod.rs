@@ -49,7 +49,7 @@ pub use logs::{LogFrame, LogStream};
 
 pub(crate) use build::{
     Agent, BuildOutput, BuildRequest, Built, CAPABILITY, CacheEntry, Content, NamedContext,
-    OnEvent, Sink, StepImage, TarStream, Tree, TreeContext, TreeEntry, Ulimit,
+    OnEvent, Sink, StepImage, Tree, TreeContext, TreeEntry, Ulimit,
 };
 pub(crate) use chunks::ChunkReader;
 pub(crate) use container::{lower, may_restart};

@@ -2,21 +2,21 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-use tar::{Archive, EntryType};
+use tar::Archive;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::engine::{ChunkReader, TarStream};
+use crate::engine::ChunkReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::untar::{ShortNames, not_through_a_copied_link, unpack_directories, unpack_entry};
+use crate::tar_stream::TarStream;
+use crate::untar::{self, ShortNames, not_through_a_copied_link};
 
 /// The size of the pieces that files are read in.
 const PIECE: usize = 256 * 1024;
@@ -38,7 +38,12 @@ pub(super) async fn write(
 ) -> Result<()> {
     let failed = |error| not_written(path, error);
     let before = replaceable(path).map_err(failed)?;
-    let (staged, file) = Staged::beside(path).map_err(failed)?;
+    // It is not complete before it is moved to its place, and goes if it never is.
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let staged = tempfile::Builder::new()
+        .prefix(".castoff-")
+        .make_in(beside, |at| std::fs::File::create_new(at));
+    let (file, staged) = staged.map_err(failed)?.into_parts();
     let mut file = File::from_std(file);
     if let Some(permissions) = before {
         file.set_permissions(permissions).await.map_err(failed)?;
@@ -49,7 +54,7 @@ pub(super) async fn write(
     file.flush().await.map_err(failed)?;
     drop(file);
     replaceable(path).map_err(failed)?;
-    tokio::fs::rename(&staged.0, path).await.map_err(failed)
+    staged.persist(path).map_err(|error| failed(error.error))
 }
 
 /// The permissions of a regular file, and `None` for nothing; what else is at a path is not replaced.
@@ -70,33 +75,6 @@ fn replaceable(path: &Path) -> io::Result<Option<Permissions>> {
     };
     let message = format!("it is {what}, which is not replaced: {instead}");
     Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
-}
-
-/// A file that is not complete; what is there when this is dropped goes.
-struct Staged(PathBuf);
-
-impl Staged {
-    fn beside(path: &Path) -> io::Result<(Staged, std::fs::File)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".castoff-{}-{number}", std::process::id());
-            let staged = path.with_file_name(name);
-            match std::fs::File::create_new(&staged) {
-                Ok(file) => return Ok((Staged(staged), file)),
-                // Of a process that was killed and had the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        // (Renamed, it is there no more under this name.)
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 /// A file's content.
@@ -125,26 +103,13 @@ pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io
     std::fs::create_dir_all(to)?;
     let mut archive = Archive::new(ShortNames::new(ChunkReader::new(pieces)));
     archive.set_preserve_permissions(true);
-    let mut directories = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        match entry.header().entry_type() {
-            EntryType::Directory => {
-                directories.push(entry);
-                continue;
-            }
-            EntryType::Regular | EntryType::Symlink | EntryType::Link => {}
-            EntryType::Continuous | EntryType::GNUSparse => {}
-            // Devices and pipes are nothing that a build hands out.
-            _ => continue,
-        }
-        unpack_entry(&mut entry, to)?;
-    }
-    unpack_directories(directories, to)
+    untar::unpack(archive, to, |_, _, _| Ok(true))
 }
 
 #[cfg(test)]
 mod tests {
+    use tar::EntryType;
+
     use super::*;
 
     /// Unpacks an archive with these: a type, a path, and where a link leads.
@@ -198,6 +163,8 @@ mod tests {
         }
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "nothing half-made is left");
+        let plain = std::fs::File::create(dir.path().join("plain")).unwrap().metadata().unwrap();
+        assert_eq!(new.metadata().unwrap().permissions(), plain.permissions());
     }
 
     #[test]

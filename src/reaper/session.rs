@@ -1,6 +1,5 @@
 //! [`Session`]: under which name and labels this process owns what it creates.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +8,7 @@ use super::{host, watch_over};
 use crate::config::{Config, Keep};
 use crate::engine::Engine;
 use crate::forks::PerProcess;
+use crate::random;
 use crate::spec::label;
 
 /// The length of a token.
@@ -117,10 +117,7 @@ pub(super) fn key_on(kind: Kind, key: &str) -> String {
 
 /// Random, in hexadecimal digits.
 pub(super) fn token() -> String {
-    let mut hasher = RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    hasher.write_u128(since_1970().as_nanos());
-    format!("{:010x}", hasher.finish() & 0xff_ffff_ffff)
+    hex::encode(random::bytes::<{ TOKEN / 2 }>())
 }
 
 fn since_1970() -> std::time::Duration {

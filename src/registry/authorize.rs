@@ -13,7 +13,7 @@ use super::call::Call;
 use super::challenge::{Challenge, challenges};
 use super::client::Credential;
 use super::connection;
-use super::url::{Url, encode};
+use super::url::Url;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A token server's answer is small.
@@ -62,10 +62,11 @@ impl Registry {
         let parameters = parameters.filter_map(|name| Some((name, bearer.param(name)?)));
         let (call, url, header) = match &self.credential {
             Some(Credential::IdentityToken(token)) => {
-                let mut form = "grant_type=refresh_token&client_id=castoff".to_owned();
-                for (name, value) in parameters.chain([("refresh_token", token.as_str())]) {
-                    form.push_str(&format!("&{name}={}", encode(value)));
-                }
+                let form = form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs([("grant_type", "refresh_token"), ("client_id", "castoff")])
+                    .extend_pairs(parameters)
+                    .append_pair("refresh_token", token)
+                    .finish();
                 let body = ("application/x-www-form-urlencoded".to_owned(), Bytes::from(form));
                 let call = Call::get("").method(Method::POST);
                 (Call { body: Some(body), ..call }, realm, None)

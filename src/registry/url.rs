@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// An absolute URL of HTTP or HTTPS, without user and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +88,7 @@ impl Url {
     /// Adds a parameter to the query.
     pub(super) fn with_query(mut self, name: &str, value: &str) -> Url {
         self.target.push(if self.target.contains('?') { '&' } else { '?' });
-        self.target.push_str(&format!("{name}={}", encode(value)));
+        self.target.push_str(&format!("{name}={}", utf8_percent_encode(value, RESERVED)));
         self
     }
 }
@@ -97,14 +101,6 @@ pub(super) fn is_loopback(host: &str) -> bool {
 
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
-}
-
-/// Percent-encoding of everything but RFC 3986's unreserved characters.
-pub(super) fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 #[cfg(test)]

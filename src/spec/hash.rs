@@ -17,10 +17,7 @@ pub(crate) fn spec_hash(spec: &impl Serialize) -> String {
     let value = serde_json::to_value(spec).unwrap_or_else(|error| error.to_string().into());
     let mut text = String::from(FORMAT);
     write_canonical(&mut text, &value);
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// Sorts by itself, as serde_json keeps insertion order once any crate asks for `preserve_order`.

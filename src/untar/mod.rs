@@ -4,20 +4,57 @@ mod links;
 mod names;
 
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
-use tar::{Entry, EntryType};
+use tar::{Archive, Entry, EntryType, Header};
 
 pub(crate) use links::{not_through_a_copied_link, remember};
 pub(crate) use names::ShortNames;
+
+/// Unpacks an archive below `root`: of its files, directories and links those that `admits` lets
+/// through. Sockets, pipes and devices are left out, as they mean nothing outside of a container.
+///
+/// Directories come last, as one that nobody may write to could not be filled afterwards, and of
+/// these the deepest first.
+pub(crate) fn unpack(
+    mut archive: Archive<impl Read>,
+    root: &Path,
+    mut admits: impl FnMut(&Path, &Header, u64) -> io::Result<bool>,
+) -> io::Result<()> {
+    let mut directories = Vec::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let kind = entry.header().entry_type();
+        match kind {
+            EntryType::Regular | EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
+            EntryType::Continuous | EntryType::GNUSparse => {}
+            _ => continue,
+        }
+        if !admits(&entry.path()?, entry.header(), entry.size())? {
+            continue;
+        }
+        match kind {
+            EntryType::Directory => directories.push(entry),
+            _ => unpack_entry(&mut entry, root)?,
+        }
+    }
+    directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
+    directories.iter_mut().try_for_each(|entry| {
+        unpack_entry(entry, root)?;
+        let mut place = root.to_owned();
+        place
+            .extend(entry.path()?.components().filter(|part| matches!(part, Component::Normal(_))));
+        keep_time(entry.header(), &place)
+    })
+}
 
 /// Unpacks an entry below `root`. One whose path leads through a link is refused, whether this
 /// archive made that link or an earlier one, and so is a hard link to what lies behind one.
 ///
 /// (The path is looked at before it is written to: whoever else may write below `root` meanwhile
 /// could put a link there between the two.)
-pub(crate) fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io::Result<()> {
+fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io::Result<()> {
     let path = entry.path()?.into_owned();
     let kind = entry.header().entry_type();
     not_through_a_link(root, &path, kind == EntryType::Directory)?;
@@ -35,30 +72,13 @@ pub(crate) fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io
     Ok(())
 }
 
-/// Unpacks the directories of an archive, when all else of it is there: one that nobody may write to
-/// could not be filled afterwards. The deepest come first.
-pub(crate) fn unpack_directories<R: Read>(
-    mut directories: Vec<Entry<'_, R>>,
-    root: &Path,
-) -> io::Result<()> {
-    directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
-    directories.iter_mut().try_for_each(|entry| {
-        unpack_entry(entry, root)?;
-        keep_time(entry, root)
-    })
-}
-
-/// Gives a directory the time that its archive says. (The tar crate does so for files alone.)
-pub(crate) fn keep_time<R: Read>(entry: &Entry<'_, R>, root: &Path) -> io::Result<()> {
-    let parts = entry.path()?.into_owned();
-    let parts = parts.components().filter(|part| matches!(part, Component::Normal(_)));
-    let place: PathBuf =
-        [root.as_os_str()].into_iter().chain(parts.map(|it| it.as_os_str())).collect();
+/// Gives a directory the time that its header says. (The tar crate does so for files alone.)
+pub(crate) fn keep_time(header: &Header, directory: &Path) -> io::Result<()> {
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let seconds = i64::try_from(entry.header().mtime()?).unwrap_or_default();
+    let seconds = i64::try_from(header.mtime()?).unwrap_or_default();
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let times = Timestamps { last_access: omit, last_modification: time };
-    Ok(utimensat(CWD, &place, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(utimensat(CWD, directory, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// That no directory on the way to `path` is a link; with `all`, nor what lies there itself, where

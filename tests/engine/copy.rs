@@ -394,9 +394,7 @@ async fn a_hundred_megabytes_make_the_round_trip() {
         words.extend_from_slice(&state.to_le_bytes());
     }
     std::fs::write(&path, &words).unwrap();
-    let hash = |bytes: &[u8]| -> String {
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hash = |bytes: &[u8]| -> String { hex::encode(Sha256::digest(bytes)) };
     let sent = hash(&words);
     drop(words);
     let container = sleeper().start().await.unwrap();

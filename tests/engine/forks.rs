@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use castoff::config::Config;
 use castoff::{Container, Engine, ErrorKind, Reaper, Volume};
+use castoff_modules::Redis;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::children::{Running, token_of, told};
@@ -93,6 +94,7 @@ fn child_process_entry() {
             drop(held);
         }
         "load" => under_load(&label),
+        "names" => names(&parents),
         _ => unreachable!("{what}"),
     }
 }
@@ -211,6 +213,17 @@ fn a_child_works(label: &str) -> bool {
     false
 }
 
+/// A child and its parent ask for a name each, the one after the other.
+fn names(parents: &tokio::runtime::Runtime) {
+    let server = parents.block_on(Redis::new().start()).unwrap();
+    let Some(child) = fork() else {
+        say(&format!("child's name: {}", server.prefix()));
+        std::process::exit(0);
+    };
+    waitpid(Some(child), WaitOptions::empty()).unwrap();
+    say(&format!("parent's name: {}", server.prefix()));
+}
+
 struct Program {
     running: Running,
     /// Open as long as the child is to live, which has it as well.
@@ -325,4 +338,13 @@ fn a_fork_may_come_at_any_time() {
     for whose in ["parent", "child", "shared"] {
         program.until_none(whose);
     }
+}
+
+#[test]
+#[ignore = "needs a container engine"]
+fn a_child_is_not_given_the_names_that_its_parent_is_given() {
+    let mut program = Program::start("names");
+    let child = program.running.says("child's name: ");
+    assert_ne!(child, program.running.says("parent's name: "));
+    assert!(program.running.wait().success());
 }

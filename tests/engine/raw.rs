@@ -74,7 +74,8 @@ impl Raw {
 
     /// The ids (of volumes: names) of what has a label.
     pub(crate) fn labelled(&self, kind: &str, label: &str) -> Vec<String> {
-        let filters = encode(&json!({ "label": [label] }).to_string());
+        let filters = json!({ "label": [label] }).to_string();
+        let filters: String = form_urlencoded::byte_serialize(filters.as_bytes()).collect();
         let body = self.listed(&format!("/{kind}{}filters={filters}", list(kind)));
         let found = body.get("Volumes").unwrap_or(&body).as_array().cloned().unwrap_or_default();
         let name = |item: &Value| item["Id"].as_str().or(item["Name"].as_str()).map(str::to_owned);
@@ -189,11 +190,4 @@ impl Drop for Foreign {
 
 fn list(kind: &str) -> &'static str {
     if kind == "containers" || kind == "images" { "/json?all=true&" } else { "?" }
-}
-
-fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

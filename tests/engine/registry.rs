@@ -1,5 +1,7 @@
 //! Images and a real registry: pushed, read, pulled, deleted, and read by a program of others.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use castoff::config::Config;
 use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::image::BuildContext;
@@ -24,24 +26,11 @@ async fn server() -> RegistryServer {
 /// An engine that has the login for a registry, as after `docker login`.
 async fn logged_in(host: &str, password: &str) -> Engine {
     let login = [USER, password].join(":");
-    let login = format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{}\"}}}}}}", base64(&login));
+    let login =
+        format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{}\"}}}}}}", STANDARD.encode(&login));
     let mut config = Config::from_env();
     config.auth_config = Some(login);
     Engine::connect_with(config).await.unwrap()
-}
-
-fn base64(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-        let word = word << (8 * (3 - three.len()));
-        for n in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * n)) as usize & 63];
-            encoded.push(if n > three.len() { '=' } else { char::from(letter) });
-        }
-    }
-    encoded
 }
 
 /// An image without a system in it: one file, for any platform.

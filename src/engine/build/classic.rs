@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use super::super::Engine;
 use super::super::failure::{convert, refusal};
 use super::prose::{OnImage, Prose};
-use super::{BuildRequest, Built, OnEvent, TarStream};
+use super::{BuildRequest, Built, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tar_stream::TarStream;
 
 const STEP: &str = "build the image";
 
@@ -103,23 +104,7 @@ fn query(request: &BuildRequest, name: &str) -> String {
             request.cache_from.iter().filter_map(|entry| entry.attributes.get("ref")).collect();
         pairs.push(("cachefrom", json!(images).to_string()));
     }
-    let pairs: Vec<String> =
-        pairs.into_iter().map(|(key, value)| format!("{key}={}", encoded(&value))).collect();
-    pairs.join("&")
-}
-
-/// Percent-encoded for a query (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b':' => {
-                encoded.push(char::from(byte));
-            }
-            byte => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 async fn read(answer: Response<Incoming>, reader: &mut Prose<'_>) -> Result<()> {
@@ -177,8 +162,8 @@ mod tests {
             ..BuildRequest::default()
         };
         let query = query(&request, "Dockerfile");
-        assert!(query.contains("layerLabel=k%3Dv%20w&layerLabel=l%3D"), "{query}");
-        assert!(query.contains("buildargs=%7B%22A%22:%22b%20c%26d%22%7D"), "{query}");
-        assert!(query.contains("t=x:1&t=y/z:2") && query.contains("nocache=1"), "{query}");
+        assert!(query.contains("layerLabel=k%3Dv+w&layerLabel=l%3D"), "{query}");
+        assert!(query.contains("buildargs=%7B%22A%22%3A%22b+c%26d%22%7D"), "{query}");
+        assert!(query.contains("t=x%3A1&t=y%2Fz%3A2") && query.contains("nocache=1"), "{query}");
     }
 }

@@ -14,7 +14,6 @@ pub use event::{BuildEvent, BuildStep};
 pub(crate) use event::OnEvent;
 pub(crate) use prose::StepImage;
 pub(crate) use request::{
-    Agent, BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, Sink, TarStream,
-    TreeContext, Ulimit,
+    Agent, BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, Sink, TreeContext, Ulimit,
 };
 pub(crate) use tree::{CAPABILITY, Content, Tree, TreeEntry};

@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_core::Stream;
 
 use super::Tree;
-
-/// The bytes of a tar archive.
-pub(crate) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// Takes the bytes of an output.
 pub(crate) type Sink = tokio::sync::mpsc::Sender<io::Result<Bytes>>;

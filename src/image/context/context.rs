@@ -245,8 +245,7 @@ impl BuildContext {
         if self.modified.is_some() || self.archive.is_some() {
             hash.update(digest(tree)?);
         }
-        let digest = hash.finalize();
-        Ok(digest[..12].iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(&hash.finalize()[..12]))
     }
 }
 

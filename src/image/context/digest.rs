@@ -47,7 +47,7 @@ pub(in crate::image) fn digest(tree: &Tree) -> std::io::Result<String> {
     for hash in all {
         whole.update(hash);
     }
-    Ok(whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(whole.finalize()))
 }
 
 fn one(entry: &TreeEntry, link: Option<&str>, buffer: &mut [u8]) -> std::io::Result<[u8; 32]> {

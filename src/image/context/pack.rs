@@ -1,20 +1,15 @@
 //! A context as a tar archive, made as it is sent.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use tar::{Builder, EntryType, Header};
-use tokio::sync::mpsc;
 
 use super::hidden::hide;
-use crate::engine::{CAPABILITY, Content, TarStream, Tree, TreeEntry};
+use crate::engine::{CAPABILITY, Content, Tree, TreeEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exactly::Exactly;
-
-/// The size of the pieces that are sent, and how many may be under way.
-const PIECE: usize = 256 * 1024;
-const UNDER_WAY: usize = 4;
+use crate::tar_stream::{Pipe, TarStream, written};
 
 /// Packs a tree in its order, with a Dockerfile in it; gives the latter's path as well. The same tree
 /// gives the same bytes.
@@ -28,32 +23,16 @@ pub(in crate::image) async fn pack(
             .with_source(error)
             .at("context")
     })?;
-    Ok((hidden.name, packed(hidden.tree)))
-}
-
-fn packed(tree: Arc<Tree>) -> TarStream {
-    let (pieces, sent) = mpsc::channel(UNDER_WAY);
-    tokio::task::spawn_blocking(move || {
-        let mut pipe = Pipe { pieces, buffer: BytesMut::with_capacity(PIECE) };
-        if let Err(error) = write(&mut pipe, &tree) {
-            // Nobody listens any more when the request has ended.
-            let _ = pipe.pieces.blocking_send(Err(error));
-        }
-    });
-    Box::pin(futures_util::stream::unfold(sent, |mut sent| async move {
-        Some((sent.recv().await?, sent))
-    }))
+    Ok((hidden.name, written(&[], move |pipe| write(pipe, &hidden.tree))))
 }
 
 fn write(pipe: &mut Pipe, tree: &Tree) -> io::Result<()> {
-    let mut tar = Builder::new(&mut *pipe);
+    let mut tar = Builder::new(pipe);
     for (number, entry) in tree.entries().iter().enumerate() {
         let link = tree.link(number).map(|first| &*tree.entries()[first].path);
         append(&mut tar, entry, link)?;
     }
-    tar.finish()?;
-    drop(tar);
-    pipe.flush()
+    tar.finish()
 }
 
 fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry, link: Option<&str>) -> io::Result<()> {
@@ -96,30 +75,5 @@ fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry, link: Option<&str>) -
             let content = Exactly::new(entry.open()?, entry.size, &entry.path);
             tar.append_data(&mut header, &entry.path, content)
         }
-    }
-}
-
-/// Collects what is written into pieces and sends them.
-struct Pipe {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = self.buffer.split().freeze();
-        self.buffer.reserve(PIECE);
-        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -16,7 +16,8 @@ const PIECE: usize = 256 * 1024;
 pub(super) async fn read(
     mut archive: Pin<Box<dyn AsyncRead + Send>>,
 ) -> io::Result<Vec<TreeEntry>> {
-    let file = blocking(nameless).await?;
+    // Without a name, it is gone however the program ends.
+    let file = blocking(tempfile::tempfile).await?;
     let mut file = Some(file);
     let mut buffer = vec![0; PIECE];
     loop {
@@ -41,36 +42,6 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// A file that is gone however the program ends.
-#[cfg(unix)]
-fn nameless() -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let directory = std::env::temp_dir();
-    for attempt in 0..100u32 {
-        let path = directory.join(format!("castoff-{}-{attempt}.tar", std::process::id()));
-        let opened =
-            File::options().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        match opened {
-            Ok(file) => {
-                std::fs::remove_file(&path)?;
-                return Ok(file);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// A file that is gone with its last handle.
-#[cfg(windows)]
-fn nameless() -> io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt;
-    const DELETE_ON_CLOSE: u32 = 0x0400_0000;
-    let path = std::env::temp_dir().join(format!("castoff-{}.tar", std::process::id()));
-    File::options().read(true).write(true).create_new(true).custom_flags(DELETE_ON_CLOSE).open(path)
 }
 
 fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::containers::find;
@@ -34,7 +36,7 @@ pub(super) fn get(state: &mut State, request: &Request, id: &str) -> Reply {
         "mtime": "2026-01-01T00:00:00Z", "linkTarget": "" });
     let headers = vec![
         ("Content-Type", "application/x-tar".to_owned()),
-        ("X-Docker-Container-Path-Stat", base64(stat.to_string().as_bytes())),
+        ("X-Docker-Container-Path-Stat", STANDARD.encode(stat.to_string())),
     ];
     Ok(Response { status: 200, headers, body })
 }
@@ -70,18 +72,4 @@ fn taken_out(at: &str, tar: &Arc<Vec<u8>>, path: &str) -> Option<(bool, u64, Vec
         rest = rest.get(end..)?;
     }
     None
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * i) & 63) as usize];
-            out.push(if i <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
 }

@@ -152,12 +152,7 @@ impl Ingest {
 
     /// Puts it in its place, if it is what was expected; gives its digest.
     pub(super) async fn commit(&mut self, total: u64, expected: &str) -> Result<String, Status> {
-        let hex: String = std::mem::take(&mut self.hash)
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let digest = format!("sha256:{hex}");
+        let digest = format!("sha256:{}", hex::encode(self.hash.finalize_reset()));
         if total > 0 && total != self.size || !expected.is_empty() && expected != digest {
             let size = self.size;
             let message = format!("{digest} of {size} bytes is not {expected} of {total}");

@@ -25,6 +25,7 @@ use super::session::{Services, Session};
 use super::sync::Trees;
 use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 impl Engine {
     /// Builds by BuildKit. `dockerfile` is a tree that holds the Dockerfile, and nothing else.
@@ -344,17 +345,6 @@ fn failed(status: &Status, trace: &Trace) -> Error {
 
 /// Sessions are told apart by 25 random letters and digits, as BuildKit's own clients do.
 pub(super) fn random_id() -> String {
-    use std::collections::hash_map::RandomState;
-    use std::hash::{BuildHasher, Hasher};
-    let mut id = String::new();
-    while id.len() < 25 {
-        // The first state of a thread is random, and each one after it differs.
-        let mut number = RandomState::new().build_hasher().finish();
-        while number > 0 && id.len() < 25 {
-            let digit = u32::try_from(number % 36).unwrap_or_default();
-            id.extend(char::from_digit(digit, 36));
-            number /= 36;
-        }
-    }
-    id
+    let digit = |byte: u8| char::from_digit(u32::from(byte) % 36, 36);
+    random::bytes::<25>().into_iter().filter_map(digit).collect()
 }
