@@ -105,6 +105,7 @@ pub(super) fn replace(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
 const OWNED: &str = "owned\n";
 const HOLD: &str = "hold\n";
 const CREATING: &str = "creating ";
+const SWEPT: &str = "swept\n";
 
 /// Of one length, so that it can be replaced where it is.
 fn creating_line(count: usize) -> String {
@@ -113,6 +114,12 @@ fn creating_line(count: usize) -> String {
 
 fn keep_line(kind: Kind, id: &str) -> String {
     format!("keep {} {id}\n", kind.word())
+}
+
+/// Notes that a sweep is at what this session has left: whoever finds the file locked then knows that
+/// its process is gone, and that somebody has to look again in case the sweep ends halfway.
+pub(super) fn note_sweep(file: &OwnedFd) -> std::io::Result<()> {
+    write(file, SWEPT.as_bytes())
 }
 
 /// What a session that is gone has left.
@@ -125,6 +132,8 @@ pub(super) struct Left {
     /// Whether it ended with create calls that were not answered, and a moment ago.
     unsettled: bool,
     is_fresh: bool,
+    /// Whether a sweep has begun with it.
+    pub(super) swept: bool,
     kept: BTreeSet<String>,
 }
 
@@ -157,6 +166,7 @@ impl Left {
                 count.is_some_and(|count| count != Ok(0))
             }),
             is_fresh: false,
+            swept: says(SWEPT),
             kept: kept.map(str::to_owned).collect(),
         }
     }
@@ -231,6 +241,10 @@ mod tests {
         assert!(left.any && left.hold && left.keeps(Kind::Volume, "v") && !left.may_come_yet());
         lock.creating(1_234_567).unwrap();
         assert!(Left::read(&lock.0).unwrap().may_come_yet());
+        assert!(!left.swept);
+        note_sweep(&lock.0).unwrap();
+        let left = Left::read(&lock.0).unwrap();
+        assert!(left.swept && left.any && left.keeps(Kind::Volume, "v"));
         lock.note(false, 0, true, &kept).unwrap();
         let left = Left::read(&lock.0).unwrap();
         assert!(!left.any && !left.hold && left.keeps(Kind::Volume, "v"));

@@ -53,9 +53,9 @@ impl Engine {
         let engine = self.clone();
         let sweeping = async move {
             let found = Found::look(&engine).await?;
-            let later = found.more_may_come();
+            let again = found.is_to_be_looked_at_again();
             let swept = found.remove().await;
-            if let (true, Some(worker)) = (later, Worker::current()) {
+            if let (true, Some(worker)) = (again, Worker::current()) {
                 worker.submit(look_again(engine));
             }
             swept
@@ -115,6 +115,8 @@ struct Found {
     leases: Vec<DeadLease>,
     /// What programs in containers left that are gone.
     orphans: Vec<(Kind, String)>,
+    /// Whether other processes sweep as well, and may end before they are through.
+    others_sweep: bool,
 }
 
 /// Its lock is held until it is dealt with, so that others leave it alone.
@@ -173,24 +175,30 @@ async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
             return;
         }
     };
-    let later = found.more_may_come();
-    if let (false, Some(worker)) = (found.is_empty(), Worker::current()) {
-        drop(worker.remove(engine.endpoint(), async move {
-            match found.remove().await {
-                Ok(swept) => tracing::info!(?swept, "what dead sessions left is removed"),
-                Err(error) => tracing::warn!(?error, "not all that dead sessions left is removed"),
-            }
+    let mut again = found.is_to_be_looked_at_again();
+    let worker = Worker::current().filter(|_| !found.is_empty());
+    let removal = worker.map(|worker| {
+        worker.remove(engine.endpoint(), async move {
+            let swept = found.remove().await?;
+            tracing::info!(?swept, "what dead sessions left is removed");
             Ok(())
-        }));
-    }
+        })
+    });
     drop(looking);
-    if later {
+    if let Some(removal) = removal
+        && let Ok(Err(error)) = removal.await
+    {
+        tracing::warn!(?error, "not all that dead sessions left is removed");
+        again = true;
+    }
+    if again {
         look_again(engine).await;
     }
 }
 
-/// Looks for what the engine makes late of calls that the dead have sent: until no answer can come
-/// any more, or this process ends. An engine tells of nothing that is made from whose labels one could
+/// Looks for what the engine makes late of calls that the dead have sent, for what another sweep has
+/// begun with and not ended, and for what could not be removed: until nothing of these is left, or
+/// this process ends. An engine tells of nothing that is made from whose labels one could
 /// hear without listening to everything, so this asks, less and less often.
 async fn look_again(engine: Engine) {
     let mut pause = FIRST_PAUSE;
@@ -200,11 +208,12 @@ async fn look_again(engine: Engine) {
         pause = (pause * 2).min(LONGEST_PAUSE);
         // An engine that is away may be back at the next look.
         let Ok(found) = Found::look(&engine).await else { continue };
-        let later = found.more_may_come();
+        let mut again = found.is_to_be_looked_at_again();
         if let Err(error) = found.remove().await {
             tracing::warn!(?error, "not all that dead sessions left is removed");
+            again = true;
         }
-        if !later {
+        if !again {
             return;
         }
     }
@@ -212,7 +221,7 @@ async fn look_again(engine: Engine) {
 
 impl Found {
     async fn look(engine: &Engine) -> Result<Found> {
-        let (mut sessions, leases) = blocking(engine, dead).await?;
+        let Dead { mut sessions, leases, others_sweep } = blocking(engine, dead).await?;
         let mut orphans = Vec::new();
         // Of programs in containers, nothing but their labels may be left to tell.
         if !sessions.is_empty() || engine.test_host().container().is_some() {
@@ -232,17 +241,19 @@ impl Found {
                 }
             }
         }
-        Ok(Found { engine: engine.clone(), sessions, leases, orphans })
+        Ok(Found { engine: engine.clone(), sessions, leases, orphans, others_sweep })
     }
 
     fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
     }
 
-    /// Whether the engine may yet make something of a call that one of the dead has sent. A
-    /// container that ended left no note of that: others are looked for where it left anything.
-    fn more_may_come(&self) -> bool {
-        !self.orphans.is_empty()
+    /// Whether the engine may yet make something of a call that one of the dead has sent, or another
+    /// sweep end halfway. A container that ended left no note of its calls: what comes of them is
+    /// looked for where it left anything.
+    fn is_to_be_looked_at_again(&self) -> bool {
+        self.others_sweep
+            || !self.orphans.is_empty()
             || self.sessions.iter().any(|one| one.left.may_come_yet())
             || self.leases.iter().any(DeadLease::may_come_yet)
     }
@@ -291,11 +302,18 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The sessions and leases that nobody holds any more, and that left something on this engine.
-/// Those that left nothing anywhere are forgotten on the way.
-fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<DeadLease>)> {
+struct Dead {
+    sessions: Vec<DeadSession>,
+    leases: Vec<DeadLease>,
+    /// Whether another process sweeps some that are not among these.
+    others_sweep: bool,
+}
+
+/// Finds the dead of this engine. Those that left nothing anywhere are forgotten on the way.
+fn dead(config: &Config, engine: &Endpoint) -> Result<Dead> {
     let dir = StateDir::open(config, PART)?;
     let here = session_lock::engine_hash(engine);
-    let mut sessions = Vec::new();
+    let (mut sessions, mut others_sweep) = (Vec::new(), false);
     for name in dir.names()? {
         let Some((place, token)) = read_name(&name) else { continue };
         // Its own, which this process may have locked under another descriptor.
@@ -303,17 +321,24 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<(Vec<DeadSession>, Vec<Dea
             continue;
         }
         // What is strange about one file is no reason to leave all the others.
-        let Ok(Some(file)) = dir.lock(&name) else { continue };
+        let Ok(locked) = dir.lock(&name) else { continue };
+        let Some(file) = locked else {
+            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            others_sweep |= place == here && left.is_ok_and(|left| left.swept);
+            continue;
+        };
         let Ok(left) = Left::read(&file) else { continue };
         if !left.any || left.hold {
             dir.remove(&name);
         } else if place == here {
+            // On a full disk, nobody is told.
+            let _ = session_lock::note_sweep(&file);
             // (What is left on another engine stays noted, however long nobody uses that.)
             let (token, resources) = (format!(".{token}"), Vec::new());
             sessions.push(DeadSession { token, name, left, file, resources });
         }
     }
-    Ok((sessions, lease_file::dead(config, engine, false)?))
+    Ok(Dead { sessions, leases: lease_file::dead(config, engine, false)?, others_sweep })
 }
 
 /// The sessions of this host that live, with what they have noted, and the shared resources that

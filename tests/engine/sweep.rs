@@ -93,6 +93,41 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
+async fn what_a_sweep_that_ended_halfway_left_goes_without_a_further_program() {
+    let raw = Raw::of(&engine().await);
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().to_str().unwrap();
+    let [dead, next] = [unique("dead"), unique("next")];
+    let start =
+        |label: &str| Running::start(ENTRY, &[(LABEL, label), ("CASTOFF_STATE_DIR", state)]);
+    let mut child = start(&dead);
+    let said = child.says("holds: ");
+    let words: Vec<&str> = said.split(' ').collect();
+    let kept = Foreign::adopt(&raw, format!("containers/{}", words[1]));
+    child.kill_with_guardian(token_of(words[0]));
+
+    // As a sweep does that another program has begun: it has the lock, and has noted that.
+    let files = std::fs::read_dir(home.path().join("castoff/sessions")).unwrap();
+    let mut files = files.map(|file| file.unwrap().path());
+    let file = files.find(|path| path.to_string_lossy().contains(token_of(words[0]))).unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    file.write_all(b"swept\n").unwrap();
+    let mut next_child = start(&next);
+    let said = next_child.says("holds: ");
+    let kept_by_next = said.split(' ').nth(1).unwrap();
+    let kept_by_next = Foreign::adopt(&raw, format!("containers/{kept_by_next}"));
+    let dead = format!("test.sweep={dead}");
+    assert!(raw.count(&dead) >= 3, "the other sweep is at all but what was shared");
+    drop(file);
+    raw.until_none(&dead, PATIENCE);
+    next_child.tell();
+    assert!(next_child.wait().success());
+    assert!(kept.exists() && kept_by_next.exists());
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
 async fn a_guardian_that_is_killed_is_replaced() {
     let raw = Raw::of(&engine().await);
     let label = unique("replaced");
