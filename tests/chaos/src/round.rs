@@ -51,7 +51,7 @@ impl Running {
     /// Waits for its end in its way. Whoever holds its output then would make this wait on.
     fn ended(&mut self, way: Way, delay: Duration) -> Outcome {
         if self.line() != "begins" {
-            return Err("a child ended before it began".into());
+            return Err(format!("{} ({way:?}) ended before it began", self.name));
         }
         if let Some(signal) = way.signal() {
             std::thread::sleep(delay);
