@@ -61,6 +61,26 @@ impl Engine {
         Err(error.with_hint("remove that container first, if it is yours"))
     }
 
+    /// Whether the image that an image was made on is there, and has not the same value of this label.
+    pub(crate) async fn is_made_on_anothers(&self, id: &str, label: &str) -> Result<bool> {
+        let Some(image) = self.found_image(id).await? else { return Ok(false) };
+        let Some(below) = image["Parent"].as_str().filter(|id| !id.is_empty()) else {
+            return Ok(false);
+        };
+        let below = self.found_image(below).await?;
+        let value = |image: &Value| image["Config"]["Labels"][label].clone();
+        Ok(below.is_some_and(|below| value(&below) != value(&image)))
+    }
+
+    /// What the engine says of an image, if it is there.
+    async fn found_image(&self, id: &str) -> Result<Option<Value>> {
+        let path = format!("/images/{id}/json");
+        match steady(|| self.get_json(&path, "inspect the image")).await {
+            Err(error) if error.status() == Some(404) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// All images, those of steps included, by the digits of their ids.
     pub(crate) async fn image_ids(&self) -> Result<HashSet<String>> {
         let listed = steady(|| self.get_json("/images/json?all=1", "list images")).await?;
@@ -76,11 +96,7 @@ impl Engine {
         image: &StepImage,
         label: Option<&(String, String)>,
     ) -> Result<()> {
-        let path = format!("/images/{}/json", image.id);
-        let found = match steady(|| self.get_json(&path, "inspect the image")).await {
-            Err(error) if error.status() == Some(404) => return Ok(()),
-            found => found?,
-        };
+        let Some(found) = self.found_image(&image.id).await? else { return Ok(()) };
         let Some(id) = still_of_step(&found, image, label) else { return Ok(()) };
         let options = RemoveImageOptionsBuilder::new().noprune(true).build();
         let removed = self.patient().remove_image(id, Some(options), None).await;

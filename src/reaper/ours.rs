@@ -14,8 +14,10 @@ use crate::spec::label;
 /// Each container is created with a value of `castoff.resource` that nothing else has, later than
 /// its image. So a container whose image has that value has it from there, and is somebody else's.
 /// One whose image is gone is castoff's if it still has the name that castoff chose. An image is
-/// castoff's if it has the name that it was made under, which its labels say; on Podman also if it
-/// has no name, as steps of a build have these labels there.
+/// castoff's if it has the name that it was made under, which its labels say. One without a name is
+/// castoff's on Podman, as steps of a build have these labels there; and elsewhere if it was made on an
+/// image that is there and has not its labels, so that it has them from castoff alone: a commit that
+/// was cut off leaves that.
 ///
 /// The images are asked for after `listed` was: each was there before its container was.
 pub(super) async fn ours(
@@ -31,7 +33,7 @@ pub(super) async fn ours(
     for (kind, found) in listed {
         let is_ours = match kind {
             Kind::Container => is_our_container(engine, &found, &inherited).await?,
-            Kind::Image => is_our_image(engine, &found),
+            Kind::Image => is_our_image(engine, &found).await?,
             // Nothing is made of these that would have their labels.
             Kind::Network | Kind::Volume => true,
         };
@@ -72,13 +74,14 @@ async fn is_our_container(
         || (!found.image.is_empty() && engine.has_image(&found.image).await?))
 }
 
-fn is_our_image(engine: &Engine, found: &Labelled) -> bool {
-    if engine.is_podman() && found.names.is_empty() {
-        return true;
+async fn is_our_image(engine: &Engine, found: &Labelled) -> Result<bool> {
+    if found.names.is_empty() {
+        let key = key_on(Kind::Image, label::RESOURCE);
+        return Ok(engine.is_podman() || engine.is_made_on_anothers(&found.id, &key).await?);
     }
     let made_as = [label::RESOURCE, label::NAME].map(|key| key_on(Kind::Image, key));
     let mut made_as = made_as.iter().filter_map(|key| found.labels.get(key));
-    made_as.any(|made_as| found.names.iter().any(|name| untagged(name) == untagged(made_as)))
+    Ok(made_as.any(|made_as| found.names.iter().any(|name| untagged(name) == untagged(made_as))))
 }
 
 /// A name without the tag that stands for none.

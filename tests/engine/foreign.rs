@@ -7,8 +7,9 @@ use castoff::{Container, Engine};
 use serde_json::json;
 
 use crate::children::{Running, token_of, told};
+use crate::differences;
 use crate::raw::{Foreign, Raw};
-use crate::support::{engine, sleeper, unique};
+use crate::support::{PATIENCE, engine, sleeper, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const ENTRY: &str = "foreign::child_process_entry";
@@ -68,6 +69,53 @@ fn holder(raw: &Raw, label: &str) -> (Running, String, Theirs, Vec<String>) {
     let again = child.says("again: ");
     let ours = [id, &format!("{label}-named"), &again].map(|one| format!("containers/{one}"));
     (child, name.to_owned(), theirs, ours.into())
+}
+
+/// An image as a commit leaves it that is cut off before it has a name, and one that somebody else has
+/// made of an image of castoff's; for a program that holds that.
+fn nameless(raw: &Raw, image: &str) -> (String, Foreign) {
+    let labels = raw.inspect(&format!("images/{image}")).unwrap();
+    let mut labels = labels["Config"]["Labels"].clone();
+    labels["castoff.image.resource"] = json!(unique("cut-off"));
+    let commit = |container: &Foreign, body| {
+        let path = format!("/commit?container={}", container.name());
+        let (status, answer) = raw.call("POST", &path, Some(&body));
+        assert_eq!(status, 201, "{answer}");
+        format!("images/{}", answer["Id"].as_str().unwrap())
+    };
+    let cut_off = commit(&raw.foreign_container(&unique("base")), json!({ "Labels": labels }));
+    let of_theirs = raw.foreign_container_of(image, &unique("theirs"));
+    let theirs = Foreign::adopt(raw, commit(&of_theirs, json!({})));
+    (cut_off, theirs)
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn what_a_commit_that_was_cut_off_left_goes_and_what_others_committed_stays() {
+    let engine = engine().await;
+    let raw = Raw::of(&engine);
+    for by_a_sweep in [false, true] {
+        let label = unique("cut");
+        let mut child = Running::start("sweep::child_process_entry", &[(LABEL, &label)]);
+        let said = child.says("holds: ");
+        let words: Vec<&str> = said.split(' ').collect();
+        let _kept = Foreign::adopt(&raw, format!("containers/{}", words[1]));
+        let (cut_off, theirs) = nameless(&raw, words[2]);
+        if by_a_sweep {
+            child.kill_with_guardian(token_of(words[0]));
+            // Theirs keeps the image that it was made on.
+            let _ = engine.sweep().await;
+        } else {
+            child.kill();
+        }
+        raw.until_gone(&cut_off);
+        raw.until_none(&format!("test.sweep={label}"), PATIENCE);
+        // On Podman nothing tells it from an image that a step of a build made.
+        assert!(theirs.exists() || differences::is_podman(&engine));
+        drop(theirs);
+        engine.sweep().await.unwrap();
+        raw.until_gone(&format!("images/{}", words[2]));
+    }
 }
 
 #[tokio::test]

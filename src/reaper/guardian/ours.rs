@@ -7,6 +7,7 @@ use super::address::Address;
 use super::http::{Kind, fingerprint, image_request, users_request};
 use super::json::{Ids, plain_image};
 use super::remove::{Round, scan, status};
+use super::work::{IDS, IdTable, KeepTable};
 
 /// Takes out of the table what is not castoff's, for good: once what it was made of is gone, it
 /// could be told no more. `None` if the engine gave no good answer.
@@ -61,22 +62,67 @@ fn containers(round: &mut Round<'_>) -> Option<()> {
 
 fn images(round: &mut Round<'_>) -> Option<()> {
     let Round { ids, kept, input, engine, spared, .. } = round;
+    // Judged before any is taken out: one that others made of ours is made on an image of this list.
+    let mut fresh = [false; IDS];
+    for (index, place) in fresh.iter_mut().enumerate() {
+        let Some(traits) = ids.traits(index).filter(|traits| traits.has_no_name()) else {
+            continue;
+        };
+        *place = is_made_on_anothers(ids, kept, traits.image(), engine)?;
+    }
     let mut index = 0_usize;
     while let (Some(id), Some(traits)) = (ids.get(index), ids.traits(index)) {
         // Podman labels the images of a build's steps as well, which have no name.
-        let ours = traits.is_named() || (engine.is_podmans() && traits.has_no_name());
+        let ours = traits.is_named()
+            || (engine.is_podmans() && traits.has_no_name())
+            || fresh.get(index).copied().unwrap_or_default();
         if !ours {
             kept.insert(Kind::Image, fingerprint(Kind::Image, id));
-            ids.remove(index);
+            take_out(ids, &mut fresh, index);
         } else if !engine.is_podmans() && is_used(engine, id, input)? {
             // By force, Docker removes it also where that container does not run.
             *spared = true;
-            ids.remove(index);
+            take_out(ids, &mut fresh, index);
         } else {
             index = index.saturating_add(1);
         }
     }
     Some(())
+}
+
+/// Takes one out; the last one has its place then.
+fn take_out(ids: &mut IdTable, fresh: &mut [bool; IDS], index: usize) {
+    let last = ids.len().saturating_sub(1);
+    if index <= last && last < IDS {
+        fresh.swap(index, last);
+    }
+    ids.remove(index);
+}
+
+/// Whether the image `below` is there, and has not these labels itself. Then what is made on it has
+/// them from castoff and not from there: a commit that was cut off before the engine gave it its name
+/// leaves such an image.
+fn is_made_on_anothers(
+    ids: &IdTable,
+    kept: &KeepTable,
+    below: &[u8],
+    engine: &Address,
+) -> Option<bool> {
+    let listed = (0..ids.len()).filter_map(|index| ids.get(index));
+    // A full table may lack it.
+    if ids.len() >= IDS
+        || listed.into_iter().any(|id| plain_image(id) == plain_image(below))
+        || kept.holds(Kind::Image, below)
+    {
+        return Some(false);
+    }
+    let mut request = [0; 256];
+    let Some(request) = image_request(below, &mut request) else { return Some(false) };
+    match status(engine, request)? {
+        200 => Some(true),
+        404 => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether there is a container of an image. castoff's own are gone by the time images are listed.

@@ -14,7 +14,7 @@ use super::word::{RECORD, code};
 /// Longest list request. Every byte of a label may take three.
 const REQUEST_MAX: usize = 4096;
 /// Ids removed per round; what is beyond is listed again in the next.
-const IDS: usize = 256;
+pub(super) const IDS: usize = 256;
 /// Places for ids that are kept, of which three quarters are used, and for those that were found.
 const KEPT: usize = 1 << 18;
 const FOUND: usize = 1 << 14;
@@ -253,6 +253,10 @@ impl IdTable {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn traits(&self, index: usize) -> Option<&Traits> {

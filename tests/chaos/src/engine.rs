@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -71,10 +72,7 @@ impl Engine {
             ("images", "/images/json?all=1&"),
         ] {
             let filter = format!("%7B%22label%22%3A%5B%22{}%22%5D%7D", label.replace('=', "%3D"));
-            let (status, body) = self.call("GET", &format!("{path}filters={filter}"), None)?;
-            if status != 200 {
-                return Err(format!("list of {kind}: status {status}: {body}"));
-            }
+            let body = self.list(kind, &format!("{path}filters={filter}"))?;
             let items = body.get("Volumes").unwrap_or(&body).as_array().cloned();
             for item in items.unwrap_or_default() {
                 let id = item["Id"].as_str().or(item["Name"].as_str()).unwrap_or_default();
@@ -85,6 +83,22 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// Asked again where an image went while the engine looked at all: Docker with the containerd store
+    /// answers 404 then, and Podman 500.
+    fn list(&self, kind: &str, path: &str) -> Outcome<Value> {
+        let mut attempts = 0;
+        loop {
+            match self.call("GET", path, None)? {
+                (200, body) => return Ok(body),
+                (404 | 500, _) if kind == "images" && attempts < 10 => {
+                    attempts += 1;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                (status, body) => return Err(format!("list of {kind}: status {status}: {body}")),
+            }
+        }
     }
 
     /// Whether a container runs.
