@@ -51,9 +51,11 @@ pub(super) async fn forward(
         let message = format!("network `{network}` has no IPv4 gateway");
         return Err(unsupported(&message, None));
     };
+    // Podman makes a bridge when the first container of its network starts.
+    let early = engine.is_podman();
     let mut forwarders = Vec::new();
     for port in ports {
-        forwarders.extend(forwarder(bridge, *port).await?);
+        forwarders.extend(forwarder(bridge, *port, early).await?);
     }
     spec.extra_hosts.insert(HOST.to_owned(), bridge.gateway.to_string());
     Ok(forwarders)
@@ -71,11 +73,12 @@ fn unsupported(why: &str, cause: Option<io::Error>) -> Error {
     }
 }
 
-/// `None` where the service listens on all addresses, and so on the gateway's as well.
-async fn forwarder(bridge: BridgeAddress, port: u16) -> Result<Option<Forwarder>> {
+/// Forwards one port; `None` where the service listens on all addresses, and so on the gateway's as
+/// well. With `early`, the gateway's address may be one of this machine's only later.
+async fn forwarder(bridge: BridgeAddress, port: u16, early: bool) -> Result<Option<Forwarder>> {
     let place = SocketAddr::from((bridge.gateway, port));
     let binding = async move {
-        let listener = listen(place)?;
+        let listener = listen(place, early)?;
         Ok::<_, io::Error>(tokio::spawn(serve(listener, bridge, port)).abort_handle())
     };
     let error = match Worker::start()?.run(binding).await? {
@@ -97,8 +100,14 @@ async fn forwarder(bridge: BridgeAddress, port: u16) -> Result<Option<Forwarder>
 }
 
 /// Several processes of this user may forward the same port: it leads to the same place.
-fn listen(place: SocketAddr) -> io::Result<TcpListener> {
+fn listen(place: SocketAddr, early: bool) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
+    #[cfg(target_os = "linux")]
+    if early {
+        rustix::net::sockopt::set_ip_freebind(&socket, true)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = early;
     socket.set_reuseport(true)?;
     socket.set_reuseaddr(true)?;
     socket.bind(place)?;

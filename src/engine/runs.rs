@@ -13,7 +13,7 @@ use crate::spec::RestartPolicy;
 
 /// How long Podman may take to start a container again: it does so at once, and its state does not
 /// tell that it will (Docker's does).
-const PODMAN_LIMIT: Duration = Duration::from_secs(3);
+const PODMAN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a log may take to go on that ended although its container runs.
 const SAME_RUN: Duration = Duration::from_millis(50);
 

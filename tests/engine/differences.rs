@@ -23,16 +23,23 @@ enum What {
     AnyPlatform,
     LiteralHostGateway,
     StepsOutliveTheirBuild,
+    ClosedInternalNetworks,
 }
 
 const EVER: (u32, u32) = (u32::MAX, 0);
 
 /// Seen with Podman 4.3 and 5.8: what changed between them is told of all before 5.0, unless the version
 /// is known.
-const RANGES: [Range; 4] = [
+const RANGES: [Range; 5] = [
     Range { what: What::NoOomFlag, engine: EngineKind::Podman, from: (0, 0), to: (5, 0) },
     Range { what: What::AnyPlatform, engine: EngineKind::Podman, from: (0, 0), to: (5, 0) },
     Range { what: What::LiteralHostGateway, engine: EngineKind::Podman, from: (0, 0), to: (4, 7) },
+    Range {
+        what: What::ClosedInternalNetworks,
+        engine: EngineKind::Podman,
+        from: (0, 0),
+        to: (5, 0),
+    },
     Range {
         what: What::StepsOutliveTheirBuild,
         engine: EngineKind::Podman,
@@ -74,14 +81,12 @@ pub(crate) fn is_podman(engine: &Engine) -> bool {
     engine.kind() == EngineKind::Podman
 }
 
-/// The name of process 1 with an init, or what the error says where there is none. Docker brings
-/// its own; Podman takes `catatonit` from the host, which Debian leaves to a package of its own.
-pub(crate) fn init_name(engine: &Engine) -> Result<&'static str, &'static str> {
-    let installed = ["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"];
+/// The names of process 1 with an init, and what the error says where there is none. Docker brings its
+/// own; Podman takes `catatonit` from its host, which Debian leaves to a package of its own.
+pub(crate) fn init_names(engine: &Engine) -> (&'static [&'static str], &'static str) {
     match is_podman(engine) {
-        false => Ok("docker-init"),
-        true if installed.iter().any(|path| std::path::Path::new(path).exists()) => Ok("catatonit"),
-        true => Err("container-init binary not found"),
+        false => (&["docker-init"], "Docker has one"),
+        true => (&["catatonit", "podman-init"], "container-init binary not found"),
     }
 }
 
@@ -135,6 +140,16 @@ pub(crate) fn tells_of_oom(engine: &Engine) -> bool {
 /// Podman 4.3 runs no name server in internal networks, and adds no firewall rule for them: on a
 /// machine where Docker has closed the forward chain, containers there don't reach each other.
 pub(crate) fn internal_networks_work_beside_docker(engine: &Engine) -> bool {
+    !does(engine, What::ClosedInternalNetworks)
+}
+
+/// Podman keeps the host ports that it has chosen over the runs of a container; Docker chooses anew.
+pub(crate) fn ports_stay_over_restarts(engine: &Engine) -> bool {
+    is_podman(engine)
+}
+
+/// Podman holds a port of an IPv6 address, and leads nothing to a container that has none of its own.
+pub(crate) fn ipv6_ports_lead_to_ipv4_containers(engine: &Engine) -> bool {
     !is_podman(engine)
 }
 

@@ -22,7 +22,9 @@ fn says(word: &str, port: u16) -> ContainerBuilder {
 async fn heard(address: SocketAddr) -> String {
     let mut text = String::new();
     let Ok(mut stream) = TcpStream::connect(address).await else { return text };
-    let _ = stream.read_to_string(&mut text).await;
+    // Podman takes connections to a port whose container is between two runs, and says nothing.
+    let reading = tokio::time::timeout(Duration::from_secs(3), stream.read_to_string(&mut text));
+    let _ = reading.await;
     text.trim_end().to_owned()
 }
 
@@ -213,10 +215,15 @@ async fn ports_are_learned_again_when_a_restart_policy_starts_it_again() {
     let builder = script(lines).with_port(700).with_restart_policy(RestartPolicy::Always);
     let container = builder.start().await.unwrap();
     let before = container.addr(700).unwrap();
+    let stays = differences::ports_stay_over_restarts(container.engine());
+    // The script removes it as it begins; between the runs nothing can be run.
+    let began_anew = async || {
+        container.exec(["test", "!", "-e", "/die"]).await.is_ok_and(|output| output.success())
+    };
     // It ends by itself: nobody who holds a handle has asked for that.
     sh(&container, "touch /die").await;
     eventually("it serves on another port", async || match container.addr(700) {
-        Ok(now) if now != before => heard(now).await == "here",
+        Ok(now) if now != before || stays => heard(now).await == "here" && began_anew().await,
         _ => false,
     })
     .await;
@@ -230,7 +237,12 @@ async fn a_port_that_is_published_by_ipv6_alone_is_reached() {
         let container = says("six", 700).with_port_binding(700, binding).start().await.unwrap();
         let address = container.addr(700).unwrap();
         assert_eq!(address.ip(), Ipv6Addr::LOCALHOST, "{ip}");
-        assert_eq!(heard(address).await, "six", "{ip}");
+        if differences::ipv6_ports_lead_to_ipv4_containers(container.engine()) {
+            assert_eq!(heard(address).await, "six", "{ip}");
+        } else {
+            let hearing = tokio::time::timeout(Duration::from_secs(1), heard(address));
+            assert!(hearing.await.map_or(true, |heard| heard.is_empty()), "{ip}");
+        }
     }
 }
 
