@@ -331,8 +331,10 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<Dead> {
         if !left.any || left.hold {
             dir.remove(&name);
         } else if place == here {
-            // On a full disk, nobody is told.
-            let _ = session_lock::note_sweep(&file);
+            if !left.swept {
+                // On a full disk, nobody is told.
+                let _ = session_lock::note_sweep(&file);
+            }
             // (What is left on another engine stays noted, however long nobody uses that.)
             let (token, resources) = (format!(".{token}"), Vec::new());
             sessions.push(DeadSession { token, name, left, file, resources });
