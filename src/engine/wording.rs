@@ -41,7 +41,7 @@ use Meaning::{
     OtherImageGone, PortTaken, RateLimited, RemovalUnderWay, SeveralNames, WouldReplace,
 };
 
-const WORDINGS: [Wording; 39] = [
+const WORDINGS: [Wording; 40] = [
     // Docker 20.10 to 28, of a port that another container has.
     Wording(PortTaken, &["port is already allocated"]),
     // Docker and Podman, of a port that another process has.
@@ -99,6 +99,8 @@ const WORDINGS: [Wording; 39] = [
     Wording(LayerLost, &["no such image: sha256:"]),
     // Podman 4.3.
     Wording(LayerLost, &["layer not known"]),
+    // Podman 5.8, of the image that the next step of a build would run on.
+    Wording(LayerLost, &["creating build container", "image not known"]),
     // Docker, with status 409.
     Wording(SeveralNames, &["image is referenced in multiple repositories"]),
     // Podman, with status 500.
@@ -138,6 +140,10 @@ mod tests {
             (
                 PortTaken,
                 "failed to set up container networking: failed to bind host port for 127.0.0.1:80",
+            ),
+            (
+                LayerLost,
+                "creating build container: creating container: locating image with ID \"4488\": image not known",
             ),
             (NotStarted, "OCI runtime create failed: container_linux.go:380"),
             (

@@ -121,6 +121,7 @@ async fn what_a_sweep_that_ended_halfway_left_goes_without_a_further_program() {
     assert!(raw.count(&dead) >= 3, "the other sweep is at all but what was shared");
     drop(file);
     raw.until_none(&dead, PATIENCE);
+    raw.until_gone(&format!("images/{}", words[2]));
     next_child.tell();
     assert!(next_child.wait().success());
     assert!(kept.exists() && kept_by_next.exists());
