@@ -168,6 +168,10 @@ impl Plan {
                 // Without these, nobody would own it.
                 creation.body.labels.get_or_insert_default().extend(labels.iter().cloned());
             }
+            for other in &uses {
+                // (Networks have ids that no volume is called.)
+                creation.label_volume(other.id(), &other.labels());
+            }
             let tty = creation.body.tty.unwrap_or_default();
             let restarts = may_restart(&creation.body);
             let mut spec = spec.clone();

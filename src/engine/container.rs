@@ -46,6 +46,21 @@ pub(crate) struct Creation {
     pub(crate) later: Vec<Attachment>,
 }
 
+impl Creation {
+    /// Sends these labels along with each mount of a volume. An engine that no longer has a volume of
+    /// that name makes one for the container, and it then has an owner as well (`VolumeOptions.Labels`
+    /// of the Engine API; ignored where the volume exists).
+    pub(crate) fn label_volume(&mut self, name: &str, labels: &[(String, String)]) {
+        let mounts = self.body.host_config.iter_mut().flat_map(|host| host.mounts.iter_mut());
+        for mount in mounts.flatten() {
+            if mount.typ == Some(MountType::VOLUME) && mount.source.as_deref() == Some(name) {
+                let options = mount.volume_options.get_or_insert_default();
+                options.labels.get_or_insert_default().extend(labels.iter().cloned());
+            }
+        }
+    }
+}
+
 /// From a checked spec to what is sent. Pure: the same input gives the same output.
 ///
 /// Engines below API 1.44 take one network in the create call; the others are left in

@@ -234,7 +234,7 @@ async fn given_up(engine: Engine) {
         }
     }
     raw.until_none(&format!("test.drop={label}"), PATIENCE);
-    // What was under way when it was given up has had its answer by now, too.
+    // A call that was under way may have made something since, and that goes as well.
     Volume::create().await.unwrap().remove().await.unwrap();
-    assert_eq!(raw.count(&format!("test.drop={label}")), 0);
+    raw.until_none(&format!("test.drop={label}"), PATIENCE);
 }

@@ -180,6 +180,9 @@ async fn networks_and_volumes_are_one_request_each_way() {
     assert_eq!(body["HostConfig"]["NetworkMode"], network.id());
     let endpoint = &body["NetworkingConfig"]["EndpointsConfig"][network.id()];
     assert_eq!(endpoint["Aliases"], json!(["cache", container.name()]));
+    let mount = &body["HostConfig"]["Mounts"][0];
+    // In case the engine has to make it again.
+    assert_eq!(mount["VolumeOptions"]["Labels"]["castoff.resource"], volume.name());
 
     fake.clear_requests();
     drop(container);
