@@ -173,6 +173,11 @@ pub(crate) fn sizes_tmpfs_volumes(engine: &Engine) -> bool {
     !is_podman(engine)
 }
 
+/// Podman takes no labels for a volume that it makes since a container names it.
+pub(crate) fn labels_volumes_made_for_containers(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
 /// With any limit given, Podman 4.3 also sets that of processes to the most there is, which a
 /// machine without `CAP_SYS_RESOURCE` refuses.
 pub(crate) fn may_refuse_ulimits(engine: &Engine) -> bool {
