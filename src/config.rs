@@ -1,4 +1,4 @@
-//! [`Config`]: what the environment and properties files say, read once and injectable.
+//! [`Config`]: the settings of the environment and of properties files, read once and injectable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,12 +29,12 @@ use crate::spec::redacted::Presence;
 /// | `session` | `CASTOFF_SESSION` |
 /// | `state_dir` | `CASTOFF_STATE_DIR`, `XDG_STATE_HOME`: absolute paths |
 ///
-/// A value that can't be read is an error of [`Engine::connect`](crate::Engine::connect). `Debug`
-/// hides `auth_config`, which holds passwords, and the user part of an endpoint.
+/// [`Engine::connect`](crate::Engine::connect) fails if a value can't be read. `Debug` hides
+/// `auth_config`, which holds passwords, and the user part of an endpoint.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// Endpoint of the engine, ahead of everything else.
+    /// Endpoint of the engine; wins over every other source.
     pub engine: Option<String>,
     /// Docker's own endpoint setting.
     pub docker_host: Option<String>,
@@ -52,17 +52,19 @@ pub struct Config {
     pub image_substitutes: BTreeMap<String, String>,
     /// Whether leftovers are removed when the process is gone; on by default.
     pub reaper: bool,
-    /// What is left for a look instead of being removed. Default: nothing.
+    /// The resources that are kept for inspection instead of being removed. Default: none.
     pub keep: Keep,
-    /// How long what is shared stays when nobody uses it any more. Default: 5 s.
+    /// The time that a shared resource stays when its last user is gone. Default: 5 s.
     pub linger: Option<Duration>,
-    /// The name of a session that several processes form, such as a CI job's: it is in the names
-    /// and labels of what they create, and they share with each other only. Default: each process
-    /// has one of its own, and shares with every other of the user's that has no name.
+    /// The name of a session of several processes, such as those of a CI job. It is part of the
+    /// names and labels of what they create, and they share resources with each other only.
+    /// Default: each process is a session of its own, and shares with all the user's processes that
+    /// have no session name.
     pub session: Option<String>,
-    /// Where the user's programs keep their state. castoff's locks lie there, in `castoff`; else
-    /// in `/var/tmp/castoff-UID`. Programs that run in containers of one machine, as user of the
-    /// same id, find each other's locks in a directory of that machine that is mounted into each.
+    /// The directory in which the user's programs keep their state. castoff's locks are in its
+    /// subdirectory `castoff`, or in `/var/tmp/castoff-UID` if this is not set. Programs in several
+    /// containers of one machine that run under the same user id find each other's locks if a
+    /// directory of that machine is mounted into each of them.
     pub state_dir: Option<PathBuf>,
     /// The user's home directory.
     pub home: Option<PathBuf>,
@@ -70,26 +72,26 @@ pub struct Config {
     pub runtime_dir: Option<PathBuf>,
     /// Whether docker's TLS settings are on (`DOCKER_TLS_VERIFY` set and not `0`).
     pub docker_tls: bool,
-    /// What is wrong with a variable.
+    /// The first variable that could not be read, and why.
     pub(crate) problem: Option<(&'static str, String)>,
 }
 
-/// What is left for a look instead of being removed.
+/// The resources that are kept for inspection instead of being removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Keep {
     /// Nothing.
     #[default]
     Never,
-    /// What is dropped by a panic, what is held when the process has had a panic, and what it
-    /// holds when it ends in another way than with success.
+    /// Resources that are dropped during or after a panic in this process, and those that it still
+    /// holds when it ends unsuccessfully.
     OnFailure,
     /// Everything.
     Always,
 }
 
 impl Default for Config {
-    /// The settings of an environment that says nothing.
+    /// Returns the settings of an empty environment.
     fn default() -> Self {
         Config {
             engine: None,
@@ -115,7 +117,7 @@ impl Default for Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // (Taken apart, so that a new field can't be forgotten here.)
+        // Destructured, so that a new field can't be forgotten here.
         let Config {
             engine,
             docker_host,
@@ -157,7 +159,7 @@ impl fmt::Debug for Config {
     }
 }
 
-/// An endpoint without user and password.
+/// Returns an endpoint with its user and password masked.
 fn without_user(endpoint: &str) -> String {
     let Some((scheme, rest)) = endpoint.split_once("://") else { return endpoint.to_owned() };
     let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -168,12 +170,13 @@ fn without_user(endpoint: &str) -> String {
 }
 
 impl Config {
-    /// How long what is shared stays when nobody uses it any more.
+    /// Returns the time that a shared resource stays when its last user is gone.
     pub(crate) fn linger(&self) -> Duration {
         self.linger.unwrap_or(Duration::from_secs(5))
     }
 
-    /// That every variable could be read, and the session has a name that labels and names take.
+    /// Fails if a variable could not be read, or the session name can't be part of names and
+    /// labels.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some((variable, problem)) = &self.problem {
             return Err(Error::invalid(*variable, problem.clone()));
@@ -224,7 +227,7 @@ impl Config {
         if let Some(text) = var("CASTOFF_LINGER") {
             read("CASTOFF_LINGER", parse_duration(&text).map(|value| linger = Some(value)));
         }
-        // (A relative path in XDG_STATE_HOME counts as not set: that is the specification's rule.)
+        // The XDG specification: a relative path in XDG_STATE_HOME counts as not set.
         let xdg = var("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
         let own_state = var("CASTOFF_STATE_DIR").map(PathBuf::from);
         if let Some(dir) = own_state.as_ref().filter(|dir| !dir.is_absolute()) {
@@ -272,7 +275,7 @@ fn parse_keep(text: &str) -> std::result::Result<Keep, String> {
     }
 }
 
-/// `5s`, `500ms`, `2m`, `5`.
+/// Parses `5s`, `500ms`, `2m` or `5`.
 fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -283,13 +286,14 @@ fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
         (Some(n), "m") => n.checked_mul(60).map(Duration::from_secs),
         _ => None,
     };
-    // A day is as good as for ever, and milliseconds of it fit anywhere.
+    // A longer time makes no difference, and a day in milliseconds fits every integer type used.
     let duration = duration.filter(|duration| *duration <= Duration::from_secs(86_400));
     duration
         .ok_or_else(|| format!("`{text}` is no duration up to a day, as in `500ms`, `5s`, `2m`"))
 }
 
-/// `key=value` lines; `#` and `!` begin comments (the subset of Java's format that is in use).
+/// Parses `key=value` lines; `#` and `!` begin comments. This is the commonly used subset of Java's
+/// format.
 fn parse_properties(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .map(str::trim)

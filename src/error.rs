@@ -1,25 +1,25 @@
-//! [`Error`]: opaque, with a [kind](ErrorKind) to match on and the story to read.
+//! [`Error`]: opaque, with a [kind](ErrorKind) to match on and a full account to read.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// What castoff's functions return.
+/// The result of castoff's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub(crate) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// What went wrong, told in full.
+/// An error with everything that is known about the failure.
 ///
-/// * [`kind`](Error::kind) is what a program matches on.
+/// * [`kind`](Error::kind) is the part to match on.
 /// * `Display` is one line: this level only, with the cause left to
 ///   [`source`](StdError::source), so that `{:#}` of `anyhow` and its like print nothing twice.
-/// * `Debug`, which `unwrap` and tests that return `Result` print, is the whole story: image,
-///   container, step, wait condition and what its last probe saw, exit code, the last log lines,
-///   a hint where we know one, and the chain of causes.
+/// * `Debug`, which `unwrap` and tests that return `Result` print, is the full account: image,
+///   container, step, wait condition and the result of its last probe, exit code, the last log
+///   lines, a hint where there is one, and the chain of causes.
 ///
-/// A clone is cheap and has the same story and causes: several callers that waited for one thing get
-/// the same error.
+/// A clone is cheap and has the same details and causes: several callers that waited for one
+/// operation get the same error.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -70,32 +70,33 @@ pub enum ErrorKind {
     Build,
     /// The container, network, volume or path does not exist.
     NotFound,
-    /// Something of that name exists already, or its state forbids the call.
+    /// A resource of that name exists already, or the resource's state forbids the call.
     Conflict,
-    /// A host port that was asked for is in use.
+    /// The requested host port is in use.
     PortTaken,
     /// The container does not publish that port.
     PortNotPublished,
-    /// The container ended while it was waited for, or its command could not be started.
+    /// The container ended before it was ready, or its command could not be started.
     Exited,
-    /// A wait condition did not come true in time.
+    /// A wait condition did not hold in time.
     WaitTimeout,
-    /// The container's health check failed as often as it may.
+    /// The container's health check failed, with all its retries.
     Unhealthy,
-    /// Something else took longer than it may.
+    /// Another operation exceeded its time limit.
     Timeout,
-    /// This engine can't do that.
+    /// This engine does not support the operation.
     Unsupported,
-    /// What was to be read is longer than the limit for it; the hint says how to raise that.
+    /// The content is longer than the limit for it; the hint says how to raise the limit.
     TooLarge,
     /// Reading or writing on this side failed.
     Io,
-    /// Anything else, from a closure or a strategy of the user's.
+    /// Any other error, such as one from a user's closure or wait strategy.
     Other,
 }
 
 impl Error {
-    /// An error with a kind and a message, for wait strategies and modules written elsewhere.
+    /// Creates an error with a kind and a message, for wait strategies and modules outside this
+    /// crate.
     ///
     /// The message is a lower-case fragment without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -108,7 +109,7 @@ impl Error {
         }))
     }
 
-    /// An error of kind [`ErrorKind::Other`].
+    /// Creates an error of kind [`ErrorKind::Other`].
     pub fn other(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Other, message)
     }
@@ -125,82 +126,82 @@ impl Error {
         self
     }
 
-    /// Adds a hint for the reader: what to do about it.
+    /// Adds a hint for the reader: how to solve the problem.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.inner().story.hint = Some(hint.into());
         self
     }
 
-    /// The kind of error, to match on.
+    /// Returns the kind of error, to match on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The HTTP status of the engine's answer, where the engine answered with an error.
+    /// Returns the HTTP status of the engine's answer, if the engine answered with an error.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The image in question, as it was asked for.
+    /// Returns the name of the image concerned, as the caller gave it.
     #[must_use]
     pub fn image(&self) -> Option<&str> {
         self.0.story.image.as_deref()
     }
 
-    /// The name of the container in question.
+    /// Returns the name of the container concerned.
     #[must_use]
     pub fn container(&self) -> Option<&str> {
         self.0.story.container.as_deref()
     }
 
-    /// The step that failed: `create`, `copy`, `start`, `inspect`, `wait` and so on.
+    /// Returns the step that failed: `create`, `copy`, `start`, `inspect`, `wait` and so on.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.0.story.step
     }
 
-    /// The wait condition that did not come true.
+    /// Returns the wait condition that did not hold.
     #[must_use]
     pub fn condition(&self) -> Option<&str> {
         self.0.story.condition.as_deref()
     }
 
-    /// What the wait condition's last probe saw.
+    /// Returns the result of the wait condition's last probe.
     #[must_use]
     pub fn last_probe(&self) -> Option<&str> {
         self.0.story.last_probe.as_deref()
     }
 
-    /// The exit code of the container or command, where it ended.
+    /// Returns the exit code of the container or command, if it ended.
     #[must_use]
     pub fn exit_code(&self) -> Option<i64> {
         self.0.story.exit_code
     }
 
-    /// Whether the kernel ended the container for want of memory.
+    /// Returns whether the kernel killed the container because it ran out of memory.
     #[must_use]
     pub fn oom_killed(&self) -> bool {
         self.0.story.oom_killed
     }
 
-    /// The first lines that a container had written that ended before it was ready, where
-    /// [`log_tail`](Self::log_tail) does not reach back to them: many programs say what is wrong,
-    /// and then much else.
+    /// Returns the first log lines of a container that ended before it was ready, if
+    /// [`log_tail`](Self::log_tail) does not reach back to them: many programs report the problem
+    /// first, and then much else.
     #[must_use]
     pub fn log_head(&self) -> &[String] {
         &self.0.story.log_head
     }
 
-    /// The container's last log lines, at most 20.
+    /// Returns the container's last log lines, at most 20.
     #[must_use]
     pub fn log_tail(&self) -> &[String] {
         &self.0.story.log_tail
     }
 
-    /// What to do about it, where we know.
+    /// Returns a hint how to solve the problem, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.story.hint.as_deref()
@@ -211,7 +212,7 @@ impl Error {
         self
     }
 
-    /// Says it in other words, with the same story and cause.
+    /// Replaces the message, and keeps the details and the cause.
     pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
         self.inner().message = message.into();
         self
@@ -270,7 +271,7 @@ impl Error {
         self
     }
 
-    /// What this error alone owns of itself, to add to it.
+    /// Returns the inner value for changes, copied first if a clone shares it.
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }
@@ -315,7 +316,7 @@ impl fmt::Debug for Error {
         let (mut cause, mut outer) = (self.source(), message.clone());
         while let Some(error) = cause {
             let text = error.to_string();
-            // Some errors are nothing but what they wrap.
+            // Transparent wrappers repeat the text of the error that they wrap.
             if text != outer {
                 write!(f, "\n  caused by: {text}")?;
             }

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read};
 
-/// A reader that fails where its content is shorter or longer than was said, with the file's name.
+/// A reader that fails, with the file's name, if its content does not have the announced length.
 ///
-/// An archive says how long a file is before the file comes. One that is written to meanwhile would
-/// break the archive, or be cut; so would those of procfs and sysfs, which tell no true length.
+/// An archive contains a file's length before its content. A file that changes meanwhile would
+/// break the archive, or be cut off; so would the files of procfs and sysfs, which report no true
+/// length.
 pub(crate) struct Exactly<R> {
     content: R,
     name: String,

@@ -24,23 +24,23 @@
 //! # }
 //! ```
 //!
-//! # Where to look
+//! # Overview
 //!
 //! * [`guide`]: a page for each thing that you may want to do, from waiting to migration.
-//! * [`Container`] and [`ContainerBuilder`]: what a container is to be, and one that runs.
-//! * [`WaitFor`] and [`wait`]: when it is ready.
+//! * [`Container`] and [`ContainerBuilder`]: a running container, and its description.
+//! * [`WaitFor`] and [`wait`]: conditions for a container to be ready.
 //! * [`Network`], [`Volume`], [`Image`]: handles of the same kind, each removed when it is dropped.
 //! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and what the build did.
 //! * [`dockerfile`]: Dockerfiles as values, written and read.
 //! * [`registry`] (feature `registry`): image registries, asked directly.
-//! * [`Module`]: a service as a typed recipe, with a typed handle. Ready-made ones are in the crate
-//!   [`castoff-modules`](https://docs.rs/castoff-modules).
-//! * [`Engine`]: the engine that is used, found by the settings, and what else it holds.
+//! * [`Module`]: the typed description of a service, with a typed handle to one that runs.
+//!   Ready-made ones are in the crate [`castoff-modules`](https://docs.rs/castoff-modules).
+//! * [`Engine`]: the container engine, found by the settings, and the resources on it.
 //! * [`Error`]: a kind to match on, and in `Debug` the whole story.
 //! * [`config`]: the environment variables that are read.
 //! * [`spec`]: the plain values behind the builders.
 //!
-//! # Letting go
+//! # Removal
 //!
 //! Every resource has an owner before it exists: it is created under a name and with labels that
 //! were chosen beforehand, by a guard that is armed before the call is sent. Creation runs to its
@@ -54,28 +54,29 @@
 //! removal, at most 10 s. Behind both stands a [`sweep`]: what a session left whose guardian was
 //! killed as well goes before the next session's first container.
 //!
-//! [`ContainerBuilder::shared`] gives the same container to all threads and processes that ask
-//! for the same, and removes it when the last of them is gone.
+//! [`ContainerBuilder::shared`] gives the same container to all threads and processes that describe
+//! the same one, and removes it when its last user is gone.
 //!
-//! A forked child has none of what its parent owns; see
-//! [Nothing left behind](guide::nothing_left_behind), which also has the table of all ways to end.
+//! A forked child owns nothing of what its parent owns; see [Nothing left
+//! behind](guide::nothing_left_behind), which also lists every way in which a program can end.
 //!
-//! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
-//! removing. [`config::Keep`] does so for everything, always or when something failed.
+//! `remove().await` is a drop that reports errors, and `keep()` gives a resource up without
+//! removing it. [`config::Keep`] keeps everything, always or when something failed.
 //!
 //! # Runtimes
 //!
-//! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
-//! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
+//! Futures run on tokio, on any flavour of runtime, and a handle may be used from another runtime
+//! than the one that created it. Dropping a future is safe everywhere; the docs of each say what it
+//! leaves behind.
 //!
 #![cfg_attr(feature = "registry", doc = "[`registry`]: crate::registry")]
 #![cfg_attr(
     not(feature = "registry"),
     doc = "[`registry`]: https://docs.rs/castoff/latest/castoff/registry"
 )]
-// docs.rs says which feature an item needs.
+// docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// They panic when nobody reads any more; `stderr::say` does not.
+// These macros panic when stderr or stdout is closed; `stderr::say` does not.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 pub mod config;

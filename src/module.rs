@@ -1,14 +1,14 @@
-//! [`Module`]: a service as a typed recipe, and a typed handle over the running one.
+//! [`Module`]: the typed description of a service, and a typed handle to one that runs.
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::wait::WaitFor;
 use crate::{Container, ContainerBuilder};
 
-/// A service as a typed recipe: what its container has to be, and the handle that comes out.
+/// The typed description of a service: the container that it needs, and the handle to it.
 ///
-/// Three methods make one; starting, sharing and customising come with it. A module of one's own
-/// needs nothing else of castoff than its public API, as the crate `castoff-modules` does:
+/// A module implements three methods; starting, sharing and customizing are provided. It needs
+/// nothing but castoff's public API, and `castoff-modules` uses nothing else:
 ///
 /// ```no_run
 /// use castoff::{Container, ContainerBuilder, Module, Result, WaitFor};
@@ -41,43 +41,42 @@ use crate::{Container, ContainerBuilder};
 /// # }
 /// ```
 pub trait Module: Sized + Send {
-    /// The handle to one that runs. It owns the container.
+    /// The handle to a running service. It owns the container.
     type Server: Send;
 
-    /// The container as it is described so far: image, and what the user made of it.
+    /// Returns the container as described so far: the image, and the settings of the user.
     fn container_mut(&mut self) -> &mut ContainerBuilder;
 
-    /// Adds to the container what the service needs: ports, environment, command, the wait. Where the
-    /// user has set a wait or none at all, that stands, and what is added here is left out.
+    /// Adds what the service needs to the container: ports, environment, command, a wait. If the
+    /// user has set a wait, or none at all, that setting wins over the wait that is added here.
     ///
-    /// What the user has set comes in with `container`, so look at its
-    /// [`spec`](ContainerBuilder::spec) before setting what may be there already. The same recipe
-    /// must lower to the same container every time, else it can't be shared.
+    /// `container` already has the user's settings, so check its [`spec`](ContainerBuilder::spec)
+    /// before setting a value that may be set. The same module must lower to the same container
+    /// every time, or it can't be shared.
     ///
     /// # Errors
-    /// An option that can't be used, best told with
+    /// Fails if an option can't be used, preferably with
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder>;
 
-    /// What has to be done before there can be a container, such as making an image. By default
-    /// nothing.
+    /// Does the work that must precede the container, such as building an image. Default: nothing.
     ///
     /// # Errors
-    /// Whatever keeps the container from being made.
+    /// Fails if the container can't be prepared.
     fn prepare(&mut self) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Makes the handle, once the container is ready: for each handle of a shared one, too.
+    /// Creates the handle once the container is ready; for a shared container, once per handle.
     ///
-    /// What has to be done once for all of them belongs into
-    /// [`Container::set_up_once`]. When this fails or is cancelled the container is dropped.
+    /// Work that must be done once for all handles belongs into [`Container::set_up_once`]. When
+    /// this fails or is cancelled, the container is dropped.
     ///
     /// # Errors
-    /// Whatever keeps the handle from being made.
+    /// Fails if the handle can't be created.
     fn attach(self, container: Container) -> impl Future<Output = Result<Self::Server>> + Send;
 
-    /// Anything else about the container. The recipe, and so the handle, stays what it is.
+    /// Changes any other setting of the container. The module, and so the handle, stays the same.
     #[must_use]
     fn customize(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
         let container = take(self.container_mut());
@@ -85,14 +84,14 @@ pub trait Module: Sized + Send {
         self
     }
 
-    /// What to wait for, in place of the module's own condition. Several are waited for at the same
-    /// time. What the module sets up once the container is ready may need more.
+    /// Adds a condition to wait for, in place of the module's own. Several are waited for at the
+    /// same time. The module's own set-up of a ready container may need more than these.
     #[must_use]
     fn with_wait(self, wait: impl Into<WaitFor>) -> Self {
         self.customize(|container| container.with_wait(wait))
     }
 
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     #[must_use]
     fn with_engine(self, engine: &Engine) -> Self {
         self.customize(|container| container.with_engine(engine))
@@ -105,7 +104,7 @@ pub trait Module: Sized + Send {
     /// [`attach`](Self::attach).
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed.
+    /// Whenever the future is dropped, everything that it created is removed.
     fn start(mut self) -> impl Future<Output = Result<Self::Server>> + Send {
         async {
             self.prepare().await?;
@@ -114,7 +113,7 @@ pub trait Module: Sized + Send {
         }
     }
 
-    /// Starts the service, or joins the one that was started for exactly the same; see
+    /// Starts the service, or joins the running one that has exactly the same description; see
     /// [`ContainerBuilder::shared`].
     ///
     /// # Errors
@@ -122,13 +121,14 @@ pub trait Module: Sized + Send {
     /// [`attach`](Self::attach).
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed, and another one who waits
-    /// for it creates it anew.
+    /// Whenever the future is dropped, everything that it created is removed, and another caller
+    /// that waits for the service creates it anew.
     fn shared(self) -> impl Future<Output = Result<Self::Server>> + Send {
         self.shared_as("")
     }
 
-    /// As [`shared`](Self::shared), with those only who name the same scope.
+    /// Shares the service as [`shared`](Self::shared) does, with callers that name the same scope
+    /// only.
     ///
     /// # Errors
     /// As for [`shared`](Self::shared).
@@ -147,13 +147,13 @@ pub trait Module: Sized + Send {
         }
     }
 
-    /// The whole container: what the user described, lowered. Leaves an empty one behind.
+    /// Returns the user's container, lowered, and leaves an empty one behind.
     #[doc(hidden)]
     fn lowered(&mut self) -> Result<ContainerBuilder> {
         let container = take(self.container_mut());
         let own = container.waits().clone();
         let lowered = self.lower(container)?;
-        // What the user waits for takes the place of what the module would.
+        // The user's waits replace the module's.
         Ok(match own {
             Some(waits) if waits.is_empty() => lowered,
             waits => lowered.with_waits(waits),

@@ -1,4 +1,4 @@
-//! [`Network`]: a network of its own for a test, gone when it is dropped.
+//! [`Network`]: a network of a test's own, removed when its handle is dropped.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::spec::{NetworkSpec, Subnet, spec_hash};
 
 /// A network, removed when this handle and all containers that joined it are gone.
 ///
-/// Containers in it find each other by name and by alias, and nobody else finds them.
+/// Containers in it find each other by name and by alias; other containers can't reach them.
 ///
 /// ```no_run
 /// # async fn run() -> castoff::Result<()> {
@@ -35,13 +35,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// Creates a network with a name that no other has.
+    /// Creates a network with a unique name.
     ///
     /// # Errors
     /// As for [`NetworkBuilder::create`].
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn create() -> Result<Network> {
         Network::builder().create().await
     }
@@ -51,36 +51,36 @@ impl Network {
         NetworkBuilder { engine: None, spec: NetworkSpec::default() }
     }
 
-    /// The id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> &str {
         self.guard.id()
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The engine it is on.
+    /// Returns the engine that the network is on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         self.guard.engine()
     }
 
-    /// Lets the network live on after this handle and this program. Returns its name.
+    /// Keeps the network beyond this handle and this program, and returns its name.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
     }
 
-    /// Removes it now.
+    /// Removes the network now.
     ///
     /// # Errors
-    /// When the engine could not remove it, after some attempts: containers still in it are the
-    /// usual reason. What was dropped goes first by itself.
+    /// Fails if the engine could not remove it, after some attempts, usually because containers are
+    /// still in it. Containers whose handles were dropped are removed first.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -99,7 +99,7 @@ impl fmt::Debug for Network {
     }
 }
 
-/// Describes a network. Nothing happens before [`create`](Self::create).
+/// A description of a network. Nothing happens before [`create`](Self::create).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is created before `create()`"]
 pub struct NetworkBuilder {
@@ -108,62 +108,62 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
 
-    /// A name of your own. Default: one that no other network has.
+    /// Sets the name. Default: a unique one.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.spec.name = Some(name.into());
         self
     }
 
-    /// The driver. Default: the engine's, `bridge`.
+    /// Sets the driver. Default: the engine's, `bridge`.
     pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
         self.spec.driver = Some(driver.into());
         self
     }
 
-    /// An option of the driver.
+    /// Adds an option of the driver.
     pub fn with_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.spec.options.insert(key.into(), value.into());
         self
     }
 
-    /// A label. Keys that begin with `castoff.` are castoff's own.
+    /// Adds a label. Keys that begin with `castoff.` are reserved for castoff.
     pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.spec.labels.insert(key.into(), value.into());
         self
     }
 
-    /// No way out of it, and none in: published ports don't work for containers that are in no
-    /// other network.
+    /// Cuts the network off from the outside in both directions: published ports don't work for
+    /// containers that are in no other network.
     pub fn with_internal(mut self) -> Self {
         self.spec.internal = true;
         self
     }
 
-    /// Gives IPv6 addresses as well.
+    /// Assigns IPv6 addresses as well.
     pub fn with_ipv6(mut self) -> Self {
         self.spec.ipv6 = true;
         self
     }
 
-    /// Lets containers be attached by hand where the network spans a swarm.
+    /// Allows attaching containers manually if the network spans a swarm.
     pub fn with_attachable(mut self) -> Self {
         self.spec.attachable = true;
         self
     }
 
-    /// A subnet, such as `172.30.7.0/24`. Default: one that the engine finds free.
+    /// Adds a subnet, such as `172.30.7.0/24`. Default: a free one that the engine chooses.
     pub fn with_subnet(mut self, cidr: impl Into<String>) -> Self {
         self.spec.subnets.push(Subnet::new(cidr));
         self
     }
 
-    /// A subnet with the gateway's address in it.
+    /// Adds a subnet and the address of the gateway in it.
     pub fn with_subnet_and_gateway(mut self, cidr: impl Into<String>, gateway: IpAddr) -> Self {
         self.spec.subnets.push(Subnet::new(cidr).with_gateway(gateway));
         self
@@ -172,11 +172,11 @@ impl NetworkBuilder {
     /// Creates the network.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] names what was given and can't be used;
-    /// [`ErrorKind::Conflict`] when the name is taken; whatever the engine says otherwise.
+    /// [`ErrorKind::InvalidInput`] names the value that can't be used; [`ErrorKind::Conflict`] when
+    /// the name is taken; else the engine's error.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn create(self) -> Result<Network> {
         self.spec.validate()?;
         let engine = match self.engine {
@@ -186,20 +186,21 @@ impl NetworkBuilder {
         create(&engine, &self.spec, None).await
     }
 
-    /// Creates the network, or joins the one that was created for exactly the same: see
-    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A container that is shared
-    /// should be in no networks but shared ones: others go with their process.
+    /// Creates the network, or joins the existing one that has exactly the same description: see
+    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A shared container should be
+    /// in shared networks only: others are removed with the process that created them.
     ///
     /// # Errors
     /// As for [`create`](Self::create); [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn shared(self) -> Result<Network> {
         self.shared_as("").await
     }
 
-    /// As [`shared`](Self::shared), with those only who name the same scope.
+    /// Shares the network as [`shared`](Self::shared) does, with callers that name the same scope
+    /// only.
     ///
     /// # Errors
     /// As for [`shared`](Self::shared).
@@ -232,13 +233,14 @@ impl NetworkBuilder {
     }
 }
 
-/// One of ours may be on its way out, and its name or subnet with it.
+/// Creates the network, and retries a conflict: one of castoff's that holds the name or the subnet
+/// may still be being removed.
 async fn create(engine: &Engine, spec: &NetworkSpec, lease: Option<Arc<Lease>>) -> Result<Network> {
     let create = || create_once(engine.clone(), spec.clone(), lease.clone());
     Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await
 }
 
-/// The engine refused for the sake of a name or a range of addresses that is in use.
+/// Returns whether the engine refused because a name or an address range is in use.
 fn is_in_the_way(error: &Error) -> bool {
     let text = error.to_string().to_ascii_lowercase();
     let words = ["overlap", "address pool", "already used", "already in use", "already exists"];
@@ -261,7 +263,7 @@ async fn create_once(
         }
     }
     let network = Network { guard: Arc::new(guard), name };
-    // Before API 1.44, engines give one name to several networks.
+    // Engines before API 1.44 allow several networks of one name.
     if spec.name.is_some() && engine.api_version() < ApiVersion::new(1, 44) {
         let same = engine.networks_named(&network.name).await?;
         if same.iter().any(|id| id != network.id()) {

@@ -1,10 +1,10 @@
-//! Randomness of the system's, for names that nothing else has.
+//! Random bytes of the system, for unique names.
 
-/// Returns random bytes. They are asked of the system each time: a generator's state would be copied
-/// by a fork, and the child would make the names that its parent makes.
+/// Returns random bytes. They come from the system each time: a fork would copy a generator's
+/// state, and the child would generate the same names as its parent.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // (Where there is none, the standard library can't make a `HashMap` either.)
+    // If the system has none, the standard library can't create a `HashMap` either.
     getrandom::fill(&mut bytes).expect("the system has random bytes");
     bytes
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io::Write;
 
-/// Writes a line. Where that fails, as with a pipe that nobody reads any more, nothing is said:
-/// `eprintln!` panics there, which aborts the process when a handle is dropped by a panic.
+/// Writes a line and ignores failures, such as a closed pipe: `eprintln!` would panic, which aborts
+/// the process if a handle is being dropped by a panic.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
-    // In one piece, so that lines of several threads do not mix.
+    // One write, so that the lines of several threads do not mix.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! [`TarStream`]: an archive that is made while it is sent.
+//! [`TarStream`]: an archive that is generated while it is sent.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 /// The pieces of an archive.
 pub(crate) type TarStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// The size of the pieces that are sent, and how many may be under way.
+/// Size of the pieces that are sent.
 pub(crate) const PIECE: usize = 256 * 1024;
 const UNDER_WAY: usize = 4;
 
-/// Returns `head` and what `work` writes after it, on a thread for blocking work. The pieces come
-/// through a short channel, so that no more than a few of them are in memory.
+/// Returns a stream of `head` and of the bytes that `work` writes after it, on a thread for
+/// blocking work. The pieces pass through a short channel, so that only a few of them are in
+/// memory.
 pub(crate) fn written(
     head: &[u8],
     work: impl FnOnce(&mut Pipe) -> io::Result<()> + Send + 'static,
@@ -24,7 +25,7 @@ pub(crate) fn written(
     let mut pipe = Pipe { pieces, buffer: BytesMut::from(head) };
     tokio::task::spawn_blocking(move || {
         if let Err(error) = work(&mut pipe).and_then(|()| pipe.flush()) {
-            // Nobody listens any more when the request has ended.
+            // The receiver is gone once the request has ended.
             let _ = pipe.pieces.blocking_send(Err(error));
         }
     });
@@ -33,7 +34,7 @@ pub(crate) fn written(
     }))
 }
 
-/// Collects what is written into pieces and sends them.
+/// A writer that collects bytes into pieces and sends them.
 pub(crate) struct Pipe {
     pieces: mpsc::Sender<io::Result<Bytes>>,
     buffer: BytesMut,

@@ -1,4 +1,4 @@
-//! [`Volume`]: a named volume, gone when it is dropped.
+//! [`Volume`]: a named volume, removed when its handle is dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Creates a volume with a name that no other has.
+    /// Creates a volume with a unique name.
     ///
     /// # Errors
     /// As for [`VolumeBuilder::create`].
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    /// Whenever the future is dropped, the volume is removed if it was created.
     pub async fn create() -> Result<Volume> {
         Volume::builder().create().await
     }
@@ -46,37 +46,36 @@ impl Volume {
         VolumeBuilder { engine: None, spec: VolumeSpec::default() }
     }
 
-    /// Describes a volume in memory, of at most `size` bytes where that is given. Several
-    /// containers can share it, unlike a tmpfs mount; it is empty again when none has it
-    /// mounted.
+    /// Describes a volume in memory, of at most `size` bytes if given. Unlike a tmpfs mount,
+    /// several containers can share it; its content is lost when no container mounts it any more.
     pub fn tmpfs(size: Option<u64>) -> VolumeBuilder {
         VolumeBuilder { engine: None, spec: VolumeSpec::tmpfs(size) }
     }
 
-    /// The name, which is also the id.
+    /// Returns the name, which is also the id.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The engine it is on.
+    /// Returns the engine that the volume is on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         self.guard.engine()
     }
 
-    /// Lets the volume live on after this handle and this program. Returns its name.
+    /// Keeps the volume beyond this handle and this program, and returns its name.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
     }
 
-    /// Removes it now.
+    /// Removes the volume now.
     ///
     /// # Errors
-    /// When the engine could not remove it, after some attempts: containers that mount it are
-    /// the usual reason. What was dropped goes first by itself.
+    /// Fails if the engine could not remove it, after some attempts, usually because containers
+    /// mount it. Containers whose handles were dropped are removed first.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -84,8 +83,8 @@ impl Volume {
         self.guard.remove().await
     }
 
-    /// Runs `work` once for this volume and key, however many threads and processes share it; says
-    /// whether it ran here. See [`Container::set_up_once`](crate::Container::set_up_once).
+    /// Runs `work` once for this volume and key, however many threads and processes share it, and
+    /// returns whether it ran here. See [`Container::set_up_once`](crate::Container::set_up_once).
     ///
     /// # Errors
     /// Those of `work`; [`ErrorKind::Io`] when the state directory can't be used.
@@ -111,7 +110,7 @@ impl fmt::Debug for Volume {
     }
 }
 
-/// Describes a volume. Nothing happens before [`create`](Self::create).
+/// A description of a volume. Nothing happens before [`create`](Self::create).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is created before `create()`"]
 pub struct VolumeBuilder {
@@ -120,31 +119,31 @@ pub struct VolumeBuilder {
 }
 
 impl VolumeBuilder {
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
 
-    /// A name of your own. Default: one that no other volume has.
+    /// Sets the name. Default: a unique one.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.spec.name = Some(name.into());
         self
     }
 
-    /// The driver. Default: the engine's, `local`.
+    /// Sets the driver. Default: the engine's, `local`.
     pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
         self.spec.driver = Some(driver.into());
         self
     }
 
-    /// An option of the driver.
+    /// Adds an option of the driver.
     pub fn with_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.spec.options.insert(key.into(), value.into());
         self
     }
 
-    /// A label. Keys that begin with `castoff.` are castoff's own.
+    /// Adds a label. Keys that begin with `castoff.` are reserved for castoff.
     pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.spec.labels.insert(key.into(), value.into());
         self
@@ -153,11 +152,11 @@ impl VolumeBuilder {
     /// Creates the volume.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] names what was given and can't be used;
-    /// [`ErrorKind::Conflict`] when the name is taken; whatever the engine says otherwise.
+    /// [`ErrorKind::InvalidInput`] names the value that can't be used; [`ErrorKind::Conflict`] when
+    /// the name is taken; else the engine's error.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    /// Whenever the future is dropped, the volume is removed if it was created.
     pub async fn create(self) -> Result<Volume> {
         self.spec.validate()?;
         let engine = match self.engine {
@@ -167,20 +166,21 @@ impl VolumeBuilder {
         create(&engine, &self.spec, None).await
     }
 
-    /// Creates the volume, or joins the one that was created for exactly the same: see
-    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A container that is shared
-    /// should mount no volumes but shared ones: others go with their process.
+    /// Creates the volume, or joins the existing one that has exactly the same description: see
+    /// [`ContainerBuilder::shared`](crate::ContainerBuilder::shared). A shared container should
+    /// mount shared volumes only: others are removed with the process that created them.
     ///
     /// # Errors
     /// As for [`create`](Self::create); [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the volume is removed if it comes to be.
+    /// Whenever the future is dropped, the volume is removed if it was created.
     pub async fn shared(self) -> Result<Volume> {
         self.shared_as("").await
     }
 
-    /// As [`shared`](Self::shared), with those only who name the same scope.
+    /// Shares the volume as [`shared`](Self::shared) does, with callers that name the same scope
+    /// only.
     ///
     /// # Errors
     /// As for [`shared`](Self::shared).
@@ -213,7 +213,8 @@ impl VolumeBuilder {
     }
 }
 
-/// One of ours may be on its way out, and its name with it.
+/// Creates the volume, and retries a conflict: one of castoff's with this name may still be being
+/// removed.
 async fn create(engine: &Engine, spec: &VolumeSpec, lease: Option<Arc<Lease>>) -> Result<Volume> {
     let create = || create_once(engine.clone(), spec.clone(), lease.clone());
     Worker::start()?
@@ -234,7 +235,7 @@ async fn create_once(
             Ok(Volume { guard: Arc::new(guard), name })
         }
         Ok(_) => {
-            // The engine handed out one that was there: not ours to remove.
+            // The engine returned an existing volume, which is not castoff's to remove.
             let message = format!("a volume named `{name}` exists already");
             let error = Error::new(ErrorKind::Conflict, message).with_status(409);
             guard.refused(&error);
