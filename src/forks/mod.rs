@@ -1,12 +1,13 @@
-//! What a fork without `exec` must not pass on: the child has a copy of all memory and descriptors,
-//! and none of the threads.
+//! Protection against forks without `exec`: a child has a copy of all memory and descriptors, and
+//! none of the threads.
 //!
-//! * [`Process`]: which process this is, for values that are of use in theirs alone.
-//! * [`PerProcess`]: a static that each process has for itself.
+//! * [`Process`]: the identity of a process, for values that are valid in one process only.
+//! * [`PerProcess`]: a static with a separate value in each process.
 //! * [`UnsharedFd`], [`UnsharedStream`]: a descriptor, or a connection, that a child does not get.
 //!
-//! The handlers that run at a fork are registered in `reaper/guardian/sys.rs`. Everything here works
-//! without a lock: another thread may hold one at the fork, for ever in the child.
+//! The handlers that run at a fork are registered in `reaper/guardian/sys.rs`. Everything here
+//! works without a lock: another thread could hold it at the fork, and it would stay locked in the
+//! child for ever.
 
 mod opening;
 mod per_process;

@@ -1,18 +1,18 @@
-//! [`Opening`]: what no fork is to happen in the middle of.
+//! [`Opening`]: a section of code that no fork interrupts.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many threads are in such a section, or [`FORKING`].
+/// The number of threads in a section, or [`FORKING`].
 static SECTIONS: AtomicI32 = AtomicI32::new(0);
 const FORKING: i32 = -1;
 
-/// How long a fork and a section wait for one another. A section makes two or three system calls;
-/// whoever forks in a signal handler in the middle of one goes on without.
+/// Limit for a fork and a section to wait for each other. A section makes two or three system
+/// calls; a fork from a signal handler that interrupts one proceeds after this time.
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// A short section that a fork in another thread waits for: between a descriptor's opening and its
-/// entry into the table, for example. Nothing in it may wait.
+/// A short section that a fork in another thread waits for: between opening a descriptor and adding
+/// it to the table, for example. Code in it must not block.
 #[derive(Debug)]
 pub(crate) struct Opening(bool);
 
@@ -33,12 +33,13 @@ impl Drop for Opening {
     }
 }
 
-/// Before a fork: waits for those who are in a section, and lets nobody begin one.
+/// Waits before a fork until no thread is in a section, and keeps others from entering one.
 pub(crate) fn before_fork() {
     within_limit(|| change(0, FORKING));
 }
 
-/// After a fork, in parent or child. A child has no other thread that could be in a section.
+/// Allows sections again after a fork, in parent or child. A child has no other threads, so no
+/// section is open there.
 pub(crate) fn after_fork(in_child: bool) {
     if in_child {
         SECTIONS.store(0, Ordering::SeqCst);
@@ -51,7 +52,7 @@ fn change(from: i32, to: i32) -> bool {
     SECTIONS.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
 
-/// Whether it came true.
+/// Repeats `attempt` until it succeeds or the limit has passed; returns whether it succeeded.
 fn within_limit(attempt: impl Fn() -> bool) -> bool {
     if attempt() {
         return true;

@@ -1,18 +1,18 @@
-//! [`PerProcess`]: a static that each process has for itself.
+//! [`PerProcess`]: a static with a separate value in each process.
 
 use once_cell::race::OnceBox;
 
 use super::process::Process;
 
-/// A value for each process. A forked child begins with a new one: threads are gone there, and a
-/// lock that one of them held stays locked for ever.
+/// A separate value for each process. A forked child starts with a new one: the threads do not
+/// exist there, and a lock that one of them held stays locked for ever.
 ///
-/// What the parent's was is never looked at and never dropped.
+/// The parent's value is neither read nor dropped in the child.
 pub(crate) struct PerProcess<T: 'static> {
     first: OnceBox<Node<T>>,
 }
 
-/// One process's. The next is that of a child of it.
+/// The value of one process. The next node belongs to a child of it.
 struct Node<T: 'static> {
     process: Process,
     value: T,
@@ -24,7 +24,7 @@ impl<T: Default> PerProcess<T> {
         PerProcess { first: OnceBox::new() }
     }
 
-    /// The value of this process, made by the first call.
+    /// Returns the value of this process, created by the first call.
     pub(crate) fn here(&'static self) -> &'static T {
         let process = Process::current();
         let mut place = &self.first;

@@ -1,14 +1,15 @@
-//! [`Process`]: which process this is.
+//! [`Process`]: the identity of a process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many forks lie between the first process that used castoff and this one.
+/// The number of forks between the first process that used castoff and this one.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// A process, told from those that it was forked from. A process id alone may come again; and a
-/// child that the bare system call `clone` made does not run the handlers that count.
+/// The identity of a process, distinct from that of its ancestors. The process id alone may be
+/// reused, and a child created by the bare system call `clone` does not run the handlers that count
+/// forks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     id: u32,
@@ -16,17 +17,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The process that this runs in.
+    /// Returns the current process.
     pub(crate) fn current() -> Process {
         Process { id: std::process::id(), forks: FORKS.load(Ordering::SeqCst) }
     }
 
-    /// Whether this runs in that process.
+    /// Returns whether this is the current process.
     pub(crate) fn is_current(self) -> bool {
         self == Process::current()
     }
 
-    /// Refuses what belongs to a process that this one was forked from.
+    /// Refuses values that belong to a process that this one was forked from.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] in another process.
@@ -45,7 +46,7 @@ impl Process {
     }
 }
 
-/// In a forked child: what was of its parent is another process's from now on.
+/// Counts a fork, in the child: values of its parent belong to another process from now on.
 pub(crate) fn count_fork() {
     FORKS.fetch_add(1, Ordering::SeqCst);
 }

@@ -9,25 +9,25 @@ use once_cell::race::OnceBox;
 use super::opening::Opening;
 use super::process::Process;
 
-/// An open file whose lock or whose closing means that this process lives, so that no child may have
-/// it as well: at a fork, the child's copy is replaced by a socket without a peer, under the same
-/// number.
+/// An open file whose lock, or whose being open, shows that this process lives, so that a child
+/// must not have it too: at a fork, the child's copy is replaced by a socket without a peer, under
+/// the same number.
 #[derive(Debug)]
 pub(crate) struct UnsharedFd {
-    /// `None` while it is dropped.
+    /// `None` during the drop.
     fd: Option<OwnedFd>,
     listed: Option<Listed>,
     process: Process,
 }
 
 impl UnsharedFd {
-    /// Opens a file that no fork in another thread gets in the middle of.
+    /// Opens a file in a section that no fork of another thread interrupts.
     pub(crate) fn open<E>(open: impl FnOnce() -> Result<OwnedFd, E>) -> Result<UnsharedFd, E> {
         let _section = Opening::enter();
         open().map(UnsharedFd::enter)
     }
 
-    /// The same for two that come together.
+    /// Opens two files at once in such a section.
     pub(crate) fn open_two<E>(
         open: impl FnOnce() -> Result<(OwnedFd, OwnedFd), E>,
     ) -> Result<(UnsharedFd, UnsharedFd), E> {
@@ -66,18 +66,19 @@ impl Drop for UnsharedFd {
     fn drop(&mut self) {
         let Some(fd) = self.fd.take() else { return };
         if !self.process.is_current() {
-            // Whoever made a daemon of the child may have closed it, and opened another in its place.
+            // A child that became a daemon may have closed it, and opened another file under its
+            // number.
             let _ = fd.into_raw_fd();
             return;
         }
         let _section = Opening::enter();
-        // In this order: the number may be another file's as soon as it is free.
+        // In this order: another file may get the number as soon as it is free.
         drop(self.listed.take());
         drop(fd);
     }
 }
 
-/// That a descriptor is in the table. It has to be dropped before the descriptor is closed.
+/// An entry of a descriptor in the table. It must be dropped before the descriptor is closed.
 #[derive(Debug)]
 pub(crate) struct Listed {
     place: &'static Place,
@@ -85,7 +86,7 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// Enters one that somebody else owns.
+    /// Adds a descriptor with another owner to the table.
     pub(crate) fn of(fd: impl AsFd) -> Listed {
         let fd = fd.as_fd();
         let place = Place::free();
@@ -107,7 +108,7 @@ impl Drop for Listed {
     }
 }
 
-/// A place of the table: a descriptor, and which file it is.
+/// A slot of the table: a descriptor, and the identity of its file.
 #[derive(Debug)]
 struct Place {
     fd: AtomicI32,
@@ -123,7 +124,7 @@ impl Place {
         Place { fd: AtomicI32::new(FREE), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
-    /// Takes a place that is free. The table grows, and never moves.
+    /// Takes a free slot. The table grows, and never moves.
     fn free() -> &'static Place {
         let mut chunk = &TABLE;
         loop {
@@ -152,7 +153,7 @@ impl Chunk {
 
 static TABLE: Chunk = Chunk::empty();
 
-/// Which file it is, as long as it is open.
+/// Returns the device and inode of a file, which identify it while it is open.
 #[cfg_attr(
     all(target_os = "linux", target_pointer_width = "64"),
     expect(clippy::unnecessary_cast, reason = "the types differ from system to system")
@@ -161,8 +162,8 @@ pub(crate) fn identity(stat: &rustix::fs::Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// In a forked child: takes all descriptors out of the table, and calls this for each with device and
-/// inode of what it was. Takes no lock and no memory.
+/// Removes all descriptors from the table, in a forked child, and calls `each` with each one and
+/// the device and inode of its file. Takes no lock and allocates no memory.
 pub(crate) fn each_inherited(mut each: impl FnMut(RawFd, (u64, u64))) {
     let mut chunk = Some(&TABLE);
     while let Some(here) = chunk {
@@ -181,7 +182,7 @@ pub(crate) fn each_inherited(mut each: impl FnMut(RawFd, (u64, u64))) {
 mod tests {
     use super::*;
 
-    /// Whether a file of that number is in the table. Other tests have theirs there.
+    /// Returns whether a file of that number is in the table, which also has those of other tests.
     fn is_listed(fd: RawFd) -> bool {
         let mut chunk = Some(&TABLE);
         while let Some(here) = chunk {

@@ -9,10 +9,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::unshared_fd::Listed;
 
-/// A connection whose other end is to notice when this process is gone, or lets go of it, whatever
-/// children it has forked meanwhile.
+/// A connection that closes for its peer when this process ends or drops it, even if forked
+/// children still run.
 pub(crate) struct UnsharedStream<S> {
-    /// Dropped first.
+    /// Declared first, so that it is dropped before the stream.
     _listed: Listed,
     stream: S,
 }

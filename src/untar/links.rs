@@ -1,4 +1,4 @@
-//! Links that came out of containers and builds, which no later copy is to follow.
+//! Symbolic links copied out of containers and builds, which later copies must not follow.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,17 +8,17 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
 
-/// More links than these are not told apart: then every link counts as one that was copied.
+/// Limit for the remembered links: once it is reached, every link counts as a copied one.
 const MOST: usize = 65_536;
 
-/// By device, inode and target; an inode's number may come again.
+/// The copied links by device, inode and target, as an inode number may be reused.
 static COPIED: Mutex<BTreeSet<(u64, u64, PathBuf)>> = Mutex::new(BTreeSet::new());
 
-/// The nanoseconds in the time of a link that was copied, by which other processes know it: archives
-/// have whole seconds, and anybody else's link has this number once in a billion.
+/// The nanoseconds in the mtime of a copied link, by which other processes recognize it: archives
+/// have whole seconds, and an unrelated link has this number once in a billion.
 const STAMP: i64 = 212_169_983;
 
-/// Notes that this link came out of a container or a build, for this process and for later ones.
+/// Records, for this process and for later ones, that this link came out of a container or a build.
 pub(crate) fn remember(link: &Path) {
     stamp(link);
     if let Some(link) = identity(link) {
@@ -29,7 +29,7 @@ pub(crate) fn remember(link: &Path) {
     }
 }
 
-/// Sets the time of a link. A file system that keeps no nanoseconds is known to this process alone.
+/// Sets the mtime of a link. On file systems without nanoseconds, only this process recognizes it.
 fn stamp(link: &Path) {
     let Ok(there) = link.symlink_metadata() else { return };
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
@@ -38,8 +38,8 @@ fn stamp(link: &Path) {
     let _ = utimensat(CWD, link, &times, AtFlags::SYMLINK_NOFOLLOW);
 }
 
-/// That no part of a path is a link that an earlier copy left: whoever made the container would choose
-/// where the next copy goes. Links that somebody else made are followed.
+/// Fails if a part of a path is a link that an earlier copy left: the author of the container would
+/// choose where the next copy goes. Other links are followed.
 pub(crate) fn not_through_a_copied_link(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let mut here = PathBuf::new();
@@ -59,7 +59,7 @@ pub(crate) fn not_through_a_copied_link(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// `None` for what is no link.
+/// Returns the identity of a link, or `None` for anything else.
 fn identity(path: &Path) -> Option<(u64, u64, PathBuf)> {
     let there = path.symlink_metadata().ok().filter(std::fs::Metadata::is_symlink)?;
     Some((there.dev(), there.ino(), std::fs::read_link(path).ok()?))
@@ -75,9 +75,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(outside.path(), &link).unwrap();
-        // Somebody's own, at first.
+        // At first, it counts as the user's own.
         not_through_a_copied_link(&link.join("file")).unwrap();
-        // As `remember` does, but for what it keeps in this process.
+        // As `remember` does, except for the entry in this process's memory.
         stamp(&link);
         std::fs::rename(&link, dir.path().join("moved")).unwrap();
         for path in ["moved", "moved/", "moved/file", "moved/sub/file"] {

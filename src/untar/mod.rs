@@ -1,4 +1,4 @@
-//! Archives that somebody else wrote, unpacked below a directory and nowhere else.
+//! Unpacking of untrusted archives below a directory and nowhere else.
 
 mod links;
 mod names;
@@ -12,11 +12,11 @@ use tar::{Archive, Entry, EntryType, Header};
 pub(crate) use links::{not_through_a_copied_link, remember};
 pub(crate) use names::ShortNames;
 
-/// Unpacks an archive below `root`: of its files, directories and links those that `admits` lets
-/// through. Sockets, pipes and devices are left out, as they mean nothing outside of a container.
+/// Unpacks those files, directories and links of an archive below `root` that `admits` accepts.
+/// Sockets, pipes and devices are skipped, as they mean nothing outside of a container.
 ///
-/// Directories come last, as one that nobody may write to could not be filled afterwards, and of
-/// these the deepest first.
+/// Directories come last, as a read-only one could not be filled afterwards, and the deepest of
+/// them come first.
 pub(crate) fn unpack(
     mut archive: Archive<impl Read>,
     root: &Path,
@@ -49,11 +49,11 @@ pub(crate) fn unpack(
     })
 }
 
-/// Unpacks an entry below `root`. One whose path leads through a link is refused, whether this
-/// archive made that link or an earlier one, and so is a hard link to what lies behind one.
+/// Unpacks an entry below `root`. Refuses one whose path leads through a link, whether this archive
+/// or an earlier one created the link, and a hard link to a file behind one.
 ///
-/// (The path is looked at before it is written to: whoever else may write below `root` meanwhile
-/// could put a link there between the two.)
+/// The check precedes the write: somebody else who may write below `root` could put a link there
+/// between the two.
 fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io::Result<()> {
     let path = entry.path()?.into_owned();
     let kind = entry.header().entry_type();
@@ -72,7 +72,7 @@ fn unpack_entry<R: Read>(entry: &mut Entry<'_, R>, root: &Path) -> io::Result<()
     Ok(())
 }
 
-/// Gives a directory the time that its header says. (The tar crate does so for files alone.)
+/// Sets the mtime of a directory from its header; the tar crate does so for files only.
 pub(crate) fn keep_time(header: &Header, directory: &Path) -> io::Result<()> {
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let seconds = i64::try_from(header.mtime()?).unwrap_or_default();
@@ -81,14 +81,14 @@ pub(crate) fn keep_time(header: &Header, directory: &Path) -> io::Result<()> {
     Ok(utimensat(CWD, directory, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// That no directory on the way to `path` is a link; with `all`, nor what lies there itself, where
-/// that is not to be replaced.
+/// Fails if a directory on the way to `path` is a link; with `all`, also if `path` itself is one,
+/// for entries that do not replace it.
 fn not_through_a_link(root: &Path, path: &Path, all: bool) -> io::Result<()> {
     let mut here = root.to_owned();
     let mut parts = path.components().filter(|part| *part != Component::CurDir).peekable();
     while let Some(part) = parts.next() {
         match part {
-            // (Taken as below `root`, as the tar crate does.)
+            // Taken as relative to `root`, as the tar crate does.
             Component::RootDir | Component::Prefix(_) => continue,
             Component::ParentDir => {
                 return Err(refused(path, "leaves the place that is copied to"));

@@ -1,25 +1,25 @@
-//! [`ShortNames`]: an archive in which names do not go on for ever.
+//! [`ShortNames`]: an archive reader that limits the length of names.
 
 use std::io::{self, Read};
 
-/// The most bytes of a long name, or of the extended attributes of one entry. The longest path of
-/// Linux has 4,096, an extended attribute 64 KiB.
+/// Limit for the bytes of a long name, or of the extended attributes of one entry. The longest path
+/// of Linux has 4,096, an extended attribute 64 KiB.
 const LONGEST: u64 = 1024 * 1024;
 
 const BLOCK: usize = 512;
 
-/// Reads an archive through, and fails at a name that is too long, before a reader holds all of it
-/// in memory: the tar crate reads names whole, of whatever size an archive says that they are.
+/// A reader that passes an archive through and fails at a name that is too long, before all of it
+/// is in memory: the tar crate reads names as a whole, of any size that an archive declares.
 pub(crate) struct ShortNames<R> {
     archive: R,
     block: Vec<u8>,
-    /// Bytes of the current entry that follow.
+    /// The remaining bytes of the current entry's body.
     body: u64,
-    /// The records of an extended header, while they are read, and how much of the body they are.
+    /// The records of an extended header read so far, and their total length.
     records: Option<(Vec<u8>, usize)>,
-    /// The size of the next entry, as such a record tells.
+    /// The size of the next entry, if such a record gives it.
     size: Option<u64>,
-    /// Whether the next block goes on with the map of a sparse file.
+    /// Whether the next block continues the map of a sparse file.
     map: bool,
 }
 
@@ -60,7 +60,7 @@ impl<R> ShortNames<R> {
         Ok(())
     }
 
-    /// Keeps what is of an extended header, and reads it at its end.
+    /// Collects the records of an extended header, and reads the size from them at its end.
     fn record(&mut self, piece: &[u8]) {
         if let Some((records, length)) = &mut self.records {
             let left = *length - records.len();
@@ -100,7 +100,7 @@ impl<R> ShortNames<R> {
     }
 }
 
-/// Octal digits, or, for what is too large for them, the bytes of the number itself.
+/// Parses a number field: octal digits, or the binary form for large numbers.
 fn number(field: &[u8]) -> u64 {
     match field.split_first() {
         Some((first, _)) if first & 0x80 != 0 => {
@@ -114,7 +114,7 @@ fn number(field: &[u8]) -> u64 {
     }
 }
 
-/// The `size` among records of `LENGTH KEY=VALUE`.
+/// Returns the `size` among records of the form `LENGTH KEY=VALUE`.
 fn size_in(records: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(records);
     let mut record = text.lines().filter_map(|line| line.split_once(' ')?.1.strip_prefix("size="));
