@@ -1,8 +1,8 @@
-//! Pauses between probes: a part of the time that has passed, from 1 ms to 100 ms.
+//! Pauses between probes, proportional to the elapsed time, from 1 ms to 100 ms.
 
 use std::time::{Duration, Instant};
 
-/// A wait that takes a second notices its end 20 ms late on average, half of this part of it.
+/// Divisor of the elapsed time. A wait of one second ends 20 ms late on average: half of a pause.
 const PART: u32 = 25;
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(100);

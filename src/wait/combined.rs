@@ -1,4 +1,4 @@
-//! All of several conditions, one after the other, or any of them.
+//! Combined conditions: all of them, one after the other, or any.
 
 use futures_util::future::{select_ok, try_join_all};
 

@@ -1,4 +1,4 @@
-//! [`ExecWait`]: a command in the container succeeds.
+//! [`ExecWait`]: waits until a command in the container succeeds.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::probe::with_causes;
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, Result};
 
-/// A command in the container ends as wanted; made by [`WaitFor::exec`].
+/// A wait for a command in the container to exit as wanted; made by [`WaitFor::exec`].
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct ExecWait {
@@ -23,19 +23,19 @@ impl ExecWait {
         ExecWait { command, code: 0, text: None }
     }
 
-    /// The exit code to wait for. Default: 0.
+    /// Sets the exit code to wait for. Default: 0.
     pub fn with_code(mut self, code: i64) -> Self {
         self.code = code;
         self
     }
 
-    /// A text that the command's output must hold as well, on either stream.
+    /// Sets a text that either stream of the command's output must contain as well.
     pub fn with_output(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -76,7 +76,7 @@ impl WaitStrategy for ExecWait {
                 match self.probe(target).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
-                    // The engine refuses while the container is on its way up or down.
+                    // The engine refuses the call while the container starts or stops.
                     Err(error) if error.is_engine_answer() => target.seen(with_causes(&error)),
                     Err(error) => return Err(error),
                 }

@@ -1,11 +1,12 @@
-//! [`ExitWait`]: the container ends.
+//! [`ExitWait`]: waits until the container exits.
 
 use std::time::Duration;
 
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, ErrorKind};
 
-/// The container ends; made by [`WaitFor::exit`]. One that its restart policy starts again has not.
+/// A wait for the container to exit; made by [`WaitFor::exit`]. An exit after which a restart
+/// policy starts the container again does not count.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct ExitWait {
@@ -13,13 +14,13 @@ pub struct ExitWait {
 }
 
 impl ExitWait {
-    /// Only this exit code will do; any other is an error.
+    /// Accepts this exit code only; any other is an error.
     pub fn with_code(mut self, code: i64) -> Self {
         self.code = Some(code);
         self
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }

@@ -1,4 +1,4 @@
-//! [`FileWait`]: a path exists in the container.
+//! [`FileWait`]: waits until a path exists in the container.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::engine::{ExecRequest, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file or directory exists in the container; made by [`WaitFor::file`].
+/// A wait for a file or directory in the container; made by [`WaitFor::file`].
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct FileWait(String);
@@ -18,7 +18,7 @@ impl FileWait {
         FileWait(path)
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -48,7 +48,7 @@ impl WaitStrategy for FileWait {
                 match exists(target, &self.0, &mut way).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => target.seen("it does not exist"),
-                    // Between two runs the engine may refuse to look.
+                    // Between two runs the engine may refuse the call.
                     Err(error) if error.is_engine_answer() && target.is_restarted() => {
                         target.seen(with_causes(&error));
                     }
@@ -60,8 +60,8 @@ impl WaitStrategy for FileWait {
     }
 }
 
-/// The engine does not see into a tmpfs: there a command in the container looks. Which of the two it
-/// is, is asked once.
+/// Returns whether the path exists. The engine has no access to a tmpfs; there a command in the
+/// container checks. Which of the two applies is determined once.
 async fn exists(target: &WaitTarget, path: &str, way: &mut Option<Way>) -> Result<bool> {
     let (engine, id) = (target.engine(), target.id());
     let found = match *way {

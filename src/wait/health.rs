@@ -1,4 +1,4 @@
-//! [`HealthWait`]: the container's healthcheck passes.
+//! [`HealthWait`]: waits until the container's health check passes.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::engine::{EngineKind, Health, HealthEvent};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The container's healthcheck passes; made by [`WaitFor::health`].
+/// A wait for the container's health check to pass; made by [`WaitFor::health`].
 ///
-/// The engine pushes changes of health. An unhealthy container is an error at once, as the
-/// healthcheck's own retries are used up by then.
+/// The engine pushes changes of health. An unhealthy container is an error at once, as the health
+/// check's own retries are used up by then.
 ///
-/// Podman runs healthchecks by systemd timers, and so not at all where there is no systemd. On
-/// Podman the wait therefore runs the check's command itself until it passes.
+/// Podman runs health checks by systemd timers, and so not at all without systemd. On Podman the
+/// wait therefore runs the check's command itself until it passes.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct HealthWait {}
 
 impl HealthWait {
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -59,7 +59,7 @@ impl WaitStrategy for HealthWait {
 }
 
 async fn follow(target: &WaitTarget) -> Result<()> {
-    // Engines call a container unhealthy that has ended.
+    // Engines report a container that has ended as unhealthy.
     match target.details().state.health {
         Some(Health::Healthy) => return Ok(()),
         Some(Health::Unhealthy) => unhealthy(target).await?,
@@ -84,7 +84,7 @@ async fn follow(target: &WaitTarget) -> Result<()> {
     Err(Error::new(ErrorKind::Connection, "the engine ended its event stream"))
 }
 
-/// What an unhealthy container is told as; nothing while it is between two runs.
+/// Returns the error for an unhealthy container, or `Ok` while it is between two runs.
 async fn unhealthy(target: &WaitTarget) -> Result<()> {
     let found = target.engine().inspect_container(target.id()).await;
     let state = found.ok().map(|details| details.state);
@@ -107,7 +107,7 @@ async fn run_the_check(target: &WaitTarget) -> Result<()> {
         Some((kind, script)) if kind == "CMD-SHELL" => {
             ["/bin/sh".to_owned(), "-c".to_owned()].into_iter().chain(script.to_vec()).collect()
         }
-        // Podman keeps a plain string as a list of words.
+        // Podman stores a plain string as a list of words.
         _ => vec!["/bin/sh".to_owned(), "-c".to_owned(), test.join(" ")],
     };
     let check = WaitFor::from(WaitFor::exec(command));

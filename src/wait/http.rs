@@ -1,4 +1,4 @@
-//! [`HttpWait`]: an HTTP request is answered as wanted.
+//! [`HttpWait`]: waits until an HTTP request gets the wanted response.
 
 use std::fmt;
 use std::io;
@@ -26,23 +26,24 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{IntoPort, Port};
 
-/// How long one request may take, unless a setter says otherwise.
+/// Default limit for one request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-/// A body that brings nothing for so long is judged by what has come.
+/// Limit for a pause in a response's body, after which the bytes received so far are tested.
 const BODY_PAUSE: Duration = Duration::from_millis(200);
-/// How much of an answer's body is read.
+/// Limit for the bytes of a response's body that are read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What HTTP is spoken on.
+/// A connection for HTTP, in plain or over TLS.
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 type BodyTest = dyn Fn(&[u8]) -> bool + Send + Sync;
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// An HTTP request is answered as wanted; made by [`WaitFor::http`].
+/// A wait for an HTTP request to get the wanted response; made by [`WaitFor::http`].
 ///
-/// HTTP/1.1, in plain or over TLS (feature `https`), from the host, to a published port: the only one, or the one that is named.
+/// The request is HTTP/1.1, in plain or over TLS (feature `https`). It is sent from the host to a
+/// published port: the only one, or the one set by [`with_port`](Self::with_port).
 #[derive(Clone)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct HttpWait {
@@ -76,72 +77,73 @@ impl HttpWait {
         }
     }
 
-    /// The container's port to ask. Default: the only published TCP port.
+    /// Sets the container's port. Default: the only published TCP port.
     pub fn with_port(mut self, port: impl IntoPort) -> Self {
         self.port = Some(port.into_port());
         self
     }
 
-    /// The request's method. Default: `GET`.
+    /// Sets the request's method. Default: `GET`.
     pub fn with_method(mut self, method: impl Into<String>) -> Self {
         self.method = method.into();
         self
     }
 
-    /// A header of the request.
+    /// Adds a header of the request.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The request's body.
+    /// Sets the request's body.
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Bytes::from(body.into());
         self
     }
 
-    /// A status that will do. Several may be given. Default: 200 to 399.
+    /// Adds an accepted status. May be called several times. Default: 200 to 399.
     pub fn with_status(self, status: u16) -> Self {
         self.with_statuses(status..=status)
     }
 
-    /// A range of statuses that will do. Several may be given. Default: 200 to 399.
+    /// Adds a range of accepted statuses. May be called several times. Default: 200 to 399.
     pub fn with_statuses(mut self, statuses: RangeInclusive<u16>) -> Self {
         self.statuses.push(statuses);
         self
     }
 
-    /// What the answer's body must pass as well.
+    /// Sets a test that the response's body must pass as well.
     ///
-    /// Of a long body its first 1 MiB is looked at, of an endless one (server-sent events) what has
-    /// come: at its end, whenever it pauses for 200 ms, and when the request's time is up.
+    /// The test gets at most the first 1 MiB of a body. It runs at the body's end, whenever the body
+    /// pauses for 200 ms, and when the request's time is up, so an endless body (server-sent events)
+    /// can pass as well.
     pub fn with_body_test(mut self, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         self.body_test = Some(Arc::new(test));
         self
     }
 
-    /// How long one request may take until its answer has come; then another is sent. Default: 5 s.
+    /// Sets the limit for one request and its response, after which another is sent. Default: 5 s.
     pub fn with_request_timeout(mut self, limit: Duration) -> Self {
         self.request_limit = limit;
         self
     }
 
-    /// Asks over TLS and takes any certificate, as a server in a test has made its own mostly. The
-    /// name that is asked for is `localhost`, unless another is given.
+    /// Connects over TLS and accepts any certificate, as a server in a test mostly has a
+    /// self-signed one. The requested server name is `localhost`, unless another is set.
     #[cfg(feature = "https")]
     pub fn with_any_certificate(self) -> Self {
         self.trusting(Trust::Anybody)
     }
 
-    /// Asks over TLS and trusts these certificates alone, in the form PEM. The server's own must
-    /// hold the name `localhost`, unless another is given. What is no PEM is an error of the start.
+    /// Connects over TLS and trusts these PEM certificates only. The server's own must contain the
+    /// name `localhost`, unless another is set. Invalid PEM is an error of the container's start.
     #[cfg(feature = "https")]
     pub fn with_ca(self, pem: impl Into<Vec<u8>>) -> Self {
         self.trusting(Trust::Only(Bytes::from(pem.into())))
     }
 
-    /// The name, or IP, in the server's certificate. Asks over TLS, and takes any certificate unless
-    /// [`with_ca`](Self::with_ca) says otherwise. Default: `localhost`.
+    /// Sets the name, or IP, in the server's certificate. Connects over TLS, and accepts any
+    /// certificate unless [`with_ca`](Self::with_ca) restricts that. Default: `localhost`.
     #[cfg(feature = "https")]
     pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
         self.tls.get_or_insert_with(|| Tls::new(Trust::Anybody)).name = name.into();
@@ -157,7 +159,7 @@ impl HttpWait {
         self
     }
 
-    /// The connection to ask on.
+    /// Connects to the server, over TLS if that is set.
     async fn connect(&self, address: SocketAddr) -> std::result::Result<Box<dyn Duplex>, Cause> {
         let stream = TcpStream::connect(address).await?;
         #[cfg(feature = "https")]
@@ -174,14 +176,15 @@ impl HttpWait {
         None
     }
 
-    /// A name for what the body test tests. Closures can't be compared: without one, whoever joins
-    /// a [shared](crate::ContainerBuilder::shared) container waits for this condition again.
+    /// Sets a name that identifies the body test. Closures can't be compared: without a name,
+    /// everyone who joins a [shared](crate::ContainerBuilder::shared) container waits for this
+    /// condition again.
     pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -207,7 +210,7 @@ impl HttpWait {
         request.body(Full::new(self.body.clone())).map_err(|e| bad("request", e))
     }
 
-    /// Where to ask; `None` while the container is between two runs.
+    /// Returns the address for the request; `None` while the container is between two runs.
     fn address(&self, target: &WaitTarget) -> Result<Option<SocketAddr>> {
         if let Some(port) = &self.port {
             return target.addr_of_run(port.clone()?);
@@ -229,7 +232,7 @@ impl HttpWait {
         }
     }
 
-    /// What the answer was, when it is not as wanted.
+    /// Sends one request; returns a description of the response if it is not as wanted.
     async fn probe(
         &self,
         address: SocketAddr,
@@ -248,7 +251,7 @@ impl HttpWait {
             let (passes, length) = judged(answer.into_body(), &**test, until).await?;
             Ok((!passes).then(|| format!("status {status}, a body of {length} bytes fails")))
         };
-        // The connection has to be driven while the exchange goes on, and ends with it.
+        // The connection has to be polled during the exchange, and ends with it.
         let connection = std::pin::pin!(connection);
         let exchange = std::pin::pin!(exchange);
         match futures_util::future::select(exchange, connection).await {
@@ -261,7 +264,7 @@ impl HttpWait {
     }
 }
 
-/// Whether a body passes, and how much of it was looked at.
+/// Returns whether a body passes the test, and how many bytes of it were tested.
 async fn judged(
     mut body: Incoming,
     test: &BodyTest,
@@ -350,7 +353,7 @@ impl WaitStrategy for HttpWait {
                     continue;
                 };
                 let until = Instant::now() + self.request_limit;
-                // The answer's body ends by itself then, with what has come.
+                // `judged` ends by itself at `until`, and tests the bytes received so far.
                 let probe = tokio::time::timeout_at(until + BODY_PAUSE, self.probe(address, until));
                 match probe.await {
                     Ok(Ok(None)) => return Ok(()),

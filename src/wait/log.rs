@@ -1,4 +1,4 @@
-//! [`LogWait`]: something appears in the container's output.
+//! [`LogWait`]: waits for a text in the container's output.
 
 use std::time::Duration;
 
@@ -10,12 +10,11 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::engine::LogStream;
 use crate::error::{Error, Result};
 
-/// Something appears in the container's output; made by [`WaitFor::log`] and
-/// [`WaitFor::regex`].
+/// A wait for a text in the container's output; made by [`WaitFor::log`] and [`WaitFor::regex`].
 ///
-/// The engine pushes the log, and only lines of this start count, those of runs that a restart
-/// policy began since included. A text is matched on the byte
-/// stream, whatever pieces it arrives in; a regular expression within lines (of at most 64 KiB).
+/// The engine pushes the log. Only lines written since this start count, including those of runs
+/// that a restart policy began since. A text is matched on the byte stream, regardless of how it is
+/// split; a regular expression within lines (of at most 64 KiB).
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct LogWait {
@@ -38,25 +37,25 @@ impl LogWait {
         LogWait { pattern: compiled, shown: format!("log /{pattern}/"), times: 1, stream: None }
     }
 
-    /// How many times it must appear. Default: once. Overlapping matches count as one.
+    /// Sets how many times it must appear. Default: once. Overlapping matches count as one.
     pub fn with_times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
-    /// Only the standard output counts.
+    /// Counts matches on standard output only.
     pub fn with_stdout_only(mut self) -> Self {
         self.stream = Some(LogStream::Stdout);
         self
     }
 
-    /// Only the standard error counts.
+    /// Counts matches on standard error only.
     pub fn with_stderr_only(mut self) -> Self {
         self.stream = Some(LogStream::Stderr);
         self
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -69,7 +68,7 @@ impl LogWait {
             true => target.engine().log_of_all_runs(target.id(), &request),
             false => target.engine().container_logs(target.id(), &request),
         };
-        // Each stream on its own: a match can't begin on one and end on the other.
+        // Each stream has its own matcher: a match can't begin on one and end on the other.
         let (mut stdout, mut stderr) = (Matcher::new(pattern), Matcher::new(pattern));
         let (mut found, mut bytes) = (0, 0);
         while let Some(frame) = frames.next().await {
@@ -93,7 +92,7 @@ impl LogWait {
 
 impl WaitStrategy for LogWait {
     fn fingerprint(&self) -> Option<String> {
-        // Bytes that are no UTF-8 look alike in what is shown.
+        // The displayed text is lossy: different invalid UTF-8 looks the same there.
         let pattern = match &self.pattern {
             Ok(Pattern::Text(text)) => format!("text {text:?}"),
             Ok(Pattern::Regex(regex)) => format!("regex {:?}", regex.as_str()),

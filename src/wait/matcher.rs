@@ -1,19 +1,19 @@
-//! Counting matches in a stream of bytes, across its pieces, in bounded memory.
+//! Counting of matches in a stream of bytes, across its pieces, in bounded memory.
 
 use memchr::memmem;
 use regex::bytes::Regex;
 
-/// A line longer than this is matched in pieces by a regular expression.
+/// Limit for a line that a regular expression is matched on as a whole.
 const LINE_LIMIT: usize = 64 * 1024;
 
-/// What is looked for.
+/// The pattern to search for.
 #[derive(Clone, Debug)]
 pub(super) enum Pattern {
     Text(Vec<u8>),
     Regex(Regex),
 }
 
-/// Counts the matches of a pattern in one stream.
+/// A counter of a pattern's matches in one stream.
 #[derive(Debug)]
 pub(super) enum Matcher {
     Text(Box<TextMatcher>),
@@ -33,7 +33,7 @@ impl Matcher {
         }
     }
 
-    /// Takes the next piece and returns how many new matches it completes.
+    /// Consumes the next piece and returns how many new matches it completes.
     pub(super) fn feed(&mut self, piece: &[u8]) -> u64 {
         match self {
             Matcher::Text(matcher) => matcher.feed(piece),
@@ -42,11 +42,11 @@ impl Matcher {
     }
 }
 
-/// Matches that don't overlap, as `str::matches` counts them.
+/// A counter of matches that don't overlap, like `str::matches`.
 #[derive(Debug)]
 pub(super) struct TextMatcher {
     finder: memmem::Finder<'static>,
-    /// The end of what was seen, shorter than the text and behind the last match.
+    /// The end of the input so far, shorter than the text and after the last match.
     carry: Vec<u8>,
 }
 
@@ -86,12 +86,12 @@ impl TextMatcher {
     }
 }
 
-/// Matches within lines. An unfinished line counts as far as it has come, and not twice.
+/// A counter of matches within lines. Matches in an unfinished line count at once, and not twice.
 #[derive(Debug)]
 pub(super) struct RegexMatcher {
     regex: Regex,
     line: Vec<u8>,
-    /// Matches already counted in the unfinished line.
+    /// The number of matches already counted in the unfinished line.
     counted: u64,
 }
 
@@ -126,7 +126,7 @@ impl RegexMatcher {
         }
     }
 
-    /// New matches in the line so far.
+    /// Returns the number of new matches in the unfinished line.
     fn unfinished(&mut self) -> u64 {
         if self.line.is_empty() {
             return 0;
@@ -189,7 +189,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the bytes are cut, the count is that of the whole.
+        /// The count does not depend on how the bytes are split.
         #[test]
         fn cuts_do_not_matter(hay in "[ab\n]{0,60}", needle in "[ab\n]{1,4}", cuts in prop::collection::vec(0usize..60, 0..6)) {
             let mut at: Vec<usize> = cuts.into_iter().map(|cut| cut.min(hay.len())).collect();

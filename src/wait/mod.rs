@@ -1,10 +1,10 @@
-//! Floor 2: when is a container ready?
+//! Floor 2: conditions for a container to be ready.
 //!
-//! [`WaitFor`] has the constructors. Several waits of one container run at the same time, and
-//! each is raced with the container's end, so that no wait outlives what it waits for. A wait of
-//! your own is a type that implements [`WaitStrategy`], or a closure in [`WaitFor::probe`].
+//! [`WaitFor`] has the constructors. Several waits of one container run at the same time, and each
+//! is raced with the container's end, so that no wait outlives its container. A custom wait is a
+//! type that implements [`WaitStrategy`], or a closure in [`WaitFor::probe`].
 //!
-//! Without any, a container is ready when its healthcheck passes, if it or its image has one;
+//! Without a wait, a container is ready when its health check passes, if it or its image has one;
 //! else when every published TCP port accepts and keeps a connection; else when it runs.
 
 mod backoff;

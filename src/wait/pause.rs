@@ -1,12 +1,12 @@
-//! [`PauseWait`]: a time passes.
+//! [`PauseWait`]: waits for a fixed time.
 
 use std::time::Duration;
 
 use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 
-/// A time passes while the container runs, without an end of it; made by [`WaitFor::duration`].
+/// A wait for a fixed time during which the container runs; made by [`WaitFor::duration`].
 ///
-/// Where a restart policy starts it again meanwhile, the time begins anew.
+/// If a restart policy starts the container again, the time begins anew.
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct PauseWait(Duration);
@@ -16,7 +16,7 @@ impl PauseWait {
         PauseWait(duration)
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }

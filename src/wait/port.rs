@@ -1,4 +1,4 @@
-//! [`PortWait`]: a TCP port accepts a connection and keeps it.
+//! [`PortWait`]: waits until a TCP port accepts a connection and keeps it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,24 +13,24 @@ use super::{WaitFor, WaitFuture, WaitStrategy, WaitTarget};
 use crate::error::{Error, Result};
 use crate::spec::{Port, Protocol};
 
-/// How long one attempt to connect may take.
+/// Limit for one attempt to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a connection must live: at least, at most, and as a multiple of how long the
-/// engine's proxy was seen to take to give one up.
+/// How long a connection must stay open: at least, at most, and as a multiple of the time that the
+/// engine's proxy took to close one.
 const KEPT_MIN: Duration = Duration::from_millis(10);
 const KEPT_MAX: Duration = Duration::from_millis(250);
 const KEPT_FACTOR: u32 = 4;
-/// The same where the container itself seems to refuse.
+/// The same if the container's own address refuses connections.
 const KEPT_AGAINST: Duration = Duration::from_secs(1);
 
-/// A published TCP port accepts a connection and keeps it; made by [`WaitFor::port`].
+/// A wait for a published TCP port to accept a connection and keep it; made by [`WaitFor::port`].
 ///
-/// Probed from the host, so the image needs no shell. A proxy in front of the container (Docker
-/// has one) accepts before the service listens and then closes again: such a connection does
-/// not count. Where the container's own address can be reached, it is asked as well, which tells
-/// the two apart at once; elsewhere a connection has to live for 10 ms, or longer where the
-/// proxy was seen to be slow.
+/// The probe runs on the host, so the image needs no shell. A proxy in front of the container
+/// (Docker has one) accepts before the service listens and then closes again: such a connection
+/// does not count. If the container's own address can be reached, it is probed as well, which tells
+/// the service from the proxy at once; else a connection has to stay open for 10 ms, or longer if
+/// the proxy was slow to close an earlier one.
 #[derive(Clone, Debug)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct PortWait(Result<Port>);
@@ -40,7 +40,7 @@ impl PortWait {
         PortWait(port)
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -75,8 +75,8 @@ impl WaitStrategy for PortWait {
     }
 }
 
-/// Comes back when a connection to the port is accepted and kept. A container that its restart
-/// policy starts again has another address each time.
+/// Returns when a connection to the port is accepted and kept. A container gets a new address each
+/// time its restart policy starts it again.
 async fn accepts(target: &WaitTarget, port: Port) -> Result<()> {
     let mut backoff = Backoff::new();
     let mut kept = KEPT_MIN;
@@ -116,16 +116,16 @@ async fn attempt(
     let mut byte = [0; 1];
     let mut reading = std::pin::pin!(stream.read(&mut byte));
     let asking = std::pin::pin!(ask(behind));
-    // What is asked first wins: a verdict that came in time counts, however late we look.
+    // `select` polls `asking` first: a verdict in time counts, even if this task is polled late.
     let undecided = tokio::time::timeout(kept, &mut reading);
     let read = match select(asking, std::pin::pin!(undecided)).await {
         Either::Left((true, _)) => return Ok(Outcome::Kept),
-        // Unless that was somebody else with the same address, the proxy closes in a moment.
+        // The proxy closes soon, unless another machine with the same address refused.
         Either::Left((false, _)) => tokio::time::timeout(KEPT_AGAINST, reading).await,
         Either::Right((read, _)) => read,
     };
     match read {
-        // Silence: it is the service's guest. A byte: the service speaks first.
+        // Silence: connected to the service. A byte: the service speaks first.
         Err(_) | Ok(Ok(1..)) => Ok(Outcome::Kept),
         Ok(Ok(0) | Err(_)) => Ok(Outcome::Dropped(start.elapsed())),
     }
@@ -137,7 +137,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
 }
 
-/// Whether the container itself accepts. Never comes back where that can't be known.
+/// Returns whether the container itself accepts a connection. Never returns if that is unknown.
 async fn ask(behind: Option<SocketAddr>) -> bool {
     let Some(address) = behind else { return std::future::pending().await };
     match TcpStream::connect(address).await {
@@ -147,8 +147,8 @@ async fn ask(behind: Option<SocketAddr>) -> bool {
     }
 }
 
-/// The container's own address, if it is in a network that this machine is the gateway of: then
-/// what is sent there goes straight to it, and nowhere else.
+/// Returns the container's own address, if it is in a network that this machine is the gateway of:
+/// traffic to that address reaches no other machine.
 async fn behind(target: &WaitTarget, port: Port) -> Option<SocketAddr> {
     if !target.engine().host().is_loopback() || target.engine().endpoint().socket().is_none() {
         return None;
@@ -166,8 +166,8 @@ async fn behind(target: &WaitTarget, port: Port) -> Option<SocketAddr> {
     None
 }
 
-/// The address of this machine that the kernel would send from. Connecting a UDP socket looks
-/// at the routes and sends nothing.
+/// Returns the address of this machine that the kernel would send from. Connecting a UDP socket
+/// looks up the route and sends nothing.
 async fn source_for(address: SocketAddr) -> io::Result<IpAddr> {
     let socket = UdpSocket::bind(("0.0.0.0", 0)).await?;
     socket.connect(address).await?;
@@ -206,9 +206,9 @@ mod tests {
         let (proxy, service) = (proxy.await.unwrap(), service.await.unwrap());
         let [front, back] = [&proxy, &service].map(|it| it.local_addr().unwrap());
         let long = Duration::from_secs(60);
-        // It listens: no need to see whether the connection is kept.
+        // The service listens: whether the connection is kept does not matter.
         assert!(matches!(attempt(front, Some(back), long).await.unwrap(), Outcome::Kept));
-        // It does not: a proxy that is slow to close is waited for.
+        // The service does not listen: the probe waits for a proxy that is slow to close.
         drop(service);
         let slow = tokio::spawn(async move {
             let (_first, _) = proxy.accept().await.unwrap();
@@ -219,7 +219,7 @@ mod tests {
         });
         let outcome = attempt(front, Some(back), KEPT_MIN).await.unwrap();
         assert!(matches!(outcome, Outcome::Dropped(_)));
-        // One that keeps it all the same knows better.
+        // A proxy that keeps the connection nevertheless is believed.
         let _proxy = slow.await.unwrap();
         assert!(matches!(attempt(front, Some(back), KEPT_MIN).await.unwrap(), Outcome::Kept));
     }

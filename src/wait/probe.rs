@@ -1,4 +1,4 @@
-//! [`ProbeWait`]: a closure says when.
+//! [`ProbeWait`]: waits until a closure returns `Ok(true)`.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::error::Result;
 
 type Probe = dyn Fn(WaitTarget) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send + Sync;
 
-/// A closure returns `Ok(true)`; made by [`WaitFor::probe`].
+/// A wait for a closure to return `Ok(true)`; made by [`WaitFor::probe`].
 #[derive(Clone)]
 #[must_use = "a wait does nothing until a container is started with it"]
 pub struct ProbeWait {
@@ -34,14 +34,15 @@ impl ProbeWait {
         }
     }
 
-    /// A name for what is probed. Closures can't be compared: without one, whoever joins a
-    /// [shared](crate::ContainerBuilder::shared) container waits for this condition again.
+    /// Sets a name that identifies the closure. Closures can't be compared: without a name,
+    /// everyone who joins a [shared](crate::ContainerBuilder::shared) container waits for this
+    /// condition again.
     pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
     }
 
-    /// A limit for this condition alone.
+    /// Sets a limit for this condition alone.
     pub fn with_timeout(self, limit: Duration) -> WaitFor {
         WaitFor::from(self).with_timeout(limit)
     }
@@ -77,7 +78,7 @@ impl WaitStrategy for ProbeWait {
     }
 }
 
-/// An error and its causes on one line.
+/// Returns the text of an error and its causes, on one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

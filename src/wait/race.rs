@@ -1,4 +1,4 @@
-//! Waits against the container's end and the clock, and what is said when they lose.
+//! The race of waits with the container's end and the clock, and the errors when they lose.
 
 use std::time::Duration;
 
@@ -10,26 +10,25 @@ use super::{WaitFor, WaitTarget};
 use crate::engine::{ContainerDetails, ContainerState, Engine, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a shell shows for a process that was ended by SIGKILL.
+/// Exit code of a process killed by SIGKILL, as a shell reports it.
 const KILLED: i64 = 128 + 9;
-/// How long after a container's end an engine may still be busy noting that it ran out of memory.
+/// Limit for an engine to report, after a container's end, that it ran out of memory.
 const OOM_LIMIT: Duration = Duration::from_millis(500);
-/// How long the engine is asked for more of the story when something failed.
+/// Limit for the requests that add details to an error.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
-/// How long waits may go on when the container has ended.
+/// Limit for the waits to complete after the container has ended.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-/// How long the engine may take to say that a container has ended after it refused a call for
-/// that reason.
+/// Limit for the engine to report a container's end after it refused a call for that reason.
 const ENDED_LIMIT: Duration = Duration::from_secs(5);
 const TAIL_LINES: u64 = TAIL as u64;
 const TAIL: usize = 20;
 const HEAD_LINES: usize = 5;
-/// Nanoseconds.
+/// How much earlier than its noted start a process may have written, in nanoseconds.
 const EARLIER: u32 = 100_000_000;
 const HEAD_BYTES: usize = 16 * 1024;
 const TAIL_WIDTH: usize = 500;
 
-/// Waits until a started container is ready: all of `waits`, or the default when there are none.
+/// Waits until a started container is ready: for all of `waits`, or for the default ones if empty.
 pub(crate) async fn until_ready(
     target: &WaitTarget,
     waits: &[WaitFor],
@@ -38,7 +37,7 @@ pub(crate) async fn until_ready(
     let mut waits = waits.to_vec();
     let waiting = async {
         if waits.is_empty() {
-            // Between two runs nothing is published.
+            // Between two runs, no ports are published.
             if !target.details().state.running && target.is_restarted() {
                 target.runs_again().await?;
             }
@@ -59,7 +58,7 @@ pub(crate) async fn until_ready(
     Err(error.with_last_probe(target.last_seen()))
 }
 
-/// Its healthcheck; else its published TCP ports; else that it runs.
+/// Returns the health check's wait, else those of all published TCP ports, else none.
 fn default_waits(target: &WaitTarget) -> Vec<WaitFor> {
     if target.details().has_healthcheck {
         return vec![WaitFor::health().into()];
@@ -75,13 +74,13 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
             state => Err(target.ended(Some(state.exit_code))),
         };
     }
-    // Not when only some see it: they may be done, and the others would wait in vain.
+    // Only if all waits notice the end: else some could be done while the others wait in vain.
     if waits.iter().all(WaitFor::sees_exit) {
         return waiting.await;
     }
     let ended = std::pin::pin!(target.last_exit());
     match select(waiting, ended).await {
-        // A strategy may be told so first, by an engine that refuses what it asks for.
+        // A strategy may learn of the end first, if the engine refuses its call.
         Either::Left((Err(error), ended)) if may_be_of_the_end(target, &error) => {
             match tokio::time::timeout(ENDED_LIMIT, ended).await {
                 Ok(Ok(code)) => Err(target.ended(Some(code)).with_source(error)),
@@ -90,7 +89,7 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
         }
         Either::Left((outcome, _)) => outcome,
         Either::Right((Ok(code), waiting)) => {
-            // The end may be what was waited for, and its last words may be on their way.
+            // The end may be the awaited condition, and the last output may still be under way.
             let last = tokio::time::timeout(LAST_WORDS, waiting).await;
             match last {
                 Ok(Err(error)) if may_be_of_the_end(target, &error) => {
@@ -100,7 +99,7 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
                 Err(_) => Err(target.ended(Some(code))),
             }
         }
-        // The watch failed, not the container: the waits and the clock go on.
+        // The request for the end failed, not the container: the waits and the clock go on.
         Either::Right((Err(error), waiting)) => {
             tracing::debug!(%error, "the container's end can't be watched");
             waiting.await
@@ -108,15 +107,15 @@ async fn raced(target: &WaitTarget, waits: &[WaitFor]) -> Result<()> {
     }
 }
 
-/// Whether an error may be that of a container that has ended: the engine refuses what it would do
-/// for one that runs, and publishes nothing any more.
+/// Returns whether an error may be due to the container's end: the engine refuses calls that need a
+/// running container, and publishes no ports any more.
 fn may_be_of_the_end(target: &WaitTarget, error: &Error) -> bool {
     let unpublished = error.kind() == ErrorKind::PortNotPublished;
     error.is_engine_answer() || (unpublished && !target.details().state.running)
 }
 
-/// Adds what the engine knows of a container to an error about it: its exit code, whether it
-/// ran out of memory, and its last log lines.
+/// Adds the engine's knowledge of a container to an error about it: exit code, whether it ran out
+/// of memory, and its last log lines.
 pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
     let ended = |state: &ContainerState| {
         !state.running && (state.status != "created" || state.exit_code != 0)
@@ -148,7 +147,8 @@ pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
     error
 }
 
-/// Whether a container whose state doesn't say so was killed for want of memory nevertheless.
+/// Returns whether a container was killed for lack of memory, although its state does not report
+/// it.
 async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool {
     if !details.memory_limited || details.state.exit_code != KILLED || details.state.running {
         return false;
@@ -158,9 +158,9 @@ async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool 
     matches!(tokio::time::timeout(OOM_LIMIT, told).await, Ok(Ok(true)))
 }
 
-/// The first lines of its last run, of some kilobytes at most.
+/// Returns the first lines of the last run, from at most 16 KiB of log.
 async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
-    // A process writes before its engine has noted that it started.
+    // A process may write before the time that the engine notes as its start.
     let since = details.started.map(|(seconds, nanos)| match nanos.checked_sub(EARLIER) {
         Some(nanos) => (seconds, nanos),
         None => (seconds - 1, nanos + 1_000_000_000 - EARLIER),

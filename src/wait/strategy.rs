@@ -1,4 +1,4 @@
-//! [`WaitStrategy`]: what a wait is, for those who write one.
+//! [`WaitStrategy`]: the trait of wait conditions, for custom ones.
 
 use std::fmt;
 use std::future::Future;
@@ -7,11 +7,12 @@ use std::pin::Pin;
 use super::WaitTarget;
 use crate::error::Result;
 
-/// What [`WaitStrategy::wait`] returns.
+/// The future returned by [`WaitStrategy::wait`].
 pub type WaitFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
-/// A condition for a container to be ready. Few write one: [`WaitFor`](super::WaitFor) has the
-/// usual ones, and its [`probe`](super::WaitFor::probe) takes a closure.
+/// A condition for a container to be ready. It rarely needs to be implemented:
+/// [`WaitFor`](super::WaitFor) has the usual ones, and its [`probe`](super::WaitFor::probe) takes a
+/// closure.
 ///
 /// ```
 /// use castoff::wait::{WaitFuture, WaitStrategy, WaitTarget};
@@ -39,34 +40,35 @@ pub type WaitFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
     note = "use one of the constructors of `WaitFor`, or implement `WaitStrategy`"
 )]
 pub trait WaitStrategy: Send + Sync + fmt::Debug {
-    /// What is waited for, as it reads on in an error after "condition:".
+    /// Describes the condition, as an error shows it after "condition:".
     fn describe(&self) -> String;
 
-    /// Comes back when the condition holds, or with an error when it never will.
+    /// Returns when the condition holds, or with an error when it never will.
     ///
-    /// There is no need to watch for the container's end or for a time limit: whoever calls
-    /// races this future with both, and drops it then.
+    /// It need not watch for the container's end or for a time limit: the caller races this future
+    /// with both, and then drops it.
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a>;
 
-    /// Says what is wrong with the condition itself, before anything is created.
+    /// Checks the condition itself, before anything is created.
     ///
     /// # Errors
-    /// When the condition can't be used, such as a pattern that is none.
+    /// Fails if the condition can't be used, for example because of an invalid pattern.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    /// What tells this condition from others: two with the same are the same condition. Whoever
-    /// joins a [shared](crate::ContainerBuilder::shared) container does not wait again for what
-    /// its maker waited for. `None`, the default, is never the same, and so always waited for.
+    /// Returns a text that identifies this condition: conditions with equal fingerprints are the
+    /// same. A process that joins a [shared](crate::ContainerBuilder::shared) container does not
+    /// repeat the waits of its creator. `None`, the default, equals no other, so its condition is
+    /// always waited for.
     ///
-    /// It must be the same in every process, and is hashed, so it may hold secrets.
+    /// The text must be the same in every process. It is hashed, so it may contain secrets.
     fn fingerprint(&self) -> Option<String> {
         None
     }
 
-    /// Whether this strategy itself comes back when the container ends, which spares the
-    /// engine a call that would watch for that.
+    /// Returns whether this strategy itself returns when the container ends, which saves a call to
+    /// the engine that waits for the end.
     fn sees_exit(&self) -> bool {
         false
     }

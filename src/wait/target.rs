@@ -1,4 +1,4 @@
-//! [`WaitTarget`]: what a wait sees of a container.
+//! [`WaitTarget`]: a container from the view of a wait.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use crate::engine::{ContainerDetails, Engine, ExecOutput, ExecRequest, LogReques
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ContainerSpec, IntoPort, Port, Protocol, RestartPolicy};
 
-/// A started container, as wait strategies see it. A cheap clone of one shared value.
+/// A started container, as passed to wait strategies. Clones are cheap and share one value.
 #[derive(Clone, Debug)]
 pub struct WaitTarget(Arc<Inner>);
 
@@ -20,13 +20,13 @@ struct Inner {
     name: String,
     details: RwLock<Arc<ContainerDetails>>,
     restarted: bool,
-    /// Before this start, and after what was written until then.
+    /// A time before this start and after all output written until then.
     first: Option<(i64, u32)>,
     last_probe: Mutex<Option<String>>,
 }
 
 impl WaitTarget {
-    /// `restarted`: its log may hold lines of an earlier run.
+    /// Creates a target. `restarted`: the log may contain lines of an earlier run.
     pub(crate) fn new(
         engine: Engine,
         spec: Arc<ContainerSpec>,
@@ -45,25 +45,25 @@ impl WaitTarget {
         }))
     }
 
-    /// The engine it runs on.
+    /// Returns the engine that the container runs on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
 
-    /// The container's id.
+    /// Returns the container's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// The container's name.
+    /// Returns the container's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The image, as it was asked for.
+    /// Returns the name of the image, as the caller gave it.
     #[must_use]
     pub fn image(&self) -> &str {
         &self.0.spec.image
@@ -73,8 +73,8 @@ impl WaitTarget {
         &self.0.spec
     }
 
-    /// What the inspect after the start told; of a container that its restart policy started
-    /// again, what the last one did.
+    /// Returns the result of the inspect call after the last start, including starts by the
+    /// container's restart policy.
     #[must_use]
     pub fn details(&self) -> Arc<ContainerDetails> {
         self.0.details.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -84,13 +84,13 @@ impl WaitTarget {
         *self.0.details.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(details);
     }
 
-    /// Whether the engine starts it again when it ends.
+    /// Returns whether the engine starts the container again when it ends.
     pub(super) fn is_restarted(&self) -> bool {
         self.details().restart != RestartPolicy::No
     }
 
-    /// Comes back with the exit code when it has ended for good. Whenever it was started again,
-    /// its ports are learned anew.
+    /// Waits until the container has ended for good, and returns its exit code. Updates the ports
+    /// whenever it is started again.
     pub(super) async fn last_exit(&self) -> Result<i64> {
         loop {
             let code = self.engine().wait_container(self.id()).await?;
@@ -100,14 +100,15 @@ impl WaitTarget {
         }
     }
 
-    /// Comes back when it runs, again if need be, and learns its ports; `false` when it has ended
-    /// for good.
+    /// Waits until the container runs, again if necessary, and updates the ports; `false` if it has
+    /// ended for good.
     pub(super) async fn runs_again(&self) -> Result<bool> {
         let next = self.engine().next_run(self.id()).await?;
         Ok(next.map(|details| self.relearn(details)).is_some())
     }
 
-    /// As [`addr`](Self::addr); `None` while it is between two runs.
+    /// Returns the address as [`addr`](Self::addr) does; `None` while the container is between two
+    /// runs.
     pub(super) fn addr_of_run(&self, port: Port) -> Result<Option<SocketAddr>> {
         match self.addr(port) {
             Err(_) if self.is_restarted() && !self.details().state.running => {
@@ -118,15 +119,16 @@ impl WaitTarget {
         }
     }
 
-    /// The address under which a published port is reached from here.
+    /// Returns the address of a published port, as reached from this process.
     ///
     /// # Errors
-    /// [`ErrorKind::PortNotPublished`] for a port that is not published, with those that are.
+    /// [`ErrorKind::PortNotPublished`] if the port is not published; the message lists those that
+    /// are.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         self.details().addr(port.into_port()?, self.0.engine.host())
     }
 
-    /// All published TCP ports.
+    /// Returns all published TCP ports.
     #[must_use]
     pub fn tcp_ports(&self) -> Vec<Port> {
         let details = self.details();
@@ -137,10 +139,10 @@ impl WaitTarget {
     /// Runs a command in the container.
     ///
     /// # Errors
-    /// When the engine can't run it. A command that fails is an output with its code.
+    /// Fails if the engine can't run it. A command that fails is an output with its exit code.
     ///
     /// # Cancel safety
-    /// The command goes on in the container when the future is dropped.
+    /// The command goes on in the container if the future is dropped.
     pub async fn exec(
         &self,
         command: impl IntoIterator<Item = impl Into<String>>,
@@ -150,12 +152,13 @@ impl WaitTarget {
         self.0.engine.exec_output(self.id(), &request).await
     }
 
-    /// Notes what a probe saw. The last note is shown when the wait fails.
+    /// Records the result of a probe. An error of the wait shows the last one.
     pub fn seen(&self, what: impl Into<String>) {
         *self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
     }
 
-    /// What a log wait saw so far; kept cheap, as it is noted for every piece of the log.
+    /// Records the progress of a log wait, without allocating: it is called for every piece of the
+    /// log.
     pub(super) fn seen_log(&self, bytes: usize, found: u64, wanted: u64) {
         let mut last = self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner);
         let text = last.get_or_insert_default();
@@ -167,14 +170,14 @@ impl WaitTarget {
         self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// This start's log, followed.
+    /// Returns the request that follows the log of this start.
     pub(super) fn log_request(&self) -> LogRequest {
-        // Runs that a restart policy began since count as well.
+        // The runs that a restart policy began since then count as well.
         let since = self.0.first.filter(|_| self.0.restarted);
         LogRequest { since, ..LogRequest::follow(self.details().tty) }
     }
 
-    /// What is wrong when the container is found to have ended.
+    /// Returns the error for a container that has ended before it was ready.
     pub(super) fn ended(&self, code: Option<i64>) -> Error {
         let message = match code {
             Some(code) => format!("the container exited with code {code} before it was ready"),

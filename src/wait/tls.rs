@@ -1,4 +1,4 @@
-//! TLS of HTTP waits: whom to trust.
+//! TLS of HTTP waits: the trusted certificates.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ use tokio_rustls::rustls::{
 
 use crate::error::{Error, Result};
 
-/// How an HTTP wait speaks TLS. Of a container's certificate it is mostly known which one it is.
+/// The TLS settings of an HTTP wait. A test usually knows the exact certificate of its container.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     pub(super) trust: Trust,
-    /// The name in the certificate, which is also asked for.
+    /// The name in the certificate, which is also the requested server name.
     pub(super) name: String,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
     Anybody,
-    /// Certificates as PEM.
+    /// PEM certificates.
     Only(Bytes),
 }
 
@@ -38,12 +38,12 @@ impl Tls {
         Tls { trust, name: "localhost".to_owned() }
     }
 
-    /// What tells it from others.
+    /// Returns a text that identifies the settings.
     pub(super) fn fingerprint(&self) -> String {
         format!("{self:?}")
     }
 
-    /// Says what can't be used, before anything is created.
+    /// Fails if the settings can't be used, before anything is created.
     pub(super) fn check(&self) -> Result<()> {
         self.config()?;
         self.server_name().map(drop)
@@ -93,8 +93,8 @@ fn roots(pem: &[u8]) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Takes every certificate: whether a server is ready is not whether it is to be trusted. Signatures
-/// are checked all the same, as rustls does.
+/// A verifier that accepts every certificate: a server's readiness does not depend on trust in it.
+/// Signatures are checked nevertheless, by rustls's functions.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -34,55 +34,56 @@ pub struct WaitFor {
 }
 
 impl WaitFor {
-    /// A text in the output, on either stream, once. It may span frames and lines.
+    /// Waits for a text in the output, on either stream, once. It may span frames and lines.
     pub fn log(text: impl Into<Vec<u8>>) -> LogWait {
         LogWait::text(text.into())
     }
 
-    /// A regular expression in a line of the output, on either stream, once.
+    /// Waits for a regular expression in a line of the output, on either stream, once.
     ///
-    /// A pattern that can't be compiled is an error of the container's start.
+    /// An invalid pattern is an error of the container's start.
     pub fn regex(pattern: impl AsRef<str>) -> LogWait {
         LogWait::regex(pattern.as_ref())
     }
 
-    /// A published TCP port accepts a connection and keeps it.
+    /// Waits until a published TCP port accepts a connection and keeps it.
     pub fn port(port: impl IntoPort) -> PortWait {
         PortWait::new(port.into_port())
     }
 
-    /// An HTTP request is answered with a status from 200 to 399.
+    /// Waits until an HTTP request is answered with a status from 200 to 399.
     pub fn http(path: impl Into<String>) -> HttpWait {
         HttpWait::new(path.into())
     }
 
-    /// The container's healthcheck passes.
+    /// Waits until the container's health check passes.
     pub fn health() -> HealthWait {
         HealthWait::default()
     }
 
-    /// A command in the container ends with code 0.
+    /// Waits until a command in the container exits with code 0.
     pub fn exec(command: impl IntoIterator<Item = impl Into<String>>) -> ExecWait {
         ExecWait::new(command.into_iter().map(Into::into).collect())
     }
 
-    /// A file or directory exists in the container. Needs no shell there.
+    /// Waits until a file or directory exists in the container. Needs no shell there, except in a
+    /// tmpfs.
     pub fn file(path: impl Into<String>) -> FileWait {
         FileWait::new(path.into())
     }
 
-    /// The container ends, with any code.
+    /// Waits until the container exits, with any code.
     pub fn exit() -> ExitWait {
         ExitWait::default()
     }
 
-    /// A time passes while the container runs. A last resort: it is too long or too short.
+    /// Waits for a fixed time while the container runs. A last resort: it is too long or too short.
     pub fn duration(duration: Duration) -> PauseWait {
         PauseWait::new(duration)
     }
 
-    /// A closure returns `Ok(true)`. It is called again and again, with pauses from 1 ms to
-    /// 100 ms; its errors are what the last probe saw, not the end of the wait.
+    /// Waits until a closure returns `Ok(true)`. The closure is called repeatedly, with pauses from
+    /// 1 ms to 100 ms; its errors are recorded as the last probe and do not end the wait.
     pub fn probe<F, Fut>(description: impl Into<String>, probe: F) -> ProbeWait
     where
         F: Fn(WaitTarget) -> Fut + Send + Sync + 'static,
@@ -91,23 +92,23 @@ impl WaitFor {
         ProbeWait::new(description.into(), probe)
     }
 
-    /// All of these, at the same time.
+    /// Waits for all of these, at the same time.
     pub fn all(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         All(waits.into_iter().collect()).into()
     }
 
-    /// These, one after the other: a condition is not looked at before the one in front of it
-    /// holds. Log conditions look at the output from the start on all the same.
+    /// Waits for these, one after the other: a condition is not probed before the one in front of
+    /// it holds. Log conditions match the output from the start nevertheless.
     pub fn sequence(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         Sequence(waits.into_iter().collect()).into()
     }
 
-    /// The first of these. Fails only when all have failed.
+    /// Waits for the first of these to hold. Fails only when all have failed.
     pub fn any(waits: impl IntoIterator<Item = WaitFor>) -> WaitFor {
         Any(waits.into_iter().collect()).into()
     }
 
-    /// A limit for this condition alone, within the container's startup timeout.
+    /// Sets a limit for this condition alone, within the container's startup timeout.
     pub fn with_timeout(mut self, limit: Duration) -> WaitFor {
         self.limit = Some(limit);
         self
@@ -120,7 +121,8 @@ impl WaitFor {
         }
     }
 
-    /// What tells it from others, without its limit; `None` if it is never the same as another.
+    /// Returns a text that identifies the condition, without its limit; `None` if it equals no
+    /// other.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         self.strategy.fingerprint()
     }
