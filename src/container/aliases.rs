@@ -4,11 +4,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Names under which others in a network find a container: `()` for none, one text, or an
+/// Names under which other containers in a network find a container: `()` for none, one text, or an
 /// array, slice or `Vec` of texts.
 #[diagnostic::on_unimplemented(note = "use `()` for no alias, a text, or an array of texts")]
 pub trait IntoAliases: sealed::Sealed {
-    /// The names.
+    /// Returns the names.
     fn into_aliases(self) -> Vec<String>;
 }
 

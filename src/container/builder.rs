@@ -1,4 +1,4 @@
-//! [`ContainerBuilder`]: what a container is to be. The rarer settings are in `options`.
+//! [`ContainerBuilder`]: the description of a container. The rarer settings are in `options`.
 
 use std::fmt;
 use std::future::Future;
@@ -20,14 +20,14 @@ pub(super) type Hook = Arc<dyn Fn(Container) -> HookFuture + Send + Sync>;
 pub(super) type HookFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub(super) type LogConsumer = Arc<dyn Fn(LogFrame) + Send + Sync>;
 
-/// What runs between the start of a container and its being ready, and after that.
+/// The hooks that run after a container's start and after it is ready.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     pub(super) started: Vec<Hook>,
     pub(super) ready: Vec<Hook>,
 }
 
-/// Describes a container. Nothing happens before [`start`](Self::start),
+/// A description of a container. Nothing happens before [`start`](Self::start),
 /// [`create`](Self::create) or [`run`](Self::run), and all errors come from those.
 ///
 /// ```no_run
@@ -62,7 +62,7 @@ pub struct ContainerBuilder {
     pub(super) uses: Vec<Arc<Guard>>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) output_limit: usize,
-    /// The first thing that was given and can't be used.
+    /// The first value that can't be used.
     pub(super) problem: Option<Error>,
 }
 
@@ -89,40 +89,40 @@ impl ContainerBuilder {
         }
     }
 
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
 
-    /// The engine that was set, if one was.
+    /// Returns the engine that was set, if any.
     #[must_use]
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }
 
-    /// Another image than the builder was made with, for what builds on a builder it is given.
+    /// Replaces the image, for code that receives a builder.
     pub fn with_image(mut self, image: impl Into<String>) -> Self {
         self.spec.image = image.into();
         self
     }
 
-    /// A name of your own. Default: one that no other container has.
+    /// Sets the name. Default: a unique one.
     ///
-    /// A name that is taken is an error, unless it is taken by a container of this process that
-    /// is being removed: then the start waits for that.
+    /// A name in use is an error, except by a container of this process that is being removed: then
+    /// the start waits for the removal.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.spec.name = Some(name.into());
         self
     }
 
-    /// An environment variable.
+    /// Adds an environment variable.
     pub fn with_env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.spec.env.insert(key.into(), value.into());
         self
     }
 
-    /// Several environment variables.
+    /// Adds several environment variables.
     pub fn with_envs(
         mut self,
         vars: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
@@ -131,13 +131,13 @@ impl ContainerBuilder {
         self
     }
 
-    /// The command, or the arguments of the entrypoint. Default: the image's.
+    /// Sets the command, or the arguments of the entrypoint. Default: the image's.
     pub fn with_command(mut self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.spec.command = Some(argv.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The entrypoint. Default: the image's.
+    /// Sets the entrypoint. Default: the image's.
     pub fn with_entrypoint(mut self, argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.spec.entrypoint = Some(argv.into_iter().map(Into::into).collect());
         self
@@ -148,14 +148,14 @@ impl ContainerBuilder {
         self.publish(port.into_port(), HostBinding::free())
     }
 
-    /// Publishes a port on a fixed port of the loopback interface.
+    /// Publishes a port on a fixed host port of the loopback interface.
     ///
-    /// Two containers can't have the same one: prefer [`with_port`](Self::with_port).
+    /// Two containers can't use the same one: prefer [`with_port`](Self::with_port).
     pub fn with_fixed_port(self, host_port: u16, port: impl IntoPort) -> Self {
         self.publish(port.into_port(), HostBinding::fixed(host_port))
     }
 
-    /// Publishes a port as described: another address, for instance.
+    /// Publishes a port with a custom binding, on another address for instance.
     pub fn with_port_binding(self, port: impl IntoPort, binding: HostBinding) -> Self {
         self.publish(port.into_port(), binding)
     }
@@ -171,30 +171,30 @@ impl ContainerBuilder {
     }
 
     /// Publishes every port that the image exposes on a free port of the loopback interface. Ports
-    /// that are published otherwise stay as they are. The image is looked at before the container
-    /// is created, and pulled for that if need be.
+    /// with a binding of their own keep it. The image is inspected before the container is created,
+    /// and pulled for that if necessary.
     pub fn with_exposed_ports(mut self) -> Self {
         self.exposed_ports = true;
         self
     }
 
-    /// Publishes on all interfaces of the engine's machine, by IPv4, what would be published on
-    /// loopback alone. Whoever reaches the machine then reaches the container.
+    /// Publishes ports on all IPv4 interfaces of the engine's machine instead of on loopback.
+    /// Everyone who reaches the machine then reaches the container.
     pub fn with_all_interfaces(mut self) -> Self {
         self.all_interfaces = true;
         self
     }
 
     /// Lets the container reach a TCP port of this machine's loopback: `127.0.0.1:8080` here is
-    /// `host.docker.internal:8080` there. May be called for several ports.
+    /// `host.docker.internal:8080` in the container. May be called for several ports.
     ///
     /// A forwarder in this program listens on the gateway's address of the container's (first)
-    /// network, and ends with the last handle of the container. Every container of that network can
-    /// use it, and nobody else: connections from other addresses are refused. A service that listens
-    /// on all addresses is reached without it. It needs an engine on this machine whose bridges are
-    /// this machine's, so not Docker Desktop and no engine without root: there the start fails with
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported). So it does on Podman for a network
-    /// that no container has used yet, whose bridge is not there.
+    /// network, and ends with the last handle of the container. Only containers of that network can
+    /// use it: connections from other addresses are refused. A service that listens on all
+    /// addresses is reached without it. The engine must be on this machine and use this machine's
+    /// bridges, so the start fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)
+    /// on Docker Desktop and on rootless engines. It also fails on Podman for a network that no
+    /// container has used yet, as its bridge does not exist.
     pub fn with_host_port(mut self, port: u16) -> Self {
         if port == 0 {
             self.refuse(Error::invalid("host port", "port 0 is none"));
@@ -203,28 +203,29 @@ impl ContainerBuilder {
         self
     }
 
-    /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or
-    /// `["cache", "redis"]`. May be called for several networks. The network is kept until this
-    /// container is gone.
+    /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or `["cache",
+    /// "redis"]`. May be called for several networks. The network is kept until this container is
+    /// removed.
     pub fn with_network(mut self, network: &Network, aliases: impl IntoAliases) -> Self {
         self.uses.push(network.guard().clone());
         let attachment = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
         self.with_attachment(attachment)
     }
 
-    /// Joins a network as described: one that is not castoff's, or with a fixed address.
+    /// Joins a network with custom settings: one that castoff did not create, or with a fixed
+    /// address.
     pub fn with_attachment(mut self, attachment: Attachment) -> Self {
         self.spec.networks.push(attachment);
         self
     }
 
-    /// Mounts something: see [`Mount`].
+    /// Adds a mount: see [`Mount`].
     pub fn with_mount(mut self, mount: Mount) -> Self {
         self.spec.mounts.push(mount);
         self
     }
 
-    /// Mounts an empty file system in memory, gone with the container.
+    /// Mounts an empty file system in memory, which is lost with the container.
     pub fn with_tmpfs(self, target: impl Into<String>) -> Self {
         self.with_mount(Mount::tmpfs(target))
     }
@@ -234,55 +235,56 @@ impl ContainerBuilder {
         self.with_mount(Mount::bind(source, target))
     }
 
-    /// Mounts a volume. It is kept until this container is gone.
+    /// Mounts a volume. The volume is kept until this container is removed.
     pub fn with_volume(mut self, volume: &Volume, target: impl Into<String>) -> Self {
         self.uses.push(volume.guard().clone());
         self.with_mount(Mount::volume(volume.name(), target))
     }
 
-    /// Copies something into the container before it starts: bytes, a file, a directory, a
-    /// reader. Directories that are missing on the way are made. A target that ends in `/` is
-    /// the directory to copy into. What the image has there is replaced by its own kind alone:
-    /// else the start fails with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
+    /// Copies bytes, a file, a directory or a reader into the container before it starts. Missing
+    /// parent directories are created. A target that ends in `/` is the directory to copy into. An
+    /// existing path of the image is replaced by the same kind only: else the start fails with
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
     ///
-    /// What goes into a tmpfs, `/dev/shm` or a volume in memory is copied right after the start,
-    /// when those are there, and before the waits: the process may look for it earlier, and it is
-    /// gone after a restart. See [`Container::copy_to`](crate::Container::copy_to).
+    /// A copy into a tmpfs, `/dev/shm` or a volume in memory is made after the start, when these
+    /// exist, and before the waits: the process may look for it earlier, and it is lost at a
+    /// restart. See [`Container::copy_to`](crate::Container::copy_to).
     pub fn with_copy(mut self, source: impl Into<CopySource>, target: impl Into<String>) -> Self {
         self.copies.push((source.into(), target.into()));
         self
     }
 
-    /// A condition for the container to be ready. Several are waited for at the same time.
-    /// Default: its healthcheck; else its published TCP ports; else that it runs.
+    /// Adds a condition for the container to be ready. Several are waited for at the same time.
+    /// Default: its health check; else its published TCP ports; else that it runs.
     pub fn with_wait(mut self, wait: impl Into<WaitFor>) -> Self {
         self.waits.get_or_insert_default().push(wait.into());
         self
     }
 
-    /// The conditions that were given; `None` if there is to be no wait.
+    /// Returns the conditions that were added; `None` if the start does not wait.
     pub(crate) fn waits(&self) -> &Option<Vec<WaitFor>> {
         &self.waits
     }
 
-    /// These conditions and no others.
+    /// Replaces all conditions.
     pub(crate) fn with_waits(mut self, waits: Option<Vec<WaitFor>>) -> Self {
         self.waits = waits;
         self
     }
 
-    /// Comes back from the start as soon as the engine has started the container.
+    /// Lets `start` return as soon as the engine has started the container.
     pub fn without_wait(mut self) -> Self {
         self.waits = None;
         self
     }
 
-    /// Does something after each start and before the waits, such as what makes it ready: a file
-    /// to copy, a command. Several run one after the other, within the startup timeout. An error
-    /// fails the start, and what was created is removed. Of a [shared](Self::shared) container only
-    /// the one who makes it runs them, and they are no difference between two.
+    /// Adds a hook that runs after each start and before the waits, for example to copy a file or
+    /// run a command that the service needs to become ready. Several run one after the other,
+    /// within the startup timeout. An error fails the start, and everything created is removed. For
+    /// a [shared](Self::shared) container only its creator runs them, and they do not distinguish
+    /// two containers.
     ///
-    /// The hook gets a handle: a clone that it puts elsewhere keeps the container.
+    /// The hook gets a handle: a clone that it stores elsewhere keeps the container.
     pub fn with_hook_after_start<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Container) -> Fut + Send + Sync + 'static,
@@ -292,8 +294,8 @@ impl ContainerBuilder {
         self
     }
 
-    /// Does something once it is ready, after each start. As
-    /// [`with_hook_after_start`](Self::with_hook_after_start) otherwise.
+    /// Adds a hook that runs after each start, once the container is ready. Otherwise as
+    /// [`with_hook_after_start`](Self::with_hook_after_start).
     pub fn with_hook_after_ready<F, Fut>(mut self, hook: F) -> Self
     where
         F: Fn(Container) -> Fut + Send + Sync + 'static,
@@ -303,29 +305,29 @@ impl ContainerBuilder {
         self
     }
 
-    /// How long it may take from the create call until the container is ready. Pulling the image
-    /// does not count. Default: 60 s.
+    /// Limits the time from the create call until the container is ready. Pulling the image does
+    /// not count. Default: 60 s.
     pub fn with_startup_timeout(mut self, limit: Duration) -> Self {
         self.startup_timeout = limit;
         self
     }
 
-    /// How many times to try, each time with a new container. Default: once.
+    /// Sets the number of attempts to start, each with a new container. Default: 1.
     pub fn with_startup_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// When to pull the image. Default: when the engine doesn't have it.
+    /// Sets when the image is pulled. Default: if the engine doesn't have it.
     pub fn with_pull_policy(mut self, policy: PullPolicy) -> Self {
         self.pull = policy;
         self
     }
 
-    /// Gets every frame of output, from the first on and over restarts, until the container is
-    /// removed. Each consumer is called on a thread of its own, which needs no runtime of yours: one
-    /// that is slow or that panics harms no other. Output of the last moments before a removal or
-    /// the program's end may be missed.
+    /// Adds a consumer that is called with every frame of output, from the first on and over
+    /// restarts, until the container is removed. Each consumer runs on a thread of its own, without
+    /// your runtime: a slow or panicking one does not affect others. Output of the last moments
+    /// before a removal or the program's end may be missed.
     pub fn with_log_consumer(
         mut self,
         consumer: impl Fn(LogFrame) + Send + Sync + 'static,
@@ -334,20 +336,20 @@ impl ContainerBuilder {
         self
     }
 
-    /// The escape hatch: changes the body of the create call right before it is sent. The type
-    /// is that of the API client behind [`Engine`], which castoff's own versioning does not cover.
+    /// Changes the body of the create call right before it is sent, as an escape hatch. The type
+    /// belongs to the API client behind [`Engine`], which castoff's own versioning does not cover.
     ///
-    /// Several edits follow each other in the order in which they were given. Each is called for
-    /// every create call that is sent, with a body that was made anew: again after the image had to
-    /// be pulled, and for each startup attempt; for a shared container also to find out whether one
-    /// like it is there. It should give the same each time. castoff's own labels are put back after
-    /// it, as a container without them would have no owner; the name is no part of the body.
+    /// Several edits are applied in the order in which they were added. Each is called with a fresh
+    /// body for every create call: again after the image had to be pulled, and for each startup
+    /// attempt; for a shared container also to compute its key. It should give the same result each
+    /// time. castoff's own labels are restored after it, as a container without them would have no
+    /// owner; the name is not part of the body.
     pub fn with_raw(mut self, edit: impl Fn(&mut CreateBody) + Send + Sync + 'static) -> Self {
         self.raw.push(Arc::new(edit));
         self
     }
 
-    /// What has been described so far, as a plain value.
+    /// Returns the description so far, as a plain value.
     #[must_use]
     pub fn spec(&self) -> &ContainerSpec {
         &self.spec
@@ -358,9 +360,9 @@ impl ContainerBuilder {
     }
 }
 
-/// Closures are shared between the clones. A reader to copy can be read once only: the clone of a
-/// builder that has one fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when
-/// it is started.
+/// Closures are shared between the clones. A reader to copy can be read once only: if a builder has
+/// one, its clone fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when it is
+/// started.
 impl Clone for ContainerBuilder {
     fn clone(&self) -> Self {
         let again =

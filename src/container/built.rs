@@ -1,11 +1,11 @@
-//! Containers of images that castoff built.
+//! Containers from images that castoff built.
 
 use super::{Container, ContainerBuilder};
 use crate::error::Result;
 use crate::image::{Image, ImageBuilder};
 
 impl Image {
-    /// Describes a container of this very image, which stays until the container is gone.
+    /// Describes a container of this image, which is kept until the container is removed.
     ///
     /// ```no_run
     /// use castoff::Image;
@@ -26,7 +26,7 @@ impl Image {
 
 impl ImageBuilder {
     /// Builds the image and starts a container of it, with a free loopback port for every port that
-    /// the image exposes. The image goes with the container, unless it was given a name.
+    /// the image exposes. The image is removed with the container, unless it has a name of its own.
     ///
     /// ```no_run
     /// use castoff::dockerfile::{Dockerfile, Stage};
@@ -46,12 +46,12 @@ impl ImageBuilder {
     /// As for [`build`](Self::build) and [`ContainerBuilder::start`].
     ///
     /// # Cancel safety
-    /// As for these.
+    /// As for these two.
     pub async fn start(self) -> Result<Container> {
         self.start_with(|container| container).await
     }
 
-    /// As [`start`](Self::start), with settings for the container.
+    /// Builds and starts as [`start`](Self::start) does, with settings for the container.
     ///
     /// # Errors
     /// As for [`start`](Self::start).

@@ -1,4 +1,4 @@
-//! [`Capture`]: the streams of a container that is run to its end.
+//! [`Capture`]: the streams of a container that runs to its end.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +10,15 @@ use super::plan::Created;
 use crate::engine::{Engine, ExecOutput, FrameStream, LogRequest};
 use crate::error::{Error, Result};
 
-/// The end of the input on a terminal, as `stty eof` has it.
+/// The end-of-file character of a terminal, the default of `stty eof`.
 const END_OF_FILE: u8 = 4;
 
-/// What `run()` wants of a container's streams, and what it has of them.
+/// The settings of `run()` for a container's streams, and the attached streams.
 #[derive(Default)]
 pub(super) struct Capture {
     stdin: Option<Vec<u8>>,
     limit: usize,
-    /// Those of the last attempt.
+    /// The streams of the last attempt.
     attached: Mutex<Option<Attached>>,
 }
 
@@ -36,11 +36,12 @@ impl Capture {
         self.stdin.is_some()
     }
 
-    /// Before the start. Where it can't be, the log is what is left, unless there is input.
+    /// Attaches to the container before it starts. If that fails, the log is read instead, unless
+    /// there is input.
     pub(super) async fn attach(&self, engine: &Engine, id: &str, made: &Created) -> Result<()> {
         let tty = made.tty;
         let attached = if made.restarts && self.stdin.is_none() {
-            // The streams end with the first run.
+            // The attached streams end with the first run.
             tracing::warn!(id, "output is read from the log, as the container may be restarted");
             Attached::Log { tty }
         } else {
@@ -57,7 +58,7 @@ impl Capture {
         Ok(())
     }
 
-    /// All that the container writes until its end, and its exit code.
+    /// Returns all output of the container until its end, and its exit code.
     pub(super) async fn collect(self, engine: &Engine, id: &str) -> Result<ExecOutput> {
         let attached = self.attached.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut out = ExecOutput::default();
@@ -77,7 +78,7 @@ impl Capture {
             }
             Ok::<(), Error>(())
         };
-        // A program need not read its input: what counts is the end of its output.
+        // A program need not read its input: the end of its output counts.
         let sending = std::pin::pin!(sending);
         let reading = std::pin::pin!(reading);
         let read = match futures_util::future::select(reading, sending).await {
@@ -90,15 +91,15 @@ impl Capture {
     }
 }
 
-/// Sends the input and its end. Who no longer reads it has all that was wanted of it.
+/// Sends the input and closes it. A program that has stopped reading is no error.
 pub(super) async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, bytes: &[u8], tty: bool) {
     let sent = async {
         input.write_all(bytes).await?;
         if !tty {
             return input.shutdown().await;
         }
-        // Closed, a terminal's input would end nothing. This does so at a line's beginning; within
-        // a line it hands over what there is of that, and has to come once more.
+        // Closing a terminal's input would not end it. This character does at the beginning of a
+        // line; within a line, the first one flushes the line and a second one ends the input.
         let ends = if bytes.last().is_none_or(|byte| *byte == b'\n') { 1 } else { 2 };
         input.write_all(&[END_OF_FILE; 2][..ends]).await?;
         input.flush().await
@@ -110,7 +111,7 @@ pub(super) async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, bytes: &[u
 
 async fn from_log(engine: &Engine, id: &str, tty: bool, limit: usize) -> Result<ExecOutput> {
     let mut out = ExecOutput { from_log: true, ..ExecOutput::default() };
-    // The log is whole once the container counts as ended.
+    // The log is complete once the container has ended.
     out.code = engine.wait_container(id).await?;
     let mut frames = engine.container_logs(id, &LogRequest::all(tty));
     while let Some(frame) = frames.next().await {

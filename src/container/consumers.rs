@@ -1,4 +1,4 @@
-//! Log consumers: each on a thread of its own, as long as the container is there.
+//! Log consumers: each on a thread of its own, as long as the container exists.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,10 +8,10 @@ use super::builder::LogConsumer;
 use crate::engine::{Engine, LogRequest, Seen};
 use crate::error::Result;
 
-/// Feeds a consumer with all that a container writes, over restarts, until it is removed.
+/// Feeds a consumer with all output of a container, over restarts, until the container is removed.
 ///
-/// A thread and a connection for each: one that is slow or that panics harms no other, needs no
-/// runtime of the caller's, and what it has not taken waits at the engine.
+/// Each consumer has its own thread and connection: a slow or panicking one does not affect others
+/// and needs no runtime of the caller's, and unread output waits at the engine.
 pub(super) fn feed(engine: &Engine, id: &str, tty: bool, consumer: LogConsumer) {
     let (engine, id) = (engine.clone(), id.to_owned());
     let span = tracing::Span::current();
@@ -38,10 +38,11 @@ async fn follow_runs(engine: &Engine, id: &str, tty: bool, consumer: &LogConsume
     let mut seen = Seen::default();
     let mut followed = (1, 0);
     loop {
-        // From the start that is known: what comes between a look and this call is told as well.
+        // Since the last known start, so that one between the inspect call and this call is
+        // included.
         let mut starts = engine.container_starts(id, followed);
         followed = loop {
-            // Engines have a time long ago for "never".
+            // Engines report a time long ago for a container that never started.
             let started = engine.inspect_container(id).await?.started;
             match started.filter(|started| started.0 > 0 && *started != followed) {
                 Some(started) => break started,
@@ -53,7 +54,7 @@ async fn follow_runs(engine: &Engine, id: &str, tty: bool, consumer: &LogConsume
         };
         drop(starts);
         let mut frames = engine.container_logs(id, &LogRequest::follow(tty));
-        // The log has the earlier runs as well.
+        // The log includes the earlier runs.
         let mut left = seen;
         while let Some(frame) = frames.next().await {
             let Some(frame) = left.behind(frame?) else { continue };

@@ -1,4 +1,4 @@
-//! [`CopySource`]: what is copied into a container.
+//! [`CopySource`]: content to copy into a container.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,12 +16,12 @@ use crate::engine::{Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 
-/// What is copied into a container: bytes, a file or directory, a reader, or an archive.
+/// The content to copy into a container: bytes, a file or directory, a reader, or an archive.
 ///
-/// Files keep their mode and time (one before 1970 becomes the first second of that year, as Docker
-/// has no earlier ones), bytes and readers get 0644 and now; owner and group are 0 unless set. Links
-/// stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
-/// Nothing is held in memory but the bytes that are given as such.
+/// Files keep their mode and mtime (one before 1970 becomes 1970-01-01, as Docker has no earlier
+/// ones); bytes and readers get mode 0644 and the current time; owner and group are 0 unless set.
+/// Links stay links, unless [`with_followed_links`](Self::with_followed_links) is set. Only content
+/// that is given as bytes is held in memory as a whole.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
 pub struct CopySource {
@@ -29,7 +29,7 @@ pub struct CopySource {
     pub(super) mode: Option<u32>,
     pub(super) owner: (u64, u64),
     pub(super) follow: bool,
-    /// What counts for sharing in place of the content.
+    /// The key that stands for the content when hashing for `shared`.
     pub(super) identity: Option<String>,
 }
 
@@ -56,27 +56,26 @@ impl CopySource {
         CopySource { content, mode: None, owner: (0, 0), follow: false, identity: None }
     }
 
-    /// A file with these bytes.
+    /// Creates a file with these bytes.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self::new(Content::Bytes(Bytes::from(bytes.into())))
     }
 
-    /// A file, or a directory with all that is in it. Links stay links, also where the path itself
-    /// is one: see [`with_followed_links`](Self::with_followed_links).
+    /// Creates a copy of a file, or of a directory with everything in it. Links stay links, even if
+    /// the path itself is one: see [`with_followed_links`](Self::with_followed_links).
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Path(path.into()))
     }
 
-    /// A file with the first `length` bytes of a reader. A reader that has less is an error.
+    /// Creates a file with the first `length` bytes of a reader. A shorter reader is an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
         Self::new(Content::Reader { reader: Box::pin(reader), length })
     }
 
-    /// What a plain tar archive holds, with the owner, mode and time that each entry says. The target
-    /// is the directory that it is unpacked into, with or without a `/` at its end; what the archive
-    /// says of that directory itself (`./`) counts for nothing. All of it is
-    /// checked before any is sent: a name that is absolute or has `..`, a broken or compressed
-    /// archive is an error that names it.
+    /// Unpacks a plain tar archive, with the owner, mode and mtime of each entry. The target is the
+    /// directory to unpack into, with or without a `/` at its end; the archive's entry for that
+    /// directory itself (`./`) is ignored. The archive is checked before any of it is sent: an
+    /// absolute name or one with `..`, and a broken or compressed archive are errors that name it.
     ///
     /// ```no_run
     /// # async fn run(container: castoff::Container, archive: Vec<u8>) -> castoff::Result<()> {
@@ -90,41 +89,41 @@ impl CopySource {
         Self::new(Content::Tar(Tarball::Bytes(Bytes::from(archive.into()))))
     }
 
-    /// As [`tar`](Self::tar), of a file.
+    /// Unpacks an archive file as [`tar`](Self::tar) does.
     pub fn tar_file(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Tar(Tarball::Path(path.into())))
     }
 
-    /// Copies what links lead to in their place, as `cp -L`: the path itself, and in a directory all
-    /// of them. One that leads nowhere, or to a directory that it is in, is an error that names it.
-    /// Default: links stay links.
+    /// Copies the targets of links in their place, as `cp -L` does: the target of the path itself,
+    /// and of all links in a directory. A dangling link, or one to a directory that contains it, is
+    /// an error that names it. Default: links stay links.
     pub fn with_followed_links(mut self) -> Self {
         self.follow = true;
         self
     }
 
-    /// The mode of the file, such as `0o600`. In a directory, of every file in it.
+    /// Sets the mode of the file, such as `0o600`; for a directory, of every file in it.
     pub fn with_mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    /// The owner and group, by number.
+    /// Sets the owner and group, by number.
     pub fn with_owner(mut self, user: u32, group: u32) -> Self {
         self.owner = (user.into(), group.into());
         self
     }
 
-    /// What counts, in place of the content, when it is asked whether two containers are the same
-    /// ([`shared`](super::ContainerBuilder::shared)). For what is made anew by every process and
-    /// may be anybody's, such as a certificate: whoever joins reads the first one's from the
-    /// container.
+    /// Sets a key that replaces the content when two containers are compared for
+    /// [`shared`](super::ContainerBuilder::shared). It is meant for content that every process
+    /// generates anew and that any of them can use, such as a certificate: a process that joins
+    /// reads the creator's from the container.
     pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
     }
 
-    /// The same source once more, where it can be read again.
+    /// Returns a copy of the source, unless it can be read once only.
     pub(super) fn again(&self) -> Option<CopySource> {
         let content = match &self.content {
             Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
@@ -137,7 +136,7 @@ impl CopySource {
         Some(CopySource { content, mode, owner, follow, identity })
     }
 
-    /// The path that may be a directory, and whether its links are followed.
+    /// Returns the path, which may be a directory, and whether its links are followed.
     pub(super) fn tree(&self) -> Option<(PathBuf, bool)> {
         match &self.content {
             Content::Path(path) => Some((path.clone(), self.follow)),
@@ -145,7 +144,7 @@ impl CopySource {
         }
     }
 
-    /// The archive that is unpacked, for one.
+    /// Returns the archive to unpack, if the source is one.
     pub(super) fn tarball(&self) -> Option<Tarball> {
         match &self.content {
             Content::Tar(tarball) => Some(tarball.clone()),
@@ -153,7 +152,7 @@ impl CopySource {
         }
     }
 
-    /// The name it has by itself.
+    /// Returns the source's own file name, if it has one.
     fn own_name(&self) -> Option<String> {
         match &self.content {
             Content::Path(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
@@ -192,10 +191,10 @@ impl From<&Path> for CopySource {
     }
 }
 
-/// The name of a directory in itself.
+/// The name of a directory within itself.
 const ITSELF: &str = ".";
 
-/// Splits a target into the directory it lies in and its name there.
+/// Splits a target into its parent directory and its name there.
 pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String, String)> {
     let wrong = |why: &str| Error::invalid("copy target", format!("`{target}`: {why}"));
     if !target.starts_with('/') {
@@ -226,13 +225,13 @@ pub(super) fn split_target(source: &CopySource, target: &str) -> Result<(String,
     Ok((directory.to_owned(), name.to_owned()))
 }
 
-/// Where a source goes, and what may be in it.
+/// The target of a source, and the paths that the source may contain.
 pub(super) struct Place {
     path: String,
     tree: Tree,
 }
 
-/// What may have something at a path below it.
+/// The content that decides whether a path exists below the target.
 enum Tree {
     File,
     Path(PathBuf),
@@ -250,7 +249,7 @@ impl Place {
         Ok(Place { path: format!("{directory}/{name}"), tree })
     }
 
-    /// How the source gets there.
+    /// Returns the way by which the source can be copied to its target.
     pub(super) async fn way_in(self, engine: &Engine, id: &str, memory: &InMemory) -> Result<Way> {
         let Place { path, tree } = self;
         let (tree, names) = match tree {
@@ -266,7 +265,7 @@ impl Place {
     }
 }
 
-/// Copies into a container, by the way that leads there.
+/// Copies into a container, by the given way.
 pub(super) async fn copy_by(
     way: Way,
     engine: &Engine,
@@ -285,7 +284,7 @@ pub(super) async fn copy_by(
         }
         Way::EngineWhileRunning => {
             copy_in(engine, id, source, target).await?;
-            // It says nothing where the volume went away with all that was copied.
+            // The engine reports success even if the volume was unmounted with the copy in it.
             if engine.inspect_container(id).await?.state.running {
                 return Ok(());
             }
@@ -319,10 +318,10 @@ async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) ->
     engine.upload(id, &base, tar).await
 }
 
-/// As many links as Linux follows on the way to one file (path_resolution(7)).
+/// Limit for the links on the way to one file, as in Linux (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Where the links at `path` lead in the end, inside the container.
+/// Resolves the link at `path`, inside the container, to its final target.
 pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<String> {
     let mut here = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -340,13 +339,13 @@ pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<Stri
     Err(Error::new(ErrorKind::Io, message))
 }
 
-/// The deepest directory on the way that exists, and the ones below it that have to be made.
+/// Returns the deepest existing directory of a path, and the names below it that are missing.
 async fn existing(engine: &Engine, id: &str, directory: &str) -> Result<(String, Vec<String>)> {
     let mut base = directory.to_owned();
     let mut missing = Vec::new();
     while base != "/" {
         match engine.stat_path(id, &base).await? {
-            // (Docker says so itself; Podman would make what the link leads to.)
+            // Docker itself reports this; Podman would create the target of the link.
             Some(stat) if stat.leads_nowhere => {
                 let message = format!(
                     "failed to copy into the container: `{base}` is a link that leads to nothing"

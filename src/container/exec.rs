@@ -14,7 +14,7 @@ use crate::timed::timed;
 
 /// A command to run in a container; made by [`Container::exec`](super::Container::exec).
 ///
-/// Await it for its whole output, or [`stream`](Self::stream) it.
+/// Await it for its whole output, or stream the output with [`stream`](Self::stream).
 ///
 /// ```no_run
 /// # async fn run(container: castoff::Container) -> castoff::Result<()> {
@@ -36,7 +36,7 @@ pub struct Exec {
     request: ExecRequest,
     stdin: Option<Vec<u8>>,
     output_limit: usize,
-    /// The one that the container belongs to.
+    /// The process that the container belongs to.
     process: Process,
 }
 
@@ -51,63 +51,63 @@ impl Exec {
         Exec { engine, container, request, stdin: None, output_limit: OUTPUT_LIMIT, process }
     }
 
-    /// The user to run as. Default: the container's.
+    /// Sets the user to run as. Default: the container's.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.request.user = Some(user.into());
         self
     }
 
-    /// An environment variable, on top of the container's.
+    /// Adds an environment variable to those of the container.
     pub fn with_env(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.request.env.push(format!("{}={}", key.as_ref(), value.as_ref()));
         self
     }
 
-    /// The working directory. Default: the container's.
+    /// Sets the working directory. Default: the container's.
     pub fn with_working_dir(mut self, path: impl Into<String>) -> Self {
         self.request.working_dir = Some(path.into());
         self
     }
 
-    /// Bytes for its standard input, which is closed behind them. Default: none.
+    /// Sets the bytes for its standard input, which is closed after them. Default: none.
     ///
-    /// With a terminal ([`with_tty`](Self::with_tty)) the end is told by the byte 0x04, as
-    /// terminals do: the input must be text without control characters, in lines of at most 4,095
+    /// With a terminal ([`with_tty`](Self::with_tty)) the end is marked by the byte 0x04, as usual
+    /// for terminals: the input must be text without control characters, in lines of at most 4,095
     /// bytes, which the terminal echoes into the output. A program that puts its terminal into raw
-    /// mode gets that byte instead of an end.
+    /// mode reads that byte instead of an end.
     pub fn with_stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self.request.stdin = true;
         self
     }
 
-    /// Gives it a terminal: standard output and error become one.
+    /// Allocates a terminal: standard output and error become one stream.
     pub fn with_tty(mut self) -> Self {
         self.request.tty = true;
         self
     }
 
-    /// How many bytes of each stream are kept when it is awaited; a stream of it has no limit.
-    /// Default: 64 MiB.
+    /// Limits the bytes of each stream that are kept when it is awaited; [`stream`](Self::stream)
+    /// has no limit. Default: 64 MiB.
     pub fn with_output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
         self
     }
 
-    /// Gives it all capabilities.
+    /// Grants all capabilities.
     pub fn with_privileged(mut self) -> Self {
         self.request.privileged = true;
         self
     }
 
-    /// Starts it and hands over its output as it comes.
+    /// Starts the command and returns its output as a stream.
     ///
     /// # Errors
-    /// When the engine can't start it: the container doesn't run, the command or the user
-    /// doesn't exist (some engines report the former by exit code 126 or 127 instead).
+    /// Fails if the engine can't start it: the container doesn't run, or the command or the user
+    /// doesn't exist (some engines report those by exit code 126 or 127 instead).
     ///
     /// # Cancel safety
-    /// When the future is dropped, the command may run in the container, and goes on.
+    /// If the future is dropped, the command may have started in the container, and goes on.
     pub async fn stream(self) -> Result<ExecStream> {
         if self.request.command.is_empty() {
             return Err(Error::invalid("command", "it is empty"));
@@ -116,7 +116,8 @@ impl Exec {
         let ExecSession { id, output, mut input } =
             self.engine.exec(&self.container, &self.request).await.map_err(|e| e.at("exec"))?;
         if let Some(bytes) = self.stdin {
-            // Beside the output: a command may write before it has read all, and the other way.
+            // In parallel with reading the output: a command may write before it has read all of
+            // its input.
             let tty = self.request.tty;
             tokio::spawn(async move { send(&mut input, &bytes, tty).await });
         }
@@ -158,8 +159,8 @@ impl fmt::Debug for Exec {
 
 /// The output of a running command.
 ///
-/// Dropping it does not end the command, since engines have no call for that: it goes on in the
-/// container, to its own end or the container's, and what it writes is lost. To end one, run it
+/// Dropping it does not end the command, since engines have no call for that: the command goes on
+/// in the container, to its own end or the container's, and its output is lost. To end one, run it
 /// under `timeout` (`["timeout", "30", ..]`), let it print its process id first (`sh -c 'echo $$;
 /// exec ..'`) and `kill` that by another command, or remove the container.
 #[must_use = "the output ends with the stream"]
@@ -170,21 +171,22 @@ pub struct ExecStream {
 }
 
 impl ExecStream {
-    /// The next piece of output; `None` when the command has closed its output.
+    /// Returns the next piece of output; `None` when the command has closed its output.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// No output is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<LogFrame>> {
         self.output.next().await
     }
 
-    /// The exit code. Reads what is left of the output first.
+    /// Returns the exit code, after reading the rest of the output.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) when the engine doesn't know the code of a command that ended.
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if the engine doesn't know the exit code
+    /// of the command any more.
     ///
     /// # Cancel safety
-    /// When the future is dropped, output may have been skipped.
+    /// If the future is dropped, output may have been skipped.
     pub async fn code(mut self) -> Result<i64> {
         while let Some(frame) = self.output.next().await {
             frame?;

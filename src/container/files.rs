@@ -9,29 +9,28 @@ use super::{Container, CopySource, tmpfs};
 use crate::engine::{InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most that `read_file` takes into memory.
+/// Limit for the bytes that `read_file` holds in memory.
 const READ_LIMIT: u64 = 64 << 20;
 
 impl Container {
-    /// Copies something into it, running or not. Directories that are missing on the way are
-    /// made; a target that ends in `/` is the directory to copy into. What is there is replaced by
-    /// its own kind alone: a file never takes the place of a directory, nor a directory that of a
-    /// file or a link. Directories that are there keep their mode and owner. Into the files that the
-    /// engine keeps itself, such as `/etc/hosts`, nothing is copied.
+    /// Copies a source into the container, running or not. Missing parent directories are created;
+    /// a target that ends in `/` is the directory to copy into. An existing path is replaced by the
+    /// same kind only: a file never replaces a directory, nor a directory a file or a link.
+    /// Existing directories keep their mode and owner. Files that the engine maintains itself, such
+    /// as `/etc/hosts`, can't be copied to.
     ///
-    /// Into a tmpfs mount or `/dev/shm`, where the engine does not reach, it is copied by `sh` and
-    /// `tar` in the container, as root, while that runs; so is what [`copy_from`](Self::copy_from)
-    /// and [`read_file`](Self::read_file) take out of one. Links that lead there are followed. Into
-    /// a volume in memory ([`Volume::tmpfs`](crate::Volume::tmpfs)) it can be copied while the
-    /// container runs.
+    /// A tmpfs mount or `/dev/shm` is out of the engine's reach: `sh` and `tar` in the running
+    /// container copy to it, as root, and also from it for [`copy_from`](Self::copy_from) and
+    /// [`read_file`](Self::read_file). Links that lead there are followed. A volume in memory
+    /// ([`Volume::tmpfs`](crate::Volume::tmpfs)) can be copied to while the container runs.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it would be replaced by another kind;
-    /// when the source can't be read, when a file of it grows or shrinks meanwhile, or when the
-    /// container can't take it.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another kind would be replaced. Also
+    /// fails if the source can't be read, if one of its files grows or shrinks meanwhile, or if the
+    /// copy fails in the container.
     ///
     /// # Cancel safety
-    /// When the future is dropped, a part may have been copied.
+    /// If the future is dropped, a part may have been copied.
     pub async fn copy_to(
         &self,
         source: impl Into<CopySource>,
@@ -49,24 +48,24 @@ impl Container {
         copied.await.map_err(|error| self.told(error.at("copy")))
     }
 
-    /// How what is at a path gets out, with what is mounted below it, where that is asked for.
+    /// Returns the way to read a path; with `below`, together with the mounts below it.
     async fn way_out(&self, path: &str, below: bool) -> Result<Way> {
         let (engine, id) = (self.engine(), self.id());
         let memory = InMemory::of(&self.spec_shared()).through_links(engine, id).await?;
         let way = memory.way_to(engine, id, path, |_| false).await?;
-        // (All of the root comes as the engine has it: a command would pack the kernel's files too.)
+        // The root is always read by the engine: a command would pack the kernel's files too.
         if way == Way::Command || !below || path.trim_matches(['/', '.']).is_empty() {
             return Ok(way);
         }
         match memory.way_to(engine, id, path, |_| true).await? {
-            // What is mounted is there while it runs.
+            // Mounts exist only while the container runs.
             Way::Command if engine.inspect_container(id).await?.state.running => Ok(Way::Command),
             _ => Ok(way),
         }
     }
 
-    /// The archive of what is at a path, or of what a link there leads to, and whether contents that
-    /// are asked for are below their directory's name in it.
+    /// Returns the archive of a path, or of the target of a link there, and whether the requested
+    /// contents are below the directory's name in it.
     async fn download(&self, path: &str, follow: bool) -> Result<(unpack::Chunks, bool)> {
         let (engine, id) = (self.engine(), self.id());
         if self.way_out(path, true).await? == Way::Command {
@@ -85,9 +84,10 @@ impl Container {
         }
     }
 
-    /// As [`download`](Self::download), without following a link. Podman follows it, so one is taken out
-    /// of the archive of its directory. Of contents alone it leaves out the directory's mode and time,
-    /// and all of them where its name is `dev`, `proc` or `sys`; so the directory comes with them.
+    /// Downloads as [`download`](Self::download) does, without following a link. Podman follows
+    /// one, so the link is taken out of the archive of its directory. For the contents of a
+    /// directory, Podman omits its mode and mtime, and everything if its name is `dev`, `proc` or
+    /// `sys`; so the directory itself is downloaded.
     async fn download_from_podman(&self, path: &str) -> Result<(unpack::Chunks, bool)> {
         let (engine, id) = (self.engine(), self.id());
         if path.ends_with("/.") || path.ends_with('/') {
@@ -116,38 +116,38 @@ impl Container {
         Ok((link, false))
     }
 
-    /// Copies a file or directory out of it, as `to`, or into `to` where that is a directory, as
-    /// `cp -r` does. Returns where it now is. Files keep their mode and time, directories too; links
-    /// stay links, also where `path` is one (see
+    /// Copies a file or directory out of the container, as `to`, or into `to` if that is a
+    /// directory, as `cp -r` does. Returns the path of the copy. Files and directories keep their
+    /// mode and mtime; links stay links, even if `path` is one (see
     /// [`copy_from_following_link`](Self::copy_from_following_link)). A file replaces a file; a
     /// directory replaces nothing.
     ///
-    /// A `path` that ends in `/.` means what is in that directory, as for `docker cp`: it is merged
-    /// into `to`, where that is a directory, whose own directories and other files stay. Where
-    /// something of another kind is in the way, nothing is moved there.
+    /// A `path` that ends in `/.` means the contents of that directory, as for `docker cp`: they
+    /// are merged into `to`, if that is a directory, and its own directories and other files stay.
+    /// If an entry of another kind is in the way, nothing is moved there.
     ///
-    /// Nothing in the copy reaches beyond that place, and it is seen there only when complete. Links
-    /// that an earlier copy left are not followed, neither on the way to `to` nor below it, since
-    /// the container would choose where the copy goes; links of your own on the way to `to` are.
-    /// (Copied links are told by the nanoseconds of their time, where the file system keeps those;
-    /// else by the process that copied them alone.) There is no limit of size: see
+    /// Nothing in the copy reaches beyond that place, and the copy appears there only when it is
+    /// complete. Links that an earlier copy left are not followed, neither on the way to `to` nor
+    /// below it, since the container would choose where the copy goes; your own links on the way to
+    /// `to` are. (Copied links are recognized by the nanoseconds of their mtime, if the file system
+    /// stores those; else only by the process that copied them.) There is no size limit: see
     /// [`copy_from_up_to`](Self::copy_from_up_to).
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is nothing at `path`; [`ErrorKind::Io`] when something
-    /// stands in the way here.
+    /// [`ErrorKind::NotFound`] if nothing exists at `path`; [`ErrorKind::Io`] if something is in
+    /// the way on this machine.
     ///
     /// # Cancel safety
-    /// When the future is dropped, what was copied so far is removed, in the background.
+    /// If the future is dropped, the partial copy is removed in the background.
     pub async fn copy_from(&self, path: impl AsRef<str>, to: impl AsRef<Path>) -> Result<PathBuf> {
         self.copy_from_up_to(path, to, u64::MAX).await
     }
 
-    /// As [`copy_from`](Self::copy_from), of files that have at most so many bytes together.
+    /// Copies as [`copy_from`](Self::copy_from) does, up to a total size of the files in bytes.
     ///
     /// # Errors
     /// As for [`copy_from`](Self::copy_from); [`ErrorKind::TooLarge`] above the limit, and then
-    /// nothing is left here.
+    /// nothing is left behind.
     ///
     /// # Cancel safety
     /// As for [`copy_from`](Self::copy_from).
@@ -160,11 +160,12 @@ impl Container {
         self.copy_out(path.as_ref(), to.as_ref(), limit, false).await
     }
 
-    /// As [`copy_from`](Self::copy_from), where `path` may be a link: what it leads to in the container
-    /// is copied, under the link's name, as `docker cp -L` does. Links in a directory stay links.
+    /// Copies as [`copy_from`](Self::copy_from) does, but if `path` is a link, copies its target in
+    /// the container, under the link's name, as `docker cp -L` does. Links in a directory stay
+    /// links.
     ///
     /// # Errors
-    /// As for [`copy_from`](Self::copy_from); [`ErrorKind::Io`] when the links go in a circle.
+    /// As for [`copy_from`](Self::copy_from); [`ErrorKind::Io`] if the links form a circle.
     ///
     /// # Cancel safety
     /// As for [`copy_from`](Self::copy_from).
@@ -180,7 +181,7 @@ impl Container {
         self.own_engine()?;
         let trimmed = path.trim_end_matches('/');
         let contents = trimmed.is_empty() || trimmed.ends_with("/.");
-        // (Of the root, only what is in it has names.)
+        // The root itself has no name, only its contents have.
         let path = if trimmed.is_empty() { "/." } else { path };
         let follow = follow && !contents;
         let name = follow.then(|| Path::new(trimmed).file_name()).flatten();
@@ -193,11 +194,11 @@ impl Container {
         copied.await.map_err(|error| self.told(error.at("copy")))
     }
 
-    /// The content of a file in it, of at most 64 MiB. Links are followed, inside the container.
+    /// Returns the content of a file, of at most 64 MiB. Links are followed, inside the container.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is nothing at `path`, [`ErrorKind::TooLarge`] when it is
-    /// larger, [`ErrorKind::Io`] when it is not a file, or a link that leads in a circle.
+    /// [`ErrorKind::NotFound`] if nothing exists at `path`, [`ErrorKind::TooLarge`] if the file is
+    /// larger, [`ErrorKind::Io`] if it is not a file, or is a link in a circle of links.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -205,8 +206,8 @@ impl Container {
         self.read_file_up_to(path, READ_LIMIT).await
     }
 
-    /// As [`read_file`](Self::read_file), with another limit, in bytes. All of the file is held in
-    /// memory.
+    /// Reads as [`read_file`](Self::read_file) does, with another limit, in bytes. The whole file
+    /// is held in memory.
     ///
     /// # Errors
     /// As for [`read_file`](Self::read_file).

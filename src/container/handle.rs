@@ -1,4 +1,4 @@
-//! [`Container`]: one that exists, and is removed when it is dropped.
+//! [`Container`]: a container that exists, and is removed when its handle is dropped.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -20,18 +20,18 @@ use crate::{IntoAliases, Network};
 /// A container, removed with its anonymous volumes when this handle is dropped.
 ///
 /// Dropping hands the removal to a thread of castoff's own and returns at once: it needs no
-/// runtime, never panics, and several removals go on at the same time. What a process leaves
-/// when it ends by whatever means is removed as well. [`remove`](Self::remove) is the same with
-/// errors reported, [`keep`](Self::keep) lets the container live on.
+/// runtime, never panics, and removals run in parallel. Containers that a process leaves when it
+/// ends, by whatever means, are removed as well. [`remove`](Self::remove) does the same and reports
+/// errors, [`keep`](Self::keep) exempts the container from removal.
 ///
-/// Hold the handle as long as the container is needed: in `let _ = builder.start().await?` it is
-/// dropped at once, in `let _guard = ..` at the end of the scope. A clone is another handle to the
-/// same container, which is removed when the last of them is dropped.
+/// Hold the handle as long as the container is needed: `let _ = builder.start().await?` drops it at
+/// once, `let _guard = ..` at the end of the scope. A clone is another handle to the same
+/// container, which is removed when the last of them is dropped.
 ///
-/// A handle belongs to the process that made it. In a child that is forked without `exec`, dropping
-/// it does nothing, neither does [`keep`](Self::keep), and what can fail does so with
-/// [`ErrorKind::Conflict`]. A child that is to use what its parent started gets its address before the
-/// fork.
+/// A handle belongs to the process that created it. In a child forked without `exec`, dropping it
+/// does nothing, nor does [`keep`](Self::keep), and fallible calls fail with
+/// [`ErrorKind::Conflict`]. A child that is to use its parent's container must get the address
+/// before the fork.
 #[derive(Clone)]
 #[must_use = "the container is removed when its handle is dropped"]
 pub struct Container {
@@ -42,7 +42,7 @@ pub struct Container {
     waits: Option<Vec<WaitFor>>,
     hooks: Hooks,
     startup_timeout: Duration,
-    /// Held for as long as the container is.
+    /// Kept as long as any handle of the container.
     _forwarders: Arc<Vec<Forwarder>>,
 }
 
@@ -75,53 +75,55 @@ impl Container {
         container
     }
 
-    /// The id, 64 hexadecimal digits.
+    /// Returns the id, 64 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> &str {
         self.guard.id()
     }
 
-    /// The name that it was made under, by which others in its networks find it, also after a rename
-    /// by somebody else (`docker rename`): there it is an alias as well. All that this handle does
-    /// goes by the [id](Self::id); the engine's name for it is in [`inspect`](Self::inspect).
+    /// Returns the name under which the container was created and other containers in its networks
+    /// find it. After a rename by somebody else (`docker rename`) it remains an alias there. This
+    /// handle uses the [id](Self::id) for all calls; [`inspect`](Self::inspect) returns the
+    /// engine's current name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The image, as it was asked for.
+    /// Returns the name of the image, as the caller gave it.
     #[must_use]
     pub fn image(&self) -> &str {
         &self.spec.image
     }
 
-    /// The engine it runs on.
+    /// Returns the engine that the container runs on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         self.guard.engine()
     }
 
-    /// The address under which a published port is reached from here.
+    /// Returns the address of a published port, as reached from this process.
     ///
-    /// Known since the last start: this asks nobody. Of a container with a restart policy it is
-    /// learned again when the engine tells of a start, so a moment after that.
+    /// The address is known since the last start: this makes no request. For a container with a
+    /// restart policy it is updated shortly after the engine reports a start.
     ///
     /// # Errors
-    /// [`ErrorKind::PortNotPublished`] for a port that is not published, with those that are;
-    /// [`ErrorKind::Conflict`] in a child that was forked from the process that it belongs to.
+    /// [`ErrorKind::PortNotPublished`] if the port is not published; the message lists those that
+    /// are. [`ErrorKind::Conflict`] in a child that was forked from the process that the container
+    /// belongs to.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         let port = port.into_port()?;
-        // What is made in a server and goes with a handle of its own goes by this.
+        // Checked here, as the handles of resources in a server have no other check.
         self.own_engine()?;
         self.known().addr(port, self.engine().host()).map_err(|error| self.told(error))
     }
 
-    /// The container's own address in a network, for the others in it.
+    /// Returns the container's own address in a network, for other containers in it.
     ///
-    /// Known since the last start or connect: this asks nobody.
+    /// The address is known since the last start or connect: this makes no request.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when it is not part of that network or doesn't run.
+    /// [`ErrorKind::NotFound`] if the container is not part of that network or doesn't run.
     pub fn ip(&self, network: &Network) -> Result<IpAddr> {
         let details = self.known();
         let own = details
@@ -139,17 +141,17 @@ impl Container {
         })
     }
 
-    /// The address of the container in the engine's default network, for others there.
+    /// Returns the container's address in the engine's default network, for other containers there.
     #[must_use]
     pub fn default_ip(&self) -> Option<IpAddr> {
         let details = self.known();
         ["bridge", "podman"].iter().find_map(|name| details.networks.get(*name)?.ip)
     }
 
-    /// What the engine knows of it now.
+    /// Returns the engine's current details of the container.
     ///
     /// # Errors
-    /// When the engine can't be asked or doesn't know the container any more.
+    /// Fails if the engine can't be asked or doesn't know the container any more.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -160,7 +162,7 @@ impl Container {
         Ok(details)
     }
 
-    /// Whether it runs now, and how it ended.
+    /// Returns whether the container runs now, and how it ended.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect).
@@ -171,7 +173,7 @@ impl Container {
         Ok(self.inspect().await?.state)
     }
 
-    /// What it has written: see [`Logs`].
+    /// Returns the container's output: see [`Logs`].
     pub fn logs(&self) -> Logs {
         Logs::new(
             self.engine().clone(),
@@ -182,7 +184,7 @@ impl Container {
         )
     }
 
-    /// Runs a command in it, given word by word: see [`Exec`].
+    /// Runs a command in the container, given as separate arguments: see [`Exec`].
     ///
     /// ```no_run
     /// # async fn run(cache: castoff::Container) -> castoff::Result<()> {
@@ -200,13 +202,14 @@ impl Container {
         self.spec.clone()
     }
 
-    /// Joins a network while it runs, under these aliases.
+    /// Joins a network while the container runs, under these aliases.
     ///
     /// # Errors
-    /// When the engine refuses, for instance since it is part of that network already.
+    /// Fails if the engine refuses, for instance because the container is part of that network
+    /// already.
     ///
     /// # Cancel safety
-    /// When the future is dropped, it may or may not have joined.
+    /// If the future is dropped, the container may or may not have joined.
     pub async fn connect(&self, network: &Network, aliases: impl IntoAliases) -> Result<()> {
         network.guard().check().map_err(|error| self.told(error))?;
         let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
@@ -219,43 +222,43 @@ impl Container {
     /// Leaves a network.
     ///
     /// # Errors
-    /// When the engine refuses, for instance since it is not part of that network.
+    /// Fails if the engine refuses, for instance because the container is not part of that network.
     ///
     /// # Cancel safety
-    /// When the future is dropped, it may or may not have left.
+    /// If the future is dropped, the container may or may not have left.
     pub async fn disconnect(&self, network: &Network) -> Result<()> {
         let left = self.own_engine()?.disconnect_network(self.id(), network.id()).await;
         left.map_err(|error| self.told(error.at("disconnect")))?;
         self.inspect().await.map(drop)
     }
 
-    /// Makes an image of its file system as it is now, under a name such as `app:seeded`. The
-    /// container is paused meanwhile. The image is removed when its handle is dropped; until it is
-    /// kept, it has a name of castoff's as well (not on Podman).
+    /// Creates an image of the container's current file system, under a name such as `app:seeded`.
+    /// The container is paused meanwhile. The image is removed when its handle is dropped; until it
+    /// is kept, it also has a second name of castoff's own (not on Podman).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a name that is none; whatever the engine says otherwise.
+    /// [`ErrorKind::InvalidInput`] for an invalid name; else the engine's error.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the image is removed if it comes to be.
+    /// If the future is dropped, the image is removed if it was created.
     pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
         let made = Image::commit(self.own_engine()?, self.id(), name.as_ref()).await;
         made.map_err(|error| self.told(error.at("commit")))
     }
 
-    /// Lets the container live on after this handle and this program, with the networks and
-    /// volumes of castoff's that it uses. Returns its name. [`Engine::prune_kept`] removes it.
+    /// Keeps the container beyond this handle and this program, with the networks and volumes of
+    /// castoff's that it uses. Returns its name. [`Engine::prune_kept`] removes it.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();
         self.name
     }
 
-    /// Kills and removes it now. A drop does the same and reports nothing. A shared one goes if
-    /// nobody else uses it.
+    /// Kills and removes the container now. A drop does the same without reporting errors. A shared
+    /// container is removed only if nobody else uses it.
     ///
     /// # Errors
-    /// When the engine could not remove it, after some attempts.
+    /// Fails if the engine could not remove it, after some attempts.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -263,7 +266,8 @@ impl Container {
         self.guard.remove().await.map_err(|error| self.told(error))
     }
 
-    /// The engine, for a call about this container: not for a process that was forked from its own.
+    /// Returns the engine for a call about this container; fails in a process forked from its
+    /// owner.
     pub(super) fn own_engine(&self) -> Result<&Engine> {
         self.guard.check().map_err(|error| self.told(error))?;
         Ok(self.engine())
@@ -294,12 +298,12 @@ impl Container {
         self.startup_timeout
     }
 
-    /// What was learned last.
+    /// Returns the details of the last inspect call.
     pub(super) fn known(&self) -> ContainerDetails {
         self.details.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// By what policy the engine may start it again: a raw edit may have set another than the spec.
+    /// Returns the restart policy in effect: a raw edit may have changed that of the spec.
     pub(super) fn restarts(&self) -> RestartPolicy {
         match self.spec.restart {
             RestartPolicy::No => self.known().restart,
@@ -312,7 +316,7 @@ impl Container {
     }
 
     pub(super) fn relearn(&self, details: ContainerDetails) {
-        // So that no forked child finds the lock held for ever.
+        // Keeps a fork from leaving this lock held for ever in the child.
         let _section = Opening::enter();
         *self.details.write().unwrap_or_else(PoisonError::into_inner) = details;
     }

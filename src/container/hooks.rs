@@ -1,4 +1,4 @@
-//! What runs after a start: hooks, waits, hooks.
+//! The steps after a start: hooks, waits, hooks.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::builder::Hook;
 use crate::error::{Error, ErrorKind, Result};
 
 impl Container {
-    /// Runs the hooks and waits for what the builder asked for, after a start.
+    /// Runs the builder's hooks and waits, after a start.
     pub(super) async fn up(&self, limit: Duration, restarted: bool) -> Result<()> {
         let began = Instant::now();
         let left = || limit.saturating_sub(began.elapsed());

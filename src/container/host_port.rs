@@ -1,8 +1,8 @@
-//! Ports of this machine's loopback, as a container reaches them.
+//! Access of a container to ports of this machine's loopback.
 //!
-//! A forwarder of ours listens on the gateway's address of the container's network, so on an address
-//! of the bridge alone, takes connections from that network's addresses only, and ends with the last
-//! handle of the container.
+//! A forwarder in this process listens on the gateway's address of the container's network, an
+//! address of the bridge. It accepts connections from that network's addresses only, and ends with
+//! the last handle of the container.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,13 +16,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::Worker;
 use crate::spec::ContainerSpec;
 
-/// The name under which a container reaches this machine: the one that Docker Desktop gives it.
+/// The name under which a container reaches this machine, as on Docker Desktop.
 const HOST: &str = "host.docker.internal";
 const BACKLOG: u32 = 128;
-/// How long to wait when no connection can be taken, as for want of descriptors.
+/// Pause after a failure to accept a connection, for example for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A port that is forwarded as long as this lives.
+/// A forwarded port. Dropping this ends the forwarding.
 #[derive(Debug)]
 pub(super) struct Forwarder(AbortHandle);
 
@@ -32,7 +32,7 @@ impl Drop for Forwarder {
     }
 }
 
-/// Forwards these ports, and gives the container the name to reach them under.
+/// Forwards these ports, and adds the name for this machine to the container's hosts.
 pub(super) async fn forward(
     engine: &Engine,
     spec: &mut ContainerSpec,
@@ -51,7 +51,7 @@ pub(super) async fn forward(
         let message = format!("network `{network}` has no IPv4 gateway");
         return Err(unsupported(&message, None));
     };
-    // Podman makes a bridge when the first container of its network starts.
+    // Podman creates a bridge when the first container of its network starts.
     let early = engine.is_podman();
     let mut forwarders = Vec::new();
     for port in ports {
@@ -73,8 +73,8 @@ fn unsupported(why: &str, cause: Option<io::Error>) -> Error {
     }
 }
 
-/// Forwards one port; `None` where the service listens on all addresses, and so on the gateway's as
-/// well. With `early`, the gateway's address may be one of this machine's only later.
+/// Forwards one port; returns `None` if the service listens on all addresses, which include the
+/// gateway's. With `early`, the gateway's address may not exist on this machine yet.
 async fn forwarder(bridge: BridgeAddress, port: u16, early: bool) -> Result<Option<Forwarder>> {
     let place = SocketAddr::from((bridge.gateway, port));
     let binding = async move {
@@ -99,7 +99,7 @@ async fn forwarder(bridge: BridgeAddress, port: u16, early: bool) -> Result<Opti
     }
 }
 
-/// Several processes of this user may forward the same port: it leads to the same place.
+/// Listens so that several processes of this user can forward the same port, to the same service.
 fn listen(place: SocketAddr, early: bool) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     #[cfg(target_os = "linux")]
@@ -115,7 +115,7 @@ fn listen(place: SocketAddr, early: bool) -> io::Result<TcpListener> {
 }
 
 async fn serve(listener: TcpListener, bridge: BridgeAddress, port: u16) {
-    // Ended with this future, as all of them are in the set.
+    // Dropping this set with the future ends all open connections.
     let mut open = JoinSet::new();
     loop {
         let (mut near, peer) = match listener.accept().await {
@@ -139,7 +139,7 @@ async fn serve(listener: TcpListener, bridge: BridgeAddress, port: u16) {
     }
 }
 
-/// Whether something listens on all of this machine's addresses (proc(5), `/proc/net/tcp`).
+/// Returns whether a service listens on all of this machine's addresses (proc(5), `/proc/net/tcp`).
 async fn listens_everywhere(port: u16) -> bool {
     let mut found = false;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {

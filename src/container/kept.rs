@@ -1,4 +1,4 @@
-//! Which directories of a tree are in a container already: those keep their mode and owner.
+//! Directories of a tree that exist in a container already, and keep their mode and owner.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use super::tmpfs;
 use crate::engine::{Engine, Way};
 use crate::error::Result;
 
-/// The directories of `tree` that are there already, by their names in the archive, where `tree` itself
-/// is `name`. One after the other is asked for, from the top down, and none below one that is missing.
+/// Returns the directories of `tree` that exist already, by their names in the archive, in which
+/// `tree` itself is `name`. Checks level by level, and nothing below a missing directory.
 pub(super) async fn kept(
     way: Way,
     engine: &Engine,
@@ -35,7 +35,7 @@ pub(super) async fn kept(
     Ok(kept)
 }
 
-/// Whether there is a directory, and no link to one, at each of these places.
+/// Returns for each of these paths whether a directory, and not a link to one, exists there.
 async fn are_there(way: Way, engine: &Engine, id: &str, places: &[String]) -> Result<Vec<bool>> {
     if way == Way::Command {
         return tmpfs::are_directories(engine, id, places).await;
@@ -48,7 +48,8 @@ async fn are_there(way: Way, engine: &Engine, id: &str, places: &[String]) -> Re
     Ok(there)
 }
 
-/// (What can't be read is told when it is packed.)
+/// Returns the names of subdirectories. An unreadable directory has none: packing it reports the
+/// error.
 fn directories_in(directory: &Path, follow: bool) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let directories = entries.flatten().filter(|entry| match follow {

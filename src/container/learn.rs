@@ -1,4 +1,4 @@
-//! The one look at a container that was started.
+//! The inspect call after a container's start.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use crate::engine::{ContainerDetails, Engine};
 use crate::error::Result;
 use crate::spec::ContainerSpec;
 
-/// How long an engine may take to show the ports of a container that runs.
+/// Limit for an engine to report the ports of a running container.
 ///
-/// An internal network never has any on Docker, so this is not for long.
+/// In an internal network, Docker never reports any, so the limit must be short.
 const BINDINGS_LIMIT: Duration = Duration::from_secs(3);
 
-/// Inspects until published ports are shown, or there is nothing to wait for.
+/// Inspects the container until it shows its published ports, has ended, or the limit has passed.
 pub(super) async fn learn(
     engine: &Engine,
     id: &str,

@@ -1,4 +1,4 @@
-//! Stopping, starting and the like. After every start the ports are learned again.
+//! Stopping, starting and the like. The ports are updated after every start.
 
 use std::time::{Duration, Instant};
 
@@ -9,28 +9,28 @@ use crate::error::{ErrorKind, Result};
 use crate::wait::diagnose;
 
 impl Container {
-    /// Starts it after a [`create`](super::ContainerBuilder::create) or a [`stop`](Self::stop),
-    /// and waits until it is ready. Only what it writes from now on counts for log waits.
+    /// Starts the container after a [`create`](super::ContainerBuilder::create) or a
+    /// [`stop`](Self::stop), and waits until it is ready. Log waits match only output from now on.
     ///
     /// # Errors
-    /// As for [`ContainerBuilder::start`](super::ContainerBuilder::start). The container stays.
+    /// As for [`ContainerBuilder::start`](super::ContainerBuilder::start). The container is not
+    /// removed.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the container may run without being ready.
+    /// If the future is dropped, the container may run without being ready.
     pub async fn start(&self) -> Result<()> {
         let engine = self.own_engine()?;
         let outcome = self.with_other_ports(engine.start_container(self.id()).await).await;
         self.after_start(outcome.map_err(|error| error.at("start"))).await
     }
 
-    /// Stops it and starts it again, and waits until it is ready. Its free ports may be others
-    /// than before.
+    /// Stops and starts the container, and waits until it is ready. Its free ports may change.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
     ///
     /// # Cancel safety
-    /// When the future is dropped, the container may or may not run.
+    /// If the future is dropped, the container may or may not run.
     pub async fn restart(&self) -> Result<()> {
         let engine = self.own_engine()?;
         let outcome = engine.restart_container(self.id(), self.spec().stop_timeout).await;
@@ -38,8 +38,8 @@ impl Container {
         self.after_start(outcome.map_err(|error| error.at("restart"))).await
     }
 
-    /// Starts it once more where another process took a free port between the engine's choice and
-    /// its use: each start chooses anew.
+    /// Starts the container again if another process took a free port between the engine's choice
+    /// and its use: each start chooses anew.
     async fn with_other_ports(&self, mut outcome: Result<()>) -> Result<()> {
         if self.spec().has_fixed_port() {
             return outcome;
@@ -71,24 +71,25 @@ impl Container {
         }
     }
 
-    /// Asks it to stop, and kills it when it hasn't after the stop timeout.
+    /// Asks the container to stop, and kills it if it still runs after the stop timeout.
     ///
     /// # Errors
-    /// When the engine can't stop it. One that is stopped already is no error.
+    /// Fails if the engine can't stop it. A container that is stopped already is no error.
     ///
     /// # Cancel safety
-    /// The engine goes on stopping it when the future is dropped.
+    /// The engine goes on stopping it if the future is dropped.
     pub async fn stop(&self) -> Result<()> {
         self.stop_with(self.spec().stop_timeout).await
     }
 
-    /// Asks it to stop, and kills it when it hasn't after `grace`, in whole seconds, rounded up.
+    /// Asks the container to stop, and kills it if it still runs after `grace`, in whole seconds,
+    /// rounded up.
     ///
     /// # Errors
     /// As for [`stop`](Self::stop).
     ///
     /// # Cancel safety
-    /// The engine goes on stopping it when the future is dropped.
+    /// The engine goes on stopping it if the future is dropped.
     pub async fn stop_within(&self, grace: Duration) -> Result<()> {
         self.stop_with(Some(grace)).await
     }
@@ -96,7 +97,7 @@ impl Container {
     async fn stop_with(&self, grace: Option<Duration>) -> Result<()> {
         let stopped = self.own_engine()?.stop_container(self.id(), grace).await;
         stopped.map_err(|error| self.told(error.at("stop")))?;
-        // Nothing is published any more, which need not be asked.
+        // A stopped container publishes no ports, so no inspect call is needed.
         let mut details = self.known();
         details.ports.clear();
         details.state.running = false;
@@ -104,49 +105,49 @@ impl Container {
         Ok(())
     }
 
-    /// Sends it a signal: `"SIGHUP"`, `"KILL"`, `"15"`.
+    /// Sends a signal to the container: `"SIGHUP"`, `"KILL"`, `"15"`.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when it doesn't run.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the container doesn't run.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the signal may or may not have been sent.
+    /// If the future is dropped, the signal may or may not have been sent.
     pub async fn kill(&self, signal: impl AsRef<str>) -> Result<()> {
         let sent = self.own_engine()?.kill_container(self.id(), signal.as_ref()).await;
         sent.map_err(|error| self.told(error.at("kill")))
     }
 
-    /// Freezes all its processes.
+    /// Freezes all processes of the container.
     ///
     /// # Errors
-    /// When the engine can't, for instance since it doesn't run.
+    /// Fails if the engine can't, for instance because the container doesn't run.
     ///
     /// # Cancel safety
-    /// When the future is dropped, it may or may not be paused.
+    /// If the future is dropped, the container may or may not be paused.
     pub async fn pause(&self) -> Result<()> {
         let paused = self.own_engine()?.pause_container(self.id()).await;
         paused.map_err(|error| self.told(error.at("pause")))
     }
 
-    /// Lets it go on after a [`pause`](Self::pause).
+    /// Resumes the container after a [`pause`](Self::pause).
     ///
     /// # Errors
-    /// When the engine can't, for instance since it is not paused.
+    /// Fails if the engine can't, for instance because the container is not paused.
     ///
     /// # Cancel safety
-    /// When the future is dropped, it may or may not be paused.
+    /// If the future is dropped, the container may or may not be paused.
     pub async fn unpause(&self) -> Result<()> {
         let going = self.own_engine()?.unpause_container(self.id()).await;
         going.map_err(|error| self.told(error.at("unpause")))
     }
 
-    /// Waits until it ends and returns its exit code. The engine pushes it. One that its restart
-    /// policy starts again has not ended, and one that was created and never started has not
-    /// begun: its start is waited for as well.
+    /// Waits until the container ends and returns its exit code. The engine pushes it. A container
+    /// that its restart policy starts again has not ended; for one that was never started, the
+    /// start is waited for first.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it is removed before it is started;
-    /// when the connection to the engine is lost.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it is removed before it is started.
+    /// Also fails if the connection to the engine is lost.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.

@@ -1,14 +1,15 @@
-//! Frames to lines: each stream by itself, in bounded memory.
+//! Splitting of frames into lines: per stream, in bounded memory.
 
 use std::collections::VecDeque;
 
 use super::LogLine;
 use crate::engine::{LogFrame, LogStream};
 
-/// A line longer than this is cut.
+/// Limit for the bytes of a line; a longer one is split.
 const LINE_LIMIT: usize = 1024 * 1024;
 
-/// Where to cut: at the limit, or before the character of at most four bytes that lies on it.
+/// Returns where to split: at the limit, or before the character of at most four bytes that spans
+/// it.
 fn boundary(line: &[u8]) -> usize {
     let begins = |at: &usize| line[*at] & 0xc0 != 0x80;
     (LINE_LIMIT - 3..=LINE_LIMIT).rev().find(begins).unwrap_or(LINE_LIMIT)
@@ -44,7 +45,7 @@ impl LineSplitter {
         }
     }
 
-    /// What is left without an end is a line as well.
+    /// Emits an unterminated rest as a line.
     pub(super) fn finish(&mut self) {
         for (stream, rest) in
             [(LogStream::Stdout, &mut self.stdout), (LogStream::Stderr, &mut self.stderr)]

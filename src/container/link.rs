@@ -1,4 +1,4 @@
-//! A link of a container, taken out of the archive of the directory that it is in.
+//! Extraction of a link from the archive of its directory.
 
 use std::io;
 use std::path::{Component, Path};
@@ -12,10 +12,10 @@ use crate::engine::ChunkReader;
 use crate::error::Result;
 use crate::untar::ShortNames;
 
-/// Makes an archive of the link `name` alone, of one that has all of its directory; `None` where no such
-/// link is in that. No more is read than it takes to find it.
+/// Returns an archive of the link `name` alone, from the archive of its directory; `None` if that
+/// contains no such link. Stops reading once the link is found.
 ///
-/// `below` is how many names its path has in the archive.
+/// `below` is the number of names in the link's path in the archive.
 pub(super) async fn link_alone(chunks: Chunks, name: &str, below: usize) -> Result<Option<Chunks>> {
     let name = name.to_owned();
     let found = through_blocking(chunks, move |source| find(source, &name, below)).await?;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     async fn found(name: &str, below: usize) -> Option<(PathBuf, PathBuf, u64)> {
-        // What comes behind it is not read to its end.
+        // The endless rest of the archive after the link is not read.
         let first = stream::iter([Ok(Bytes::from(directory()))]);
         let more = || Ok(Bytes::from_static(&[0; 512]));
         let endless = Box::pin(futures_util::StreamExt::chain(first, stream::repeat_with(more)));

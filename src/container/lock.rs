@@ -1,4 +1,4 @@
-//! [`ContainerLock`]: something of a container's that one user has at a time.
+//! [`ContainerLock`]: exclusive use of a part of a container.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use super::Container;
 use crate::error::Result;
 use crate::reaper::ResourceLock;
 
-/// A lock of a container and a key, which [`Container::try_lock`] took. Dropping it gives the lock
-/// back; so does the kernel when the process ends, in whatever way (flock(2)).
+/// A lock of a container and a key, taken by [`Container::try_lock`]. Dropping it releases the
+/// lock; so does the kernel when the process ends, by whatever means (flock(2)).
 ///
 /// It does not keep the container alive.
 #[must_use = "the lock is given back when this is dropped"]
@@ -23,12 +23,12 @@ impl fmt::Debug for ContainerLock {
 }
 
 impl Container {
-    /// Takes a lock that belongs to this container and a key, unless somebody holds it: another
-    /// thread, or another process that [shares](super::ContainerBuilder::shared) the container.
+    /// Takes the lock of this container and a key, unless it is held by another thread, or by
+    /// another process that [shares](super::ContainerBuilder::shared) the container.
     ///
-    /// It tells whether somebody who made something in a shared service still lives, and who of
-    /// several may use a part of it, without asking the service: its connections may be ended by
-    /// a test, or lost in a restart, while their process goes on.
+    /// The lock shows whether the creator of something in a shared service still lives, and assigns
+    /// a part of the service to one of several users, without a request to the service: a test may
+    /// end the service's connections, or a restart lose them, while the process goes on.
     ///
     /// ```no_run
     /// # async fn run(broker: castoff::Container) -> castoff::Result<()> {
@@ -45,7 +45,7 @@ impl Container {
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) when the state directory can't be used.
     ///
     /// # Cancel safety
-    /// A lock that was taken is given back.
+    /// If the future is dropped, a lock that it took is released.
     pub async fn try_lock(&self, key: impl AsRef<str>) -> Result<Option<ContainerLock>> {
         let key = key.as_ref();
         let lock = ResourceLock::try_take(self.guard(), key).await?;

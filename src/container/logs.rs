@@ -1,4 +1,4 @@
-//! [`Logs`]: what a container has written, as frames, lines or text.
+//! [`Logs`]: the output of a container, as frames, lines or text.
 
 use std::fmt;
 use std::pin::Pin;
@@ -30,9 +30,9 @@ pub struct Logs {
     engine: Engine,
     container: String,
     request: LogRequest,
-    /// Whether the engine may start it again when it ends.
+    /// Whether the engine may start the container again when it ends.
     restarts: bool,
-    /// The one that the container belongs to.
+    /// The process that the container belongs to.
     process: Process,
 }
 
@@ -47,51 +47,51 @@ impl Logs {
         Logs { engine, container, request: LogRequest::all(tty), restarts, process }
     }
 
-    /// Goes on with what is written from now on, until the container ends; over all of its runs,
-    /// where a restart policy starts it again. Default: what there is.
+    /// Follows new output until the container ends; over all of its runs, if a restart policy
+    /// starts it again. Default: only the output so far.
     pub fn with_follow(mut self) -> Self {
         self.request.follow = true;
         self
     }
 
-    /// Only the standard output. Default: both.
+    /// Selects standard output only. Default: both streams.
     pub fn with_stdout_only(mut self) -> Self {
         (self.request.stdout, self.request.stderr) = (true, false);
         self
     }
 
-    /// Only the standard error. Default: both.
+    /// Selects standard error only. Default: both streams.
     pub fn with_stderr_only(mut self) -> Self {
         (self.request.stdout, self.request.stderr) = (false, true);
         self
     }
 
-    /// Only what was written since. Default: everything.
+    /// Selects output written since this time only. Default: everything.
     pub fn with_since(mut self, time: SystemTime) -> Self {
         self.request.since = Some(since_1970(time));
         self
     }
 
-    /// Only what was written until then, by the engine's clock. A followed log goes on until the
-    /// first line that is newer, or the end. Default: everything.
+    /// Selects output written until this time only, by the engine's clock. A followed log goes on
+    /// until the first newer line, or the end. Default: everything.
     pub fn with_until(mut self, time: SystemTime) -> Self {
         self.request.until = Some(since_1970(time));
         self
     }
 
-    /// Only the last lines. Default: all.
+    /// Selects the last lines only. Default: all.
     pub fn with_tail(mut self, lines: u64) -> Self {
         self.request.tail = Some(lines);
         self
     }
 
-    /// Begins each line with the time it was written, as RFC 3339 has it.
+    /// Prefixes each line with the time at which it was written, in RFC 3339 format.
     pub fn with_timestamps(mut self) -> Self {
         self.request.timestamps = true;
         self
     }
 
-    /// The output in the pieces that the engine sends.
+    /// Returns the output in the pieces that the engine sends.
     pub fn frames(self) -> LogFrames {
         let frames = match self.process.check() {
             Ok(()) if self.request.follow && self.restarts => {
@@ -103,15 +103,15 @@ impl Logs {
         LogFrames { frames }
     }
 
-    /// The output in whole lines, each stream by itself.
+    /// Returns the output in whole lines, split per stream.
     pub fn lines(self) -> LogLines {
         LogLines { frames: self.frames(), splitter: LineSplitter::default(), ended: false }
     }
 
-    /// All of it as text, both streams as they come; bytes that are no UTF-8 are replaced.
+    /// Returns all output as text, both streams in the order of arrival; invalid UTF-8 is replaced.
     ///
     /// # Errors
-    /// When the engine can't be asked, or cuts the stream.
+    /// Fails if the engine can't be asked, or cuts the stream.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -125,24 +125,23 @@ impl Logs {
     }
 }
 
-/// In seconds and nanoseconds.
+/// Returns the time since 1970 in seconds and nanoseconds.
 fn since_1970(time: SystemTime) -> (i64, u32) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
 
-/// Output in the pieces that the engine sends. A [`Stream`], with a [`next`](Self::next) of its
-/// own.
+/// The output in the pieces that the engine sends: a [`Stream`] with a [`next`](Self::next) method.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct LogFrames {
     frames: FrameStream,
 }
 
 impl LogFrames {
-    /// The next piece; `None` at the end.
+    /// Returns the next piece; `None` at the end.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<LogFrame>> {
         self.frames.next().await
     }
@@ -166,9 +165,9 @@ impl fmt::Debug for LogFrames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// Where it came from.
+    /// The stream on which the line was written.
     pub stream: LogStream,
-    /// The line, without its end; bytes that are no UTF-8 are replaced.
+    /// The line, without its end; invalid UTF-8 is replaced.
     pub text: String,
 }
 
@@ -178,9 +177,9 @@ impl LogLine {
     }
 }
 
-/// Output in whole lines. A [`Stream`], with a [`next`](Self::next) of its own.
+/// The output in whole lines: a [`Stream`] with a [`next`](Self::next) method.
 ///
-/// A line longer than 1 MiB comes in pieces, which are cut between characters.
+/// A line longer than 1 MiB is split into pieces between characters.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct LogLines {
     frames: LogFrames,
@@ -189,10 +188,10 @@ pub struct LogLines {
 }
 
 impl LogLines {
-    /// The next line; `None` at the end.
+    /// Returns the next line; `None` at the end.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<LogLine>> {
         StreamExt::next(self).await
     }

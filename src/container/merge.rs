@@ -1,4 +1,4 @@
-//! The contents of a directory, moved into one that is there already.
+//! Moving of the contents of a directory into an existing one.
 
 use std::ffi::OsStr;
 use std::io;
@@ -9,9 +9,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, open, openat, renameat, statat};
 use rustix::io::Errno;
 
-/// Moves what is in `from` into `to`: directories are merged, files and links replace files and links,
-/// and nothing else is replaced. `to` may be a link of the user's, what is below it is never followed
-/// as one. What can't be moved is told before anything is.
+/// Moves the contents of `from` into `to`: directories are merged, files and links replace files
+/// and links, and nothing else is replaced. `to` may be a link of the user's; links below it are
+/// never followed. A conflict is reported before anything is moved.
 pub(super) fn merge(from: &Path, to: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = open(to, flags, Mode::empty())?;
@@ -20,13 +20,13 @@ pub(super) fn merge(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 struct Merging {
-    /// Whether it is done, or only looked at.
+    /// Whether entries are moved, or only checked.
     moves: bool,
 }
 
 impl Merging {
     fn merge_into(&self, from: &Path, to: BorrowedFd<'_>, shown: &Path) -> io::Result<()> {
-        // What is in a directory that its owner may not look into or write to could not be moved away.
+        // Entries of a directory that its owner may not read or write could not be moved out of it.
         std::fs::set_permissions(from, PermissionsExt::from_mode(0o700))?;
         let entries: io::Result<Vec<_>> = std::fs::read_dir(from)?.collect();
         for entry in entries? {
@@ -52,8 +52,8 @@ impl Merging {
         Ok(())
     }
 
-    /// Moves one thing. (A directory that its owner may not write to can't be moved into another: the
-    /// entry `..` in it changes.)
+    /// Moves one entry. A directory without write permission for its owner gets it temporarily:
+    /// moving it changes its entry `..`.
     fn take(&self, from: &Path, to: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
         if !self.moves {
             return Ok(());
@@ -77,7 +77,7 @@ fn open_below(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(directory, name, flags, Mode::empty())?)
 }
 
-/// `None` for nothing.
+/// Returns the type of an entry, or `None` if it does not exist.
 fn kind_of(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<FileType>> {
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),

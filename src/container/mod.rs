@@ -1,7 +1,7 @@
 //! Floor 3: containers.
 //!
-//! [`ContainerBuilder`] describes one, [`Container`] is one that runs and is removed when it is
-//! dropped.
+//! [`ContainerBuilder`] describes a container, [`Container`] is the handle to one, which is removed
+//! when the handle is dropped.
 
 mod aliases;
 mod builder;

@@ -1,4 +1,4 @@
-//! Tar streams, made as they are sent.
+//! Tar streams, generated while they are sent.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -21,15 +21,15 @@ use crate::error::Result;
 use crate::exactly::Exactly;
 use crate::tar_stream::{PIECE, Pipe, TarStream, written};
 
-/// What an archive says of each file besides its content.
+/// The properties of each packed file besides its content.
 struct Marks {
     mode: Option<u32>,
     owner: (u64, u64),
-    /// Whether files keep their time; else it is 0.
+    /// Whether files keep their mtime; else it is 0.
     times: bool,
-    /// Whether what links lead to is packed in their place.
+    /// Whether the targets of links are packed in their place.
     follow: bool,
-    /// Directories that are left out, without what is in them.
+    /// Directories without an entry of their own; their contents are packed.
     kept: BTreeSet<String>,
 }
 
@@ -39,13 +39,13 @@ impl Marks {
     }
 }
 
-/// Packs a source without times, so that what has the same content is the same.
+/// Packs a source without mtimes, so that equal content gives equal archives.
 pub(super) async fn pack_timeless(source: CopySource) -> Result<TarStream> {
     pack_with(source, &[], "shared", false, BTreeSet::new()).await
 }
 
-/// Packs a source under `name`, below directories that are made for it. Those of its own that are in
-/// `kept` are there already, and left out.
+/// Packs a source under `name`, below the new directories `dirs`. Its own directories in `kept`
+/// exist already and get no entry.
 pub(super) async fn pack(
     source: CopySource,
     dirs: &[String],
@@ -82,7 +82,7 @@ async fn pack_with(
         }
         Content::Reader { reader, length } => {
             let mut header = header(EntryType::Regular, mode.unwrap_or(0o644), owner, length);
-            // The header alone: the content follows from the reader.
+            // Only the header: the content follows from the reader.
             head.append_data(&mut header, &path, io::empty())?;
             let head = Bytes::from(std::mem::take(head.get_mut()));
             Ok(Box::pin(stream::once(std::future::ready(Ok(head))).chain(body(reader, length))))
@@ -96,7 +96,7 @@ async fn pack_with(
     }
 }
 
-/// Packs directories, one in the other.
+/// Packs directories, each nested in the one before.
 pub(super) fn directories(names: &[String]) -> Result<TarStream> {
     let mut tar = Builder::new(Vec::new());
     let mut path = String::new();
@@ -110,7 +110,7 @@ pub(super) fn directories(names: &[String]) -> Result<TarStream> {
     Ok(Box::pin(stream::once(std::future::ready(Ok(tar)))))
 }
 
-/// Sends an archive as it is, but for what it says of the target itself.
+/// Sends an archive unchanged, except for its entry of the target itself.
 pub(super) fn as_it_is(tarball: Tarball) -> TarStream {
     written(&[], move |pipe| {
         let (bytes, length) = tarball.open()?;
@@ -130,12 +130,12 @@ fn header(kind: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     header
 }
 
-/// (Docker makes what is before 1970 the same.)
+/// Returns the time since 1970 in whole seconds; 0 for earlier times, as in Docker.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }
 
-/// The content of a reader, the padding to a whole block, and the archive's end.
+/// Returns the content of a reader, the padding to a whole block, and the archive's end.
 fn body(
     reader: Pin<Box<dyn AsyncRead + Send>>,
     length: u64,
@@ -157,14 +157,14 @@ fn body(
     content.chain(stream::once(std::future::ready(Ok(end))))
 }
 
-/// Walks and reads on a thread for blocking work.
+/// Packs a path, reading it on a thread for blocking work.
 async fn pack_path(
     from: &Path,
     head: Vec<u8>,
     path: String,
     marks: Marks,
 ) -> io::Result<TarStream> {
-    // Said before anything is sent, with the path that is missing.
+    // A missing path fails before anything is sent, with its name.
     let looked = match marks.follow {
         true => tokio::fs::metadata(from).await,
         false => tokio::fs::symlink_metadata(from).await,
@@ -180,8 +180,8 @@ fn walk(pipe: &mut Pipe, from: &Path, path: &str, marks: &Marks) -> io::Result<(
     tar.finish()
 }
 
-/// Appends a file, a link, or a directory with what is in it, in the order of names. `around` are the
-/// directories that it is in, while links are followed.
+/// Appends a file, a link, or a directory with its contents, sorted by name. `around` are the
+/// directories that contain it, if links are followed.
 fn append(
     tar: &mut Builder<&mut Pipe>,
     from: &Path,

@@ -1,4 +1,4 @@
-//! [`Plan`]: what a builder was checked into, and the calls that make a container of it.
+//! [`Plan`]: a checked builder, and the calls that create a container from it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,28 +32,28 @@ pub(super) struct Plan {
     pub(super) forwarders: Arc<Vec<Forwarder>>,
     pub(super) log_consumers: Vec<LogConsumer>,
     pub(super) uses: Vec<Arc<Guard>>,
-    /// Under which it is to be shared.
+    /// The lease under which the container is shared.
     pub(super) lease: Option<Arc<Lease>>,
-    /// Of `run()`: takes the container's streams before it starts.
+    /// The capture of `run()`, which attaches to the streams before the start.
     pub(super) capture: Option<Capture>,
 }
 
-/// What is copied when the container runs.
+/// A copy that is made once the container runs.
 pub(super) struct Late {
     source: CopySource,
     pub(super) target: String,
     way: Way,
 }
 
-/// What was sent in the create call, as far as it matters later: `with_raw` has the last word.
+/// The parts of the create call that matter later, after the edits of `with_raw`.
 #[derive(Debug)]
 pub(super) struct Created {
     name: String,
     pub(super) later: Vec<Attachment>,
     pub(super) tty: bool,
-    /// With the mounts that it has.
+    /// The spec, with the mounts of the create call.
     pub(super) spec: Arc<ContainerSpec>,
-    /// Whether the engine may start it again when it ends.
+    /// Whether the engine may start the container again when it ends.
     pub(super) restarts: bool,
 }
 
@@ -90,7 +90,7 @@ impl Plan {
         Ok(container)
     }
 
-    /// Creates the container, pulling its image first where that is due.
+    /// Creates the container, pulling its image first if necessary.
     pub(super) async fn create(&self, limit: Duration) -> Result<(Arc<Guard>, Created)> {
         let told = |error: Error| error.at("create").with_image(&self.names.asked);
         let platform = self.spec.platform.as_ref().map(ToString::to_string);
@@ -101,7 +101,8 @@ impl Plan {
         }
         let seen = image::pulled(&self.engine, &self.names, platform);
         let create = || within(limit, "create", self.create_once());
-        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        // Checked beforehand: the conflicting resource may be gone when the engine's refusal
+        // arrives.
         let busy = Worker::start()?.is_busy(self.engine.endpoint());
         let error = match create().await {
             Ok(created) => return Ok(created),
@@ -118,7 +119,7 @@ impl Plan {
                 Err(error) => Err(error),
             };
             match pulled {
-                // An engine may pull an image for another platform, and then not use it.
+                // An engine may pull an image for another platform, and then refuse to use it.
                 Err(error) => Err(self.for_platform(error).await),
                 created => created,
             }
@@ -142,7 +143,8 @@ impl Plan {
         image::for_platform(&self.engine, &self.names, platform.as_deref(), error).await
     }
 
-    /// On the worker, so that dropping the future can't leave a container that nobody owns.
+    /// Sends the create call on the worker, so that dropping the future can't leave a container
+    /// without an owner.
     async fn create_once(&self) -> Result<(Arc<Guard>, Created)> {
         let engine = self.engine.clone();
         let (spec, raw, uses) = (self.spec.clone(), self.raw.clone(), self.uses.clone());
@@ -165,7 +167,7 @@ impl Plan {
             }
             for edit in &raw {
                 edit(&mut creation.body);
-                // Without these, nobody would own it.
+                // Without these labels, the container would have no owner.
                 creation.body.labels.get_or_insert_default().extend(labels.iter().cloned());
             }
             for other in &uses {
@@ -195,8 +197,8 @@ impl Plan {
         Worker::start()?.run(timed(span, creating)).await?
     }
 
-    /// Copies what is to be copied and joins what networks the create call had no room for. What goes
-    /// into memory, which is there once the container runs, comes back.
+    /// Copies the sources and joins the networks that the create call could not hold. Returns the
+    /// copies into memory, which exists only once the container runs.
     pub(super) async fn prepare(
         &self,
         guard: &Guard,
@@ -243,8 +245,8 @@ impl Plan {
         let worker = Worker::start()?;
         let busy = worker.is_busy(self.engine.endpoint());
         if self.spec.has_fixed_port() && self.engine.kind() == EngineKind::Podman {
-            // Podman does not refuse a port that a container on its way out still has, and takes
-            // both containers' rules for it away with that one.
+            // Podman does not refuse a port of a container that is being removed, and then removes
+            // the rules of both containers for it.
             worker.settled(self.engine.endpoint()).await;
         }
         let outcome = timed(span, self.engine.start_container(guard.id())).await;
@@ -253,7 +255,7 @@ impl Plan {
                 if error.kind() == ErrorKind::PortTaken
                     && (busy || worker.is_busy(self.engine.endpoint())) =>
             {
-                // It may be one of ours, on its way out.
+                // A container of ours that is being removed may have the port.
                 worker.settled(self.engine.endpoint()).await;
                 self.engine.start_container(guard.id()).await
             }
@@ -262,7 +264,7 @@ impl Plan {
         outcome.map_err(|error| error.at("start"))
     }
 
-    /// One inspect; more only while the engine runs the container and doesn't show its ports.
+    /// Inspects the container: once, or until the engine shows the ports of a running container.
     pub(super) async fn learn(&self, guard: &Guard) -> Result<ContainerDetails> {
         learn(&self.engine, guard.id(), &self.spec).await.map_err(|error| error.at("inspect"))
     }
@@ -317,7 +319,7 @@ impl Plan {
         &self.waits
     }
 
-    /// Read from the log's beginning: nothing is lost.
+    /// Starts the log consumers. They read from the log's beginning: nothing is lost.
     pub(super) fn feed_consumers(&self, id: &str, tty: bool) {
         for consumer in &self.log_consumers {
             feed(&self.engine, id, tty, consumer.clone());
@@ -338,7 +340,7 @@ impl Plan {
     }
 }
 
-/// Boxed, as [`timed`] steps are: it keeps the future of a start small.
+/// Limits the time of a step. It is boxed, as [`timed`] steps are, to keep a start's future small.
 pub(super) fn within<T>(
     limit: Duration,
     step: &'static str,
@@ -353,7 +355,7 @@ pub(super) fn within<T>(
     }
 }
 
-/// Says that an engine checks in the start period as seldom as later.
+/// Warns if an engine ignores the start interval of a health check.
 fn warn_of_start_interval(spec: &ContainerSpec, api: ApiVersion) {
     let asked = spec.healthcheck.as_ref().is_some_and(|check| check.start_interval.is_some());
     if asked && api < ApiVersion::new(1, 44) {

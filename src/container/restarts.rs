@@ -1,4 +1,4 @@
-//! A container that its restart policy starts again: each run has ports of its own.
+//! Containers that their restart policy starts again: each run has its own ports.
 
 use std::sync::{PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::error::Result;
 use crate::reaper::Worker;
 use crate::spec::RestartPolicy;
 
-/// How long to wait before an event stream that broke is opened again.
+/// Pause before a broken event stream is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Container {
-    /// Learns the ports again whenever the engine tells that the container was started, as long as
-    /// there is a handle. On the teardown thread, which outlives every runtime.
+    /// Updates the ports whenever the engine reports a start of the container, as long as a handle
+    /// exists. Runs on the teardown thread, which outlives every runtime.
     pub(super) fn follow_restarts(&self) {
         let known = self.known();
         if self.spec().restart == RestartPolicy::No && known.restart == RestartPolicy::No {
@@ -34,7 +34,7 @@ impl Container {
         });
     }
 
-    /// Learns the ports of the run that goes on now.
+    /// Updates the ports to those of the current run.
     pub(super) async fn relearn_restarted(&self) -> Result<()> {
         if self.known().restart == RestartPolicy::No {
             return Ok(());
@@ -45,7 +45,7 @@ impl Container {
     }
 }
 
-/// Whether to go on when the stream has broken.
+/// Follows the events of starts; returns whether to continue after the stream broke.
 async fn follow(
     engine: &Engine,
     id: &str,
@@ -60,7 +60,7 @@ async fn follow(
         let Ok(found) = engine.inspect_container(id).await else { continue };
         let Some(details) = details.upgrade() else { return false };
         let mut known = details.write().unwrap_or_else(PoisonError::into_inner);
-        // What was asked before somebody else learned of a later run is of no use.
+        // An answer from before a later run, which another caller knows already, is outdated.
         if found.started >= known.started {
             *since = found.started.unwrap_or(*since);
             *known = found;

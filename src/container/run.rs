@@ -1,4 +1,4 @@
-//! `run()`: a container to its end, with what it wrote.
+//! `run()`: runs a container to its end and returns its output.
 
 use super::ContainerBuilder;
 use super::capture::Capture;
@@ -7,16 +7,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::wait::diagnose;
 
 impl ContainerBuilder {
-    /// Runs the container to its end, and returns its exit code and all it has written, byte for
-    /// byte; then it is removed. An exit code other than 0 is no error: see [`ExecOutput::ok`].
+    /// Runs the container to its end, and returns its exit code and its output, byte for byte; then
+    /// removes it. An exit code other than 0 is no error: see [`ExecOutput::ok`].
     ///
-    /// There is no time limit, and waits are not looked at. The startup timeout holds until it
-    /// has started. Of each stream, 64 MiB are kept at most: see
+    /// There is no time limit, and waits are ignored. The startup timeout applies until the
+    /// container has started. At most 64 MiB of each stream are kept: see
     /// [`with_output_limit`](Self::with_output_limit).
     ///
-    /// castoff attaches to the container before it starts. Where it can't, or where a restart policy
-    /// may make several runs of it, the engine's log is read instead: most log drivers
-    /// replace bytes that are no UTF-8, and some keep nothing. [`ExecOutput::from_log`] says so.
+    /// castoff attaches to the container before it starts. If it can't, or if a restart policy may
+    /// cause several runs, it reads the engine's log instead: most log drivers replace invalid
+    /// UTF-8, and some keep nothing. [`ExecOutput::from_log`] reports this.
     ///
     /// ```no_run
     /// # async fn run() -> castoff::Result<()> {
@@ -29,8 +29,8 @@ impl ContainerBuilder {
     /// ```
     ///
     /// # Errors
-    /// As for [`start`](Self::start), without those of waits. [`ErrorKind::TooLarge`] when it writes
-    /// more than is kept: it is removed then.
+    /// As for [`start`](Self::start), except those of waits. [`ErrorKind::TooLarge`] if an output
+    /// stream exceeds its limit: the container is removed then.
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, the container is removed.
@@ -61,19 +61,19 @@ impl ContainerBuilder {
         Err(Error::new(ErrorKind::TooLarge, message).with_hint(hint).with_source(error))
     }
 
-    /// Bytes for the standard input of a [`run`](Self::run), which is closed behind them. Default:
-    /// none. Of all calls only `run` takes them: the others refuse.
+    /// Sets the bytes for the standard input of a [`run`](Self::run), which is closed after them.
+    /// Default: none. All other calls refuse a builder with input.
     ///
-    /// With a terminal ([`with_tty`](Self::with_tty)) the end is told by the byte 0x04, as
-    /// terminals do: the input must be text without control characters, in lines of at most 4,095
+    /// With a terminal ([`with_tty`](Self::with_tty)) the end is marked by the byte 0x04, as usual
+    /// for terminals: the input must be text without control characters, in lines of at most 4,095
     /// bytes, which the terminal echoes into the output. A program that puts its terminal into raw
-    /// mode gets that byte instead of an end.
+    /// mode reads that byte instead of an end.
     pub fn with_stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self
     }
 
-    /// How many bytes of each stream a [`run`](Self::run) may return. Default: 64 MiB.
+    /// Limits the bytes of each stream that a [`run`](Self::run) may return. Default: 64 MiB.
     pub fn with_output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
         self

@@ -1,4 +1,4 @@
-//! One container for everybody who wants the same.
+//! Sharing of one container among all users of the same description.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,47 +16,47 @@ use crate::reaper::{Guard, Kind, Made, Share, set_up_once};
 use crate::spec::spec_hash;
 use crate::wait::WaitFor;
 
-/// Stands for conditions that are never the same as another's; no hash.
+/// Stands for conditions that equal no others, in place of a hash.
 const NEVER_THE_SAME: &str = "-";
 
 impl ContainerBuilder {
-    /// Starts the container, or joins the one that was started for exactly the same: one for all
-    /// threads and processes of this user on this host, `cargo nextest` runs and other workspaces
-    /// included.
+    /// Starts the container, or joins the running one that has exactly the same description: one
+    /// for all threads and processes of this user on this host, including `cargo nextest` runs and
+    /// other workspaces.
     ///
-    /// What counts as the same is the engine, everything that is given to the builder except
-    /// the waits, the content of what is copied into it (names, modes and bytes, not times; each call
-    /// reads all of it to tell), and the session where that has a name
-    /// (`CASTOFF_SESSION`). Whoever comes second waits until it is ready; conditions that the
-    /// first did not wait for are waited for by whoever names them. Conditions with closures can't
-    /// be compared and are always waited for, unless they have a name
+    /// Two descriptions are the same if these are equal: the engine, everything set on the builder
+    /// except the waits, the content that is copied into the container (names, modes and bytes, not
+    /// times; each call reads all of it to compare), and the session name, if there is one
+    /// (`CASTOFF_SESSION`). A caller that joins waits until the container is ready, and for those
+    /// of its own conditions that the creator did not wait for. Conditions with closures can't be
+    /// compared and are always waited for, unless they have a name
     /// ([`ProbeWait::with_identity`](crate::wait::ProbeWait::with_identity)).
     ///
-    /// A container that has ended or is gone is not joined but made anew; one that has ended and has
-    /// a name of yours is renamed first (`NAME-ended-ID`), for those who still hold it. One that is
-    /// paused goes on when somebody joins it, since what is shared is to be usable.
+    /// A container that has ended or is gone is not joined but created anew; one that has ended and
+    /// has a name set by you is renamed first (`NAME-ended-ID`), for those who still have a handle.
+    /// A paused container is resumed when somebody joins it, since a shared container should be
+    /// usable.
     ///
-    /// It is removed when nobody uses it any more: 5 s after the last handle was dropped or the
-    /// last process ended, in whatever way (`CASTOFF_LINGER`). What is in it is shared, so tests
-    /// should keep to names of their own there. An image that was rebuilt under the same name
-    /// meanwhile does not make a difference.
+    /// It is removed when nobody uses it any more: 5 s (`CASTOFF_LINGER`) after the last handle was
+    /// dropped or the last process ended, by whatever means. Its content is shared, so tests should
+    /// use names of their own in it. An image that was rebuilt under the same name meanwhile counts
+    /// as the same.
     ///
     /// # Errors
-    /// As for [`start`](Self::start); [`ErrorKind::Timeout`], with its process id, when whoever makes
-    /// it has shown no sign of life for the startup timeout and at least 10 s, as a process that is
-    /// stopped; [`ErrorKind::Io`] when the state directory, where the locks
-    /// for this lie, can't be used; [`ErrorKind::InvalidInput`] for something to copy that can be
-    /// read only once.
+    /// As for [`start`](Self::start); [`ErrorKind::Timeout`], with its process id, if the creator
+    /// has shown no sign of life for the startup timeout and at least 10 s, like a stopped process;
+    /// [`ErrorKind::Io`] if the state directory, which holds the locks for this, can't be used;
+    /// [`ErrorKind::InvalidInput`] for a source to copy that can be read only once.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed, and another one who waits
-    /// for it creates it anew.
+    /// Whenever the future is dropped, everything that it created is removed, and another caller
+    /// that waits for the container creates it anew.
     pub async fn shared(self) -> Result<Container> {
         self.shared_as("").await
     }
 
-    /// As [`shared`](Self::shared), with those only who name the same scope: a test binary, a
-    /// suite, a version of the data.
+    /// Shares the container as [`shared`](Self::shared) does, with callers that name the same scope
+    /// only: a test binary, a suite, a version of the data.
     ///
     /// # Errors
     /// As for [`shared`](Self::shared).
@@ -90,9 +90,9 @@ impl ContainerBuilder {
 
 impl Container {
     /// Runs `work` once for this container and key, however many threads and processes
-    /// [share](ContainerBuilder::shared) it; says whether it ran here. Whoever comes second waits
-    /// until it has. If it fails, panics, is cancelled, or its process dies, the next one runs it
-    /// again. A container that was made anew has had nothing yet.
+    /// [share](ContainerBuilder::shared) it, and returns whether it ran here. Other callers wait
+    /// until it is done. If it fails, panics, is cancelled, or its process dies, the next caller
+    /// runs it again. A container that was created anew starts without any set-up.
     ///
     /// ```no_run
     /// # async fn migrate(url: &str) -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
@@ -112,7 +112,7 @@ impl Container {
     /// Those of `work`; [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
-    /// When the future is dropped, `work` counts as not done.
+    /// If the future is dropped, `work` counts as not done.
     pub async fn set_up_once<E: From<Error>>(
         &self,
         key: impl AsRef<str>,
@@ -123,7 +123,7 @@ impl Container {
 }
 
 impl Plan {
-    /// What has to be the same for a container to be shared, hashed.
+    /// Returns the hash of everything that must be equal for a container to be shared.
     async fn key(&self, scope: &str, copies: Vec<(CopySource, String)>) -> Result<String> {
         let (engine, spec) = (&self.engine, self.spec());
         let image = self.image_used();
@@ -143,8 +143,7 @@ impl Plan {
         Ok(hash.get(..32).unwrap_or(&hash).to_owned())
     }
 
-    /// The conditions that a container is waited for with, hashed; `None` where they are never the
-    /// same as another's.
+    /// Returns the hash of the conditions to wait for; `None` if they equal no others.
     fn waited(&self) -> Option<String> {
         let waits = self
             .waits()
@@ -157,19 +156,19 @@ impl Plan {
         Some(hash.get(..16).unwrap_or(&hash).to_owned())
     }
 
-    /// Frees the name of a container that has ended: others may still look at it, under its id.
+    /// Frees the name of a container that has ended; others may still use it by its id.
     async fn put_aside(&self, ended: &ContainerDetails) {
         if self.spec().name.as_deref() != Some(ended.name.as_str()) {
             return;
         }
         let name = format!("{}-ended-{}", ended.name, ended.id.get(..12).unwrap_or(&ended.id));
-        // Somebody else may have done so, or removed it, at the same time.
+        // Another process may have renamed or removed it at the same time.
         if let Err(error) = self.engine.rename_container(&ended.id, &name).await {
             tracing::debug!(%error, "the name of a shared container that has ended is not free");
         }
     }
 
-    /// Lets a paused container go on. Another one who joins may have done so first.
+    /// Resumes a paused container, which another caller may do at the same time.
     async fn resume(&self, id: &str) -> Result<()> {
         let Err(error) = self.engine.unpause_container(id).await else { return Ok(()) };
         match self.engine.inspect_container(id).await {
@@ -178,7 +177,7 @@ impl Plan {
         }
     }
 
-    /// `None` when what was joined is of no use any more.
+    /// Returns a handle to a shared container; `None` if it has ended or is gone.
     async fn join(&self, guard: Guard, made: Made, limit: Duration) -> Result<Option<Container>> {
         let details = match learn(&self.engine, guard.id(), self.spec()).await {
             Ok(details) if details.state.running || details.state.restarting => details,
@@ -213,10 +212,10 @@ impl Plan {
     }
 }
 
-/// The same to copy, if it can be read more than once.
+/// Returns a copy of the source for hashing, if it can be read more than once or has an identity.
 fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, String)> {
     let same = source.again().or_else(|| {
-        // Its content is not looked at.
+        // Its content is not read.
         let mut same = CopySource::bytes([]).with_identity(source.identity.as_ref()?);
         (same.mode, same.owner, same.follow) = (source.mode, source.owner, source.follow);
         Some(same)
@@ -228,8 +227,8 @@ fn readable((source, target): &(CopySource, String)) -> Result<(CopySource, Stri
     Ok((same, target.clone()))
 }
 
-/// Of the bytes that are copied; of a path's, with names and modes. Times don't count: a fresh checkout
-/// or a build sets them anew. All of a file is read.
+/// Returns the hash of a source's content; for a path, with names and modes. Times are excluded: a
+/// fresh checkout or a build changes them. Reads all of a file.
 async fn content_hash(source: CopySource) -> Result<String> {
     let mut hash = Sha256::new();
     if let Some(identity) = &source.identity {

@@ -1,4 +1,4 @@
-//! From a builder to a running container: what was given is checked into a plan, which is then tried.
+//! From a builder to a running container: the builder is checked into a plan, which is attempted.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::wait::{WaitTarget, until_ready};
 impl ContainerBuilder {
     /// Creates and starts the container, and waits until it is ready.
     ///
-    /// One create, one start, one inspect, and the waits; the image is pulled only when the
-    /// engine doesn't have it.
+    /// This takes one create call, one start, one inspect, and the waits; the image is pulled only
+    /// if the engine doesn't have it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] names what was given and can't be used, before anything is
-    /// created. [`ErrorKind::ImageNotFound`], [`ErrorKind::Conflict`] (the name is taken),
-    /// [`ErrorKind::PortTaken`], [`ErrorKind::Exited`] (it ended before it was ready) and
-    /// [`ErrorKind::WaitTimeout`] say what is meant; `Debug` tells the story. Whatever was
-    /// created by then is removed.
+    /// [`ErrorKind::InvalidInput`] names the value that can't be used, before anything is created.
+    /// Also [`ErrorKind::ImageNotFound`], [`ErrorKind::Conflict`] (the name is taken),
+    /// [`ErrorKind::PortTaken`], [`ErrorKind::Exited`] (the container ended before it was ready)
+    /// and [`ErrorKind::WaitTimeout`]; `Debug` shows all details. Everything created by then is
+    /// removed.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed.
+    /// Whenever the future is dropped, everything that it created is removed.
     pub async fn start(self) -> Result<Container> {
         let span = tracing::debug_span!("container", image = %self.spec.image);
         timed(span, self.start_attempts()).await
@@ -43,12 +43,13 @@ impl ContainerBuilder {
         self.attempts_of(&plan).await
     }
 
-    /// Tries as often as was asked for.
+    /// Attempts the start up to `attempts` times, plus retries for ports that were taken.
     pub(super) async fn attempts_of(&mut self, plan: &Plan) -> Result<Container> {
         let limit = self.startup_timeout;
         let mut left = self.attempts.max(1);
         let repeatable = self.copies.iter().all(|(source, _)| source.again().is_some());
-        // A free port is chosen before it is taken, and another process may take it in between.
+        // The engine chooses a free port before it binds it, and another process may bind it in
+        // between.
         let mut ports = if repeatable && !plan.spec.has_fixed_port() { PORT_ATTEMPTS } else { 0 };
         loop {
             left -= 1;
@@ -68,16 +69,16 @@ impl ContainerBuilder {
         }
     }
 
-    /// Creates the container with what is copied into it, and leaves it to
+    /// Creates the container and copies the sources into it, without starting it: see
     /// [`Container::start`].
     ///
     /// # Errors
     /// As for [`start`](Self::start), up to that step.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, what it had created is removed.
+    /// Whenever the future is dropped, everything that it created is removed.
     pub async fn create(self) -> Result<Container> {
-        // Boxed: a test's thread has little stack.
+        // Boxed, as a test's thread has a small stack.
         Box::pin(self.create_unstarted()).await
     }
 
@@ -101,14 +102,14 @@ impl ContainerBuilder {
             }
         };
         within(limit, "create", preparing).await.map_err(|error| plan.told(error, &guard))?;
-        // All that is known of it so far.
+        // These are all the details known so far.
         let details = ContainerDetails { tty: made.tty, ..ContainerDetails::default() };
         let container = plan.handle(guard, made.spec, details, limit);
         plan.feed_consumers(container.id(), made.tty);
         Ok(container)
     }
 
-    /// Checks that what it uses belongs to this process, and is on its engine.
+    /// Checks that the networks and volumes belong to this process and are on the same engine.
     fn check_uses(&self, engine: &Engine) -> Result<()> {
         for other in &self.uses {
             other.check()?;
@@ -120,7 +121,7 @@ impl ContainerBuilder {
         Err(Error::invalid("network or volume", message))
     }
 
-    /// Checks everything that was given, and finds the engine and the image's name there.
+    /// Checks all settings, connects to the engine and resolves the image's name.
     pub(super) async fn plan(&mut self) -> Result<Plan> {
         if let Some(problem) = self.problem.take() {
             return Err(problem);
@@ -181,8 +182,7 @@ impl ContainerBuilder {
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// How often a container is made or started anew because another process took a port that the engine
-/// had chosen.
+/// Limit for retries of a start because another process took a port that the engine had chosen.
 pub(super) const PORT_ATTEMPTS: u32 = 3;
 
 fn not_there_yet(target: &str) -> Error {
@@ -196,7 +196,7 @@ fn no_stdin(call: &str) -> Error {
     Error::invalid("standard input", message)
 }
 
-/// Publishes the ports that the image exposes; it is pulled where that is due.
+/// Publishes the ports that the image exposes, pulling the image if necessary.
 async fn publish_exposed(
     engine: &Engine,
     names: &Names,
@@ -229,7 +229,7 @@ fn again(copies: &[(CopySource, String)]) -> Vec<(CopySource, String)> {
 }
 
 impl Container {
-    /// Waits for what the builder asked for.
+    /// Waits for the builder's conditions.
     pub(super) async fn ready(&self, limit: Duration, restarted: bool) -> Result<()> {
         let Some(waits) = self.waits() else { return Ok(()) };
         let engine = self.engine().clone();

@@ -1,4 +1,4 @@
-//! [`Tarball`]: an archive that is copied into a container as it is.
+//! [`Tarball`]: an archive that is copied into a container unchanged.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,7 +11,7 @@ use tar::{Archive, EntryType};
 use crate::error::{Error, Result};
 use crate::untar::ShortNames;
 
-/// How the common compressed formats begin.
+/// Magic bytes and names of the common compressed formats.
 const COMPRESSED: [(&[u8], &str); 4] = [
     (&[0x1f, 0x8b], "gzip"),
     (b"BZh", "bzip2"),
@@ -19,7 +19,7 @@ const COMPRESSED: [(&[u8], &str); 4] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
 ];
 
-/// Where an archive is.
+/// The bytes or the file of an archive.
 #[derive(Clone)]
 pub(super) enum Tarball {
     Bytes(Bytes),
@@ -27,7 +27,8 @@ pub(super) enum Tarball {
 }
 
 impl Tarball {
-    /// Checks all of it before any is sent, and returns what it has, by names relative to the target.
+    /// Checks the whole archive before any of it is sent. Returns its paths, relative to the
+    /// target.
     pub(super) async fn check(self) -> Result<BTreeSet<String>> {
         let name = self.name();
         let checked = tokio::task::spawn_blocking(move || names_in(self.open()?.0)).await;
@@ -40,7 +41,7 @@ impl Tarball {
         })
     }
 
-    /// What it is called in errors.
+    /// Returns the name of the archive for errors.
     pub(super) fn name(&self) -> String {
         match self {
             Tarball::Bytes(bytes) => format!("the archive of {} bytes", bytes.len()),
@@ -48,7 +49,7 @@ impl Tarball {
         }
     }
 
-    /// Its bytes, and how many they are. Blocks.
+    /// Returns a reader of the archive, and its length. Blocks.
     pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, u64)> {
         match self {
             Tarball::Bytes(bytes) => {
@@ -99,7 +100,7 @@ fn names_in(archive: Box<dyn Read + Send>) -> io::Result<BTreeSet<String>> {
                 return Err(wrong(format!("`{}` is of an unknown kind, `{kind}`", path.display())));
             }
         }
-        // All of it has to be there.
+        // The whole entry must be present.
         let (size, sparse) = (entry.size(), kind == EntryType::GNUSparse);
         let read = io::copy(&mut entry, &mut io::sink())?;
         if read < size && !sparse {
@@ -110,7 +111,7 @@ fn names_in(archive: Box<dyn Read + Send>) -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// The name of what stays below the target.
+/// Returns a path below the target as text; fails if it leads out of the target.
 fn confined(path: &Path) -> io::Result<String> {
     let mut parts = Vec::new();
     for part in path.components() {
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    /// An archive of one entry, with names that the tar crate's builder would refuse.
+    /// Returns an archive of one entry, with names that the tar crate's builder would refuse.
     fn one(kind: EntryType, path: &str, link: &str) -> Vec<u8> {
         let mut header = Header::new_gnu();
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());

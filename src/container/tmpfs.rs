@@ -1,6 +1,6 @@
-//! Copies into and out of a tmpfs, and what else a container has mounted for itself. That is in the
-//! container's own mount namespace, and only while that runs; the engine's archive calls see what lies
-//! below it. So commands in the container do it.
+//! Copies into and out of a tmpfs, or another mount in the container's own mount namespace. It
+//! exists only while the container runs, and the engine's archive calls see the directory under it.
+//! So commands in the container make the copies.
 
 use std::collections::BTreeSet;
 
@@ -15,32 +15,32 @@ use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 
-/// Prints the deepest part of a directory that exists, and what stands at a name in it.
+/// Prints the kind of a name in a directory, and the deepest existing part of that directory.
 const LOOK: &str = r#"d=$1; while [ ! -e "$d" ] && [ ! -L "$d" ]; do d=${d%/*}; [ -n "$d" ] || d=/; done
 t=$1/$2; k=none
 if [ -L "$t" ]; then k=link; elif [ -d "$t" ]; then k=directory; elif [ -e "$t" ]; then k=file; fi
 [ -d "$d" ] || k=blocked
 printf '%s %s' "$k" "$d""#;
 
-/// Unpacks into a directory, which is made where it is missing.
+/// Unpacks into a directory, creating it if it is missing.
 const UNPACK: &str = r#"mkdir -p "$1" && exec tar -xpf - -C "$1""#;
 
-/// Packs what is at a path; the exit code says what is wrong.
+/// Packs a path; the exit code tells the failure.
 const SEND: &str = r#"[ -e "$1/$2" ] || [ -L "$1/$2" ] || exit 44; exec tar -cf - -C "$1" -- "$2""#;
 
-/// As [`SEND`], of what links lead to.
+/// As [`SEND`], but packs the target of links.
 const SEND_FOLLOWED: &str = r#"[ -e "$1/$2" ] || exit 44; to=$(readlink -f "$1/$2") || exit
 in=${to%/*}; exec tar -cf - -C "${in:-/}" -- "${to##*/}""#;
 
-/// Prints so much of a file; the exit code says what is wrong.
+/// Prints the first bytes of a file; the exit code tells the failure.
 const READ: &str = r#"[ -e "$1" ] || [ -L "$1" ] || exit 44; [ -f "$1" ] || exit 45
 exec head -c "$2" "$1""#;
 
-/// Says `1` for each path that is a directory and no link, else `0`.
+/// Prints `1` for each path that is a directory and no link, else `0`.
 const DIRECTORIES: &str =
     r#"for d; do if [ -d "$d" ] && [ ! -L "$d" ]; then printf 1; else printf 0; fi; done"#;
 
-/// How many paths are given to one command.
+/// Limit for the paths that are passed to one command.
 const PATHS: usize = 256;
 
 const NOTHING_THERE: i64 = 44;
@@ -49,11 +49,11 @@ const NO_FILE: i64 = 45;
 fn as_root(script: &str, arguments: &[&str], stdin: bool) -> ExecRequest {
     let shell = ["sh", "-c", script, "sh"];
     let command = shell.iter().chain(arguments).map(|&part| part.to_owned()).collect();
-    // (By number: the image may have no users at all.)
+    // By number, as the image may have no user database.
     ExecRequest { command, user: Some("0".to_owned()), stdin, ..ExecRequest::default() }
 }
 
-/// What is said where there is no way in.
+/// Adds the hint for a path in a tmpfs that can't be reached.
 fn no_way_in(error: Error) -> Error {
     error.with_hint(
         "the path is in a tmpfs, or one is mounted below it: it is reached while the container runs, \
@@ -122,7 +122,7 @@ pub(super) async fn copy_in(
     feed(engine, id, &request, tar).await
 }
 
-/// Whether there is a directory, and no link to one, at each of these places.
+/// Returns for each of these paths whether a directory, and not a link to one, exists there.
 pub(super) async fn are_directories(
     engine: &Engine,
     id: &str,
@@ -137,14 +137,14 @@ pub(super) async fn are_directories(
     Ok(there)
 }
 
-/// Runs a command with a stream as its input.
+/// Runs a command with a stream as its standard input.
 async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStream) -> Result<()> {
     let session = engine.exec(id, request).await.map_err(no_way_in)?;
     let ExecSession { id: command, output: mut frames, mut input } = session;
     let sending = async {
         while let Some(piece) = tar.next().await {
             let piece = piece?;
-            // One that ended early says why itself.
+            // A command that ended early reports the reason itself.
             if input.write_all(&piece).await.is_err() {
                 return Ok(());
             }
@@ -164,14 +164,14 @@ async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStre
     done(output, "copy into").map(drop)
 }
 
-/// The content of a file in a tmpfs, of at most `limit` bytes, through links.
+/// Returns the content of a file in a tmpfs, of at most `limit` bytes, following links.
 pub(super) async fn read_file(
     engine: &Engine,
     id: &str,
     path: &str,
     limit: u64,
 ) -> Result<Vec<u8>> {
-    // (One byte more tells whether that is all.)
+    // One byte more shows whether the file is longer.
     let most = limit.saturating_add(1).min(i64::MAX as u64).to_string();
     let session = engine.exec(id, &as_root(READ, &[path, &most], false)).await;
     let ExecSession { id: command, output: mut frames, .. } = session.map_err(no_way_in)?;
@@ -201,8 +201,8 @@ fn nothing_at(path: &str) -> Error {
     Error::new(ErrorKind::NotFound, message)
 }
 
-/// The archive of what is at a path in a tmpfs, as the engine's own would be, or of what a link there
-/// leads to.
+/// Returns the archive of a path in a tmpfs, or of the target of a link there, in the form of the
+/// engine's own archives.
 pub(super) fn download(
     engine: &Engine,
     id: &str,
@@ -210,7 +210,7 @@ pub(super) fn download(
     follow: bool,
 ) -> Result<unpack::Chunks> {
     if ["/proc/", "/sys/"].iter().any(|kernels| path.starts_with(kernels)) {
-        // They do not say how long they are, and so come out empty.
+        // These files report no length, and would be packed as empty.
         let message = format!("`{path}` is the kernel's, and its files can't be packed");
         let hint = "read a single one with `read_file`";
         return Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint));
@@ -235,7 +235,7 @@ pub(super) fn download(
                     }
                     output.push(&frame, OUTPUT_LIMIT)?;
                 }
-                // Only its exit code tells whether that was all.
+                // Only the exit code shows whether the archive is complete.
                 output.code = engine.exec_code(&exec).await?;
                 if output.code == NOTHING_THERE {
                     return Err(nothing_at(&path));

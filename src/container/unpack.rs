@@ -1,4 +1,4 @@
-//! Archives from a container, unpacked as they come and confined to where they should go.
+//! Archives from a container, unpacked while they arrive and confined to their target.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -20,26 +20,26 @@ use crate::untar::{self, ShortNames, keep_time, not_through_a_copied_link};
 
 pub(super) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
-/// What of an archive is unpacked.
+/// The part of an archive to unpack, and how.
 #[derive(Clone)]
 pub(super) struct Wanted {
-    /// What is in the directory, in place of the directory itself.
+    /// Whether the contents of the directory are unpacked instead of the directory itself.
     pub(super) contents: bool,
-    /// Whether the archive has those below the directory's name.
+    /// Whether the archive has the contents below the directory's name.
     pub(super) named: bool,
-    /// The most bytes that its files may have together.
+    /// Limit for the total size of the files, in bytes.
     pub(super) limit: u64,
-    /// The name that it gets in a directory, in place of its own.
+    /// The name of the copy in a target directory, in place of its own.
     pub(super) name: Option<OsString>,
 }
 
-/// Unpacks the one file or directory in an archive as `to`, or into `to` where that is a
-/// directory. Returns where it now is. The contents of a directory are merged into one that is there.
+/// Unpacks the one file or directory in an archive as `to`, or into `to` if that is a directory.
+/// Returns the path of the copy. The contents of a directory are merged into an existing one.
 ///
-/// It is unpacked beside its place and moved there when complete, so that nothing half-made is
-/// ever seen there, and nothing in the archive can reach beyond.
+/// It is unpacked beside its target and moved there when complete, so that no partial copy ever
+/// appears there, and nothing in the archive can reach beyond.
 pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<PathBuf> {
-    // (Without a slash at its end, by which a link would be followed.)
+    // Without a trailing slash, with which a link would be followed.
     let to = to.components().as_path().to_owned();
     through_blocking(chunks, move |source| {
         not_through_a_copied_link(&to)?;
@@ -83,7 +83,7 @@ pub(super) async fn unpack(chunks: Chunks, to: &Path, wanted: Wanted) -> Result<
 pub(super) async fn read_file(chunks: Chunks, limit: u64) -> Result<Option<Vec<u8>>> {
     through_blocking(chunks, move |source| {
         let mut archive = Archive::new(ShortNames::new(source));
-        // The first entry is what was asked for; more follow in a directory.
+        // The first entry is the requested path; for a directory, more follow.
         if let Some(entry) = archive.entries()?.next() {
             let mut entry = entry?;
             if entry.header().entry_type() == EntryType::Regular {
@@ -108,10 +108,10 @@ pub(super) async fn read_file(chunks: Chunks, limit: u64) -> Result<Option<Vec<u
     .await
 }
 
-/// The directory in the staging that takes the contents of another.
+/// The directory in the staging that receives the contents of another one.
 const CONTENTS: &str = "contents";
 
-/// Unpacks below `staging` and returns the name of the one thing at the top.
+/// Unpacks below `staging` and returns the name of the single top-level entry.
 fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<PathBuf> {
     let mut top: Option<PathBuf> = None;
     let mut bytes = 0_u64;
@@ -121,7 +121,7 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
         root.push(CONTENTS);
         std::fs::create_dir(&root)?;
     }
-    // The directory itself whose contents these are.
+    // The header of the directory whose contents these are.
     let mut around = None;
     let archive = Archive::new(ShortNames::new(source));
     untar::unpack(archive, &root, |path, header, size| {
@@ -156,12 +156,12 @@ fn extract(source: ChunkReader, staging: &Path, wanted: &Wanted) -> io::Result<P
     top.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is empty"))
 }
 
-/// Whether a path is of the directory itself whose contents are unpacked, as `./`.
+/// Returns whether a path is that of the directory itself whose contents are unpacked, as `./`.
 fn has_no_name(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::CurDir | Component::RootDir))
 }
 
-/// The sum of what was unpacked so far, and of what comes.
+/// Adds an entry's size to the sum so far; fails above the limit.
 fn within(before: u64, size: u64, limit: u64) -> io::Result<u64> {
     let all = before.saturating_add(size);
     if all <= limit {
@@ -174,8 +174,8 @@ fn within(before: u64, size: u64, limit: u64) -> io::Result<u64> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }
 
-/// Moves what is complete to its place. (A directory that its owner may not write to can't be moved
-/// into another: the entry `..` in it changes.)
+/// Moves a complete copy to its target. A directory without write permission for its owner gets it
+/// temporarily: moving it changes its entry `..`.
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let there = from.symlink_metadata()?;
     if !there.is_dir() || there.permissions().mode() & 0o200 != 0 {
@@ -186,7 +186,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::set_permissions(to, there.permissions())
 }
 
-/// Lets the owner look into every directory below this one and change it.
+/// Grants the owner full access to this directory and all directories below it.
 fn open_all(directory: &Path) -> io::Result<()> {
     std::fs::set_permissions(directory, PermissionsExt::from_mode(0o700))?;
     for entry in std::fs::read_dir(directory)? {
@@ -198,7 +198,7 @@ fn open_all(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory beside the target, removed with all that is left in it.
+/// A directory beside the target, removed with everything that remains in it.
 struct Staging(TempDir);
 
 impl Staging {
@@ -218,13 +218,14 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if std::fs::remove_dir_all(self.path()).is_err() {
-            // The container's modes may keep their owner out. (It is removed after this.)
+            // Modes from the container may deny access to their owner. `TempDir` removes it
+            // afterwards.
             let _ = open_all(self.path());
         }
     }
 }
 
-/// Feeds a stream to blocking code on a thread of its own.
+/// Feeds a stream to blocking code on a thread for blocking work.
 pub(super) async fn through_blocking<T: Send + 'static>(
     mut chunks: Chunks,
     work: impl FnOnce(ChunkReader) -> io::Result<T> + Send + 'static,

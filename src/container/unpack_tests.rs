@@ -1,4 +1,4 @@
-//! Archives that try to get out, and those that don't.
+//! Tests with archives that try to escape, and with harmless ones.
 
 use std::io::Cursor;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use super::*;
 
 struct Entry<'a>(EntryType, &'a str, &'a str);
 
-/// Writes names as they are; the builder of the tar crate would refuse the bad ones.
+/// Appends names unchanged; the builder of the tar crate would refuse the bad ones.
 fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for Entry(kind, path, content) in entries {
@@ -38,7 +38,7 @@ fn chunks(bytes: Vec<u8>) -> Chunks {
     Box::pin(stream::iter(pieces))
 }
 
-/// All of an archive.
+/// Returns all bytes of an archive.
 const ALL: Wanted = Wanted { contents: false, named: false, limit: u64::MAX, name: None };
 
 const FILE: EntryType = EntryType::Regular;
@@ -61,7 +61,7 @@ async fn a_directory_comes_out_whole_under_its_new_name() {
     assert_eq!(std::fs::read_to_string(place.join("sub/b")).unwrap(), "two");
     assert_eq!(std::fs::read_link(place.join("link")).unwrap(), Path::new("sub/b"));
     assert!(!place.join("pipe").exists());
-    // Into a directory, it keeps its name; nothing else is left there.
+    // In a directory, the copy keeps its name; nothing else remains there.
     let into = unpack(chunks(tar), dir.path(), ALL).await.unwrap();
     assert_eq!(into, dir.path().join("data"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
@@ -129,7 +129,7 @@ async fn a_link_that_an_earlier_copy_left_is_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     let target = outside.path().display().to_string();
     let dir = tempfile::tempdir().unwrap();
-    // One is a link itself, one has a link in it.
+    // One copy is a link itself, the other contains one.
     let alone = dir.path().join("alone");
     unpack(chunks(archive(&[Entry(LINK, "alone", &target)])), &alone, ALL).await.unwrap();
     let tree = [Entry(DIR, "data/", ""), Entry(LINK, "data/link", &target)];
@@ -152,7 +152,7 @@ async fn a_link_that_an_earlier_copy_left_is_not_followed() {
     assert_eq!(std::fs::read_to_string(outside.path().join("f")).unwrap(), "fine");
 }
 
-/// An archive with a directory that its owner may not write to, and a file in it.
+/// Returns an archive of a directory without write permission for its owner, and a file in it.
 fn closed(top: &str) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for (kind, path, mode) in [(DIR, format!("{top}/"), 0o555), (FILE, format!("{top}/f"), 0o444)] {
@@ -172,7 +172,7 @@ async fn modes_of_directories_are_set_when_they_are_full() {
     let there = place.metadata().unwrap();
     assert_eq!(there.permissions().mode() & 0o7777, 0o555);
     assert!(place.join("f").is_file());
-    // In vain, nothing is left beside it.
+    // After a failure, nothing remains beside it.
     unpack(chunks(closed("new")), dir.path(), ALL).await.unwrap_err();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     open_all(&place).unwrap();
@@ -221,13 +221,13 @@ async fn long_names_and_large_sizes_are_followed() {
     };
     add("d/short", &[b'L'; 5_000]);
     add(&format!("d/{}", long.split_at(150).0), b"long");
-    // What looks like the header of a name without end, in a file.
+    // File content that looks like the header of an endless name.
     let mut lure = Header::new_gnu();
     lure.set_entry_type(EntryType::GNULongName);
     lure.set_size(1 << 32);
     lure.set_cksum();
     add("d/lure", lure.as_bytes());
-    // A size that only the extended header tells.
+    // A size that only the extended header gives.
     tar.append_pax_extensions([("size", 700.to_string().as_bytes())]).unwrap();
     let mut header = Header::new_ustar();
     header.set_path("d/sized").unwrap();
@@ -250,7 +250,8 @@ fn time_of(path: &Path) -> u64 {
     modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// What is in a directory, with a time for each and a mode of 0555 for the directories.
+/// Returns an archive of a directory's contents, with a time for each entry and mode 0555 for the
+/// directories.
 fn contents(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for (n, Entry(kind, path, content)) in entries.iter().enumerate() {
@@ -283,7 +284,7 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
         Entry(LINK, "./l", "a"),
     ]);
     let dir = tempfile::tempdir().unwrap();
-    // It is made where it is not there.
+    // A missing target is created.
     let new = dir.path().join("new");
     assert_eq!(unpack(chunks(tar.clone()), &new, wanted.clone()).await.unwrap(), new);
     assert_eq!(std::fs::read(new.join("d/e/c")).unwrap(), b"who");
@@ -293,7 +294,7 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
     assert_eq!(new.metadata().unwrap().permissions().mode() & 0o7777, 0o555);
     open_all(&new).unwrap();
 
-    // It is merged where it is there, through a link of the user's, again and again.
+    // An existing target is merged into, through a link of the user's, repeatedly.
     let there = dir.path().join("there");
     std::fs::create_dir_all(there.join("d")).unwrap();
     for (path, content) in [("a", "old"), ("kept", "kept"), ("d/kept", "kept")] {
@@ -304,7 +305,7 @@ async fn the_contents_of_a_directory_are_merged_into_another() {
     for mode in [0o555, 0o755] {
         unpack(chunks(tar.clone()), &dir.path().join("own"), wanted.clone()).await.unwrap();
         assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o7777, mode);
-        // What is there keeps its mode the next time.
+        // Existing directories keep their mode the next time.
         std::fs::set_permissions(&inner, PermissionsExt::from_mode(0o755)).unwrap();
         for (path, content) in
             [("a", "new"), ("kept", "kept"), ("d/kept", "kept"), ("d/e/c", "who")]
@@ -327,7 +328,7 @@ async fn contents_go_through_no_link_below_and_replace_no_other_kind() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("file"), "mine").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    // Links by whomever: of a directory, and of a file.
+    // Links that no copy created: to a directory, and to a file.
     std::os::unix::fs::symlink(outside.path(), dir.path().join("d")).unwrap();
     std::os::unix::fs::symlink(outside.path().join("file"), dir.path().join("f")).unwrap();
     std::fs::create_dir(dir.path().join("full")).unwrap();
@@ -343,7 +344,7 @@ async fn contents_go_through_no_link_below_and_replace_no_other_kind() {
         assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "{error:?}");
     }
-    // A file takes a link's place, and is not written through it.
+    // A file replaces a link, and is not written through it.
     let tar = contents(&[Entry(DIR, "./", ""), Entry(FILE, "./f", "new")]);
     unpack(chunks(tar), dir.path(), wanted.clone()).await.unwrap();
     assert!(dir.path().join("f").symlink_metadata().unwrap().is_file());

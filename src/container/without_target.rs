@@ -7,29 +7,29 @@ use tar::{EntryType, Header, PaxExtensions};
 
 const BLOCK: usize = 512;
 
-/// The most bytes of an extended header that are held until it is known what it belongs to.
+/// Limit for the bytes of an extended header that are held until its entry is known.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Reads an archive, and leaves out what it says of the target itself (`./`), with the extended
-/// headers of that entry. All else is passed on byte for byte.
+/// A reader that drops the archive's entries for the target itself (`./`), with their extended
+/// headers. Everything else is passed on byte for byte.
 ///
-/// Docker takes no notice of that entry; Podman and `tar` give its mode and owner to the directory,
-/// which others may rely on.
+/// Docker ignores such an entry; Podman and `tar` apply its mode and owner to the directory, which
+/// other programs may rely on.
 pub(super) struct WithoutTarget<R> {
     archive: R,
-    /// Extended headers, whose entry is still to come.
+    /// Extended headers whose entry has not been read yet.
     held: Vec<u8>,
-    /// The name and size of that entry, as they tell.
+    /// The name and size of that entry, if they give them.
     name: Option<PathBuf>,
     size: Option<u64>,
-    /// What is passed on before more is read, and how much of it was.
+    /// The bytes to pass on before more are read, and how many of them were.
     ready: Vec<u8>,
     passed: usize,
-    /// Bytes of the current entry that follow.
+    /// The remaining bytes of the current entry's body.
     body: u64,
-    /// Whether the next block goes on with the map of a sparse file.
+    /// Whether the next block continues the map of a sparse file.
     map: bool,
-    /// Whether the archive has ended, or can't be read: what is left is passed on as it is.
+    /// Whether the archive has ended or is unreadable: the rest is passed on unchanged.
     ended: bool,
 }
 
@@ -48,7 +48,7 @@ impl<R: Read> WithoutTarget<R> {
         }
     }
 
-    /// Reads the next block that is no content, and makes ready what of it is passed on.
+    /// Reads the next block that is not content, and queues the bytes to pass on.
     fn next_block(&mut self) -> io::Result<()> {
         self.ready.clear();
         self.passed = 0;
@@ -89,7 +89,7 @@ impl<R: Read> WithoutTarget<R> {
         self.pass_on(&block)
     }
 
-    /// Keeps an extended header until its entry comes.
+    /// Holds an extended header until its entry is read.
     fn hold(&mut self, kind: EntryType, block: &[u8], size: u64) -> io::Result<()> {
         self.held.extend_from_slice(block);
         let begin = self.held.len();
@@ -147,7 +147,7 @@ impl<R: Read> Read for WithoutTarget<R> {
     }
 }
 
-/// Whether this is the name of the directory that an archive is unpacked into.
+/// Returns whether this is the name of the directory that an archive is unpacked into.
 fn is_target(name: &Path) -> bool {
     name.components().all(|part| matches!(part, Component::CurDir))
 }
@@ -197,7 +197,7 @@ mod tests {
             header.set_entry_type(Regular);
             header.set_size(3);
             tar.append_data(&mut header, &long, &b"end"[..]).unwrap();
-            // (A link of that name is none of the target's.)
+            // A link of that name is not an entry of the target.
             append(&mut tar, Symlink, ".", b"", "");
             target(&mut tar);
             tar.into_inner().unwrap()

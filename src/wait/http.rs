@@ -114,9 +114,9 @@ impl HttpWait {
 
     /// Sets a test that the response's body must pass as well.
     ///
-    /// The test gets at most the first 1 MiB of a body. It runs at the body's end, whenever the body
-    /// pauses for 200 ms, and when the request's time is up, so an endless body (server-sent events)
-    /// can pass as well.
+    /// The test gets at most the first 1 MiB of a body. It runs at the body's end, whenever the
+    /// body pauses for 200 ms, and when the request's time is up, so an endless body (server-sent
+    /// events) can pass as well.
     pub fn with_body_test(mut self, test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         self.body_test = Some(Arc::new(test));
         self
