@@ -1,4 +1,4 @@
-//! Archives to and from files of this machine.
+//! Image archives in files of this machine.
 
 use std::fs::Permissions;
 use std::io;
@@ -18,10 +18,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 use crate::untar::{self, ShortNames, not_through_a_copied_link};
 
-/// The size of the pieces that files are read in.
+/// Size of the pieces in which files are read.
 const PIECE: usize = 256 * 1024;
 
-/// That something may be written to a path, before the work for it begins.
+/// Fails if a path can't be written to, before the work for it begins.
 pub(super) fn check(path: &Path) -> Result<()> {
     replaceable(path).map(drop).map_err(|error| not_written(path, error))
 }
@@ -30,15 +30,15 @@ fn not_written(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("failed to write {}", path.display())).with_source(error)
 }
 
-/// Writes a stream to a file, which is there when it is complete. It replaces a regular file, whose mode
-/// stays, and nothing else: neither a link nor a pipe, device or directory.
+/// Writes a stream to a file, which appears when it is complete. It replaces a regular file, and
+/// keeps its mode, but no link, pipe, device or directory.
 pub(super) async fn write(
     mut pieces: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>,
     path: &Path,
 ) -> Result<()> {
     let failed = |error| not_written(path, error);
     let before = replaceable(path).map_err(failed)?;
-    // It is not complete before it is moved to its place, and goes if it never is.
+    // The temporary file is moved into place once it is complete, and removed otherwise.
     let beside = path.parent().unwrap_or(Path::new(""));
     let staged = tempfile::Builder::new()
         .prefix(".castoff-")
@@ -57,7 +57,7 @@ pub(super) async fn write(
     staged.persist(path).map_err(|error| failed(error.error))
 }
 
-/// The permissions of a regular file, and `None` for nothing; what else is at a path is not replaced.
+/// Returns the permissions of a regular file, or `None` if nothing exists; fails for anything else.
 fn replaceable(path: &Path) -> io::Result<Option<Permissions>> {
     let there = match path.symlink_metadata() {
         Ok(there) => there,
@@ -77,7 +77,7 @@ fn replaceable(path: &Path) -> io::Result<Option<Permissions>> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
 }
 
-/// A file's content.
+/// Returns a stream of a file's content.
 pub(super) async fn read(path: &Path) -> Result<TarStream> {
     let file = File::open(path).await.map_err(|error| {
         let kind = match error.kind() {
@@ -97,7 +97,7 @@ pub(super) async fn read(path: &Path) -> Result<TarStream> {
     })))
 }
 
-/// Unpacks an archive into a directory; blocks. Nothing in it can reach beyond.
+/// Unpacks an archive into a directory; blocks. Nothing in the archive can reach beyond it.
 pub(super) fn unpack(pieces: mpsc::Receiver<io::Result<Bytes>>, to: &Path) -> io::Result<()> {
     not_through_a_copied_link(to)?;
     std::fs::create_dir_all(to)?;
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// Unpacks an archive with these: a type, a path, and where a link leads.
+    /// Unpacks an archive of entries, each with a type, a path, and the target of a link.
     fn unpacked(entries: &[(EntryType, &str, &str)], to: &Path) -> io::Result<()> {
         let mut tar = tar::Builder::new(Vec::new());
         for (kind, path, target) in entries {

@@ -1,4 +1,4 @@
-//! [`Image`]: one that castoff made.
+//! [`Image`]: an image that castoff created.
 
 use std::fmt;
 use std::path::Path;
@@ -14,24 +14,24 @@ use crate::error::{Error, Result};
 use crate::reaper::{Guard, Kind, Trail, Worker};
 use crate::spec::{ImageRef, label};
 
-/// An image that castoff made.
+/// An image that castoff created.
 ///
-/// Made without a name of the user's, it is removed with the last clone of its handle; built under
-/// a name, or given one by [`tag`](Self::tag), it stays. Start it by name,
+/// If you gave it no name, it is removed with the last clone of its handle; if it was built under a
+/// name, or got one by [`tag`](Self::tag), it stays. Start it by name,
 /// `Container::builder(&image)`, or by [`container`](Self::container), which keeps it until the
-/// container is gone.
+/// container is removed.
 #[derive(Clone)]
 #[must_use = "an image without a name of yours is removed when its handle is dropped"]
 pub struct Image {
     engine: Engine,
-    /// For one without a name of the user's.
+    /// The guard of an image without a name of the user's.
     guard: Option<Arc<Guard>>,
     id: String,
     names: Vec<ImageRef>,
     report: Arc<BuildReport>,
 }
 
-/// The name by which an image is known for castoff's, beside that of the user's.
+/// The name of castoff's own by which it recognizes an image that also has a name of the user's.
 #[derive(Debug)]
 struct OwnName {
     engine: Engine,
@@ -39,11 +39,11 @@ struct OwnName {
 }
 
 impl Trail for OwnName {
-    /// Takes the name away: an image that is kept has the user's alone.
+    /// Removes the name: an image that is kept has the user's name only.
     fn keep(&self) {
         let Some(worker) = Worker::current() else { return };
         let (engine, name) = (self.engine.clone(), self.name.clone());
-        // The end of the process waits for it as for a removal.
+        // The end of the process waits for this as for a removal.
         drop(worker.remove(self.engine.endpoint(), async move {
             let untagged = engine.untag_image(&name).await;
             untagged.inspect_err(|error| tracing::debug!(%error, name, "a name stays"))
@@ -52,7 +52,7 @@ impl Trail for OwnName {
 }
 
 impl Image {
-    /// Makes an image of a container's file system.
+    /// Creates an image of a container's file system.
     pub(crate) async fn commit(engine: &Engine, container: &str, name: &str) -> Result<Image> {
         let name = own_name(name)?;
         let (engine, container) = (engine.clone(), container.to_owned());
@@ -61,9 +61,9 @@ impl Image {
             let familiar = name.familiar();
             let mut labels = guard.labels();
             labels.push((label::on_image(label::NAME), familiar.clone()));
-            // Under a name of castoff's as well: another program may commit under the same name, and
-            // what has neither can't be told from what others have made of it. On Podman it can't
-            // either way, and an image with two names goes less easily.
+            // Under a name of castoff's own as well: another program may commit under the same
+            // name, and without a second name, its image could not be told from this one. On Podman
+            // it can't anyway, and an image with two names is harder to remove.
             let own = (!engine.is_podman()).then(|| guard.resource().to_owned());
             let (repository, tag) = match &own {
                 Some(own) => (own.as_str(), "latest"),
@@ -87,7 +87,7 @@ impl Image {
         Worker::start()?.run(making).await?
     }
 
-    /// One that is there: with a guard to be removed, without one to stay.
+    /// Creates a handle to an existing image: with a guard that removes it, or without one.
     pub(super) fn new(
         engine: Engine,
         guard: Option<Guard>,
@@ -98,36 +98,36 @@ impl Image {
         Image { engine, guard: guard.map(Arc::new), id, names, report: Arc::new(report) }
     }
 
-    /// The id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The name, or the first of several. One that was built without a name has one that no other
-    /// image has.
+    /// Returns the name, or the first of several. An image that was built without a name has a
+    /// unique one.
     #[must_use]
     pub fn name(&self) -> &ImageRef {
-        // (Never without one: whoever makes an image names it.)
+        // There is always one: every image is created with a name.
         &self.names[0]
     }
 
-    /// What the build did.
+    /// Returns the report of the build.
     #[must_use]
     pub fn report(&self) -> &BuildReport {
         &self.report
     }
 
-    /// Bytes of all its layers when it was built.
+    /// Returns the total size of its layers when it was built, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.report.size
     }
 
-    /// All that the engine knows of it.
+    /// Returns the engine's current details of the image.
     ///
     /// # Errors
-    /// When the engine does not have it any more, or can't be asked.
+    /// Fails if the engine does not have it any more, or can't be asked.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -135,7 +135,7 @@ impl Image {
         self.own_engine()?.image_details(&self.id).await
     }
 
-    /// What it was made of, the newest layer first.
+    /// Returns the layers that it was built from, the newest first.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect).
@@ -146,15 +146,15 @@ impl Image {
         self.own_engine()?.image_history(&self.id).await
     }
 
-    /// Gives it another name, `repository:tag`. It is yours from then on, and stays when its handles
-    /// go; a name that it had of castoff's own is taken away.
+    /// Adds a name, `repository:tag`. The image then belongs to you, and stays when its handles are
+    /// dropped; a name of castoff's own is removed.
     ///
     /// # Errors
-    /// For a name that is none, or when the engine refuses.
+    /// Fails for an invalid name, or if the engine refuses.
     ///
     /// # Cancel safety
-    /// The image may or may not have the name when the future is dropped; as long as it was not told
-    /// to be yours, it goes with its last handle.
+    /// If the future is dropped, the image may or may not have the name; unless the call went on to
+    /// keep the image, it is removed with its last handle.
     pub async fn tag(&mut self, name: impl AsRef<str>) -> Result<()> {
         let name = own_name(name.as_ref())?;
         self.own_engine()?.tag_image(&self.id, &name).await?;
@@ -170,8 +170,8 @@ impl Image {
         Ok(())
     }
 
-    /// Pushes it under a name in a registry, which it gets if it has it not, and returns the digest
-    /// that the registry has it under. Credentials come from where the docker CLI has them.
+    /// Pushes the image under a name in a registry, which is added if missing, and returns the
+    /// digest in the registry. Credentials come from the docker CLI's configuration.
     ///
     /// ```no_run
     /// # async fn run(image: castoff::Image) -> castoff::Result<()> {
@@ -182,32 +182,32 @@ impl Image {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) when the registry refuses;
-    /// [`ErrorKind::Engine`](crate::ErrorKind::Engine) when it can't be reached.
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) if the registry refuses;
+    /// [`ErrorKind::Engine`](crate::ErrorKind::Engine) if it can't be reached.
     ///
     /// # Cancel safety
-    /// The push ends with the future; the registry may have got some layers by then.
+    /// The push ends with the future; the registry may have received some layers by then.
     pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
         let name = own_name(name.as_ref())?;
         self.own_engine()?.tag_image(&self.id, &name).await?;
         push(&self.engine, &name).await
     }
 
-    /// Writes it to a file, as an archive for [`Images::load`](super::Images::load) and `docker
-    /// load`, with its names in it. The file is there when it is complete, and replaces a
-    /// regular file that was, but no link, pipe or device.
+    /// Writes the image to a file, as an archive for [`Images::load`](super::Images::load) and
+    /// `docker load`, with its names in it. The file appears when it is complete, and replaces a
+    /// regular file, but no link, pipe or device.
     ///
     /// # Errors
-    /// When the engine or the file system fails.
+    /// Fails if the engine or the file system does.
     ///
     /// # Cancel safety
-    /// Nothing is left of the file when the future is dropped.
+    /// Nothing of the file is left behind if the future is dropped.
     pub async fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let names: Vec<String> = self.names.iter().map(ImageRef::familiar).collect();
         archive::write(self.own_engine()?.save_image(&names[0]), path.as_ref()).await
     }
 
-    /// Lets the image live on after this handle. Returns its name.
+    /// Keeps the image beyond this handle, and returns its name.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> ImageRef {
         if let Some(guard) = &self.guard {
@@ -216,12 +216,12 @@ impl Image {
         self.name().clone()
     }
 
-    /// Removes it now. One that was built without a name goes with all the names that it got; of
-    /// one that was built under names these go, and the image with them if it has no other.
+    /// Removes the image now. An image that was built without a name is removed with all the names
+    /// that it got; one that was built under names loses these, and is removed if it has no other.
     ///
     /// # Errors
-    /// When the engine could not remove it, after some attempts: containers made of it are the
-    /// usual reason. What was dropped goes first by itself.
+    /// Fails if the engine could not remove it, after some attempts, usually because containers
+    /// were created from it. Containers whose handles were dropped are removed first.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -239,7 +239,7 @@ impl Image {
         Ok(())
     }
 
-    /// The engine, for a call about this image: not for a process that was forked from its own.
+    /// Returns the engine for a call about this image; fails in a process forked from its owner.
     fn own_engine(&self) -> Result<&Engine> {
         if let Some(guard) = &self.guard {
             guard.check()?;
@@ -251,13 +251,13 @@ impl Image {
         &self.engine
     }
 
-    /// For what is made of it, and has to go first.
+    /// Returns the guard, for resources that depend on the image and must be removed first.
     pub(crate) fn guard(&self) -> Option<&Arc<Guard>> {
         self.guard.as_ref()
     }
 }
 
-/// A name that an image can be given.
+/// Parses a name for an image: a reference without an id or a digest.
 pub(super) fn own_name(name: &str) -> Result<ImageRef> {
     let parsed: ImageRef = name.parse()?;
     if parsed.is_id() || parsed.digest().is_some() {
@@ -268,12 +268,12 @@ pub(super) fn own_name(name: &str) -> Result<ImageRef> {
 }
 
 impl From<&Image> for String {
-    /// The user's name, or the id where it has none, or where a prefix or substitute that is set
-    /// for images would make another name of it.
+    /// Returns the user's name; or the id, if there is none, or if a configured prefix or
+    /// substitute would change the name.
     fn from(image: &Image) -> Self {
         let name = image.name();
         if image.guard.is_some() {
-            // A name of castoff's own is gone once another handle has given it one of the user's.
+            // castoff's own name is gone once another handle has added one of the user's.
             return image.id.clone();
         }
         match resolve(image.engine.config(), &name.familiar(), name.clone()) {

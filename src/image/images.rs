@@ -21,14 +21,14 @@ pub struct Images {
 }
 
 impl Engine {
-    /// The engine's images.
+    /// Returns the engine's images.
     pub fn images(&self) -> Images {
         Images { engine: self.clone() }
     }
 }
 
 impl Images {
-    /// Pulls an image: await it, or ask for its [progress](Pull::progress).
+    /// Pulls an image: await it, or take its [progress](Pull::progress).
     ///
     /// ```no_run
     /// # async fn run(engine: castoff::Engine) -> castoff::Result<()> {
@@ -45,10 +45,11 @@ impl Images {
         Pull { engine: self.engine.clone(), image: image.into(), platform: None }
     }
 
-    /// Whether the engine has an image, under the name that would be used for it.
+    /// Returns whether the engine has an image, after prefix and substitutes were applied to its
+    /// name.
     ///
     /// # Errors
-    /// For a reference that is none, or when the engine can't be asked.
+    /// Fails for an invalid reference, or if the engine can't be asked.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -58,11 +59,12 @@ impl Images {
         self.engine.has_image(&names.used.familiar()).await
     }
 
-    /// What the engine has under a name, the one that would be used for it, or an id.
+    /// Returns a summary of an image, by id or by name, to which prefix and substitutes are
+    /// applied.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it has none; as for
-    /// [`exists`](Self::exists) otherwise.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the engine has no such image;
+    /// otherwise as for [`exists`](Self::exists).
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -72,7 +74,8 @@ impl Images {
         self.engine.inspect_image(&names.used.familiar()).await
     }
 
-    /// All that the engine knows of an image, under the name that would be used for it, or an id.
+    /// Returns the details of an image, by id or by name, to which prefix and substitutes are
+    /// applied.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect).
@@ -85,7 +88,7 @@ impl Images {
         self.engine.image_details(&names.used.familiar()).await
     }
 
-    /// What an image was made of, the newest layer first.
+    /// Returns the layers that an image was built from, the newest first.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect).
@@ -98,64 +101,63 @@ impl Images {
         self.engine.image_history(&names.used.familiar()).await
     }
 
-    /// Gives an image another name, `repository:tag`.
+    /// Adds a name to an image, `repository:tag`.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no such image.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the engine has no such image.
     ///
     /// # Cancel safety
-    /// The image may or may not have the name when the future is dropped.
+    /// If the future is dropped, the image may or may not have the name.
     pub async fn tag(&self, image: impl AsRef<str>, name: impl AsRef<str>) -> Result<()> {
         self.engine.tag_image(image.as_ref(), &own_name(name.as_ref())?).await
     }
 
-    /// Pushes an image that the engine has under a name in a registry, and returns the digest that the
-    /// registry has it under. Credentials come from where the docker CLI has them.
+    /// Pushes an image of the engine under a name in a registry, and returns the digest in the
+    /// registry. Credentials come from the docker CLI's configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) when the registry refuses.
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) if the registry refuses.
     ///
     /// # Cancel safety
-    /// The push ends with the future; the registry may have got some layers by then.
+    /// The push ends with the future; the registry may have received some layers by then.
     pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
         push(&self.engine, &own_name(name.as_ref())?).await
     }
 
-    /// Writes an image to a file, as an archive for [`load`](Self::load). The file is there when it is
-    /// complete, and replaces a
-    /// regular file that was, but no link, pipe or device.
+    /// Writes an image to a file, as an archive for [`load`](Self::load). The file appears when it
+    /// is complete, and replaces a regular file, but no link, pipe or device.
     ///
     /// # Errors
-    /// When the engine or the file system fails.
+    /// Fails if the engine or the file system does.
     ///
     /// # Cancel safety
-    /// Nothing is left of the file when the future is dropped.
+    /// Nothing of the file is left behind if the future is dropped.
     pub async fn save(&self, image: impl AsRef<str>, path: impl AsRef<Path>) -> Result<()> {
         archive::write(self.engine.save_image(image.as_ref()), path.as_ref()).await
     }
 
-    /// Loads the images of an archive that [`save`](Self::save) or `docker save` made; it may be
-    /// compressed. Returns their names, or ids for those without one. They are yours: nothing removes
-    /// them.
+    /// Loads the images of an archive from [`save`](Self::save) or `docker save`, which may be
+    /// compressed. Returns their names, or ids for those without one. castoff does not remove these
+    /// images.
     ///
     /// # Errors
-    /// When the file can't be read, or the engine can't make sense of it.
+    /// Fails if the file can't be read, or the engine rejects it.
     ///
     /// # Cancel safety
-    /// The engine may have loaded some of them when the future is dropped.
+    /// If the future is dropped, the engine may have loaded some of them.
     pub async fn load(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         self.engine.load_images(archive::read(path.as_ref()).await?).await
     }
 
-    /// Makes an image of one layer from a tar archive of a file system, with changes in the form of
-    /// Dockerfile instructions, such as `CMD ["/server"]`. Returns its id. It is yours: nothing removes
-    /// it.
+    /// Creates an image of one layer from a tar archive of a file system, with changes in the form
+    /// of Dockerfile instructions, such as `CMD ["/server"]`. Returns its id. castoff does not
+    /// remove this image.
     ///
     /// # Errors
-    /// When the file can't be read, or the engine can't make sense of it or of a change.
+    /// Fails if the file can't be read, or the engine rejects it or a change.
     ///
     /// # Cancel safety
-    /// The engine may have made the image when the future is dropped.
+    /// If the future is dropped, the engine may have created the image.
     pub async fn import(
         &self,
         name: impl AsRef<str>,
@@ -167,11 +169,11 @@ impl Images {
         self.engine.import_image(&name, archive::read(path.as_ref()).await?, &changes).await
     }
 
-    /// The images whose names match a pattern such as `team/app` (with any tag) or `team/*:1.*`;
-    /// for an empty one, all.
+    /// Returns the images whose names match a pattern such as `team/app` (with any tag) or
+    /// `team/*:1.*`; all for an empty pattern.
     ///
     /// # Errors
-    /// When the engine can't be asked.
+    /// Fails if the engine can't be asked.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -179,29 +181,29 @@ impl Images {
         self.engine.list_images(Some(pattern.as_ref()).filter(|pattern| !pattern.is_empty())).await
     }
 
-    /// Removes an image by its name or id, as it is given: prefix and substitutes don't count.
-    /// Under an id it goes with all its names; under one of several names, that name goes alone.
+    /// Removes an image by its id, with all its names, or by a name: if it has several, only that
+    /// name is removed. Prefix and substitutes are not applied.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none;
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) while there is a container of it, running or
-    /// not: then it keeps its names. A name among several goes all the same if all its containers
-    /// were created under others. Containers that castoff is about to remove are waited for.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is none;
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if a container of it exists, running or
+    /// not: then it keeps its names. One of several names is removed nevertheless if all containers
+    /// were created under others. Containers that castoff is removing are waited for.
     ///
     /// # Cancel safety
-    /// The removal may go on when the future is dropped.
+    /// The removal may go on if the future is dropped.
     pub async fn remove(&self, image: impl AsRef<str>) -> Result<()> {
         let image = image.as_ref();
         after_ours(&self.engine, || self.engine.remove_unused_image(image)).await
     }
 }
 
-/// Removes an image, and once more when containers of ours that were on their way out kept it.
+/// Removes an image, and retries after a conflict if containers of castoff's are being removed.
 pub(super) async fn after_ours<F>(engine: &Engine, remove: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
-    // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+    // Checked beforehand: the conflicting resource may be gone when the engine's refusal arrives.
     let busy = || Worker::current().filter(|worker| worker.is_busy(engine.endpoint()));
     let before = busy();
     match remove().await {
@@ -216,11 +218,11 @@ where
     }
 }
 
-/// A pull; made by [`Images::pull`].
+/// A pull of an image; made by [`Images::pull`].
 ///
-/// However many ask for the same image at the same time, it is pulled once. Credentials come
-/// from where the docker CLI has them. What may pass (a registry that is busy or can't be
-/// reached) is tried again for about five seconds. Dropping the future does not stop the pull.
+/// Concurrent pulls of the same image are combined into one. Credentials come from the docker CLI's
+/// configuration. Transient failures (a busy or unreachable registry) are retried for about five
+/// seconds. Dropping the future does not stop the pull.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is pulled before it is awaited"]
 pub struct Pull {
@@ -230,16 +232,17 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// The platform, such as `linux/arm64`. Default: the engine's.
+    /// Sets the platform, such as `linux/arm64`. Default: the engine's.
     pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
         self.platform = Some(platform.into());
         self
     }
 
-    /// Starts the pull and tells what happens.
+    /// Starts the pull and returns a stream of its progress.
     ///
     /// # Errors
-    /// For a reference or platform that is none. The pull's own failure comes from the stream.
+    /// Fails for an invalid reference or platform. A failure of the pull itself comes from the
+    /// stream.
     pub fn progress(self) -> Result<PullProgress> {
         let (names, platform) = self.names()?;
         pull_with_progress(&self.engine, names, platform.as_deref())

@@ -1,7 +1,7 @@
 //! Floor 3: images.
 //!
-//! [`Engine::images`](crate::Engine::images) pulls and looks; [`Image`] is one that castoff
-//! made, and removes when it is dropped.
+//! [`Engine::images`](crate::Engine::images) pulls and inspects images; [`Image`] is the handle to
+//! one that castoff created, which is removed when the handle is dropped.
 
 mod archive;
 mod build;

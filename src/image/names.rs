@@ -1,19 +1,19 @@
-//! Under which name an image is used: substitutes, then the registry prefix.
+//! The resolution of image names: substitutes, then the registry prefix.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::spec::ImageRef;
 
-/// An image as it was asked for, and as the engine is asked for it.
+/// The name of an image as the caller gave it, and as the engine gets it.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) asked: String,
     pub(crate) used: ImageRef,
 }
 
-/// Applies `CASTOFF_IMAGE_SUBSTITUTES` and, where none fits, `CASTOFF_IMAGE_PREFIX`.
+/// Applies `CASTOFF_IMAGE_SUBSTITUTES` or, if none matches, `CASTOFF_IMAGE_PREFIX`.
 ///
-/// A substitute is found by the whole reference, so `redis:7` is not `redis:7.2`.
+/// A substitute matches the whole reference, so one for `redis:7` does not apply to `redis:7.2`.
 pub(crate) fn resolve(config: &Config, asked: &str, image: ImageRef) -> Result<Names> {
     let substitute = config
         .image_substitutes

@@ -1,4 +1,4 @@
-//! Pulling: once per image and process however many ask, with patience for what may pass.
+//! Pulling: concurrent pulls of an image are combined, and transient failures are retried.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,28 +20,28 @@ use crate::reaper::Worker;
 use crate::spec::{ImageRef, Platform};
 use crate::timed::timed;
 
-/// Pauses before further attempts at a pull that failed for a reason that may pass.
+/// Pauses before further attempts at a pull after a transient failure.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(4)];
 
 type Key = (Endpoint, String, Option<String>);
 type Outcome = Option<Result<()>>;
 
-/// A pull under way, for everybody who waits for it.
+/// A pull in progress, shared by all its callers.
 #[derive(Clone)]
 struct Shared {
     outcome: watch::Receiver<Outcome>,
     events: broadcast::Sender<PullEvent>,
 }
 
-/// A pull, and what it tells from now on.
+/// A pull, and its events from now on.
 type Joined = (Shared, broadcast::Receiver<PullEvent>);
 
 /// The pulls of this process.
 #[derive(Default)]
 struct Pulls {
     under_way: HashMap<Key, Shared>,
-    /// How many have succeeded.
+    /// The number of successful pulls.
     done: HashMap<Key, u64>,
 }
 
@@ -55,14 +55,14 @@ fn key(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Key {
     (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned))
 }
 
-/// How many pulls of an image have succeeded so far; for [`pull_after`].
+/// Returns the number of successful pulls of an image so far, for [`pull_after`].
 pub(crate) fn pulled(engine: &Engine, names: &Names, platform: Option<&str>) -> u64 {
     let key = key(engine, &names.used, platform);
     pulls().done.get(&key).copied().unwrap_or_default()
 }
 
-/// Pulls an image, unless more than `seen` pulls of it have succeeded: whoever found it missing
-/// before that is late, and it is there.
+/// Pulls an image, unless more than `seen` pulls of it have succeeded: then the image, which the
+/// caller found missing before, exists by now.
 pub(crate) async fn pull_after(
     engine: &Engine,
     names: &Names,
@@ -84,9 +84,9 @@ pub(crate) async fn pull_after(
     }
 }
 
-/// Pulls an image, or joins the pull of it that is under way.
+/// Pulls an image, or joins a pull of it in progress.
 ///
-/// Dropping the future does not stop the pull: others may wait for it, and it is worth having.
+/// Dropping the future does not stop the pull, as other callers may wait for it.
 pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
     if names.used.is_id() {
         return by_id(engine, names).await;
@@ -96,7 +96,7 @@ pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>)
     wait_for(shared, names).await
 }
 
-/// An id does not say where its image is to come from: the engine has it, or nobody does.
+/// Checks for an image by its id, which can't be pulled as it names no repository.
 async fn by_id(engine: &Engine, names: &Names) -> Result<()> {
     if engine.has_image(&names.used.familiar()).await? {
         return Ok(());
@@ -113,7 +113,7 @@ async fn wait_for(shared: Shared, names: &Names) -> Result<()> {
     timed(span, finish(shared.outcome, names)).await
 }
 
-/// As [`pull`], with what happens meanwhile.
+/// Pulls as [`pull`] does, and returns a stream of the progress.
 pub(super) fn pull_with_progress(
     engine: &Engine,
     names: Names,
@@ -131,7 +131,7 @@ pub(super) fn pull_with_progress(
         loop {
             match events.recv().await {
                 Ok(event) => return Some((event, events)),
-                // A slow reader misses some progress, and nothing else.
+                // A slow reader misses some progress, but never the outcome.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
@@ -140,7 +140,7 @@ pub(super) fn pull_with_progress(
     Ok(PullProgress { events: Box::pin(events.map(Ok).chain(failure(outcome))) })
 }
 
-/// What a pull's progress ends with: nothing, where it succeeds.
+/// Returns the end of a progress stream: the error of a failed pull, or nothing.
 fn failure<T>(outcome: impl Future<Output = Result<()>>) -> impl Stream<Item = Result<T>> {
     let outcome = futures_util::stream::once(outcome);
     outcome.filter_map(|outcome| async { outcome.err().map(Err) })
@@ -168,7 +168,7 @@ fn join(
         return Ok((shared.clone(), shared.events.subscribe()));
     }
     let (done, outcome) = watch::channel(None);
-    // Listening before the pull begins: a fast one would be over before anybody heard of it.
+    // Subscribed before the pull begins, as a fast one could end before anybody does.
     let (events, heard) = broadcast::channel(1024);
     let shared = Shared { outcome, events: events.clone() };
     table.insert(key.clone(), shared.clone());
@@ -176,7 +176,7 @@ fn join(
     let platform = platform.map(str::to_owned);
     worker.submit(async move {
         let result = attempts(&engine, &image, platform.as_deref(), &events).await;
-        // Out of the table first: whoever asks from now on is told anew.
+        // Removed from the table first: callers from now on start a new pull.
         let mut table = pulls();
         table.under_way.remove(&key);
         if result.is_ok() {
@@ -200,7 +200,7 @@ async fn attempts(
         let mut outcome = Ok(());
         while let Some(step) = steps.next().await {
             match step {
-                // Nobody may be listening.
+                // There may be no receivers.
                 Ok(event) => drop(events.send(event)),
                 Err(error) => {
                     outcome = Err(error);
@@ -222,8 +222,8 @@ async fn attempts(
     }
 }
 
-/// A pull for a platform that the registry does not have says which ones it has, as far as the
-/// engine can find out.
+/// Adds the platforms that the registry has to the error of a pull for another one, if the engine
+/// can list them.
 async fn with_platforms(
     error: Error,
     engine: &Engine,
@@ -240,7 +240,7 @@ async fn with_platforms(
     error.with_hint(format!("{asked} was asked for; {there}: `with_platform` chooses one"))
 }
 
-/// A pull that was refused says why there was no login.
+/// Adds the reason for a missing login to the error of a pull that was refused.
 fn with_trouble(error: Error, trouble: Option<&Error>) -> Error {
     let limited = says(&error.to_string(), Meaning::RateLimited);
     let denied =
@@ -254,8 +254,8 @@ fn with_trouble(error: Error, trouble: Option<&Error>) -> Error {
     }
 }
 
-/// Registries and engines say little by status and much in words; a wrong guess costs a few
-/// seconds, not correctness.
+/// Returns whether a retry may succeed. Registries and engines report little by status and much by
+/// text; a wrong guess costs a few seconds, not correctness.
 fn may_pass(error: &Error) -> bool {
     if matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout) {
         return true;
@@ -295,7 +295,7 @@ fn kind_of(error: &Error) -> ErrorKind {
     if told(Meaning::NoPlatform) {
         return ErrorKind::ImageNotFound;
     }
-    // Docker Hub answers "denied" for what does not exist as well as for what is private.
+    // Docker Hub answers "denied" for repositories that do not exist and for private ones.
     if says(&["manifest unknown", "not found", "does not exist", "no such image", "name unknown"]) {
         return ErrorKind::ImageNotFound;
     }
@@ -305,7 +305,7 @@ fn kind_of(error: &Error) -> ErrorKind {
     ErrorKind::Pull
 }
 
-/// The error for one who asked under these names.
+/// Explains an error to a caller that used these names.
 fn explained(error: Error, names: &Names) -> Error {
     let kind = kind_of(&error);
     let hint = error.hint().map(str::to_owned).or_else(|| match kind {
@@ -327,7 +327,7 @@ fn tried(names: &Names) -> String {
     format!("asked for `{}`, tried `{}`", names.asked, names.used)
 }
 
-/// What the engine has in place of an image for a platform, where that is what is wrong.
+/// Returns the platform of the engine's image and the requested one, if they don't match.
 async fn other_platform(
     engine: &Engine,
     names: &Names,
@@ -339,8 +339,8 @@ async fn other_platform(
     Some((there, asked))
 }
 
-/// An image that can't be had, for this reason. Where the engine has it for another platform than
-/// was asked for, that is said first: what a registry answers hardly tells it.
+/// Adds to an error about an image whether the engine has it for another platform than the
+/// requested one, as the registry's answer hardly shows that.
 pub(crate) async fn for_platform(
     engine: &Engine,
     names: &Names,
@@ -364,9 +364,9 @@ pub(crate) async fn for_platform(
     Error::new(kind, message).at(step).with_image(&names.asked).with_hint(hint).with_source(error)
 }
 
-/// Whether a create call failed because the engine doesn't have the image, or not for the platform
-/// that was asked for. Other things can be missing with the same status: where an engine words it in
-/// an unknown way, it is asked for the image.
+/// Returns whether a create call failed because the engine doesn't have the image, or not for the
+/// requested platform. Other resources can be missing with the same status: if the engine's text is
+/// unknown, the engine is asked for the image.
 pub(crate) async fn is_missing(
     engine: &Engine,
     names: &Names,
@@ -389,24 +389,24 @@ pub(crate) async fn is_missing(
     }
 }
 
-/// The image is not there, and may not be pulled.
+/// Returns the error for an image that does not exist on the engine and must not be pulled.
 pub(crate) fn not_there(names: &Names, why: &str) -> Error {
     let message = format!("the engine does not have the image and {why} ({})", tried(names));
     Error::new(ErrorKind::ImageNotFound, message).with_image(&names.asked)
 }
 
-/// What happens during a pull; made by [`Pull::progress`](super::Pull::progress). A [`Stream`],
-/// with a [`next`](Self::next) of its own. It ends with the pull; an error is the pull's failure.
+/// The events of a pull; made by [`Pull::progress`](super::Pull::progress). A [`Stream`] with a
+/// [`next`](Self::next) method. It ends with the pull; an error is the pull's failure.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct PullProgress {
     events: Pin<Box<dyn Stream<Item = Result<PullEvent>> + Send>>,
 }
 
 impl PullProgress {
-    /// The next event; `None` when the pull has succeeded.
+    /// Returns the next event; `None` when the pull has succeeded.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<PullEvent>> {
         self.events.next().await
     }

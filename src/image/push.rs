@@ -1,10 +1,10 @@
-//! Pushes.
+//! Pushing of images.
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
-/// Pushes an image under a name that it has; gives the digest that the registry has it under.
+/// Pushes an image under a name that it has; returns the digest in the registry.
 pub(super) async fn push(engine: &Engine, name: &ImageRef) -> Result<String> {
     let (login, trouble) = engine.find_login(name.registry()).await;
     let known = login.is_some();

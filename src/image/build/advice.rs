@@ -1,10 +1,10 @@
-//! Advice that cache misses give: the source is copied before its dependencies are installed.
+//! Advice from cache misses: when the source is copied before dependencies are installed.
 
 use super::Builder;
 use super::report::{StepReport, line};
 use crate::dockerfile::{Command, Copy, Dockerfile, Instruction, Source, Stage};
 
-/// What installs dependencies, and the files that it needs for that.
+/// Commands that install dependencies, and the files that each needs.
 const INSTALLERS: [(&str, &str); 21] = [
     ("npm install", "package.json and package-lock.json"),
     ("npm ci", "package.json and package-lock.json"),
@@ -29,8 +29,8 @@ const INSTALLERS: [(&str, &str); 21] = [
     ("dnf install", "nothing"),
 ];
 
-/// Advice for stages in which a copy of the source was not cached, and an installation behind it
-/// had to run again for that.
+/// Returns advice for stages in which a copy of the source was not cached, so that a later
+/// installation had to run again.
 pub(super) fn advice(file: &Dockerfile, builder: Builder, steps: &[StepReport]) -> Vec<String> {
     let told = |number: usize, instruction: usize| {
         let name = step_name(file, number, instruction)?;
@@ -45,7 +45,7 @@ fn of_stage(
     stage: &Stage,
     cached: &dyn Fn(usize) -> Option<bool>,
 ) -> Option<String> {
-    // The first one that was not cached is the reason for all that follow.
+    // The first uncached instruction causes all later ones to run.
     let missed = (0..stage.instructions.len()).find(|index| cached(*index) == Some(false))?;
     let Instruction::Copy(copy) = &stage.instructions[missed] else { return None };
     if copy.from.is_some() || !takes_the_source(copy) {
@@ -67,12 +67,12 @@ fn of_stage(
     ))
 }
 
-/// What the builders call a step.
+/// The names that the builders give to a step.
 struct StepName {
-    /// BuildKit: stage and number among what makes layers.
+    /// The stage in BuildKit's name, and the number among the instructions that create layers.
     stage: String,
     number: String,
-    /// The classic builder: a number among all.
+    /// The classic builder's number, among all instructions.
     classic: String,
 }
 
@@ -83,9 +83,9 @@ impl StepName {
             return false;
         };
         match (builder, inside.rsplit_once(' ')) {
-            // (It counts labels that were added behind the Dockerfile's own steps.)
+            // Its total includes labels that were added after the Dockerfile's own steps.
             (Builder::Classic, _) => inside.split('/').next() == Some(&self.classic),
-            // (In front of the stage there may be a platform.)
+            // A platform may precede the stage.
             (Builder::BuildKit, Some((before, number))) => {
                 number == self.number && before.rsplit(' ').next() == Some(&self.stage)
             }
@@ -123,7 +123,7 @@ fn step_name(file: &Dockerfile, stage: usize, instruction: usize) -> Option<Step
     })
 }
 
-/// Whether it takes a whole directory, and not just some files by name.
+/// Returns whether it copies a whole directory, and not just some files by name.
 fn takes_the_source(copy: &Copy) -> bool {
     paths(copy).iter().any(|path| {
         let path = path.trim_end_matches('/');
@@ -140,7 +140,7 @@ fn paths(copy: &Copy) -> Vec<String> {
     copy.sources.iter().filter_map(path).collect()
 }
 
-/// The command, and the files that it needs, where it installs dependencies.
+/// Returns the command and the files that it needs, if it installs dependencies.
 fn installs(instruction: &Instruction) -> Option<(String, &'static str)> {
     let Instruction::Run(run) = instruction else { return None };
     let text = match &run.command {
@@ -150,7 +150,7 @@ fn installs(instruction: &Instruction) -> Option<(String, &'static str)> {
     let needs = |(command, needs): &(&str, &'static str)| {
         let at = text.find(command)?;
         let before = text[..at].chars().next_back();
-        // (`/venv/bin/pip install` counts.)
+        // A path counts as well, as in `/venv/bin/pip install`.
         let starts = before.is_none_or(|char| !char.is_alphanumeric() && char != '-');
         let after = text[at + command.len()..].chars().next();
         let ends = after.is_none_or(|char| char.is_whitespace() || ":;&|".contains(char));
@@ -191,7 +191,7 @@ mod tests {
             step("[4/6] RUN npm ci", false),
         ];
         assert_eq!(advice(&file.dockerfile, Builder::Classic, &classic), told);
-        // All anew, as in a first build: nothing is known of the order.
+        // Every step ran, as in a first build: it shows nothing about the order.
         let first = kit.clone().map(|step| StepReport { cached: false, ..step });
         assert!(advice(&file.dockerfile, Builder::BuildKit, &first).is_empty());
         // All cached.

@@ -1,4 +1,4 @@
-//! [`ImageBuilder`]: what is to be built. The rarer settings are in `options`.
+//! [`ImageBuilder`]: the description of a build. The rarer settings are in `options`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::dockerfile::Dockerfile;
 use crate::engine::{Agent, BuildEvent, CacheEntry, Engine, OnEvent, Ulimit};
 use crate::error::{Error, Result};
 
-/// Describes a build. Nothing happens before [`build`](Self::build), [`start`](Self::start) or
-/// one of the other verbs.
+/// A description of a build. Nothing happens before [`build`](Self::build), [`start`](Self::start)
+/// or another method that runs it.
 ///
 /// ```no_run
 /// use castoff::Image;
@@ -49,7 +49,7 @@ pub struct ImageBuilder {
     pub(super) target: Option<String>,
     pub(super) args: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
-    /// Whether an image with a name of the user's bears castoff's label.
+    /// Whether an image with a name of the user's gets castoff's label.
     pub(super) marked: bool,
     pub(super) platforms: Vec<String>,
     pub(super) no_cache: bool,
@@ -67,10 +67,10 @@ pub struct ImageBuilder {
     pub(super) listeners: Vec<OnEvent>,
 }
 
-/// Where the Dockerfile comes from.
+/// The source of the Dockerfile.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// A path in the context.
+    /// A path within the context.
     Path(String),
     Text(String),
     Value(Box<Dockerfile>),
@@ -82,7 +82,7 @@ pub(super) enum Named {
     Image(String),
 }
 
-/// A secret, or where it is. Never shown.
+/// A secret, or its location. It is never displayed.
 #[derive(Clone)]
 pub(super) enum Secret {
     Bytes(Bytes),
@@ -90,7 +90,7 @@ pub(super) enum Secret {
     Env(String),
 }
 
-/// Who builds.
+/// The backend of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Builder {
@@ -110,20 +110,21 @@ impl fmt::Display for Builder {
 }
 
 impl Image {
-    /// Builds from a directory, or whatever a context is made of, by the `Dockerfile` in it.
+    /// Describes a build from a context, such as a directory, with the `Dockerfile` in it.
     pub fn builder(context: impl Into<BuildContext>) -> ImageBuilder {
         ImageBuilder::new(Source::Path("Dockerfile".to_owned())).with_context(context)
     }
 }
 
 impl Dockerfile {
-    /// Builds it under a name, `repository:tag`, which stays with the engine when the handle goes.
+    /// Describes its build under a name, `repository:tag`; the image stays when its handle is
+    /// dropped.
     pub fn image(self, name: impl Into<String>) -> ImageBuilder {
         self.builder().with_name(name)
     }
 
-    /// Builds it, with a context that is empty unless one is set. Without a name, the image goes with
-    /// its last handle.
+    /// Describes its build, with an empty context unless one is set. Without a name, the image is
+    /// removed with its last handle.
     pub fn builder(self) -> ImageBuilder {
         ImageBuilder::new(Source::Value(Box::new(self)))
     }
@@ -169,100 +170,102 @@ impl ImageBuilder {
         }
     }
 
-    /// The engine to use. Default: the process-wide one of [`Engine::connect`].
+    /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
         self
     }
 
-    /// A name, `repository:tag`; call it again for several. An image with a name is yours: it stays
-    /// when its handle goes, and is recognised when it is to be built again unchanged, by a
-    /// [label](Self::without_build_label). Default: a name that no other image has, and the image
-    /// goes with its last handle.
+    /// Adds a name, `repository:tag`. May be called several times. An image with a name belongs to
+    /// you: it stays when its handle is dropped, and an unchanged build of it is recognized by a
+    /// [label](Self::without_build_label). Default: a unique name, and the image is removed with
+    /// its last handle.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// What the Dockerfile copies from. Default: nothing for a [`Dockerfile`] that is a value.
+    /// Sets the context that the Dockerfile copies from. Default: empty for a [`Dockerfile`] value.
     pub fn with_context(mut self, context: impl Into<BuildContext>) -> Self {
         self.context = context.into();
         self
     }
 
-    /// The Dockerfile, in place of the context's.
+    /// Sets the Dockerfile, in place of the context's.
     pub fn with_dockerfile(mut self, dockerfile: Dockerfile) -> Self {
         self.dockerfile = Source::Value(Box::new(dockerfile));
         self
     }
 
-    /// The path of the Dockerfile within the context. Default: `Dockerfile`.
+    /// Sets the path of the Dockerfile within the context. Default: `Dockerfile`.
     pub fn with_dockerfile_path(mut self, path: impl Into<String>) -> Self {
         self.dockerfile = Source::Path(path.into());
         self
     }
 
-    /// The text of the Dockerfile; the engine gets it as it is.
+    /// Sets the text of the Dockerfile, which the engine gets unchanged.
     pub fn with_dockerfile_text(mut self, text: impl Into<String>) -> Self {
         self.dockerfile = Source::Text(text.into());
         self
     }
 
-    /// The stage to build. Default: the last one.
+    /// Sets the stage to build. Default: the last one.
     pub fn with_target(mut self, stage: impl Into<String>) -> Self {
         self.target = Some(stage.into());
         self
     }
 
-    /// A build argument. It can be read off the image's history: for secrets there is
+    /// Sets a build argument. Its value is visible in the image's history: for secrets, use
     /// [`with_secret`](Self::with_secret).
     pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.args.insert(name.into(), value.into());
         self
     }
 
-    /// A label of the image.
+    /// Adds a label to the image.
     pub fn with_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
     }
 
-    /// Leaves castoff's own label off an image with a name of yours. Default: it bears
-    /// `castoff.image.build`, a hash of all that goes into it, and no other.
+    /// Omits castoff's own label from an image with a name of yours. Default: the image has the
+    /// label `castoff.image.build`, a hash of all inputs of the build, and no other.
     ///
-    /// Without it, an unchanged build is not recognised, but sent to the builder, which has its
+    /// Without it, an unchanged build is not recognized, but sent to the builder, which has its
     /// steps in its cache; and the image that had the name before stays, without a name.
     pub fn without_build_label(mut self) -> Self {
         self.marked = false;
         self
     }
 
-    /// A platform, such as `linux/arm64`; call it again for several. Default: the engine's.
+    /// Adds a platform, such as `linux/arm64`. May be called several times. Default: the engine's.
     pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
         self.platforms.push(platform.into());
         self
     }
 
-    /// Builds every step anew. (On Docker 20.10 and 26 this empties the cache mounts as well.)
+    /// Runs every step again. On Docker 20.10 and 26 this empties the cache mounts as well.
     pub fn without_cache(mut self) -> Self {
         self.no_cache = true;
         self
     }
 
-    /// Asks the registry for newer base images.
+    /// Checks the registry for newer base images.
     pub fn with_pull(mut self) -> Self {
         self.pull = true;
         self
     }
 
-    /// A secret for the steps that mount it (`RUN --mount=type=secret,id=..`), at most 500 KiB. It is
-    /// handed to BuildKit when such a step runs, and is in no log, error, layer or history.
+    /// Adds a secret for the steps that mount it (`RUN --mount=type=secret,id=..`), at most 500
+    /// KiB. It is passed to BuildKit when such a step runs, and appears in no log, error, layer or
+    /// history.
     pub fn with_secret(mut self, id: impl Into<String>, content: impl Into<Bytes>) -> Self {
         self.secrets.insert(id.into(), Secret::Bytes(content.into()));
         self
     }
 
-    /// Is told what happens in the build. May be called from any thread, and should not block.
+    /// Adds a listener for the events of the build. It may be called on any thread, and should not
+    /// block.
     pub fn with_event_listener(
         mut self,
         listener: impl Fn(BuildEvent) + Send + Sync + 'static,
@@ -273,21 +276,21 @@ impl ImageBuilder {
 
     /// Builds the image.
     ///
-    /// BuildKit does it where the engine has it and the feature `buildkit` is on, else the classic
-    /// builder. Where nothing has changed since an image of the same [name](Self::with_name) was built,
-    /// that one is the outcome, and nothing is sent. Builds of the same that are under way at the same
-    /// time in this process are one.
+    /// BuildKit is used if the engine has it and the feature `buildkit` is on, else the classic
+    /// builder. If nothing has changed since an image of the same [name](Self::with_name) was
+    /// built, that image is returned, and nothing is sent. Concurrent builds of the same
+    /// description in this process are combined into one.
     ///
     /// # Errors
     /// [`ErrorKind::Build`](crate::ErrorKind::Build) names the step that failed and its last log
-    /// lines; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) what the engine or the
-    /// builder can't do; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) what was given
-    /// and can't be used; [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) a base image
-    /// that does not exist, or not for the platform.
+    /// lines; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) names what the engine or
+    /// the builder can't do; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) names the
+    /// value that can't be used; [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound)
+    /// names a base image that does not exist, or not for the platform.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the build, unless somebody else waits for the same one. What it made
-    /// by then is removed, but for the builder's cache.
+    /// Dropping the future ends the build, unless another caller waits for the same one. Everything
+    /// it created by then is removed, except for the builder's cache.
     pub async fn build(self) -> Result<Image> {
         super::run::build(self).await
     }
@@ -307,7 +310,7 @@ impl fmt::Debug for ImageBuilder {
             .field("context", &self.context)
             .field("target", &self.target)
             .field("platforms", &self.platforms)
-            // Their ids alone.
+            // Only their ids.
             .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
@@ -315,7 +318,7 @@ impl fmt::Debug for ImageBuilder {
 
 impl Secret {
     pub(super) async fn read(&self, id: &str) -> Result<Bytes> {
-        /// BuildKit's own limit.
+        /// Limit for the bytes of a secret, the same as BuildKit's.
         const MOST: usize = 500 * 1024;
         let bytes = match self {
             Secret::Bytes(bytes) => bytes.clone(),

@@ -1,4 +1,4 @@
-//! Builds whose outcome is files, and no image of the engine.
+//! Builds that export files instead of creating an image on the engine.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use super::{preflight, run, support, tracing_events};
 use crate::engine::{BuildEvent, BuildOutput, OnEvent, Sink};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Pieces of an output that may be under way.
+/// Limit for the pieces of an output that are queued.
 const UNDER_WAY: usize = 16;
 
 impl ImageBuilder {
-    /// Builds, and unpacks the files of the image into a directory, which is made if it is missing.
-    /// Files of the same paths are replaced, others stay. Needs BuildKit.
+    /// Builds, and unpacks the image's files into a directory, which is created if it is missing.
+    /// Existing files of the same paths are replaced, others stay. Needs BuildKit.
     ///
     /// ```no_run
     /// use castoff::dockerfile::{Dockerfile, Stage};
@@ -35,10 +35,10 @@ impl ImageBuilder {
     /// ```
     ///
     /// # Errors
-    /// As for [`build`](Self::build), and when the files can't be written.
+    /// As for [`build`](Self::build); also fails if the files can't be written.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the build. Files that were written by then stay.
+    /// Dropping the future ends the build. Files written by then stay.
     pub async fn to_directory(self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref().to_owned();
         let (sink, pieces) = mpsc::channel(UNDER_WAY);
@@ -47,28 +47,27 @@ impl ImageBuilder {
         let outcome = self.export(BuildOutput::Tar(sink)).await;
         let unpacked =
             unpacking.await.map_err(|error| Error::other("unpacking failed").with_source(error))?;
-        // Where the disk is the reason, the build failed only because of it.
+        // If writing failed, the build failed only because of that.
         unpacked.map_err(|error| not_written(&path, error))?;
         outcome
     }
 
-    /// Builds, and writes the files of the image to a tar archive. Needs BuildKit. The file is there
-    /// when it is complete, and replaces a
-    /// regular file that was, but no link, pipe or device.
+    /// Builds, and writes the image's files to a tar archive. Needs BuildKit. The file appears when
+    /// it is complete, and replaces a regular file, but no link, pipe or device.
     ///
     /// # Errors
-    /// As for [`build`](Self::build), and when the file can't be written.
+    /// As for [`build`](Self::build); also fails if the file can't be written.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the build, and nothing is left of the file.
+    /// Dropping the future ends the build, and nothing of the file is left behind.
     pub async fn to_tar(self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref().to_owned();
         self.archived(path, BuildOutput::Tar).await
     }
 
-    /// Builds, and writes the image to an archive in the OCI image layout, with all the platforms that
-    /// were asked for. Needs BuildKit. The file is there when it is complete, and replaces a
-    /// regular file that was, but no link, pipe or device.
+    /// Builds, and writes the image to an archive in the OCI image layout, with all requested
+    /// platforms. Needs BuildKit. The file appears when it is complete, and replaces a regular
+    /// file, but no link, pipe or device.
     ///
     /// # Errors
     /// As for [`to_tar`](Self::to_tar).
@@ -83,7 +82,7 @@ impl ImageBuilder {
     async fn archived(self, path: PathBuf, output: fn(Sink) -> BuildOutput) -> Result<()> {
         archive::check(&path)?;
         let (sink, mut pieces) = mpsc::channel::<io::Result<Bytes>>(UNDER_WAY);
-        // The file is not to be complete before the build has succeeded.
+        // The file must not be complete before the build has succeeded.
         let (failed, failure) = tokio::sync::oneshot::channel();
         let building = async {
             let outcome = self.export(output(sink)).await;

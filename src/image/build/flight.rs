@@ -1,4 +1,4 @@
-//! Builds of the same that are under way at the same time are one.
+//! Combination of concurrent builds of the same description into one.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::forks::PerProcess;
 
 type Building = Pin<Box<dyn Future<Output = Result<Image>> + Send>>;
 
-/// Who is told; those who join are added.
+/// The listeners of a build, including those of callers that joined later.
 type Listeners = Arc<Mutex<Vec<OnEvent>>>;
 
 struct Flight {
@@ -24,10 +24,10 @@ struct Flight {
 
 static FLIGHTS: PerProcess<Mutex<HashMap<String, Flight>>> = PerProcess::new();
 
-/// Waits for the build of that key which is under way, or begins it.
+/// Joins the build of that key in progress, or begins it.
 ///
 /// # Cancel safety
-/// When the last one who waits is dropped, the build is, too.
+/// When the last waiting future is dropped, so is the build.
 pub(super) async fn join(
     key: String,
     listeners: Vec<OnEvent>,
@@ -52,7 +52,7 @@ fn board(
     let listeners: Listeners = Arc::new(Mutex::new(listeners));
     let told = listeners.clone();
     let tell = move |event: BuildEvent| {
-        // Not called under the lock, as listeners may do what they like.
+        // Called without the lock, as a listener may start or join a build.
         let listeners = lock(&told).clone();
         for listener in &listeners {
             listener(event.clone());

@@ -1,4 +1,4 @@
-//! From a builder to a request: everything is looked at, and nothing is built yet.
+//! From a builder to a request: all settings are checked, and nothing is built yet.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,23 @@ use crate::engine::{Agent, BuildOutput, BuildRequest, Engine, ImageDetails, Name
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Platform, label, spec_hash};
 
-/// A build that is ready to go.
+/// A build that is ready to be sent.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) engine: Engine,
     pub(super) builder: Builder,
     pub(super) request: BuildRequest,
     pub(super) names: Vec<ImageRef>,
-    /// Whether an image with a name of the user's bears castoff's label.
+    /// Whether an image with a name of the user's gets castoff's label.
     pub(super) marked: bool,
-    /// The Dockerfile, as far as it could be read.
+    /// The Dockerfile, without the parts that could not be parsed.
     pub(super) file: Dockerfile,
     pub(super) bases: Vec<BaseImage>,
-    /// Those that were asked for.
+    /// The requested platforms.
     pub(super) platforms: Vec<Platform>,
-    /// Whether the classic builder can do it as well, and BuildKit was not asked for.
+    /// Whether the classic builder could be used as well, and BuildKit was not set.
     pub(super) classic_would_do: bool,
-    /// The same for the same build; what changes an image and what does not is in it alike.
+    /// The hash of the description. It includes some options that do not affect the image.
     pub(super) key: String,
 }
 
@@ -84,7 +84,7 @@ impl Plan {
         })
     }
 
-    /// Where the base images come from.
+    /// Returns the registries of the base images.
     pub(super) fn registries(&self) -> Vec<String> {
         let images = self.bases.iter().filter_map(|base| base.image.parse::<ImageRef>().ok());
         let mut registries: Vec<String> = images.map(|image| image.registry().to_owned()).collect();
@@ -93,8 +93,8 @@ impl Plan {
         registries
     }
 
-    /// The image of the plan's first name, if it was made by the very same build. All the plan's
-    /// names are its names then.
+    /// Returns the image of the plan's first name, if it came from the very same build. It then
+    /// gets all of the plan's names.
     pub(super) async fn recognised(&self) -> Result<Option<ImageDetails>> {
         let fresh = self.request.no_cache || self.request.pull || !self.marked;
         let (Some(name), false) = (self.names.first(), fresh) else {
@@ -185,7 +185,7 @@ fn agents(build: &ImageBuilder) -> Result<BTreeMap<String, Agent>> {
     Ok(agents)
 }
 
-/// What the stages begin with, and what the engine has of it.
+/// Returns the base images of the stages, and the engine's details of each.
 async fn bases(
     engine: &Engine,
     build: &ImageBuilder,
@@ -218,7 +218,7 @@ async fn bases(
                 Err(error) if error.status() == Some(404) => None,
                 Err(error) => return Err(error),
             },
-            // The builder says what is wrong with it.
+            // The builder itself reports an invalid reference.
             Err(_) => None,
         };
         bases.push(BaseImage {
@@ -231,7 +231,7 @@ async fn bases(
     Ok(bases)
 }
 
-/// A hash of all that the image depends on, and of what it is to be.
+/// Returns a hash of everything that the image depends on, and of its own settings.
 async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> Result<String> {
     let mut trees = vec![("".to_owned(), request.context.tree.clone())];
     let mut images = Vec::new();
@@ -281,7 +281,8 @@ async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> R
 }
 
 impl Plan {
-    /// What tells builds of the same time apart: the key, and what may not be shared.
+    /// Returns the key under which concurrent builds are combined: the build's key, and inputs that
+    /// must not be shared.
     pub(super) fn flight(&self) -> String {
         let secrets: Vec<_> =
             self.request.secrets.iter().map(|(id, secret)| (id, hash(secret))).collect();

@@ -1,5 +1,5 @@
-//! What is known to fail before anything is built: base images that do not exist for a platform. And
-//! what is slow: platforms that are emulated.
+//! Checks before a build: base images that do not exist for a platform, features that the engine
+//! does not have, and slow emulation.
 
 use super::builder::Builder;
 use super::plan::Plan;
@@ -8,8 +8,8 @@ use crate::engine::{BuildEvent, BuildOutput, Engine, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Platform};
 
-/// Looks for base images that do not exist for the platforms that they are needed for. Asks nothing
-/// where no platform was asked for.
+/// Checks that the base images exist for the platforms that they are needed for. Makes no request
+/// about them if no platform was set.
 pub(super) async fn check(plan: &Plan, on_event: &OnEvent) -> Result<()> {
     if plan.platforms.len() > 1 && matches!(plan.request.output, BuildOutput::Image) {
         several(plan).await?;
@@ -34,7 +34,7 @@ pub(super) async fn check(plan: &Plan, on_event: &OnEvent) -> Result<()> {
     Ok(())
 }
 
-/// Only some engines keep images of several platforms.
+/// Fails if the engine can't store images of several platforms.
 async fn several(plan: &Plan) -> Result<()> {
     if plan.engine.has_containerd_store().await? {
         return Ok(());
@@ -46,7 +46,7 @@ async fn several(plan: &Plan) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
 }
 
-/// Nor do all keep a cache elsewhere than in the image.
+/// Fails if the engine can store a cache in images only.
 async fn cache_elsewhere(plan: &Plan) -> Result<()> {
     if plan.engine.has_containerd_store().await? {
         return Ok(());
@@ -57,10 +57,10 @@ async fn cache_elsewhere(plan: &Plan) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
 }
 
-/// The platforms that a base image is needed for, as far as they were asked for.
+/// Returns the platforms that a base image is explicitly needed for.
 fn wanted(plan: &Plan, base: &BaseImage) -> Vec<Platform> {
     match &base.platform {
-        // (One that can't be read is the builder's to explain.)
+        // The builder itself reports an invalid platform.
         Some(platform) => platform.parse().into_iter().collect(),
         None => plan.platforms.clone(),
     }
@@ -80,7 +80,7 @@ async fn base_exists(
         Ok(known) if known.is_empty() => return Ok(()),
         Ok(known) => known,
         Err(error) => match local {
-            // Nobody knows better than the engine, which has another one.
+            // There is no better source than the engine, which has another platform.
             Some(local) => return Err(unknown(base, platform, local, error)),
             None => {
                 tracing::debug!(image = base.image, %error, "the platforms are not known");
@@ -95,8 +95,8 @@ async fn base_exists(
     Err(missing(base, platform, &known))
 }
 
-/// The engine knows registries best: mirrors, certificates, logins. Some engines can't be asked
-/// (Podman has no `/distribution`), or only for one kind of manifest.
+/// Asks the engine first, which knows a registry's mirrors, certificates and logins. Some engines
+/// can't be asked (Podman has no `/distribution`), or only for one kind of manifest.
 async fn registry_platforms(engine: &Engine, name: &ImageRef) -> Result<Vec<String>> {
     let login = engine.login_for(name.registry()).await;
     let told = engine.registry_platforms(name, login).await;
@@ -115,14 +115,15 @@ async fn registry_platforms(engine: &Engine, name: &ImageRef) -> Result<Vec<Stri
     }
 }
 
-/// A base image that the engine has for another platform, and whose registry did not say more.
+/// Returns the error for a base image that the engine has for another platform only, if its
+/// registry could not be asked.
 fn unknown(base: &BaseImage, platform: &Platform, local: &Platform, error: Error) -> Error {
     let BaseImage { image, stage, .. } = base;
     let message = format!(
         "the base image {image} of stage {stage} is needed for {platform}; the engine has it for \
          {local}, and could not find out from its registry whether there is another"
     );
-    // Whether it exists is not known.
+    // It is unknown whether the image exists.
     let kind = match error.kind() {
         kind @ (ErrorKind::ImageDenied | ErrorKind::Connection | ErrorKind::Timeout) => kind,
         _ => ErrorKind::Pull,
@@ -142,7 +143,7 @@ fn missing(base: &BaseImage, platform: &Platform, known: &[String]) -> Error {
     error.with_hint(format!("it exists for {}", known.join(", "))).at("preflight")
 }
 
-/// What there is to say of running a platform's programs, where it is not the engine's own.
+/// Returns a warning about running a platform's programs, if it is not the engine's own.
 async fn emulation(plan: &Plan, platform: &Platform) -> Option<String> {
     if platform.architecture == plan.engine.architecture() || plan.builder != Builder::BuildKit {
         return None;
@@ -168,7 +169,7 @@ async fn build_platforms(_: &Plan) -> Option<Vec<String>> {
     None
 }
 
-/// Says what to do about a step that could not run, where it is the platform or a secret.
+/// Adds a hint to the error of a step that could not run because of its platform or a secret.
 pub(super) fn explained(plan: &Plan, error: Error) -> Error {
     let text = error.to_string();
     if error.exit_code().is_none() && text.contains("secret ") && text.contains("not found") {

@@ -1,4 +1,4 @@
-//! [`BuildProgress`]: a build as a stream of what happens in it.
+//! [`BuildProgress`]: a build as a stream of its events.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use super::ImageBuilder;
 use crate::engine::BuildEvent;
 use crate::error::{Error, Result};
 
-/// A build that runs while its events are taken; made by [`ImageBuilder::progress`].
+/// A build that runs while its events are read; made by [`ImageBuilder::progress`].
 ///
-/// A [`Stream`], with a [`next`](Self::next) of its own. It ends with the build; an error is the
-/// build's failure. The image is then to be had from [`image`](Self::image).
+/// A [`Stream`] with a [`next`](Self::next) method. It ends with the build; an error is the build's
+/// failure. Afterwards, [`image`](Self::image) returns the image.
 #[must_use = "a build does nothing unless its events are taken, or its image is awaited"]
 pub struct BuildProgress {
     events: mpsc::UnboundedReceiver<BuildEvent>,
@@ -26,7 +26,7 @@ pub struct BuildProgress {
 }
 
 impl ImageBuilder {
-    /// Builds, and tells what happens as a stream.
+    /// Builds, and returns a stream of the events.
     ///
     /// ```no_run
     /// # async fn run() -> castoff::Result<()> {
@@ -53,19 +53,19 @@ impl ImageBuilder {
 }
 
 impl BuildProgress {
-    /// The next event; `None` when the build has succeeded.
+    /// Returns the next event; `None` when the build has succeeded.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<BuildEvent>> {
         StreamExt::next(self).await
     }
 
-    /// The image, when it is built; events that were not taken are left out.
+    /// Returns the image, once it is built; unread events are discarded.
     ///
     /// # Errors
-    /// As for [`ImageBuilder::build`]; a failure that the stream has told already is not told again in
-    /// full.
+    /// As for [`ImageBuilder::build`]; a failure that the stream has already returned is not
+    /// repeated in full.
     ///
     /// # Cancel safety
     /// As for [`ImageBuilder::build`].

@@ -1,4 +1,4 @@
-//! [`Record`]: what a report will say of the steps, gathered while they run.
+//! [`Record`]: the steps of a build for its report, collected while they run.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::engine::{BuildEvent, BuildStep};
 /// The steps and warnings of a build so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// In the order in which they were first told.
+    /// The ids in the order of the first event of each step.
     order: Vec<String>,
     steps: HashMap<String, BuildStep>,
     pub(super) warnings: Vec<String>,
@@ -29,11 +29,11 @@ impl Record {
         }
     }
 
-    /// Those that ran or were cached, by the time that they began.
+    /// Returns the steps that ran or were cached, in the order of their start.
     pub(super) fn steps(&self) -> Vec<StepReport> {
         let mut steps: Vec<&BuildStep> =
             self.order.iter().filter_map(|id| self.steps.get(id)).collect();
-        // (A sort that keeps the order of those that were not told a time.)
+        // A stable sort: steps without a start time keep their order.
         steps.sort_by_key(|step| step.started);
         let report = |step: &BuildStep| StepReport {
             name: step.name.clone(),

@@ -1,4 +1,4 @@
-//! [`BuildReport`]: what a build did, and what came of it.
+//! [`BuildReport`]: the steps, the result and the timing of a build.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use super::Builder;
 use crate::engine::ImageDetails;
 
-/// What a build did, and what came of it. `Display` shows all of it in a few lines.
+/// The steps, the result and the timing of a build. `Display` shows all of it in a few lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildReport {
-    /// The image's name, the first of several.
+    /// The image's name, or the first of several.
     pub image: String,
-    /// Who built; `None` for an image that was not built from a Dockerfile.
+    /// The builder; `None` for an image that was not built from a Dockerfile.
     pub builder: Option<Builder>,
-    /// Whether an image of the very same build was there, so that nothing was sent or built.
+    /// Whether an image of the very same build existed, so that nothing was sent or built.
     pub recognised: bool,
-    /// How long it took.
+    /// The duration of the build.
     pub took: Duration,
     /// The steps, in the order in which they began: those of the Dockerfile and the builder's own.
     pub steps: Vec<StepReport>,
     /// The stages that begin with an image or with nothing, in the Dockerfile's order.
     pub stages: Vec<StageReport>,
-    /// Bytes of the image.
+    /// The size of the image, in bytes.
     pub size: u64,
-    /// The layers that hold something, the biggest first.
+    /// The layers that are not empty, the biggest first.
     pub layers: Vec<LayerReport>,
     /// The builder's own warnings.
     pub warnings: Vec<String>,
-    /// What would make the next build faster, as far as this one shows it.
+    /// Changes that would make the next build faster, if this build shows any.
     pub advice: Vec<String>,
 }
 
@@ -36,11 +36,11 @@ pub struct BuildReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StepReport {
-    /// Its name, such as `[builder 3/5] RUN go build`.
+    /// The name of the step, such as `[builder 3/5] RUN go build`.
     pub name: String,
-    /// Whether its outcome came from the cache.
+    /// Whether its result came from the cache.
     pub cached: bool,
-    /// How long it took.
+    /// The duration of the step.
     pub took: Duration,
 }
 
@@ -48,14 +48,14 @@ pub struct StepReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageReport {
-    /// Its name, or its number from 0.
+    /// The name of the stage, or its number from 0.
     pub name: String,
-    /// The image that it begins with, or `scratch`.
+    /// The image that the stage begins with, or `scratch`.
     pub base: String,
-    /// Bytes of that image, if the engine has it.
+    /// The size of that image in bytes, if the engine has it.
     pub base_size: Option<u64>,
-    /// Bytes of the stage as an image, where
-    /// [`with_stage_sizes`](super::ImageBuilder::with_stage_sizes) was asked for.
+    /// The size of the stage as an image, in bytes, if
+    /// [`with_stage_sizes`](super::ImageBuilder::with_stage_sizes) was set.
     pub size: Option<u64>,
 }
 
@@ -63,13 +63,13 @@ pub struct StageReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerReport {
-    /// The instruction that made it.
+    /// The instruction that created the layer.
     pub created_by: String,
-    /// Bytes.
+    /// The size of the layer, in bytes.
     pub size: u64,
 }
 
-/// What a stage begins with, and what the engine has of it.
+/// The base image of a stage, and the engine's details of it.
 #[derive(Clone, Debug)]
 pub(super) struct BaseImage {
     pub(super) stage: String,
@@ -79,15 +79,15 @@ pub(super) struct BaseImage {
 }
 
 impl BuildReport {
-    /// Whether a step that came from the Dockerfile and holds `instruction` in its name was found
-    /// in the cache; `None` if there is no such step.
+    /// Returns whether the first step whose name contains `instruction` was cached; `None` if there
+    /// is no such step.
     #[must_use]
     pub fn cached(&self, instruction: &str) -> Option<bool> {
         let step = self.steps.iter().find(|step| step.name.contains(instruction))?;
         Some(step.cached)
     }
 
-    /// The biggest of what the stages were measured to be, or else begin with.
+    /// Returns the biggest stage, by its measured size or else by that of its base image.
     #[must_use]
     pub fn biggest_stage(&self) -> Option<&StageReport> {
         let size = |stage: &StageReport| stage.size.or(stage.base_size);
@@ -147,14 +147,14 @@ impl fmt::Display for BuildReport {
 }
 
 impl StepReport {
-    /// Whether it came from the Dockerfile.
+    /// Returns whether it came from the Dockerfile.
     #[must_use]
     pub fn is_instruction(&self) -> bool {
         self.name.starts_with('[') && !self.name.starts_with("[internal]")
     }
 }
 
-/// The start of the first line.
+/// Returns the text on one line, cut after 90 characters.
 pub(super) fn line(text: &str) -> String {
     const MOST: usize = 90;
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -168,7 +168,7 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Bytes as the docker CLI writes them, by powers of 1000.
+/// Formats a size as the docker CLI does, by powers of 1000.
 #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
 pub(super) fn bytes(size: u64) -> String {
     let mut rest = size as f64;

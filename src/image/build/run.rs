@@ -1,4 +1,4 @@
-//! A build, from the plan to the handle of its image.
+//! The run of a build, from the plan to the handle of its image.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -71,7 +71,7 @@ async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
     Ok(Image::new(plan.engine, guard, details.id, names, report))
 }
 
-/// Tells a record, and then whoever else is told.
+/// Returns a listener that records events and passes them on.
 fn recorded(record: &Arc<Mutex<Record>>, on_event: OnEvent) -> OnEvent {
     let record = record.clone();
     Arc::new(move |event| {
@@ -80,7 +80,7 @@ fn recorded(record: &Arc<Mutex<Record>>, on_event: OnEvent) -> OnEvent {
     })
 }
 
-/// Builds an image that goes when its guard does.
+/// Builds an image that is removed with its guard.
 async fn guarded(
     plan: &Plan,
     mut request: BuildRequest,
@@ -89,8 +89,8 @@ async fn guarded(
     let engine = &plan.engine;
     let guard = Guard::arm(engine, Kind::Image).await?;
     if !engine.is_podman() {
-        // Docker ends a build with its connection: nothing comes of it much later. Podman ends it
-        // with the step that runs.
+        // Docker ends a build with its connection, so no image is created much later. Podman ends
+        // it after the current step.
         guard.answered();
     }
     let name: ImageRef = guard.resource().parse()?;
@@ -113,7 +113,7 @@ async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
     if plan.marked {
         request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
     }
-    // A base image that is one of this or another session's: what is built on it is not.
+    // Clears labels inherited from a base image of a session: the new image belongs to no session.
     let inherited = plan.bases.iter().filter_map(|base| base.details.as_ref());
     let whose = [label::SESSION, label::OWNER, label::RESOURCE, label::SHARED, label::KEPT];
     for key in whose.into_iter().chain([label::HOST]) {
@@ -137,8 +137,8 @@ async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
     Ok(details)
 }
 
-/// An image that had the name before. If castoff built it, and it has no other name now, it goes,
-/// unless something is made of it.
+/// Removes an image that had the name before, if castoff built it, it has no name any more and
+/// nothing depends on it.
 async fn forget(engine: &Engine, replaced: ImageDetails) {
     if !replaced.labels.contains_key(label::IMAGE_BUILD) {
         return;
@@ -153,7 +153,7 @@ async fn forget(engine: &Engine, replaced: ImageDetails) {
 }
 
 async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<ImageDetails> {
-    // The name may be another one's by now, the id can't.
+    // Another image may have the name by now, but not the id.
     if let Some(id) = &built.id
         && let Ok(details) = engine.image_details(id).await
     {
@@ -162,10 +162,10 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
     engine.image_details(&name.familiar()).await
 }
 
-/// When a build is sent again whose layers were taken away from under it, in milliseconds.
+/// Pauses before a build is sent again because layers that it uses were removed, in milliseconds.
 const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
-/// Hands the request to the builder. An image with a guard takes what its steps made along.
+/// Sends the request to the builder. With a guard, the images of its steps are removed as well.
 async fn send(
     plan: &Plan,
     request: &BuildRequest,
@@ -193,10 +193,11 @@ async fn send_again(
     send_once(plan, request, guard, on_event).await
 }
 
-/// A containerd store that removes another image at the same moment may remove what a build of the
-/// same layers has just counted on, by either builder (seen with Docker 26.1 and Podman 4.3).
+/// Returns whether a build failed because its layers were removed: a containerd store that removes
+/// another image at the same moment may remove layers that a build has just found in its cache,
+/// with either builder (observed with Docker 26.1 and Podman 4.3).
 fn lost_a_snapshot(error: &crate::error::Error) -> bool {
-    // A step that ran and failed may have such words in its command.
+    // A step that ran and failed may contain such text in its command.
     if error.exit_code().is_some() || !error.log_tail().is_empty() {
         return false;
     }
@@ -213,7 +214,7 @@ async fn send_once(
         async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
     let sent = match plan.builder {
         Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
-            // An engine that calls itself Docker, and has no sessions.
+            // An engine may report itself as Docker and have no sessions.
             Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
                 classic().await
             }
@@ -238,14 +239,14 @@ pub(super) async fn with_buildkit(_: &Engine, _: &BuildRequest, _: &OnEvent) -> 
     Err(Error::new(ErrorKind::Unsupported, "castoff was built without its feature `buildkit`"))
 }
 
-/// The Dockerfile, and ignore patterns that ignore nothing: what is ignored is left out already, and
-/// BuildKit would otherwise look for a `.dockerignore` in the context.
+/// Returns the Dockerfile, and an ignore file without patterns: ignored files are left out already,
+/// and BuildKit would otherwise read a `.dockerignore` in the context.
 #[cfg_attr(not(feature = "buildkit"), expect(dead_code, reason = "BuildKit's own form"))]
 fn dockerfile_tree(request: &BuildRequest) -> Tree {
     let file = |path: &str, text: &str| TreeEntry {
         path: path.to_owned(),
         mode: 0o644,
-        // BuildKit takes what has the size and the time of before for the same.
+        // BuildKit takes a file of the same size and mtime as unchanged.
         modified: time_of(text),
         size: text.len() as u64,
         content: Content::Bytes(Bytes::copy_from_slice(text.as_bytes())),
@@ -256,14 +257,14 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
     ])
 }
 
-/// A time that another text hardly has.
+/// Returns an mtime that differs between texts.
 fn time_of(text: &str) -> i64 {
     let digits = spec_hash(&text);
     let digits = digits.get(..15).unwrap_or_default();
     i64::from_str_radix(digits, 16).unwrap_or_default()
 }
 
-/// What a named stage weighs as an image.
+/// Returns the size of a named stage as an image.
 async fn stage_size(plan: &Plan, stage: &str, on_event: &OnEvent) -> Result<Option<u64>> {
     let named = plan.file.stages.iter().any(|one| one.name.as_deref() == Some(stage));
     if !named {
@@ -278,7 +279,7 @@ async fn stage_size(plan: &Plan, stage: &str, on_event: &OnEvent) -> Result<Opti
 
 async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<BuildReport> {
     let history = match plan.engine.image_history(&details.id).await {
-        // An image for another platform, which a containerd store has not unpacked.
+        // A containerd store has not unpacked an image for another platform.
         Err(error) if error.status() == Some(404) => Vec::new(),
         history => history?,
     };
@@ -297,7 +298,7 @@ async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<Build
     })
 }
 
-/// The stages that begin with an image or with nothing.
+/// Returns the stages that begin with an image or with `scratch`.
 fn stages(plan: &Plan) -> Vec<StageReport> {
     let mut stages = Vec::new();
     for (number, stage) in plan.file.stages.iter().enumerate() {

@@ -1,6 +1,6 @@
-//! The classic builder makes an image of each step. Those of a build that ends early are scraps, and
-//! go at once; those of an image that goes with its guard go after it, as far as the engine has left
-//! some; those of an image with a name of the user's stay, and are its cache.
+//! The intermediate images that the classic builder creates for each step. Those of a build that
+//! ends early are removed at once; those of an image with a guard after it, if the engine has left
+//! any; those of an image with a name of the user's stay, as its cache.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{self, Guard, Trail, Worker};
 use crate::spec::label;
 
-/// Pauses, in milliseconds, while the step's container is on its way out.
+/// Pauses, in milliseconds, while the step's container is being removed.
 const PAUSES: [u64; 7] = [100, 200, 500, 1_000, 2_000, 4_000, 8_000];
 
-/// The pause after those.
+/// Pause between the attempts after those.
 const LONG_PAUSE: Duration = Duration::from_secs(20);
 
-/// Builds by the classic builder: an image that goes with its guard, or without one, one that stays.
-/// `registries` are those that base images come from.
+/// Builds by the classic builder: with a guard, an image that is removed with it; without one, an
+/// image that stays. `registries` are those of the base images.
 ///
 /// # Cancel safety
 /// Dropping the future ends the build; the images of its steps are removed.
@@ -44,7 +44,7 @@ pub(super) async fn build(
     let before = before(engine).await;
     let built = engine
         .build_classic(request, &name, archive, registries, on_event, &move |image: StepImage| {
-            // A step can print what the builder would say, of an image that is somebody else's.
+            // A step can print output like the builder's, with the id of an unrelated image.
             let made =
                 before.as_ref().is_some_and(|ids| !ids.iter().any(|id| id.starts_with(&image.id)));
             if made {
@@ -54,17 +54,17 @@ pub(super) async fn build(
         })
         .await;
     match (&built, guard) {
-        // An engine takes the layers of an image along, unless others built on some of them meanwhile.
+        // An engine removes the layers with their image, unless other images share them.
         (Ok(_), Some(guard)) => guard.leads(Arc::new(scraps)),
-        // They are its layers, and those of other stages its cache, for as long as it is there.
+        // These are its layers, and those of other stages its cache, as long as the image exists.
         (Ok(_), None) => scraps.keep(),
         (Err(_), _) => {}
     }
     built
 }
 
-/// The images that are there before a build: none of its steps makes them. `None` if that can't be
-/// told; then none is removed.
+/// Returns the images that exist before a build, which none of its steps created. `None` if the
+/// engine can't list them; then none is removed.
 async fn before(engine: &Engine) -> Option<HashSet<String>> {
     let listed = engine.image_ids().await;
     listed
@@ -74,14 +74,14 @@ async fn before(engine: &Engine) -> Option<HashSet<String>> {
         .ok()
 }
 
-/// What the steps made so far; removed when dropped.
+/// The intermediate images of a build so far; removed when dropped.
 #[derive(Debug)]
 struct Scraps {
     engine: Engine,
     images: Arc<Mutex<Vec<StepImage>>>,
-    /// What they are labelled with, by builders that label them.
+    /// The label of these images, from builders that label them.
     label: Option<(String, String)>,
-    /// Whoever does it if this process can't.
+    /// The record by which the guardian removes them if this process can't.
     watched: Arc<reaper::Scraps>,
 }
 
@@ -112,8 +112,8 @@ impl Drop for Scraps {
     }
 }
 
-/// Removes them when the step that ran on them has ended, and what others build on them now is gone;
-/// gives those that are still needed.
+/// Removes the images once their step has ended and no other image depends on them; returns those
+/// that are still in use.
 async fn remove_all(
     engine: &Engine,
     mut images: Vec<StepImage>,
@@ -129,8 +129,8 @@ async fn remove_all(
     images
 }
 
-/// Goes on for as long as this process lives: on Podman a step that is under way runs to its end, though
-/// its build was given up, and another build may have taken the first steps of this one.
+/// Goes on as long as this process lives: on Podman a running step goes on to its end after its
+/// build was given up, and another build may have reused the first steps of this one.
 async fn persist(
     engine: Engine,
     mut images: Vec<StepImage>,
@@ -144,8 +144,8 @@ async fn persist(
     drop(watched);
 }
 
-/// Removes those that nothing uses, and gives the others. Each is the parent of the next, and none
-/// goes that something else builds on.
+/// Removes the unused images and returns the others. Each is the parent of the next, and an image
+/// that something depends on is not removed.
 async fn remove_unused(
     engine: &Engine,
     images: Vec<StepImage>,
@@ -163,7 +163,7 @@ async fn remove_unused(
     left
 }
 
-/// Whether a later attempt may succeed: something needs the image now, or the engine failed at it.
+/// Returns whether a later attempt may succeed: the image is in use now, or the engine failed.
 fn may_pass(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict || error.status().is_none_or(|status| status >= 500)
 }

@@ -1,14 +1,14 @@
-//! What an engine and its builders can do, said before anything is built.
+//! Checks of an engine's and its builders' features, before anything is built.
 
 use super::builder::{Builder, ImageBuilder};
 use crate::dockerfile::{Copy, Dockerfile, Instruction};
 use crate::engine::{ApiVersion, Engine};
 use crate::error::{Error, ErrorKind, Result};
 
-/// From here on BuildKit's own frontend knows heredocs and named contexts (Docker 23).
+/// The API version of Docker 23, whose BuildKit frontend supports heredocs and named contexts.
 const MODERN: ApiVersion = ApiVersion::new(1, 42);
 
-/// Who builds, unless what is asked for is beyond it.
+/// Chooses the builder, and fails if it does not support the build.
 pub(super) fn choose(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<Builder> {
     let there = cfg!(feature = "buildkit") && has_buildkit(engine);
     let builder = match build.builder {
@@ -24,7 +24,8 @@ pub(super) fn choose(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -
     Ok(builder)
 }
 
-/// Docker has it since 18.09; Podman has neither of its endpoints.
+/// Returns whether the engine has BuildKit. Docker has it since 18.09; Podman has neither of its
+/// endpoints.
 fn has_buildkit(engine: &Engine) -> bool {
     !engine.is_podman() && engine.api_version() >= ApiVersion::new(1, 39) && engine.os() == "linux"
 }
@@ -43,7 +44,7 @@ pub(super) fn no_buildkit(engine: &Engine, why: &str) -> Error {
 }
 
 fn buildkit(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<()> {
-    // A frontend that the Dockerfile names has features of its own.
+    // A frontend that the Dockerfile names has its own features.
     if file.syntax.is_some() || engine.api_version() >= MODERN {
         return Ok(());
     }
@@ -65,7 +66,7 @@ fn buildkit(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<
     }
 }
 
-/// What older frontends of BuildKit don't know.
+/// Returns a flag of the instruction that older BuildKit frontends don't know.
 fn modern_flag(instruction: &Instruction) -> Option<&'static str> {
     match instruction {
         Instruction::Copy(Copy { link: true, .. }) => Some("a COPY has --link"),
@@ -98,7 +99,7 @@ pub(super) fn classic(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) 
     if let Some(instruction) = file.heredoc() {
         return needs(&format!("a {} of the Dockerfile has a heredoc", instruction.keyword()));
     }
-    // (buildah, behind Podman's call, knows these.)
+    // buildah, the builder behind Podman's endpoint, supports all of these.
     if engine.is_podman() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! A build shown in a terminal, in the way of `docker buildx`.
+//! Display of a build in a terminal, in the style of `docker buildx`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use super::ImageBuilder;
 use super::report::line;
 use crate::engine::{BuildEvent, BuildStep};
 
-/// How often the seconds of the steps that run are drawn.
+/// Interval at which the times of the running steps are redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
 impl ImageBuilder {
     /// Shows the build on stderr while it runs: a line for each step with its time or `CACHED`, and
-    /// the last line of output of those that run. Where stderr is no terminal, lines are written when
-    /// steps begin and end, with all the output between. Feature `progress`.
+    /// the last line of output of running steps. If stderr is no terminal, a line is written when a
+    /// step begins and ends, with all output between. Feature `progress`.
     pub fn show_progress(self) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         self.show(screen)
@@ -39,9 +39,9 @@ struct Running {
     number: usize,
     name: String,
     bar: Option<ProgressBar>,
-    /// Shown as ended.
+    /// Whether the step was shown as ended.
     done: bool,
-    /// Output that has no end of line yet.
+    /// Output without an end of line so far.
     open: String,
 }
 
@@ -120,7 +120,7 @@ impl Shown {
 
     fn print(&self, text: &str) {
         if self.screen.is_hidden() {
-            // A stderr that is gone is no reason for the build to end.
+            // A closed stderr must not end the build.
             crate::stderr::say(format_args!("{text}"));
         } else {
             let _ = self.screen.println(text);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::{BuildEvent, OnEvent};
 
-/// Tells `tracing` what happens, under the target `castoff::build`.
+/// Returns a listener that emits `tracing` events under the target `castoff::build`.
 pub(super) fn listener() -> OnEvent {
     let names: Mutex<HashMap<String, String>> = Mutex::default();
     Arc::new(move |event| {
