@@ -16,14 +16,15 @@ use super::{spool, walk};
 use crate::engine::{Content, Tree, TreeContext, TreeEntry};
 use crate::error::{Error, Result};
 
-/// What a build may copy from: a directory, files in memory, an archive, or some of these at once.
+/// The files that a build may copy from: a directory, files in memory, an archive, or a mix of
+/// these.
 ///
-/// What `.dockerignore` names is left out, by Docker's own rules; a file named as the Dockerfile with
-/// `.dockerignore` behind it goes first. Files are read when the builder wants them, so a large
-/// context needs no more memory than a small one. All files belong to root, as they do with `docker
-/// build`; modes and times are those of the files. Hard links are sent as links, and named pipes and
-/// the attribute `security.capability` as well; sockets and devices are left out. What a `COPY` keeps
-/// of these differs between engines.
+/// Files that `.dockerignore` matches are left out, by Docker's own rules; a `.dockerignore` named
+/// after the Dockerfile (`Dockerfile.dockerignore`) takes precedence. Files are read when the
+/// builder requests them, so a large context needs no more memory than a small one. All files
+/// belong to root, as with `docker build`; modes and mtimes are those of the files. Hard links are
+/// sent as links, and named pipes and the attribute `security.capability` are sent as well; sockets
+/// and devices are left out. Engines differ in what a `COPY` keeps of these.
 ///
 /// ```no_run
 /// use castoff::image::BuildContext;
@@ -41,7 +42,7 @@ pub struct BuildContext {
     modified: Option<SystemTime>,
 }
 
-/// An archive that was not read yet, or its entries. Clones share it, as it can be read but once.
+/// An archive that was not read yet, or its entries. Clones share it, as it can be read only once.
 type Archive = Arc<Mutex<Spool>>;
 
 enum Spool {
@@ -51,32 +52,32 @@ enum Spool {
 }
 
 impl BuildContext {
-    /// Nothing.
+    /// Creates an empty context.
     #[must_use]
     pub fn empty() -> BuildContext {
         BuildContext::default()
     }
 
-    /// A directory, and what is in it.
+    /// Creates a context of a directory and its contents.
     pub fn directory(path: impl Into<PathBuf>) -> BuildContext {
         BuildContext { directory: Some(path.into()), ..BuildContext::default() }
     }
 
-    /// A tar archive without compression. It is read to a temporary file without a name, which goes
-    /// with the context.
+    /// Creates a context of an uncompressed tar archive. It is read into an unnamed temporary file,
+    /// which is removed with the context.
     pub fn tar(archive: impl AsyncRead + Send + 'static) -> BuildContext {
         let archive = Arc::new(Mutex::new(Spool::Unread(Box::pin(archive))));
         BuildContext { archive: Some(archive), ..BuildContext::default() }
     }
 
-    /// A file in memory, with mode 0644, ignored or not. It hides one of the same path that is there already, and
-    /// makes the directories above it.
+    /// Adds a file in memory, with mode 0644, ignored or not. It replaces an existing file of the
+    /// same path, and its parent directories are created.
     #[must_use]
     pub fn with_file(self, path: impl Into<String>, content: impl Into<Bytes>) -> BuildContext {
         self.with_file_mode(path, content, 0o644)
     }
 
-    /// As [`with_file`](Self::with_file), with a mode.
+    /// Adds a file as [`with_file`](Self::with_file) does, with a mode.
     #[must_use]
     pub fn with_file_mode(
         mut self,
@@ -95,7 +96,7 @@ impl BuildContext {
         self
     }
 
-    /// Patterns as in a `.dockerignore`, behind those that are there.
+    /// Adds patterns in the form of a `.dockerignore`, after the existing ones.
     #[must_use]
     pub fn with_ignore(
         mut self,
@@ -105,16 +106,16 @@ impl BuildContext {
         self
     }
 
-    /// One time for all files, for images that are the same bit by bit. Default: that of each file,
-    /// and for those in memory 1970.
+    /// Sets one mtime for all files, for reproducible images. Default: the mtime of each file, and
+    /// 1970 for files in memory.
     #[must_use]
     pub fn with_modified(mut self, time: SystemTime) -> BuildContext {
         self.modified = Some(time);
         self
     }
 
-    /// Looks at the files, without reading them. `dockerfile` is the path of the Dockerfile, if it is
-    /// one of them.
+    /// Lists the files, without reading their contents. `dockerfile` is the path of the Dockerfile,
+    /// if it is one of them.
     pub(in crate::image) async fn prepare(&self, dockerfile: Option<&str>) -> Result<Prepared> {
         let archive = self.unpacked().await?;
         let (context, dockerfile) = (self.clone(), dockerfile.map(str::to_owned));
@@ -194,7 +195,7 @@ impl BuildContext {
         Ok(Prepared { context, dockerfile: text })
     }
 
-    /// A text in the context, ignored or not.
+    /// Returns the text of a file in the context, ignored or not.
     fn read_text(&self, archive: &[TreeEntry], path: &str) -> Result<Option<String>> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let path = confined(path)?;
@@ -226,8 +227,8 @@ impl BuildContext {
         }
     }
 
-    /// What stands for the place, so that a builder compares with what it had from there. It goes by
-    /// sizes and times, so what these do not tell has to be in the key.
+    /// Returns the key of this context in BuildKit's cache of local sources. BuildKit compares
+    /// files by size and mtime, so the key covers contents for which these are not enough.
     fn key(&self, tree: &Tree) -> std::io::Result<String> {
         let mut hash = Sha256::new();
         if let Some(directory) = &self.directory {
@@ -241,7 +242,7 @@ impl BuildContext {
                 hash.update(bytes);
             }
         }
-        // Their times tell nothing of what is in them.
+        // The mtimes of these files do not reflect their contents.
         if self.modified.is_some() || self.archive.is_some() {
             hash.update(digest(tree)?);
         }
@@ -249,15 +250,15 @@ impl BuildContext {
     }
 }
 
-/// A context that was looked at.
+/// A context whose files were listed.
 #[derive(Clone, Default)]
 pub(in crate::image) struct Prepared {
     pub(in crate::image) context: TreeContext,
-    /// The Dockerfile's text, if it was asked for and is there.
+    /// The Dockerfile's text, if it was requested and exists.
     pub(in crate::image) dockerfile: Option<String>,
 }
 
-/// A path below the context, cleaned of what says nothing.
+/// Normalizes a path; fails if it leads out of the context.
 fn confined(path: &str) -> Result<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -301,7 +302,7 @@ fn missing_parents(entries: &[TreeEntry]) -> Vec<TreeEntry> {
     missing
 }
 
-/// Since 1970, and less than none before it.
+/// Returns the nanoseconds since 1970, negative for earlier times.
 pub(super) fn nanos(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
@@ -340,7 +341,7 @@ impl From<&PathBuf> for BuildContext {
 }
 
 impl BuildContext {
-    /// Where it is, for messages.
+    /// Describes the location of the context, for messages.
     pub(in crate::image) fn place(&self) -> String {
         match (&self.directory, self.files.len()) {
             (Some(path), _) => path.display().to_string(),

@@ -1,4 +1,4 @@
-//! The hash of a context: of what its files are and hold, whenever they were changed.
+//! The hash of a context: of the kinds, paths, modes and contents of its files, without times.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::{Content, Tree, TreeEntry};
 
-/// Reads all files; blocks. Times don't count, so that a fresh checkout is the same as an old one.
+/// Returns the hash of all files; blocks. It excludes times, so that a fresh checkout has the same.
 pub(in crate::image) fn digest(tree: &Tree) -> std::io::Result<String> {
     let entries = tree.entries();
     let next = AtomicUsize::new(0);
-    // Reading small files is mostly waiting for the kernel, which two can do at once.
+    // Reading small files mostly waits for the kernel, so threads help.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
     let work = || -> std::io::Result<Vec<(usize, [u8; 32])>> {
         let mut hashes = Vec::new();

@@ -1,8 +1,8 @@
-//! `.dockerignore`: what a context leaves out.
+//! `.dockerignore`: the files that a context leaves out.
 //!
 //! The rules are those of Docker's pattern matcher, down to its translation into regular
-//! expressions: patterns are anchored at the context's root, the last one that matches decides, and
-//! a match of a directory counts for all below it.
+//! expressions: patterns are anchored at the context's root, the last match decides, and a match of
+//! a directory applies to everything below it.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) struct Ignore {
 #[derive(Clone, Debug)]
 struct Pattern {
     text: String,
-    /// Behind a `!`: what matches comes along after all.
+    /// Whether a `!` precedes it: its matches are included again.
     exception: bool,
     rule: Rule,
 }
@@ -27,22 +27,22 @@ struct Pattern {
 #[derive(Clone, Debug)]
 enum Rule {
     Exact,
-    /// All that begins with it.
+    /// Matches every path with this prefix.
     Prefix(String),
-    /// All that ends with it.
+    /// Matches every path with this suffix.
     Suffix(String),
     Expression(Regex),
 }
 
-/// Which patterns match a directory, for what is in it.
+/// The patterns that match a directory, as input for the paths in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matched {
     excluded: bool,
-    /// For each pattern; empty for the root.
+    /// Whether each pattern matches; empty for the root.
     patterns: Vec<bool>,
 }
 
-/// A pattern that is none.
+/// The error for an invalid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     line: usize,
@@ -62,14 +62,14 @@ impl Matched {
 }
 
 impl Ignore {
-    /// Reads a `.dockerignore`.
+    /// Parses a `.dockerignore`.
     pub(super) fn parse(text: &str) -> Result<Ignore, Malformed> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Ignore::default()
             .extend(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned), text)
     }
 
-    /// Further patterns, behind those that are there.
+    /// Adds patterns after the existing ones.
     pub(super) fn with(self, patterns: &[String]) -> Result<Ignore, Malformed> {
         self.extend(patterns.iter().cloned(), &patterns.join("\n"))
     }
@@ -89,12 +89,12 @@ impl Ignore {
         Ok(self)
     }
 
-    /// Whether a path matches, given what its directory does.
+    /// Returns the patterns that match a path, given those of its directory.
     pub(super) fn matches(&self, path: &str, above: &Matched) -> Matched {
         let mut matched = Matched { excluded: false, patterns: vec![false; self.patterns.len()] };
         for (number, pattern) in self.patterns.iter().enumerate() {
             let mut fits = above.patterns.get(number).copied().unwrap_or(false);
-            // One that could change nothing is not asked.
+            // A pattern that could change nothing is skipped.
             if !fits && pattern.exception == matched.excluded {
                 fits = pattern.matches(path);
             }
@@ -106,7 +106,7 @@ impl Ignore {
         matched
     }
 
-    /// Whether a path is left out; looks at all directories above it.
+    /// Returns whether a path is left out, checking all directories above it.
     pub(super) fn excludes(&self, path: &str) -> bool {
         let mut matched = Matched::default();
         for (end, _) in path.match_indices('/') {
@@ -115,7 +115,7 @@ impl Ignore {
         self.matches(path, &matched).excluded
     }
 
-    /// Whether something below an excluded directory may come along after all.
+    /// Returns whether a path below an excluded directory may be included again.
     pub(super) fn may_reinclude_below(&self, directory: &str) -> bool {
         self.patterns.iter().filter(|pattern| pattern.exception).any(|pattern| {
             let plain = pattern.text.trim_end_matches(['*', '/']);
@@ -129,14 +129,14 @@ impl Ignore {
 }
 
 impl Pattern {
-    /// A line without a pattern is none.
+    /// Parses a line; returns `None` if it contains no pattern.
     fn read(line: &str) -> Result<Option<Pattern>, ()> {
         let line = line.trim();
         let (exception, text) = match line.strip_prefix('!') {
             Some(rest) => (true, rest.trim()),
             None => (false, line),
         };
-        // Docker takes the slash away before it looks for what the mark is about.
+        // Docker removes the slash before it checks that a pattern follows the `!`.
         let text = if exception && text.trim_matches('/').is_empty() { "" } else { text };
         if text.is_empty() {
             return if exception { Err(()) } else { Ok(None) };
@@ -164,7 +164,7 @@ impl Pattern {
     }
 }
 
-/// The shortest path that is the same one, as Go's `filepath.Clean` has it.
+/// Returns the shortest equivalent path, as Go's `filepath.Clean` does.
 fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -183,8 +183,8 @@ fn clean(path: &str) -> String {
     }
 }
 
-/// Whether Go's `filepath.Match` takes it: brackets are closed and hold something, and escapes have
-/// something to escape.
+/// Returns whether Go's `filepath.Match` accepts a pattern: brackets are closed and not empty, and
+/// each backslash escapes a character.
 fn is_glob(pattern: &str) -> bool {
     let mut chars = pattern.chars().peekable();
     while let Some(char) = chars.next() {
@@ -217,9 +217,9 @@ fn is_glob(pattern: &str) -> bool {
     true
 }
 
-/// Translates a pattern as Docker does: into Go's regular expressions, character by character, with
-/// what stands in brackets not told apart. So `[?]` is a class with a slash in it there, and a bar
-/// stands between alternatives.
+/// Translates a pattern as Docker does: into Go's regular expressions, character by character,
+/// without treating brackets specially. So `[?]` becomes a class that contains a slash, and `|`
+/// separates alternatives.
 fn rule(pattern: &str) -> Result<Rule, ()> {
     let mut expression = "^".to_owned();
     let mut chars = pattern.chars().peekable();
@@ -258,8 +258,8 @@ fn rule(pattern: &str) -> Result<Rule, ()> {
                 plain = false;
                 expression.push(char);
             }
-            // Docker means to escape `|`, `{` and `}` as well, and does not: its table of characters
-            // has no room for those (moby/patternmatcher, `shouldEscape`).
+            // Docker means to escape `|`, `{` and `}` as well, but does not: its table of
+            // characters is too small for them (moby/patternmatcher, `shouldEscape`).
             '.' | '+' | '(' | ')' | '$' => {
                 expression.push('\\');
                 expression.push(char);
@@ -342,7 +342,7 @@ mod tests {
             ("x\r\n", "x", true),
             ("! a", "a", false),
             ("a(b)+{c}|d", "a(b)+{c}|d", true),
-            // As Docker 28.5 has them, odd as they are.
+            // The odd results of Docker 28.5.
             ("pages/[[]id].js", "pages/[id].js", true),
             ("what[?].txt", "what?.txt", false),
             ("what[?].txt", "what[].txt", true),
@@ -394,7 +394,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in "(?s)\\PC{0,60}|[!*?/a\\[\\]\\\\^.\n-]{0,40}", path in "[a-c/*.]{1,20}") {
             if let Ok(ignore) = Ignore::parse(&text) {
                 let excluded = ignore.excludes(&path);
-                // Pruning never loses what is not excluded.
+                // Pruning never loses an included path.
                 let mut matched = Matched::default();
                 for (end, _) in path.match_indices('/') {
                     let above = &path[..end];

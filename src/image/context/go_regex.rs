@@ -1,8 +1,8 @@
-//! Regular expressions in Go's syntax (RE2, golang.org/s/re2syntax), as far as patterns of a
-//! `.dockerignore` lead to them.
+//! Regular expressions in Go's syntax (RE2, golang.org/s/re2syntax), as far as the patterns of a
+//! `.dockerignore` use it.
 //!
-//! The two syntaxes agree but for classes (`[[]` and `[a&&b]` mean something else in Rust), braces
-//! that are no repetition, octal escapes, and which escapes there are.
+//! Rust's syntax differs in classes (`[[]` and `[a&&b]` mean something else), braces that are no
+//! repetition, octal escapes, and the set of escapes.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
@@ -10,12 +10,12 @@ use std::str::Chars;
 
 use regex::Regex;
 
-/// Compiles an expression. Returns nothing where Go would refuse it.
+/// Compiles an expression. Returns `None` if Go would reject it.
 pub(super) fn compile(expression: &str) -> Option<Regex> {
     Regex::new(&translate(expression)?).ok()
 }
 
-/// Says the same in Rust's syntax.
+/// Translates an expression to Rust's syntax.
 fn translate(expression: &str) -> Option<String> {
     let mut chars = expression.chars().peekable();
     let mut text = String::new();
@@ -28,7 +28,7 @@ fn translate(expression: &str) -> Option<String> {
             },
             '[' => class(&mut chars, &mut text)?,
             '{' if !is_repetition(chars.clone()) => text.push_str("\\{"),
-            // Go takes `x{1}{2}` and `x*{2}` for mistakes.
+            // Go rejects `x{1}{2}` and `x*{2}`.
             '{' if text.ends_with(['*', '}']) && !text.ends_with("\\}") => return None,
             '&' | '~' | '-' | '#' => push_char(&mut text, char),
             char => text.push(char),
@@ -37,7 +37,7 @@ fn translate(expression: &str) -> Option<String> {
     Some(text)
 }
 
-/// What stands behind a backslash.
+/// The meaning of an escape sequence.
 enum Escape {
     Char(char),
     Class(&'static str),
@@ -67,15 +67,15 @@ fn escape(chars: &mut Peekable<Chars<'_>>) -> Option<Escape> {
         'b' => Escape::Place("(?-u:\\b)"),
         'B' => Escape::Place("(?-u:\\B)"),
         'x' => Escape::Char(hexadecimal(chars)?),
-        // A digit but 0 alone would be a reference to a group, which Go has not.
+        // A single digit other than 0 would be a backreference, which Go does not have.
         '1'..='7' if !matches!(chars.peek(), Some('0'..='7')) => return None,
         '0'..='7' => Escape::Char(octal(char, chars)?),
-        // `\pN`, `\Q` and `\C` are no pattern of anybody's.
+        // `\pN`, `\Q` and `\C` are not supported: no real pattern uses them.
         _ => return None,
     })
 }
 
-/// Reads up to three octal digits in all.
+/// Reads at most three octal digits in total.
 fn octal(first: char, chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     let mut value = first.to_digit(8)?;
     for _ in 0..2 {
@@ -85,7 +85,7 @@ fn octal(first: char, chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     char::from_u32(value)
 }
 
-/// Reads two digits, or any number of them in braces.
+/// Reads two hexadecimal digits, or any number of them in braces.
 fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     let digits: String = if chars.next_if_eq(&'{').is_some() {
         chars.by_ref().take_while(|char| *char != '}').collect()
@@ -95,7 +95,7 @@ fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
 }
 
-/// Whether `{n}`, `{n,}` or `{n,m}` goes on like this.
+/// Returns whether the rest completes `{n}`, `{n,}` or `{n,m}`.
 fn is_repetition(mut rest: Peekable<Chars<'_>>) -> bool {
     let digits = |rest: &mut Peekable<Chars<'_>>| {
         let mut any = false;
@@ -113,7 +113,7 @@ fn is_repetition(mut rest: Peekable<Chars<'_>>) -> bool {
     rest.next() == Some('}')
 }
 
-/// Reads what follows an opening bracket.
+/// Translates a class, after its opening bracket.
 fn class(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
     text.push('[');
     if let Some(not) = chars.next_if_eq(&'^') {
@@ -127,7 +127,7 @@ fn class(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
                 text.push(']');
                 return Some(());
             }
-            // Named classes such as `[:alpha:]` are written alike.
+            // Named classes such as `[:alpha:]` have the same syntax in Rust.
             '[' => match named(chars) {
                 Some(name) => text.push_str(&name),
                 None => range(chars, text)?,
@@ -148,7 +148,7 @@ fn named(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     Some(name)
 }
 
-/// Reads one character of a class, or two with a dash between them.
+/// Translates one character of a class, or a range of two with a dash between them.
 fn range(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
     let low = match chars.next()? {
         '\\' => match escape(chars)? {
@@ -179,7 +179,7 @@ fn range(chars: &mut Peekable<Chars<'_>>, text: &mut String) -> Option<()> {
     (low <= high).then_some(())
 }
 
-/// Adds a character that stands for itself, in a class or outside of one.
+/// Adds a literal character, in a class or outside of one.
 fn push_char(text: &mut String, char: char) {
     if char.is_alphanumeric() {
         text.push(char);

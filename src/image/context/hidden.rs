@@ -1,8 +1,8 @@
-//! The classic builder's Dockerfile: sent with the context, and in no `COPY`.
+//! The classic builder's Dockerfile: sent with the context, but copied by no `COPY`.
 //!
 //! The engine reads the Dockerfile from the archive, and then removes it and `.dockerignore` if the
-//! latter's patterns match them (moby, `builder/remotecontext/detect.go`, `removeDockerfile`). Podman
-//! leaves out of each `COPY` what these patterns match.
+//! latter's patterns match them (moby, `builder/remotecontext/detect.go`, `removeDockerfile`).
+//! Podman applies these patterns to each `COPY`.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -12,23 +12,22 @@ use bytes::Bytes;
 use super::dockerignore::Ignore;
 use crate::engine::{Content, Tree, TreeEntry};
 
-/// What Docker's own patterns file is called.
+/// The name of Docker's own file of patterns.
 const IGNORE: &str = ".dockerignore";
 const NAME: &str = ".castoff.Dockerfile";
 
-/// A context with a Dockerfile in it, and the latter's path.
+/// A context that contains a Dockerfile, and the path of the Dockerfile.
 pub(in crate::image) struct Hidden {
     pub(in crate::image) tree: Arc<Tree>,
     pub(in crate::image) name: String,
 }
 
-/// Puts a Dockerfile into a context so that an image gets what it would get of the context alone;
-/// blocks.
+/// Adds a Dockerfile to a context without changing what a `COPY` of the context copies; blocks.
 ///
-/// Where the context has no `.dockerignore`, one is sent that names itself and the Dockerfile. Where it
-/// has one, which is then to be in the image as it is, the Dockerfile gets a name that this one ignores
-/// already, or it is a file of the context that has the same content. If neither can be, the sent
-/// `.dockerignore` has a line more, as with `docker build -f` and a Dockerfile from elsewhere.
+/// If the context has no `.dockerignore`, one is added that matches itself and the Dockerfile. If
+/// it has one, which must reach the image unchanged, the Dockerfile gets a name that the patterns
+/// match already, or an existing file with the same content is used. If neither is possible, a line
+/// is added to the `.dockerignore`, as by `docker build -f` with a Dockerfile from elsewhere.
 pub(in crate::image) fn hide(tree: &Arc<Tree>, dockerfile: &str) -> io::Result<Hidden> {
     let name = fresh(tree);
     let text = file(&name, Bytes::copy_from_slice(dockerfile.as_bytes()));
@@ -37,7 +36,7 @@ pub(in crate::image) fn hide(tree: &Arc<Tree>, dockerfile: &str) -> io::Result<H
         return Ok(Hidden { tree: with(tree, [patterns, text]), name });
     };
     if !ignore.is_file() {
-        // (A link or a directory, in which no engine looks for patterns.)
+        // It is a link or a directory, in which no engine looks for patterns.
         return Ok(Hidden { tree: with(tree, [text]), name });
     }
     let mut patterns = Vec::new();
@@ -59,7 +58,7 @@ fn entry<'a>(tree: &'a Tree, path: &str) -> Option<&'a TreeEntry> {
     tree.entries().iter().find(|entry| entry.path == path)
 }
 
-/// A name that no file of the context has.
+/// Returns a name that no file of the context has.
 fn fresh(tree: &Tree) -> String {
     let mut name = NAME.to_owned();
     while entry(tree, &name).is_some() {
@@ -80,7 +79,7 @@ fn with<const N: usize>(tree: &Tree, further: [TreeEntry; N]) -> Arc<Tree> {
     Arc::new(Tree::new(entries))
 }
 
-/// A name in the context's root that its patterns ignore, and that nothing has.
+/// Returns an unused name in the context's root that the patterns match.
 fn ignored_name(tree: &Tree, ignore: &Ignore, patterns: &str) -> Option<String> {
     let plain = |line: &str| {
         let pattern = line.trim().trim_matches('/');
@@ -97,7 +96,7 @@ fn ignored_name(tree: &Tree, ignore: &Ignore, patterns: &str) -> Option<String> 
     patterns.lines().map(plain).find(fits)
 }
 
-/// A file of the context that is the Dockerfile, and stays in the context.
+/// Returns a file with the Dockerfile's content that stays in the context.
 fn same(tree: &Tree, ignore: &Ignore, dockerfile: &str) -> io::Result<Option<String>> {
     for entry in tree.entries() {
         let alike = entry.is_file() && entry.size == dockerfile.len() as u64;
@@ -117,7 +116,7 @@ fn same(tree: &Tree, ignore: &Ignore, dockerfile: &str) -> io::Result<Option<Str
 mod tests {
     use super::*;
 
-    /// What is left of the context once the engine has removed what it removes.
+    /// Returns the files that remain in the context after the engine has removed its own.
     fn left(files: &[(&str, &str)], dockerfile: &str) -> Vec<(String, String)> {
         let files =
             files.iter().map(|(path, text)| file(path, Bytes::copy_from_slice(text.as_bytes())));

@@ -1,4 +1,4 @@
-//! What a build is given to copy from.
+//! Build contexts: the files that a build may copy from.
 
 #[expect(clippy::module_inception, reason = "the noun that the folder is about")]
 mod context;

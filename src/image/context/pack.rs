@@ -1,4 +1,4 @@
-//! A context as a tar archive, made as it is sent.
+//! A context as a tar archive, generated while it is sent.
 
 use std::io;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exactly::Exactly;
 use crate::tar_stream::{Pipe, TarStream, written};
 
-/// Packs a tree in its order, with a Dockerfile in it; gives the latter's path as well. The same tree
-/// gives the same bytes.
+/// Packs a tree in its order, together with a Dockerfile, whose path is returned as well. The same
+/// tree gives the same bytes.
 pub(in crate::image) async fn pack(
     tree: Arc<Tree>,
     dockerfile: String,
@@ -37,7 +37,7 @@ fn write(pipe: &mut Pipe, tree: &Tree) -> io::Result<()> {
 
 fn append(tar: &mut Builder<&mut Pipe>, entry: &TreeEntry, link: Option<&str>) -> io::Result<()> {
     let seconds = entry.modified.div_euclid(1_000_000_000);
-    // The header itself has no room for these.
+    // The header itself can't hold negative times and attributes.
     let early = (seconds < 0).then(|| seconds.to_string());
     let early = early.as_ref().map(|seconds| ("mtime".to_owned(), seconds.as_bytes()));
     let capability = entry.capability().filter(|_| link.is_none());

@@ -1,6 +1,6 @@
-//! What an archive's entry has beside its header: records of pax (POSIX, "pax Interchange Format").
+//! Records of pax in front of an archive entry's header (POSIX, "pax Interchange Format").
 //!
-//! The `tar` crate parts them at line breaks, which values of attributes may hold.
+//! The `tar` crate splits them at line breaks, which the values of attributes may contain.
 
 use std::io::{self, Read};
 
@@ -8,15 +8,15 @@ use bytes::Bytes;
 
 use crate::engine::{CAPABILITY, Content, TreeEntry};
 
-/// What counts of an entry's records.
+/// The records of an entry that are used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Further {
-    /// Nanoseconds since 1970.
+    /// The mtime in nanoseconds since 1970.
     modified: Option<i64>,
     capability: Option<Bytes>,
 }
 
-/// Reads the headers before an entry's own.
+/// Reads the headers in front of an entry's own.
 pub(super) fn read(mut headers: impl Read) -> io::Result<Further> {
     let mut further = Further::default();
     let mut block = [0; 512];
@@ -35,7 +35,7 @@ pub(super) fn read(mut headers: impl Read) -> io::Result<Further> {
 }
 
 impl Further {
-    /// Each record is its own length in digits, a blank, `key=value` and a line break.
+    /// Parses records: each is its own length in digits, a space, `key=value` and a line break.
     fn records(&mut self, mut data: &[u8]) {
         while let Some((length, record)) = first(data) {
             let mut parts = record.splitn(2, |byte| *byte == b'=');
@@ -59,7 +59,7 @@ impl Further {
     }
 }
 
-/// The first record without its length and end, and how long all of it is.
+/// Returns the first record without its length and line break, and its total length.
 fn first(data: &[u8]) -> Option<(usize, &[u8])> {
     let blank = data.iter().position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&data[..blank]).ok()?.parse().ok()?;
@@ -67,7 +67,7 @@ fn first(data: &[u8]) -> Option<(usize, &[u8])> {
     Some((length, record))
 }
 
-/// Seconds as in `-1.5`, as nanoseconds.
+/// Converts seconds such as `-1.5` to nanoseconds.
 fn nanos(seconds: &str) -> Option<i64> {
     let (whole, part) = seconds.split_once('.').unwrap_or((seconds, ""));
     let digits: String = part.chars().chain("000000000".chars()).take(9).collect();

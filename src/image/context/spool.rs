@@ -1,4 +1,4 @@
-//! An archive as a context: its bytes in a file without a name, its entries with their places there.
+//! An archive as a context: its bytes in an unnamed file, and its entries with their offsets.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ const PIECE: usize = 256 * 1024;
 pub(super) async fn read(
     mut archive: Pin<Box<dyn AsyncRead + Send>>,
 ) -> io::Result<Vec<TreeEntry>> {
-    // Without a name, it is gone however the program ends.
+    // An unnamed file is removed however the program ends.
     let file = blocking(tempfile::tempfile).await?;
     let mut file = Some(file);
     let mut buffer = vec![0; PIECE];
@@ -49,7 +49,8 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
     let mut entries = Vec::new();
     let shared = Arc::new(file.try_clone()?);
     let mut archive = tar::Archive::new(file);
-    // Where the last entry ends, and where headers stand before the one that an entry has anyway.
+    // The end of the last entry, and the ranges of extended headers in front of entries' own
+    // headers.
     let (mut end, mut extended) = (0, Vec::new());
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
@@ -82,7 +83,7 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
             entries.push(TreeEntry { path, mode, modified, size, content });
             continue;
         } else {
-            // As for a directory: devices and the like are left out.
+            // As in a directory, devices and the like are left out.
             continue;
         };
         extended.push((entries.len(), further));
@@ -100,7 +101,7 @@ fn entries(mut file: File) -> io::Result<Vec<TreeEntry>> {
     Ok(entries)
 }
 
-/// The path of an entry without what says nothing; none of the context's root itself.
+/// Returns the normalized path of an entry; `None` for the context's root itself.
 fn place<R: io::Read>(entry: &tar::Entry<'_, R>) -> io::Result<Option<String>> {
     let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
     let path = entry.path()?;
@@ -112,7 +113,7 @@ fn place<R: io::Read>(entry: &tar::Entry<'_, R>) -> io::Result<Option<String>> {
     Ok((!parts.is_empty()).then(|| parts.join("/")))
 }
 
-/// Adds to entries, by their numbers, what the headers before their own say.
+/// Adds the values of extended headers to entries, by their numbers.
 fn extend(
     entries: &mut [TreeEntry],
     extended: Vec<(usize, Range<u64>)>,
@@ -128,7 +129,7 @@ fn extend(
     Ok(())
 }
 
-/// How many bytes of the archive an entry's content takes.
+/// Returns the number of bytes that an entry's content occupies in the archive.
 fn stored<R: io::Read>(entry: &tar::Entry<'_, R>) -> io::Result<u64> {
     let sparse = entry.header().entry_type().is_gnu_sparse();
     if sparse { entry.header().entry_size() } else { Ok(entry.size()) }
@@ -141,7 +142,7 @@ mod tests {
     use crate::image::context::pack::pack;
     use futures_util::StreamExt as _;
 
-    /// What is packed is what was in the archive.
+    /// The packed archive has the same entries as the given one.
     #[tokio::test]
     async fn an_archive_keeps_links_pipes_old_times_and_capabilities() {
         let mut tar = tar::Builder::new(Vec::new());
@@ -152,7 +153,7 @@ mod tests {
         header.set_mode(0o755);
         header.set_size(3);
         tar.append_data(&mut header, "b", &b"abc"[..]).unwrap();
-        // What is left out takes its records along.
+        // The records of an entry that is left out are dropped with it.
         header.set_entry_type(tar::EntryType::Char);
         header.set_size(0);
         tar.append_pax_extensions([("mtime", &b"7"[..])]).unwrap();
@@ -184,7 +185,7 @@ mod tests {
         let tree = Tree::new(read(packed).await.unwrap());
         let at = |path: &str| tree.entries().iter().position(|entry| entry.path == path).unwrap();
         let file = &tree.entries()[at("b")];
-        // (The classic builder's archive has whole seconds.)
+        // The classic builder's archive has whole seconds.
         assert_eq!((file.modified, file.size), (-2_000_000_000, 3));
         assert_eq!(file.capability().unwrap()[..], b"\x01\0\xff\n="[..]);
         assert_eq!(tree.link(at("c")), Some(at("b")));

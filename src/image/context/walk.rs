@@ -1,4 +1,4 @@
-//! A directory's files, without what is ignored.
+//! The files of a directory that are not ignored.
 
 use std::fs::{FileType, Metadata};
 use std::io;
@@ -13,8 +13,8 @@ use crate::engine::CAPABILITY;
 use crate::engine::{Content, TreeEntry};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Walks a directory; blocks. Links are taken as links. Sockets are left out, as by `docker build`, and
-/// devices.
+/// Lists a directory recursively; blocks. Links are not followed. Sockets are left out, as by
+/// `docker build`, and devices.
 pub(super) fn walk(directory: &Path, ignore: &Ignore) -> Result<Vec<TreeEntry>> {
     let metadata = std::fs::metadata(directory).map_err(|error| refused(directory, error))?;
     if !metadata.is_dir() {
@@ -28,12 +28,13 @@ pub(super) fn walk(directory: &Path, ignore: &Ignore) -> Result<Vec<TreeEntry>> 
 struct Walk<'a> {
     ignore: &'a Ignore,
     entries: Vec<TreeEntry>,
-    /// Directories that are ignored, but may hold something that is not.
+    /// Directories that are ignored, but may contain a file that is not.
     excluded: Vec<TreeEntry>,
 }
 
 impl Walk<'_> {
-    /// `path` says as well whether it is UTF-8: what is not may be ignored, and can't be sent.
+    /// Lists a directory. `path` includes whether it is valid UTF-8: other paths may be ignored,
+    /// but can't be sent.
     fn directory(&mut self, from: &Path, path: (&str, bool), above: &Matched) -> Result<()> {
         let listed = std::fs::read_dir(from).map_err(|error| refused(from, error))?;
         for entry in listed {
@@ -70,7 +71,7 @@ impl Walk<'_> {
             let error = io::Error::new(io::ErrorKind::InvalidData, "the name is no UTF-8");
             return Err(refused(&from, error));
         }
-        // (Does not follow links.)
+        // This does not follow links.
         let metadata = match entry.metadata() {
             Ok(metadata) => metadata,
             Err(error) => return gone_or(&from, error),
@@ -102,11 +103,11 @@ impl Walk<'_> {
             content,
         };
         if excluded {
-            // Comes along if something below it does.
+            // It is included if a path below it is.
             let outer = self.excluded.len();
             self.excluded.push(found);
             self.directory(&from, (&path, whole), &matched)?;
-            // (Empty by now if something did.)
+            // It has been moved to the entries if so.
             self.excluded.truncate(outer);
             return Ok(());
         }
@@ -121,7 +122,7 @@ impl Walk<'_> {
     }
 }
 
-/// A file may go while the directory is walked.
+/// Ignores that a file was removed while the directory is listed.
 fn gone_or(path: &Path, error: io::Error) -> Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(refused(path, error)) }
 }
@@ -141,7 +142,7 @@ fn mode(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o7777
 }
 
-/// Device and number, where there are several names.
+/// Returns device and inode number of a file with several names.
 #[cfg(unix)]
 fn inode(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -163,10 +164,10 @@ fn is_pipe(_: FileType) -> bool {
     false
 }
 
-/// The attribute's value; none where it is not set, or the file system has no attributes.
+/// Returns the attribute's value; `None` if it is not set, or the file system has no attributes.
 #[cfg(target_os = "linux")]
 fn capability(path: &Path) -> Option<Bytes> {
-    // (Of 24 bytes in its newest form.)
+    // The newest format has 24 bytes.
     let mut value = [0; 256];
     let length = rustix::fs::lgetxattr(path, CAPABILITY, &mut value[..]).ok()?;
     (length > 0).then(|| Bytes::copy_from_slice(&value[..length]))
@@ -177,7 +178,7 @@ fn capability(_: &Path) -> Option<Bytes> {
     None
 }
 
-/// As the docker CLI does on Windows.
+/// Returns the mode that the docker CLI sets on Windows.
 #[cfg(not(unix))]
 fn mode(_: &Metadata) -> u32 {
     0o755
