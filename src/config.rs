@@ -80,13 +80,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Keep {
-    /// Nothing.
+    /// No resources.
     #[default]
     Never,
     /// Resources that are dropped during or after a panic in this process, and those that it still
     /// holds when it ends unsuccessfully.
     OnFailure,
-    /// Everything.
+    /// All resources.
     Always,
 }
 

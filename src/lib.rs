@@ -30,14 +30,14 @@
 //! * [`Container`] and [`ContainerBuilder`]: a running container, and its description.
 //! * [`WaitFor`] and [`wait`]: conditions for a container to be ready.
 //! * [`Network`], [`Volume`], [`Image`]: handles of the same kind, each removed when it is dropped.
-//! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and what the build did.
-//! * [`dockerfile`]: Dockerfiles as values, written and read.
-//! * [`registry`] (feature `registry`): image registries, asked directly.
+//! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and reports of their builds.
+//! * [`dockerfile`]: Dockerfiles as values, rendered and parsed.
+//! * [`registry`] (feature `registry`): direct requests to image registries.
 //! * [`Module`]: the typed description of a service, with a typed handle to one that runs.
 //!   Ready-made ones are in the crate [`castoff-modules`](https://docs.rs/castoff-modules).
 //! * [`Engine`]: the container engine, found by the settings, and the resources on it.
-//! * [`Error`]: a kind to match on, and in `Debug` the whole story.
-//! * [`config`]: the environment variables that are read.
+//! * [`Error`]: a kind to match on, and a full account in `Debug`.
+//! * [`config`]: the settings, from environment variables and properties files.
 //! * [`spec`]: the plain values behind the builders.
 //!
 //! # Removal
@@ -47,12 +47,12 @@
 //! end on a thread of castoff's own, so a dropped future can't cut it in half.
 //!
 //! `Drop` hands the removal to that thread and returns. It needs no runtime and never panics, and
-//! removals run side by side: containers first, then the networks and volumes that they used.
-//! Behind it stands a guardian, a tiny process forked at the first resource, that removes what is
-//! left when the program ends by `return` with statics alive, [`std::process::exit`], a panic, an
-//! abort or a signal, `SIGKILL` included. Without it (`CASTOFF_REAPER=off`) a drop waits for its
-//! removal, at most 10 s. Behind both stands a [`sweep`]: what a session left whose guardian was
-//! killed as well goes before the next session's first container.
+//! removals run in parallel: containers first, then the networks and volumes that they used. A
+//! guardian, a tiny process forked at the first resource, removes the rest when the program ends by
+//! `return` with statics alive, [`std::process::exit`], a panic, an abort or a signal, `SIGKILL`
+//! included. Without a guardian (`CASTOFF_REAPER=off`) a drop waits for its removal, at most 10 s.
+//! If a guardian was killed as well, a [`sweep`] removes the resources of its session before the
+//! next session's first container.
 //!
 //! [`ContainerBuilder::shared`] gives the same container to all threads and processes that describe
 //! the same one, and removes it when its last user is gone.

@@ -35,7 +35,7 @@ impl ContainerBuilder {
     /// # Cancel safety
     /// Whenever the future is dropped, the container is removed.
     pub async fn run(self) -> Result<ExecOutput> {
-        // Boxed: a test's thread has little stack.
+        // Boxed, as a test's thread has a small stack.
         Box::pin(self.run_to_its_end()).await
     }
 

@@ -104,7 +104,7 @@ impl Drop for Scraps {
         drop(worker.remove(self.engine.endpoint(), async move {
             let left = remove_all(&engine, images, label.as_ref()).await;
             if !left.is_empty() {
-                // Nobody waits for these.
+                // In the background, as nobody waits for these.
                 worker.submit(persist(engine, left, label, watched));
             }
             Ok(())
