@@ -8,7 +8,7 @@ use crate::{Container, ContainerBuilder};
 /// The typed description of a service: the container that it needs, and the handle to it.
 ///
 /// A module implements three methods; starting, sharing and customizing are provided. It needs
-/// nothing but castoff's public API, and `castoff-modules` uses nothing else:
+/// nothing but castoff's public API, like the modules in the crate `castoff-modules`:
 ///
 /// ```no_run
 /// use castoff::{Container, ContainerBuilder, Module, Result, WaitFor};

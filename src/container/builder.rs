@@ -305,8 +305,8 @@ impl ContainerBuilder {
         self
     }
 
-    /// Limits the time from the create call until the container is ready. Pulling the image does
-    /// not count. Default: 60 s.
+    /// Limits the create call, and after it the time until the container is ready. Pulling the
+    /// image does not count. Default: 60 s.
     pub fn with_startup_timeout(mut self, limit: Duration) -> Self {
         self.startup_timeout = limit;
         self

@@ -25,7 +25,8 @@ impl ContainerBuilder {
     /// other workspaces.
     ///
     /// Two descriptions are the same if these are equal: the engine, everything set on the builder
-    /// except the waits, the content that is copied into the container (names, modes and bytes, not
+    /// except waits, hooks, log consumers, the numbers of host ports, timeouts, attempts and the
+    /// pull policy, the content that is copied into the container (names, modes and bytes, not
     /// times; each call reads all of it to compare), and the session name, if there is one
     /// (`CASTOFF_SESSION`). A caller that joins waits until the container is ready, and for those
     /// of its own conditions that the creator did not wait for. Conditions with closures can't be
