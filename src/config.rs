@@ -63,8 +63,8 @@ pub struct Config {
     pub session: Option<String>,
     /// The directory in which the user's programs keep their state. castoff's locks are in its
     /// subdirectory `castoff`, or in `/var/tmp/castoff-UID` if this is not set. Programs in several
-    /// containers of one machine that run under the same user id find each other's locks if a
-    /// directory of that machine is mounted into each of them.
+    /// containers of one machine that run under the same user id find each other's locks if this
+    /// is a directory of that machine, mounted into each of them.
     pub state_dir: Option<PathBuf>,
     /// The user's home directory.
     pub home: Option<PathBuf>,

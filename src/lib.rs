@@ -57,8 +57,8 @@
 //! [`ContainerBuilder::shared`] gives the same container to all threads and processes that describe
 //! the same one, and removes it when its last user is gone.
 //!
-//! A forked child owns nothing of what its parent owns; see [Nothing left
-//! behind](guide::nothing_left_behind), which also lists every way in which a program can end.
+//! A forked child owns nothing of what its parent owns; see
+//! [Nothing left behind](guide::nothing_left_behind), which also lists all ways to end a program.
 //!
 //! `remove().await` is a drop that reports errors, and `keep()` gives a resource up without
 //! removing it. [`config::Keep`] keeps everything, always or when something failed.

@@ -203,9 +203,9 @@ impl ContainerBuilder {
         self
     }
 
-    /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or `["cache",
-    /// "redis"]`. May be called for several networks. The network is kept until this container is
-    /// removed.
+    /// Joins a network, under the container's name and these aliases: `()`, `"cache"` or
+    /// `["cache", "redis"]`. May be called for several networks. The network is kept until this
+    /// container is removed.
     pub fn with_network(mut self, network: &Network, aliases: impl IntoAliases) -> Self {
         self.uses.push(network.guard().clone());
         let attachment = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
