@@ -171,7 +171,7 @@ impl Plan {
                 creation.body.labels.get_or_insert_default().extend(labels.iter().cloned());
             }
             for other in &uses {
-                // (Networks have ids that no volume is called.)
+                // A network changes nothing here: no volume has its id as a name.
                 creation.label_volume(other.id(), &other.labels());
             }
             let tty = creation.body.tty.unwrap_or_default();
