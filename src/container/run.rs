@@ -62,7 +62,7 @@ impl ContainerBuilder {
     }
 
     /// Sets the bytes for the standard input of a [`run`](Self::run), which is closed after them.
-    /// Default: none. `start` and `create` refuse a builder with input.
+    /// Default: none. `start`, `create` and `shared` refuse a builder with input.
     ///
     /// With a terminal ([`with_tty`](Self::with_tty)) the end is marked by the byte 0x04, as usual
     /// for terminals: the input must be text without control characters, in lines of at most 4,095

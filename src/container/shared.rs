@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::copy::{Content, split_target};
 use super::learn::learn;
 use super::plan::Plan;
+use super::start::no_stdin;
 use super::{Container, ContainerBuilder, CopySource, pack};
 use crate::engine::{ContainerDetails, lower};
 use crate::error::{Error, ErrorKind, Result};
@@ -65,6 +66,9 @@ impl ContainerBuilder {
     /// # Cancel safety
     /// As for [`shared`](Self::shared).
     pub async fn shared_as(mut self, scope: impl Into<String>) -> Result<Container> {
+        if self.stdin.is_some() {
+            return Err(no_stdin("shared"));
+        }
         let mut plan = self.plan().await?;
         let copies = self.copies.iter().map(readable).collect::<Result<_>>()?;
         let key = plan.key(&scope.into(), copies).await?;

@@ -191,7 +191,7 @@ fn not_there_yet(target: &str) -> Error {
         .with_hint("use `start()`, or `Container::copy_to` when it runs")
 }
 
-fn no_stdin(call: &str) -> Error {
+pub(super) fn no_stdin(call: &str) -> Error {
     let message = format!("only `run()` sends input to a container, and this is `{call}()`");
     Error::invalid("standard input", message)
 }

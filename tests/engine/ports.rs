@@ -21,10 +21,13 @@ fn says(word: &str, port: u16) -> ContainerBuilder {
 
 async fn heard(address: SocketAddr) -> String {
     let mut text = String::new();
-    let Ok(mut stream) = TcpStream::connect(address).await else { return text };
-    // Podman takes connections to a port whose container is between two runs, and says nothing.
-    let reading = tokio::time::timeout(Duration::from_secs(3), stream.read_to_string(&mut text));
-    let _ = reading.await;
+    // Between two runs of a container, Podman takes connections to its port and says nothing, or leads
+    // them to where it was; the kernel asks there for two minutes.
+    let hearing = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.read_to_string(&mut text).await
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(3), hearing).await;
     text.trim_end().to_owned()
 }
 

@@ -96,6 +96,9 @@ async fn networks_volumes_images_and_commands_too() {
         engine.images().pull("A/B").await.unwrap_err(),
         engine.images().pull("redis").with_platform("//").await.unwrap_err(),
         engine.images().exists("").await.unwrap_err(),
+        app(&engine).with_stdin("x").start().await.map(drop).unwrap_err(),
+        app(&engine).with_stdin("x").create().await.map(drop).unwrap_err(),
+        app(&engine).with_stdin("x").shared().await.map(drop).unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");

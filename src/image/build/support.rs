@@ -38,7 +38,7 @@ pub(super) fn no_buildkit(engine: &Engine, why: &str) -> Error {
         return error.with_hint(message).at("build");
     }
     if cfg!(feature = "buildkit") {
-        return error.with_hint("leave `using(Builder::Classic)` out").at("build");
+        return error.with_hint("leave `with_backend` out").at("build");
     }
     error.with_hint("turn on castoff's feature `buildkit`").at("build")
 }
