@@ -104,9 +104,9 @@ impl Engine {
         }
     }
 
-    /// Like [`stat_path`](Self::stat_path), on Podman. Podman answers 404 for a link whose target
-    /// is missing, and for one into a tmpfs of a container that does not run: only the answer's
-    /// headers show that the link exists.
+    /// Returns the same as [`stat_path`](Self::stat_path). Podman answers 404 for a link whose
+    /// target is missing, and for one into a tmpfs of a container that does not run: only the
+    /// answer's headers show that the link exists.
     async fn stat_on_podman(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
         let place = archive_of(id, &literal(path));
         let request = Request::head(&place).body(Empty::<Bytes>::new()).map_err(BollardError::from);

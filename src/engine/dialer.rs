@@ -79,7 +79,7 @@ impl Dialer {
         self.exchange(request).await
     }
 
-    /// Like [`send`](Self::send), with a body of any type.
+    /// Sends one request like [`send`](Self::send), with a body of any type.
     ///
     /// # Cancel safety
     /// As for [`send`](Self::send).

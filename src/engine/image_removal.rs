@@ -39,8 +39,8 @@ impl Engine {
         self.untag_image(name).await.map_err(kept)
     }
 
-    /// Like [`remove_image`](Self::remove_image), for an image that others may use: a name that a
-    /// container was created from stays as well, whatever other names its image has.
+    /// Removes an image like [`remove_image`](Self::remove_image), but it may be in use by others:
+    /// a name that a container was created from stays as well, whatever other names its image has.
     pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
         let found = self.inspect_image(name).await?;
         let asked = canonical(name).filter(|_| found.names.len() > 1);

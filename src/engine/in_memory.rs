@@ -105,8 +105,9 @@ impl InMemory {
         around.max_by_key(|(target, _)| target.len()).map_or(Way::Engine, |(_, way)| *way)
     }
 
-    /// Like [`way`](Self::way), but follows links in the container. `below` returns whether there
-    /// is something to copy at a path below this one, where a mount may be.
+    /// Returns the way to `path` like [`way`](Self::way), but follows links in the container.
+    /// `below` returns whether there is something to copy at a path below this one, where a mount
+    /// may be.
     pub(crate) async fn way_to(
         &self,
         engine: &Engine,

@@ -7,7 +7,7 @@ use super::test_host::{Place, TestHost};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How published ports are bound on the engine's machine, and reached from here.
+/// The addresses that bind published ports on the engine's machine, and that reach them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// The address that ports are published on.
