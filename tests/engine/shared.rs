@@ -29,7 +29,7 @@ fn labelled(label: &str) -> ContainerBuilder {
     sleeper().with_label("test.shared", label)
 }
 
-/// Joins, prints the id, and waits to be ended.
+/// Joins in a child process, prints the id, and waits to be ended.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn child_process_entry() {
