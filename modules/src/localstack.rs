@@ -33,8 +33,7 @@ impl LocalStack {
         }
     }
 
-    /// Enables a service, and disables all that are not named: `s3`, `sqs`, `dynamodb`. May be
-    /// called several times.
+    /// Limits LocalStack to the services that are named by these calls: `s3`, `sqs`, `dynamodb`.
     pub fn with_service(mut self, name: impl Into<String>) -> Self {
         self.services.push(name.into());
         self

@@ -59,9 +59,8 @@ macro_rules! recipe {
                 self
             }
 
-            /// Changes anything else about the container: networks, limits, labels, volumes. Waits
-            /// that are set here, or an empty list of them, replace the module's, as does a
-            /// command.
+            /// Changes anything else about the container: networks, limits, labels, volumes. A wait
+            /// that is set here replaces the module's, as do `without_wait` and a command.
             pub fn customize(
                 self,
                 change: impl FnOnce(castoff::ContainerBuilder) -> castoff::ContainerBuilder,

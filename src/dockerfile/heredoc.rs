@@ -173,7 +173,7 @@ fn has_modifier(text: &str) -> bool {
     inner.is_some_and(|inner| !inner.chars().all(|char| char.is_alphanumeric() || char == '_'))
 }
 
-/// Splits a line at blanks, and leaves quotes, escapes and variables as they are.
+/// A splitter of a line at blanks, which leaves quotes, escapes and variables as they are.
 struct Words<'a> {
     chars: Peekable<Chars<'a>>,
     words: Vec<String>,

@@ -17,16 +17,17 @@ pub const CREATED: &str = "castoff.created";
 pub const VERSION: &str = "castoff.version";
 /// The name of the resource, unique to it.
 pub const RESOURCE: &str = "castoff.resource";
-/// On a shared resource, in place of an owner: a hash of its spec, and an id that is unique to it.
+/// The identity of a shared resource, in place of an owner: a hash of its spec, and an id of its
+/// own.
 pub const SHARED: &str = "castoff.shared";
-/// On a resource that is kept from the start (`CASTOFF_KEEP=always`), in place of an owner: the
-/// same value.
+/// The value of [`OWNER`] on a resource that is kept from the start (`CASTOFF_KEEP=always`), in
+/// place of that label.
 pub const KEPT: &str = "castoff.kept";
-/// The id of the container of the engine that this program ran in, if any.
+/// The id of the engine's container that the program ran in, if any.
 pub const HOST: &str = "castoff.host";
-/// On an empty volume that records a kept resource: its kind and id.
+/// The kind and id of a kept resource, on an empty volume that records it.
 pub const KEEPS: &str = "castoff.keeps";
-/// On an image that was created under the user's own name: that name.
+/// The user's own name of an image that was created under one.
 pub const NAME: &str = "castoff.name";
 /// The program that created it, for humans.
 pub const PROGRAM: &str = "castoff.program";
@@ -36,7 +37,7 @@ pub const IMAGE_PREFIX: &str = "castoff.image.";
 /// [`SESSION`], on images.
 pub const IMAGE_SESSION: &str = "castoff.image.session";
 
-/// On images that were built under a name: a hash of the build's inputs.
+/// A hash of the build's inputs, on images that were built under a name.
 pub const IMAGE_BUILD: &str = "castoff.image.build";
 
 /// Returns the form of one of castoff's labels for images.

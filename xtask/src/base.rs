@@ -21,11 +21,11 @@ const PULL_LIMIT: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(900);
 const MIRROR: &str = "http://deb.debian.org/debian";
 const SECURITY: &str = "http://deb.debian.org/debian-security";
-/// Excludes files that no container needs, and disables syncing: here and in the images based on
-/// this one, where it takes most of the time.
+/// A script that excludes files that no container needs, and disables syncing: here and in the
+/// images based on this one, where it takes most of the time.
 const SLIM: &str = "mkdir -p \"$1/etc/dpkg/dpkg.cfg.d\" && cd \"$1/etc/dpkg/dpkg.cfg.d\" \
     && { echo force-unsafe-io; printf 'path-exclude=/usr/share/%s/*\\n' doc man locale info; } > slim";
-/// Removes documentation, translations and package lists, which no container needs.
+/// A script that removes documentation, translations and package lists, which no container needs.
 const TRIMMED: &str = "cd \"$1\" && rm -rf var/lib/apt/lists/* var/cache/apt/* var/log/* \
     usr/share/doc/* usr/share/man/* usr/share/locale/* usr/share/info/* etc/apt/apt.conf \
     && mv sources.new etc/apt/sources.list.d/debian.sources \

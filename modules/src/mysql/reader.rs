@@ -24,7 +24,7 @@ pub(super) struct Reader<'a, 'b> {
 #[derive(Default)]
 struct Columns {
     own: Vec<String>,
-    /// For a system-versioned table: the columns for the period in which a row was current.
+    /// The columns for the period in which a row was current, of a system-versioned table.
     period: Vec<String>,
 }
 

@@ -19,8 +19,8 @@ const RESOLVER: &str = "nameserver 10.0.2.3\n";
 const PROXIES: [&str; 6] =
     ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
-/// Waits until xtask is gone, for whatever reason, and removes the files and the control groups.
-/// The processes end with xtask, and the mounts with the processes.
+/// A script that waits until xtask is gone, for whatever reason, and removes the files and the
+/// control groups. The processes end with xtask, and the mounts with the processes.
 const JANITOR: &str = r#"
 root=$1 keep=$2; shift 2
 cat >/dev/null
@@ -38,8 +38,8 @@ until rm -rf --one-file-system "$root" 2>/dev/null; do
 done
 "#;
 
-/// Mounts the file systems of a machine, and becomes its first process. `@CGROUPS@` stands for the
-/// mounts of control groups.
+/// A script that mounts the file systems of a machine, and becomes its first process. `@CGROUPS@`
+/// stands for the mounts of control groups.
 const FIRST: &str = r#"
 set -eu
 root=$1 toolchain=$2 place=$3

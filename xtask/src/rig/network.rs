@@ -6,8 +6,9 @@ use super::Rig;
 use crate::Outcome;
 use crate::command::{command, output};
 
-/// Starts pasta beside the engine, so that builds reach the same hosts as this machine without a
-/// rule in its firewall; it ends with the namespace. Then becomes the given command inside.
+/// A script that starts pasta beside the engine, so that builds reach the same hosts as this
+/// machine without a rule in its firewall; it ends with the namespace. Then it becomes the given
+/// command inside.
 pub(super) const THEN: &str = r#"
 base=$1 suite=$2 namespace=$3
 shift 3
