@@ -19,9 +19,9 @@ const HEAP: &str = "-Xms512m -Xmx512m";
 
 /// A description of an Elasticsearch node. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `docker.elastic.co/elasticsearch/elasticsearch:8.15.0`; a cluster of one, by plain
-/// HTTP, with the user `elastic` and the password `changeme`, and 512 MiB of heap. It is ready when the
-/// cluster's health is yellow.
+/// By default: image `docker.elastic.co/elasticsearch/elasticsearch:8.15.0`; a cluster of one, by
+/// plain HTTP, with the user `elastic` and the password `changeme`, and 512 MiB of heap. It is
+/// ready when the cluster's health is yellow.
 #[cfg(feature = "elasticsearch")]
 #[must_use = "nothing is started before `start()`"]
 pub struct Elasticsearch {

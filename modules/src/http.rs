@@ -94,7 +94,8 @@ impl Request {
         )
     }
 
-    /// Sends the request like [`send`](Self::send), but any status except 2xx is an error with the body.
+    /// Sends the request like [`send`](Self::send), but any status except 2xx is an error with the
+    /// body.
     pub(crate) async fn send_ok(&self, addr: SocketAddr) -> Result<Response> {
         let answer = self.send(addr).await?;
         if !(200..300).contains(&answer.status) {

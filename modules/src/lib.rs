@@ -57,7 +57,8 @@
 //! | `vault` | `Vault` | `VaultServer` | `hashicorp/vault:1.18` |  |
 //! | `keycloak` | `Keycloak` | `KeycloakServer` | `quay.io/keycloak/keycloak:26.0` | a realm: `with_realm()` |
 //!
-//! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of them.
+//! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of
+//! them.
 //!
 //! castoff's [guide](https://docs.rs/castoff/latest/castoff/guide/modules/) lists the readiness
 //! check of each, and how these were verified.

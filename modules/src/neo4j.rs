@@ -17,8 +17,8 @@ const DATA: &str = "/data";
 
 /// A description of a Neo4j server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `neo4j:5`; the user `neo4j` with the password `castoff-neo4j`; data in memory. It
-/// is ready when it answers a query.
+/// By default: image `neo4j:5`; the user `neo4j` with the password `castoff-neo4j`; data in memory.
+/// It is ready when it answers a query.
 #[must_use = "nothing is started before `start()`"]
 pub struct Neo4j {
     container: ContainerBuilder,

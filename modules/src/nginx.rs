@@ -187,7 +187,7 @@ impl NginxServer {
         format!("http://{}", self.container().name())
     }
 
-    /// Returns the HTTPS URL if the server was created [`with_tls`](Nginx::with_tls).
+    /// Returns the HTTPS URL if the server speaks TLS by [`with_tls`](Nginx::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn https_url(&self) -> Option<String> {
@@ -195,8 +195,8 @@ impl NginxServer {
         Some(format!("https://{addr}"))
     }
 
-    /// Returns the certificate, in PEM, of the authority that signed the server's, if it was
-    /// created [`with_tls`](Nginx::with_tls).
+    /// Returns the certificate, in PEM, of the authority that signed the server's; `None` without
+    /// [`with_tls`](Nginx::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {

@@ -232,8 +232,8 @@ impl RegistryServer {
         format!("castoff-{}/", token())
     }
 
-    /// Returns the certificate, in PEM, of the authority that signed the registry's, if it was
-    /// created [`with_tls`](Registry::with_tls).
+    /// Returns the certificate, in PEM, of the authority that signed the registry's; `None` without
+    /// [`with_tls`](Registry::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {

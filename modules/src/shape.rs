@@ -108,7 +108,8 @@ macro_rules! recipe {
                 castoff::Module::shared(self).await
             }
 
-            /// Shares the server like [`shared`](Self::shared), but only with users of the same scope.
+            /// Shares the server like [`shared`](Self::shared), but only with users of the same
+            /// scope.
             ///
             /// # Errors
             /// As for [`shared`](Self::shared).

@@ -221,8 +221,8 @@ impl Words<'_> {
         }
     }
 
-    /// Reads `<` or the beginning of a heredoc. Blanks after `<<` belong to the word, as in BuildKit
-    /// 0.22 and newer; blanks after `<<-` end it, in every version.
+    /// Reads `<` or the beginning of a heredoc. Blanks after `<<` belong to the word, as in
+    /// BuildKit 0.22 and newer; blanks after `<<-` end it, in every version.
     fn less(&mut self) {
         self.word.push('<');
         if self.chars.next_if_eq(&'<').is_some() {

@@ -31,8 +31,8 @@ const BAD_TAG: &str = "the tag must be 1 to 128 of A-Z a-z 0-9 _ . - and not sta
 /// # Ok::<(), castoff::Error>(())
 /// ```
 ///
-/// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too and
-/// kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
+/// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too
+/// and kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
 /// digits needs its tag: `202611271200:latest`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ImageRef {

@@ -187,7 +187,7 @@ impl MySqlDatabase {
 }
 
 /// Returns a name for the server's data directory. A restart loses data in memory, and then
-/// one-time steps must run again: so data that begins anew has another name.
+/// one-time steps must run again: so new data has another name.
 async fn data_directory(admin: &Admin, addr: SocketAddr) -> Result<String> {
     let token = crate::unique::token();
     let statements = [

@@ -102,8 +102,8 @@ macro_rules! running {
                 &self.admin.parts.database
             }
 
-            /// Returns the certificate, in PEM, of the authority that signed the server's, if it
-            /// was created
+            /// Returns the certificate, in PEM, of the authority that signed the server's; `None`
+            /// without
             #[doc = concat!("[`with_tls`](", $recipe, "::with_tls).")]
             #[cfg(feature = "tls")]
             #[must_use]

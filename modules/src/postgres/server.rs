@@ -90,8 +90,8 @@ impl PostgresServer {
         &self.admin.parts.database
     }
 
-    /// Returns the certificate, in PEM, of the authority that signed the server's, if it was
-    /// created [`with_ssl`](super::Postgres::with_ssl).
+    /// Returns the certificate, in PEM, of the authority that signed the server's; `None` without
+    /// [`with_ssl`](super::Postgres::with_ssl).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
