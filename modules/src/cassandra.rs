@@ -16,7 +16,7 @@ use crate::unique::token;
 
 /// The port for CQL in the container.
 pub const PORT: u16 = 9042;
-/// No node has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: u32 = 64 << 10;
 const ERROR: u8 = 0x00;
 const STARTUP: u8 = 0x01;

@@ -356,7 +356,7 @@ mod tests {
             assert_eq!(found, names, "{text}");
         }
         assert!(heredoc_word("<<eo\\'f").unwrap().expand);
-        // As Docker 28.5 names the files of such a COPY.
+        // The names that Docker 28.5 gives the files of such a COPY.
         for (word, name) in [
             ("<<\"E\\F\"", Some("E\\F")),
             ("<<\"E\\\"F\"", Some("E\"F")),

@@ -307,7 +307,7 @@ fn what_no_text_can_say_is_refused() {
     }
 }
 
-/// A stack of two megabytes overflowed at a thousand levels, which ends the process.
+/// A stack of two megabytes overflows at a thousand levels, which ends the process.
 #[test]
 fn deep_nesting_is_an_error_and_not_an_overflow() {
     let nested = |depth: usize| format!("{}x{}", "${a:-".repeat(depth), "}".repeat(depth));

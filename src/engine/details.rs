@@ -35,7 +35,7 @@ pub struct ContainerDetails {
     pub env: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it has a healthcheck, from the image or from the builder.
+    /// Whether it has a health check, from the image or from the builder.
     pub has_healthcheck: bool,
     /// Whether it has a terminal.
     pub tty: bool,

@@ -75,7 +75,7 @@ const WORDINGS: [Wording; 40] = [
     // Podman, of a registry.
     Wording(NoPlatform, &["no image found in manifest list for architecture"]),
     Wording(NoPlatform, &["no image found in image index for architecture"]),
-    // The kernel's words for ENOSPC and EDQUOT.
+    // The kernel's messages for ENOSPC and EDQUOT.
     Wording(DiskFull, &["no space left on device"]),
     Wording(DiskFull, &["disk quota exceeded"]),
     // Registries, by the error code of the distribution specification or by status 429.
@@ -87,7 +87,7 @@ const WORDINGS: [Wording; 40] = [
     Wording(WouldReplace, &["cannot overwrite", "directory"]),
     // Podman 5, with status 500.
     Wording(WouldReplace, &["copier: put", "file exists"]),
-    // The kernel's words for ELOOP and Docker's own, with status 500.
+    // The kernel's message for ELOOP and Docker's own, with status 500.
     Wording(EndlessLinks, &["too many levels of symbolic links"]),
     Wording(EndlessLinks, &["evalsymlinksinscope: too many links"]),
     // Docker 26 with the containerd store.

@@ -16,8 +16,8 @@ use crate::error::Result;
 
 /// A container to create (Engine API v1.41, ContainerCreate).
 ///
-/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides what is
-/// often secret: the values of the environment and the arguments of commands.
+/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides values
+/// that are often secret: those of the environment, and the arguments of commands.
 ///
 /// ```
 /// use castoff::spec::ContainerSpec;

@@ -1,4 +1,4 @@
-//! From create to remove.
+//! The life of containers, from create to remove.
 
 use std::time::{Duration, Instant};
 

@@ -155,7 +155,7 @@ impl FakeEngine {
         self.shared.update(|s| s.multiplexed = true);
     }
 
-    /// Only counts the bytes of request bodies longer than this.
+    /// Counts the bytes of request bodies longer than this, without keeping them.
     pub(crate) fn discard_bodies_over(&self, bytes: u64) {
         self.shared.update(|s| s.keep_body = Some(bytes));
     }

@@ -162,7 +162,7 @@ impl<'a> On<'a> {
         self.action(Action::CutAfter(bytes))
     }
 
-    /// Never answers.
+    /// Leaves matching requests without an answer.
     pub(crate) fn hang(self) -> Self {
         self.action(Action::Hang)
     }
