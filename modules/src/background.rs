@@ -1,7 +1,7 @@
 //! The thread on which this crate talks to servers on behalf of handles.
 //!
-//! Tests come and go with runtimes of their own, and a handle may be dropped without any. So there
-//! is one thread for all of it, which lives as long as the process.
+//! Tests come and go with runtimes of their own, and a handle may be dropped outside of any
+//! runtime. So one thread serves all handles, and lives as long as the process.
 
 use std::io;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::per_process::PerProcess;
 
-/// The thread's runtime. What is spawned there goes on whatever becomes of its caller.
+/// Returns the thread's runtime. Tasks spawned there continue independently of their caller.
 pub(crate) fn thread() -> Result<Handle> {
     static THREAD: PerProcess<OnceLock<Handle>> = PerProcess::new();
     let place = THREAD.here();
@@ -23,14 +23,14 @@ pub(crate) fn thread() -> Result<Handle> {
     };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let handle = runtime.handle().clone();
-    // Two that come first at the same time have a thread each, of which one goes unused.
+    // If two callers come first at the same time, each starts a thread, and one goes unused.
     let name = "castoff-modules".to_owned();
     let run = move || runtime.block_on(std::future::pending::<()>());
     std::thread::Builder::new().name(name).spawn(run).map_err(failed)?;
     Ok(place.get_or_init(|| handle).clone())
 }
 
-/// Runs something there and waits for it. It goes on when the future is dropped.
+/// Runs a future on the thread and waits for it. It continues when the caller's future is dropped.
 pub(crate) async fn run<T: Send + 'static>(
     thread: &Handle,
     work: impl Future<Output = Result<T>> + Send + 'static,

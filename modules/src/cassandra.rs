@@ -1,8 +1,8 @@
 //! Cassandra and ScyllaDB nodes: [`Cassandra`] and [`Scylla`] describe one, [`CassandraServer`] and
-//! [`ScyllaServer`] are those that run.
+//! [`ScyllaServer`] are handles to running ones.
 //!
-//! **Not run in castoff's CI**, as the images can't be had there: it is written from their
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as the images are not available there: it is written from their
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use std::io;
 
@@ -16,14 +16,14 @@ use crate::unique::token;
 
 /// The port for CQL in the container.
 pub const PORT: u16 = 9042;
-/// No node has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: u32 = 64 << 10;
 const ERROR: u8 = 0x00;
 const STARTUP: u8 = 0x01;
 const READY: u8 = 0x02;
 const AUTHENTICATE: u8 = 0x03;
 
-/// A recipe and a handle for one of the two.
+/// Defines the description and the handle of one of the two servers.
 macro_rules! node {
     (
         $feature:literal, $(#[$about:meta])* $recipe:ident, $name:literal, $repository:literal,
@@ -38,7 +38,7 @@ macro_rules! node {
 
         #[cfg(feature = $feature)]
         impl $recipe {
-            /// A node with everything by default.
+            /// Describes a node with all defaults.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
                 $recipe { container: Container::builder(image).with_port(PORT).with_startup_timeout(SLOW) }
@@ -77,31 +77,31 @@ macro_rules! node {
 
         #[cfg(feature = $feature)]
         impl $server {
-            /// The contact point for a client on this machine: `127.0.0.1:49153`.
+            /// Returns the contact point for a client on this machine: `127.0.0.1:49153`.
             #[must_use]
             pub fn url(&self) -> String {
                 self.addr().to_string()
             }
 
-            /// The contact point for a client in a network that the node is in.
+            /// Returns the contact point for a client in a network that the node is in.
             #[must_use]
             pub fn network_url(&self) -> String {
                 self.network_addr()
             }
 
-            /// Runs statements with `cqlsh` in the container. What it prints comes back.
+            /// Runs statements with `cqlsh` in the container. Returns its output.
             ///
             /// # Errors
-            /// With what it said when one failed.
+            /// Fails with the output of `cqlsh` if a statement fails.
             ///
             /// # Cancel safety
-            /// It may go on when the future is dropped.
+            /// It may continue after the future is dropped.
             pub async fn cql(&self, statements: impl AsRef<str>) -> Result<String> {
                 let command = ["cqlsh", "-e", statements.as_ref()];
                 Ok(self.container().exec(command).await?.ok()?.stdout_text().into_owned())
             }
 
-            /// A name for a keyspace that nobody else has, to be created by the test: `castoff_` and
+            /// Returns a unique name for a keyspace, to be created by the test: `castoff_` and
             /// twelve characters.
             #[must_use]
             pub fn keyspace_name(&self) -> String {
@@ -113,20 +113,20 @@ macro_rules! node {
 
 node! {
     "cassandra",
-    /// Describes a Cassandra node. Nothing happens before [`start`](Self::start).
+    /// A description of a Cassandra node. Nothing happens before [`start`](Self::start).
     ///
-    /// By default: image `cassandra:5.0`; a cluster of one that does not wait for others, with 512 MiB
-    /// of heap; data in memory. It is ready when it takes a session by CQL.
+    /// By default: image `cassandra:5.0`; a cluster of one that does not wait for others, with 512
+    /// MiB of heap; data in memory. It is ready when it opens a session by CQL.
     Cassandra, "Cassandra", "cassandra", "5.0", CassandraServer, cassandra,
     /// A Cassandra node, removed with its data when this handle is dropped.
 }
 
 node! {
     "scylla",
-    /// Describes a ScyllaDB node. Nothing happens before [`start`](Self::start).
+    /// A description of a ScyllaDB node. Nothing happens before [`start`](Self::start).
     ///
-    /// By default: image `scylladb/scylla:6.2`; a cluster of one in its mode for development, on one
-    /// core with 768 MiB. It is ready when it takes a session by CQL.
+    /// By default: image `scylladb/scylla:6.2`; a cluster of one in development mode, on one core
+    /// with 768 MiB. It is ready when it opens a session by CQL.
     Scylla, "ScyllaDB", "scylladb/scylla", "6.2", ScyllaServer, scylla,
     /// A ScyllaDB node, removed with its data when this handle is dropped.
 }
@@ -167,7 +167,7 @@ fn wait(name: &str) -> ProbeWait {
     })
 }
 
-/// Asks for a session. Apache Cassandra's `native_protocol_v4.spec`, sections 2 and 4.
+/// Opens a session (Apache Cassandra's `native_protocol_v4.spec`, sections 2 and 4).
 async fn session(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Answer> {
     let body = b"\0\x01\0\x0bCQL_VERSION\0\x053.0.0";
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);

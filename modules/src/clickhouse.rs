@@ -1,4 +1,5 @@
-//! A ClickHouse server: [`ClickHouse`] describes one, [`ClickHouseServer`] is one that runs.
+//! A ClickHouse server: [`ClickHouse`] describes one, [`ClickHouseServer`] is a handle to a running
+//! one.
 
 use std::net::SocketAddr;
 
@@ -11,14 +12,14 @@ use crate::url::encode;
 
 /// The port for HTTP in the container.
 pub const PORT: u16 = 8123;
-/// The port of ClickHouse's own protocol in the container.
+/// The port of ClickHouse's native protocol in the container.
 pub const NATIVE_PORT: u16 = 9000;
 const DATA: &str = "/var/lib/clickhouse";
 
-/// Describes a ClickHouse server. Nothing happens before [`start`](Self::start).
+/// A description of a ClickHouse server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `clickhouse/clickhouse-server:24.8`; user, password and database `test`; data in
-/// memory. It is ready when it answers a query of the user's.
+/// By default: image `clickhouse/clickhouse-server:24.8`; user, password and database `test`; data
+/// in memory. It is ready when it answers a query of that user.
 #[must_use = "nothing is started before `start()`"]
 pub struct ClickHouse {
     container: ContainerBuilder,
@@ -29,7 +30,7 @@ pub struct ClickHouse {
 }
 
 impl ClickHouse {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         ClickHouse {
             container: Container::builder("clickhouse/clickhouse-server:24.8")
@@ -42,25 +43,25 @@ impl ClickHouse {
         }
     }
 
-    /// The user's name, a word.
+    /// Sets the user's name, a word.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The user's password.
+    /// Sets the user's password.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// The database that is created.
+    /// Sets the database to create.
     pub fn with_database(mut self, database: impl Into<String>) -> Self {
         self.database = database.into();
         self
     }
 
-    /// A file of server settings in XML, for `/etc/clickhouse-server/config.d`.
+    /// Adds a file of server settings in XML, for `/etc/clickhouse-server/config.d`.
     pub fn with_config_file(mut self, name: impl Into<String>, xml: impl Into<Vec<u8>>) -> Self {
         self.config.push((name.into(), xml.into()));
         self
@@ -84,7 +85,7 @@ impl Module for ClickHouse {
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         for (option, value) in [("password", &self.password), ("database", &self.database)] {
-            // The image puts them into XML and SQL without quoting.
+            // The image puts the values into XML and SQL without quoting.
             let plain = |c: char| c.is_alphanumeric() || " _-.,:;!?#$%*+/=@^~()[]|".contains(c);
             if value.is_empty() || !value.chars().all(plain) {
                 let what =
@@ -137,57 +138,57 @@ pub struct ClickHouseServer {
 server!(ClickHouseServer);
 
 impl ClickHouseServer {
-    /// The URL for a client on this machine, by HTTP: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine, by HTTP: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// Where it speaks its own protocol, for a client on this machine.
+    /// Returns the address of its native protocol, for a client on this machine.
     ///
     /// # Errors
-    /// While the server is stopped.
+    /// Fails while the server is stopped.
     pub fn native_addr(&self) -> Result<SocketAddr> {
         self.container().addr(NATIVE_PORT)
     }
 
-    /// The user's name.
+    /// Returns the user's name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The user's password.
+    /// Returns the user's password.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// The database that was created with the server.
+    /// Returns the database that was created with the server.
     #[must_use]
     pub fn database_name(&self) -> &str {
         &self.database
     }
 
-    /// Runs one statement. What it finds comes back with tabs between columns.
+    /// Runs one statement. Returns its result, with tabs between columns.
     ///
     /// # Errors
-    /// With what the server said when it failed; when it can't be reached.
+    /// Fails with the server's message if the statement fails, or if the server can't be reached.
     ///
     /// # Cancel safety
-    /// It may be run when the future is dropped.
+    /// It may be run even if the future is dropped.
     pub async fn query(&self, sql: impl AsRef<str>) -> Result<String> {
         let asking = query(&self.user, &self.password, &self.database, sql.as_ref());
         Ok(asking.send_ok(self.addr()).await?.body)
     }
 
-    /// A name for a database that nobody else has, to be created by the test: `castoff_` and twelve
+    /// Returns a unique name for a database, to be created by the test: `castoff_` and twelve
     /// characters.
     #[must_use]
     pub fn unique_name(&self) -> String {
@@ -195,7 +196,7 @@ impl ClickHouseServer {
     }
 }
 
-/// One by HTTP. ClickHouse documentation, "HTTP interface".
+/// Returns the HTTP request for a query (ClickHouse documentation, "HTTP interface").
 fn query(user: &str, password: &str, database: &str, sql: &str) -> Request {
     let request = Request::new("POST", format!("/?database={}", encode(database)));
     request.with_basic_auth(user, password).with_body(sql)

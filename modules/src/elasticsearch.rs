@@ -1,8 +1,8 @@
 //! Elasticsearch and OpenSearch nodes: [`Elasticsearch`] and [`OpenSearch`] describe one,
-//! [`ElasticsearchServer`] and [`OpenSearchServer`] are those that run.
+//! [`ElasticsearchServer`] and [`OpenSearchServer`] are handles to running ones.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use std::fmt::Display;
 
@@ -17,11 +17,11 @@ pub const PORT: u16 = 9200;
 const HEALTH: &str = "/_cluster/health?wait_for_status=yellow&timeout=1s";
 const HEAP: &str = "-Xms512m -Xmx512m";
 
-/// Describes an Elasticsearch node. Nothing happens before [`start`](Self::start).
+/// A description of an Elasticsearch node. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `docker.elastic.co/elasticsearch/elasticsearch:8.15.0`; a cluster of one, by plain
-/// HTTP, with the user `elastic` and the password `changeme`, and 512 MiB of heap. It is ready when the
-/// cluster's health is yellow.
+/// By default: image `docker.elastic.co/elasticsearch/elasticsearch:8.15.0`; a cluster of one, by
+/// plain HTTP, with the user `elastic` and the password `changeme`, and 512 MiB of heap. It is
+/// ready when the cluster's health is yellow.
 #[cfg(feature = "elasticsearch")]
 #[must_use = "nothing is started before `start()`"]
 pub struct Elasticsearch {
@@ -31,7 +31,7 @@ pub struct Elasticsearch {
 
 #[cfg(feature = "elasticsearch")]
 impl Elasticsearch {
-    /// A node with everything by default.
+    /// Describes a node with all defaults.
     pub fn new() -> Self {
         Elasticsearch {
             container: Container::builder("docker.elastic.co/elasticsearch/elasticsearch:8.15.0")
@@ -41,13 +41,13 @@ impl Elasticsearch {
         }
     }
 
-    /// The password of `elastic`. Default: `changeme`.
+    /// Sets the password of `elastic`. Default: `changeme`.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// A setting, as a variable of the environment: `indices.query.bool.max_clause_count`.
+    /// Sets an environment variable of the image: `indices.query.bool.max_clause_count`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -94,31 +94,31 @@ server!(ElasticsearchServer);
 
 #[cfg(feature = "elasticsearch")]
 impl ElasticsearchServer {
-    /// The URL for a client on this machine: `http://elastic:changeme@127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `http://elastic:changeme@127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         url(Some(&self.password), self.addr())
     }
 
-    /// The URL for a client in a network that the node is in.
+    /// Returns the URL for a client in a network that the node is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(Some(&self.password), self.network_addr())
     }
 
-    /// The password of `elastic`.
+    /// Returns the password of `elastic`.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Makes an index, with settings and mappings in JSON, or none.
+    /// Creates an index, with settings and mappings in JSON, or none.
     ///
     /// # Errors
-    /// When the node refuses, or can't be reached.
+    /// Fails if the node refuses, or can't be reached.
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn create_index(&self, name: &str, body: Option<&str>) -> Result<()> {
         let request = Request::new("PUT", format!("/{}", encode(name)));
         let request = request.with_basic_auth("elastic", &self.password);
@@ -126,7 +126,7 @@ impl ElasticsearchServer {
     }
 }
 
-/// Describes an OpenSearch node. Nothing happens before [`start`](Self::start).
+/// A description of an OpenSearch node. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `opensearchproject/opensearch:2.17.0`; a cluster of one without the security
 /// plugin, and 512 MiB of heap. It is ready when the cluster's health is yellow.
@@ -138,7 +138,7 @@ pub struct OpenSearch {
 
 #[cfg(feature = "opensearch")]
 impl OpenSearch {
-    /// A node with everything by default.
+    /// Describes a node with all defaults.
     pub fn new() -> Self {
         OpenSearch {
             container: Container::builder("opensearchproject/opensearch:2.17.0")
@@ -147,7 +147,7 @@ impl OpenSearch {
         }
     }
 
-    /// A setting, as a variable of the environment: `indices.query.bool.max_clause_count`.
+    /// Sets an environment variable of the image: `indices.query.bool.max_clause_count`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -193,25 +193,25 @@ server!(OpenSearchServer);
 
 #[cfg(feature = "opensearch")]
 impl OpenSearchServer {
-    /// The URL for a client on this machine: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         url(None, self.addr())
     }
 
-    /// The URL for a client in a network that the node is in.
+    /// Returns the URL for a client in a network that the node is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(None, self.network_addr())
     }
 
-    /// Makes an index, with settings and mappings in JSON, or none.
+    /// Creates an index, with settings and mappings in JSON, or none.
     ///
     /// # Errors
-    /// When the node refuses, or can't be reached.
+    /// Fails if the node refuses, or can't be reached.
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn create_index(&self, name: &str, body: Option<&str>) -> Result<()> {
         let request = Request::new("PUT", format!("/{}", encode(name)));
         request.with_json(body.unwrap_or("{}")).send_ok(self.addr()).await.map(drop)

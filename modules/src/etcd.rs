@@ -1,4 +1,4 @@
-//! An etcd node: [`Etcd`] describes one, [`EtcdServer`] is one that runs.
+//! An etcd node: [`Etcd`] describes one, [`EtcdServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! Several tests can share a node when each puts a [`prefix`](EtcdServer::prefix) of its own before
-//! its keys. Admin actions go by the gateway that etcd has for JSON (documentation, "gRPC gateway"),
-//! from version 3.4 on.
+//! Several tests can share a node if each puts a [`prefix`](EtcdServer::prefix) of its own before
+//! its keys. Admin actions use etcd's gateway for JSON (documentation, "gRPC gateway"), which
+//! exists since version 3.4.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,13 +28,13 @@ use crate::unique::token;
 
 /// The port that the node listens on for clients in its container.
 pub const PORT: u16 = 2379;
-/// Where the data lies. The image has no volume there.
+/// The data directory. The image has no volume there.
 const DATA: &str = "/castoff/etcd";
 
-/// Describes an etcd node. Nothing happens before [`start`](Self::start).
+/// A description of an etcd node. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `quay.io/coreos/etcd:v3.5.21`; no credentials; data in memory. It is ready
-/// when it says so itself, which it does once it leads.
+/// when it reports so, which it does once it is the leader.
 #[must_use = "nothing is started before `start()`"]
 pub struct Etcd {
     container: ContainerBuilder,
@@ -43,21 +43,21 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// A node with everything by default.
+    /// Describes a node with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("quay.io/coreos/etcd:v3.5.21").with_port(PORT);
         Etcd { container, password: None, flags: Vec::new() }
     }
 
-    /// Turns authentication on, with this password for the user `root`. The data then lies on
-    /// disk, as a restart would take users in memory along.
+    /// Enables authentication, with this password for the user `root`. The data is then on disk, as
+    /// a restart would lose users in memory.
     pub fn with_root_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// A flag of the node, passed as `--name=value`: `quota-backend-bytes`, `log-level`. It wins
-    /// over this module's own.
+    /// Adds a flag of the node, passed as `--name=value`: `quota-backend-bytes`, `log-level`. It
+    /// overrides this module's own.
     pub fn with_flag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.flags.push((name.into(), value.into()));
         self
@@ -98,7 +98,7 @@ impl Module for Etcd {
     }
 }
 
-/// The last of a flag counts, so the user's go last.
+/// Returns the command. The last value of a flag counts, so the user's come last.
 fn command(flags: &[(String, String)]) -> Vec<String> {
     let mut command = vec![
         "/usr/local/bin/etcd".to_owned(),
@@ -129,25 +129,25 @@ pub struct EtcdServer {
 server!(EtcdServer);
 
 impl EtcdServer {
-    /// The endpoint for a client on this machine: `http://127.0.0.1:49153`.
+    /// Returns the endpoint for a client on this machine: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The endpoint for a client in a network that the node is in.
+    /// Returns the endpoint for a client in a network that the node is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// The password of the user `root`, where authentication is on.
+    /// Returns the password of the user `root` if authentication is enabled.
     #[must_use]
     pub fn root_password(&self) -> Option<&str> {
         self.password.as_deref()
     }
 
-    /// A prefix for keys that nobody else has: `castoff-` and twelve characters and `/`.
+    /// Returns a unique prefix for keys: `castoff-`, twelve characters and `/`.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("castoff-{}/", token())
@@ -156,16 +156,16 @@ impl EtcdServer {
     /// Sets a key.
     ///
     /// # Errors
-    /// When the node can't be reached, or refuses.
+    /// Fails if the node can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// It may be set when the future is dropped.
+    /// It may be set even if the future is dropped.
     pub async fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         let put = json!({ "key": STANDARD.encode(key), "value": STANDARD.encode(value) });
         self.call("/v3/kv/put", &put).await.map(drop)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// # Errors
     /// As for [`put`](Self::put).
@@ -182,13 +182,13 @@ impl EtcdServer {
         })
     }
 
-    /// Deletes all keys with a prefix, and says how many; for an empty one, all there are.
+    /// Deletes all keys with a prefix (an empty one matches all keys). Returns their number.
     ///
     /// # Errors
     /// As for [`put`](Self::put).
     ///
     /// # Cancel safety
-    /// They may be deleted when the future is dropped.
+    /// They may be deleted even if the future is dropped.
     pub async fn delete_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
         let (from, end) = range_of(prefix.as_ref());
         let range = json!({ "key": STANDARD.encode(&from), "range_end": STANDARD.encode(&end) });
@@ -228,8 +228,8 @@ fn read(body: &str) -> Result<Value> {
         .map_err(|error| Error::new(ErrorKind::Protocol, "etcd's answer").with_source(error))
 }
 
-/// The range of all keys with a prefix: up to the next key that has another. etcd documentation,
-/// "etcd API", key ranges.
+/// Returns the range of all keys with a prefix, up to the first key after them (etcd documentation,
+/// "etcd API", key ranges).
 fn range_of(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
     if prefix.is_empty() {
         return (vec![0], vec![0]);

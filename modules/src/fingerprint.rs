@@ -1,18 +1,18 @@
-//! [`Fingerprint`]: names for things that processes of several builds have in common.
+//! [`Fingerprint`]: names for resources that processes of several builds share.
 
 use sha2::{Digest as _, Sha256};
 
-/// A hash of several parts that is the same on every machine and with every compiler, as the hashers
-/// of the standard library are not.
+/// A hash of several parts that is the same on every machine and with every compiler, unlike those
+/// of the standard library's hashers.
 pub(crate) struct Fingerprint(Sha256);
 
 impl Fingerprint {
-    /// Begins one; what has another purpose has another hash.
+    /// Begins a hash. Each purpose has hashes of its own.
     pub(crate) fn new(purpose: &str) -> Fingerprint {
         Fingerprint(Sha256::new()).part(purpose)
     }
 
-    /// Adds a part. Its length counts as well, so that `ab`, `c` is not `a`, `bc`.
+    /// Adds a part. Its length counts too, so that `ab`, `c` differs from `a`, `bc`.
     pub(crate) fn part(mut self, part: impl AsRef<[u8]>) -> Fingerprint {
         let part = part.as_ref();
         self.0.update((part.len() as u64).to_le_bytes());
@@ -38,7 +38,7 @@ impl Fingerprint {
 mod tests {
     use super::*;
 
-    /// Pinned: with other digits, processes of two builds do not find what the other one made.
+    /// Pinned: with other digits, processes of two builds would not find each other's resources.
     #[test]
     fn digits_never_change() {
         let print = Fingerprint::new("template").part("schema-v7").pairs([("a", "b")]);

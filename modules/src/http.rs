@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request and its answer, for the admin interfaces of servers.
+//! An HTTP/1.1 request and its response, for the admin interfaces of servers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,12 +22,12 @@ use crate::background;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long an answer may take.
+/// Limit for the time of a response.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest answer that is taken.
+/// Limit for the length of a response, in bytes.
 const LONGEST: usize = 8 << 20;
 
-/// What to ask a server.
+/// A request to a server.
 #[derive(Clone)]
 pub(crate) struct Request {
     method: &'static str,
@@ -36,7 +36,7 @@ pub(crate) struct Request {
     body: Bytes,
 }
 
-/// What it answered.
+/// The server's response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -45,13 +45,13 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// One without headers, for tests.
+    /// Creates a response without headers, for tests.
     #[cfg(test)]
     pub(crate) fn of(status: u16, body: &str) -> Self {
         Response { status, headers: HeaderMap::new(), body: body.to_owned() }
     }
 
-    /// The first header of this name.
+    /// Returns the first header with this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -67,7 +67,7 @@ impl Request {
         self
     }
 
-    /// RFC 7617.
+    /// Adds credentials (RFC 7617).
     pub(crate) fn with_basic_auth(self, user: &str, password: &str) -> Self {
         let credentials = STANDARD.encode(format!("{user}:{password}"));
         self.with_header("Authorization", format!("Basic {credentials}"))
@@ -83,7 +83,7 @@ impl Request {
         self
     }
 
-    /// Sends it, and reads the answer to its end.
+    /// Sends the request, and reads the response to its end.
     pub(crate) async fn send(&self, addr: SocketAddr) -> Result<Response> {
         let answer = timeout(PATIENCE, self.exchange(addr)).await;
         answer.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())).map_err(
@@ -94,7 +94,8 @@ impl Request {
         )
     }
 
-    /// As [`send`](Self::send); any status but 2xx is an error that holds the body.
+    /// Sends the request like [`send`](Self::send), but any status except 2xx is an error with the
+    /// body.
     pub(crate) async fn send_ok(&self, addr: SocketAddr) -> Result<Response> {
         let answer = self.send(addr).await?;
         if !(200..300).contains(&answer.status) {
@@ -104,12 +105,13 @@ impl Request {
         Ok(answer)
     }
 
-    /// Sends it on the background thread, for what is to be tidied up by a `Drop`. Nobody learns what
-    /// came of it.
+    /// Sends the request on the background thread, for the cleanup in a `Drop`. The outcome is
+    /// ignored.
     pub(crate) fn send_in_background(self, addr: SocketAddr) {
-        // Without a thread it is left undone.
+        // Without a thread it is not sent.
         if let Ok(thread) = background::thread() {
-            // (Until it has answered: when it is left before, the server may not do it.)
+            // Waits for the response: the server may drop the request if the connection closes
+            // before.
             thread.spawn(async move { self.send(addr).await });
         }
     }
@@ -125,7 +127,7 @@ impl Request {
             Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
         };
         let mut answering = pin!(answering);
-        // The connection has to be driven while the answer is read, and may end before that.
+        // The connection must be driven while the response is read, and may end before that.
         tokio::select! {
             answer = &mut answering => answer,
             _ = connection => answering.await,
@@ -146,7 +148,7 @@ impl Request {
     }
 }
 
-/// A wait for an answer that will do. The request is sent until then.
+/// Returns a wait that repeats a request until a response is accepted.
 pub(crate) fn until_answer(
     what: impl Into<String>,
     port: u16,
@@ -172,8 +174,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives one answer and keeps the connection open, unless it is to `close`. It
-    /// returns what it was sent: all to the end of `last`.
+    /// Starts a server that sends one response and keeps the connection open, unless `close` is
+    /// set. Returns what it received, to the end of `last`.
     async fn server(
         answer: impl Into<Vec<u8>>,
         close: bool,
@@ -188,7 +190,7 @@ mod tests {
             while !asked.ends_with(last.as_bytes()) {
                 assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
             }
-            // (It may have been given up.)
+            // The client may have given up.
             let _ = stream.write_all(&answer).await;
             if !close {
                 let _ = stream.read_buf(&mut Vec::new()).await;
@@ -221,7 +223,7 @@ mod tests {
         let plain = answered(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\ngone", true).await.unwrap();
         assert_eq!((plain.status, plain.body.as_str()), (404, "gone"));
         assert_eq!((plain.header("a"), plain.header("b")), (Some("b"), None));
-        // These are whole, though the server does not close the connection.
+        // These are complete although the server does not close the connection.
         for (wire, body) in [
             (&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"[..], "ab"),
             (b"HTTP/1.1 204 No\r\n\r\n", ""),

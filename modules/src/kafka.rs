@@ -1,5 +1,5 @@
-//! Kafka brokers: [`Kafka`] and [`Redpanda`] describe one, [`KafkaServer`] and [`RedpandaServer`] are
-//! those that run.
+//! Kafka brokers: [`Kafka`] and [`Redpanda`] describe one, [`KafkaServer`] and [`RedpandaServer`]
+//! are handles to running ones.
 //!
 //! ```no_run
 //! # #[cfg(feature = "kafka")]
@@ -13,12 +13,12 @@
 //! # }
 //! ```
 //!
-//! A broker tells its clients where it is reached, and only when it runs it is known under which port
-//! of this machine. So its start waits for that in the container, and the wait tells it: before the
-//! broker listens, and again after a restart, when the port is another.
+//! A broker tells its clients its address, but its port on this machine is known only once it runs.
+//! So its start waits in the container for that address, and the wait sends it: before the broker
+//! listens, and again after a restart, when the port is another one.
 //!
-//! **Not run in castoff's CI**, as the images can't be had there: it is written from their
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as the images are not available there: it is written from their
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use std::io;
 
@@ -35,14 +35,14 @@ use crate::unique::token;
 pub const PORT: u16 = 9092;
 /// The port for clients in a network that the broker is in.
 pub const NETWORK_PORT: u16 = 9093;
-/// Where the start finds out under which addresses the broker is reached.
+/// The file from which the start reads the broker's addresses.
 const ADVERTISED: &str = "/tmp/castoff-advertised";
-/// No broker has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: u32 = 1 << 20;
 const METADATA: u16 = 3;
 const API_VERSIONS: u16 = 18;
 
-/// The handle of one of the two, with the command that makes a topic, whose name follows.
+/// Defines the handle of one of the two, with the command that creates a topic, whose name follows.
 macro_rules! broker {
     ($(#[$about:meta])* $server:ident, $create:expr) => {
         $(#[$about])*
@@ -54,32 +54,32 @@ macro_rules! broker {
         server!($server);
 
         impl $server {
-            /// What a client on this machine starts from: `127.0.0.1:49153`.
+            /// Returns the bootstrap address for a client on this machine: `127.0.0.1:49153`.
             #[must_use]
             pub fn bootstrap_servers(&self) -> String {
                 self.addr().to_string()
             }
 
-            /// What a client in a network that the broker is in starts from.
+            /// Returns the bootstrap address for a client in a network that the broker is in.
             #[must_use]
             pub fn network_bootstrap_servers(&self) -> String {
                 format!("{}:{NETWORK_PORT}", self.container().name())
             }
 
-            /// Makes a topic with so many partitions, with the tool in the container.
+            /// Creates a topic with this number of partitions, with the tool in the container.
             ///
             /// # Errors
-            /// With what the tool said when it failed.
+            /// Fails with the tool's output if it fails.
             ///
             /// # Cancel safety
-            /// It may be made when the future is dropped.
+            /// It may be created even if the future is dropped.
             pub async fn create_topic(&self, name: &str, partitions: u32) -> Result<()> {
                 let partitions = partitions.to_string();
                 let command = $create.into_iter().chain([name, "--partitions", &partitions]);
                 self.container().exec(command).await?.ok().map(drop)
             }
 
-            /// A name for a topic or a group that nobody else has: `castoff-` and twelve characters.
+            /// Returns a unique name for a topic or a group: `castoff-` and twelve characters.
             #[must_use]
             pub fn unique_name(&self) -> String {
                 format!("castoff-{}", token())
@@ -88,11 +88,11 @@ macro_rules! broker {
     };
 }
 
-/// Describes a Kafka broker. Nothing happens before [`start`](Self::start).
+/// A description of a Kafka broker. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `apache/kafka:3.9.0`; one node that is broker and controller, without ZooKeeper
-/// or credentials; internal topics with one replica; 512 MiB of heap. It is ready when it answers by
-/// its own protocol, and knows of itself.
+/// By default: image `apache/kafka:3.9.0`; one node that is broker and controller, without
+/// ZooKeeper or credentials; internal topics with one replica; 512 MiB of heap. It is ready when it
+/// answers in its own protocol, and lists itself.
 #[cfg(feature = "kafka")]
 #[must_use = "nothing is started before `start()`"]
 pub struct Kafka {
@@ -101,12 +101,12 @@ pub struct Kafka {
 
 #[cfg(feature = "kafka")]
 impl Kafka {
-    /// A broker with everything by default.
+    /// Describes a broker with all defaults.
     pub fn new() -> Self {
         Kafka { container: Container::builder("apache/kafka:3.9.0").with_port(PORT) }
     }
 
-    /// A setting of `server.properties`: `auto.create.topics.enable`, `message.max.bytes`.
+    /// Sets an option of `server.properties`: `auto.create.topics.enable`, `message.max.bytes`.
     pub fn with_config(mut self, key: impl AsRef<str>, value: impl Into<String>) -> Self {
         let variable = key.as_ref().replace('_', "__").replace('-', "___").replace('.', "_");
         let variable = format!("KAFKA_{}", variable.to_uppercase());
@@ -165,10 +165,10 @@ broker! {
     KafkaServer, ["/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:9093", "--create", "--topic"]
 }
 
-/// Describes a Redpanda broker. Nothing happens before [`start`](Self::start).
+/// A description of a Redpanda broker. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `redpandadata/redpanda:v24.2.7`; one node in its mode for development, on one
-/// core, without credentials. It is ready when it answers by Kafka's protocol, and knows of itself.
+/// By default: image `redpandadata/redpanda:v24.2.7`; one node in development mode, on one core,
+/// without credentials. It is ready when it answers in Kafka's protocol, and lists itself.
 #[cfg(feature = "redpanda")]
 #[must_use = "nothing is started before `start()`"]
 pub struct Redpanda {
@@ -177,7 +177,7 @@ pub struct Redpanda {
 
 #[cfg(feature = "redpanda")]
 impl Redpanda {
-    /// A broker with everything by default.
+    /// Describes a broker with all defaults.
     pub fn new() -> Self {
         Redpanda { container: Container::builder("redpandadata/redpanda:v24.2.7").with_port(PORT) }
     }
@@ -212,9 +212,9 @@ broker! {
     RedpandaServer, ["rpk", "topic", "create"]
 }
 
-/// Has the container wait until it is told where it is reached, and then start with these lines, in
-/// which `$1` is the address for this machine and `$2` the one for networks. What was told before a
-/// restart does not count.
+/// Makes the container wait for its addresses, and then start with these lines, in which `$1` is
+/// the address for this machine and `$2` the one for networks. Addresses from before a restart do
+/// not count.
 fn told_where(container: ContainerBuilder, start: &str) -> ContainerBuilder {
     if container.spec().entrypoint.is_some() {
         return container;
@@ -226,7 +226,8 @@ fn told_where(container: ContainerBuilder, start: &str) -> ContainerBuilder {
     container.with_entrypoint(["sh", "-c", &lines])
 }
 
-/// Tells the container where it is reached, until it has heard it, and waits for the broker.
+/// Returns a wait that sends the container its addresses until it has them, and waits for the
+/// broker.
 fn wait(name: &str) -> ProbeWait {
     WaitFor::probe(
         format!("{name} to list itself in its own metadata"),
@@ -256,8 +257,8 @@ fn wait(name: &str) -> ProbeWait {
     )
 }
 
-/// How many brokers the one at the other end knows of. Apache Kafka documentation, "Protocol":
-/// `ApiVersions` version 0, `Metadata` version 1.
+/// Returns the number of brokers that a broker lists (Apache Kafka documentation, "Protocol":
+/// `ApiVersions` version 0, `Metadata` version 1).
 async fn brokers(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<u32> {
     let versions = exchange(stream, &request(API_VERSIONS, 0, &[]), LONGEST).await?;
     if versions.get(4..6) != Some(&[0, 0]) {
@@ -269,7 +270,7 @@ async fn brokers(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resu
     Ok(u32::from_be_bytes(count.unwrap_or_default()))
 }
 
-/// Key, version, the request's number, and who asks; after the length of all.
+/// Writes a request: key, version, number and client name, after the length of all.
 fn request(key: u16, version: u16, body: &[u8]) -> Vec<u8> {
     const WHO: &[u8] = b"\0\x07castoff";
     let number = 1_u32.to_be_bytes();

@@ -1,7 +1,7 @@
-//! A Keycloak server: [`Keycloak`] describes one, [`KeycloakServer`] is one that runs.
+//! A Keycloak server: [`Keycloak`] describes one, [`KeycloakServer`] is a handle to a running one.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -12,10 +12,11 @@ use crate::url::encode;
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 8080;
 
-/// Describes a Keycloak server in development mode. Nothing happens before [`start`](Self::start).
+/// A description of a Keycloak server in development mode. Nothing happens before
+/// [`start`](Self::start).
 ///
-/// By default: image `quay.io/keycloak/keycloak:26.0`; administrator and password `admin`; its database
-/// in the container. It is ready when the realm `master` answers.
+/// By default: image `quay.io/keycloak/keycloak:26.0`; administrator and password `admin`; its
+/// database in the container. It is ready when the realm `master` responds.
 #[must_use = "nothing is started before `start()`"]
 pub struct Keycloak {
     container: ContainerBuilder,
@@ -25,7 +26,7 @@ pub struct Keycloak {
 }
 
 impl Keycloak {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Keycloak {
             container: Container::builder("quay.io/keycloak/keycloak:26.0")
@@ -37,25 +38,25 @@ impl Keycloak {
         }
     }
 
-    /// The administrator's name.
+    /// Sets the administrator's name.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The administrator's password.
+    /// Sets the administrator's password.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// A realm to import at the start, in Keycloak's own JSON. May be called several times.
+    /// Adds a realm to import at the start, in Keycloak's own JSON. May be called several times.
     pub fn with_realm(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.realms.push(json.into());
         self
     }
 
-    /// A setting, as a variable of the environment: `KC_FEATURES`.
+    /// Sets an environment variable of the image: `KC_FEATURES`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -107,31 +108,31 @@ pub struct KeycloakServer {
 server!(KeycloakServer);
 
 impl KeycloakServer {
-    /// The URL for a client on this machine: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// The URL of a realm, which is the issuer of its tokens for clients on this machine.
+    /// Returns the URL of a realm, which is the issuer of its tokens for clients on this machine.
     #[must_use]
     pub fn realm_url(&self, realm: &str) -> String {
         format!("{}/realms/{}", self.url(), encode(realm))
     }
 
-    /// The administrator's name.
+    /// Returns the administrator's name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The administrator's password.
+    /// Returns the administrator's password.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password

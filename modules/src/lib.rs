@@ -1,8 +1,8 @@
 //! Ready-made services for [castoff]: a typed handle over a real container.
 //!
-//! Each module is a feature of its own, none on by default, and two types: one that describes the
-//! server, and one that is running. The latter is removed when it is dropped, as a
-//! [`Container`](castoff::Container) is.
+//! Each module is a feature of its own, none on by default, and has two types: one describes the
+//! server, the other is a handle to a running one. The server is removed when its handle is
+//! dropped, like a [`Container`](castoff::Container).
 //!
 //! ```no_run
 //! # #[cfg(feature = "postgres")]
@@ -39,7 +39,7 @@
 //! | `webdriver` | `WebDriver` | `WebDriverServer` | `selenium/standalone-chromium` | a session |
 //! | `mysql` | `MySql` | `MySqlServer` | `mysql:8.4` | as MariaDB |
 //!
-//! These are not run in castoff's CI, as their images can't be had there:
+//! These are not run in castoff's CI, as their images are not available there:
 //!
 //! | feature | describes | runs | image by default | for each test |
 //! | --- | --- | --- | --- | --- |
@@ -57,37 +57,40 @@
 //! | `vault` | `Vault` | `VaultServer` | `hashicorp/vault:1.18` |  |
 //! | `keycloak` | `Keycloak` | `KeycloakServer` | `quay.io/keycloak/keycloak:26.0` | a realm: `with_realm()` |
 //!
-//! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of them.
+//! The feature `tls` adds certificates for the servers that can speak TLS, and `full` is all of
+//! them.
 //!
-//! castoff's [guide](https://docs.rs/castoff/latest/castoff/guide/modules/) has what each is asked when it
-//! is to be ready, and how these were verified.
+//! castoff's [guide](https://docs.rs/castoff/latest/castoff/guide/modules/) lists the readiness
+//! check of each, and how these were verified.
 //!
 //! # What they have in common
 //!
-//! * **Made for tests.** Data lies in memory and is not synced to disk, unless asked for.
-//! * **Ready means ready.** Each is asked in its own protocol from the host, not by its log.
-//! * **Time enough**: a minute to be ready, and three for those that need many seconds anyway
-//!   (RabbitMQ, Elasticsearch, Cassandra and their like); `with_startup_timeout` in `customize` says
-//!   otherwise.
-//! * **One for many tests**: `shared()` in place of `start()` joins the server that another test has
-//!   started, in this process or another, and something that each test has for itself keeps them
-//!   apart: a database, a virtual host, an account, a prefix.
-//! * **Everything else** that castoff can set for a container goes through `customize`: networks,
-//!   limits, volumes, more waits.
-//! * **Two addresses**: `url()` for this program, `network_url()` for containers next to it.
-//! * **Other images**: `with_tag` for another version, `with_image` for a relative, and castoff's
-//!   `CASTOFF_IMAGE_SUBSTITUTES` and `CASTOFF_IMAGE_PREFIX` for a mirror.
+//! * **Made for tests.** Data is in memory and is not synced to disk, unless requested.
+//! * **Ready means ready.** Each server is probed in its own protocol from the host, not by its
+//!   log.
+//! * **Time enough**: a minute to be ready, and three for servers that start slowly (RabbitMQ,
+//!   Elasticsearch, Cassandra and the like); `with_startup_timeout` in `customize` sets another
+//!   limit.
+//! * **One for many tests**: `shared()` in place of `start()` joins the server that another test
+//!   has started, in this process or another. A database, a virtual host, an account or a prefix of
+//!   its own keeps each test apart.
+//! * **Everything else** that castoff can set for a container is available through `customize`:
+//!   networks, limits, volumes, more waits.
+//! * **Two addresses**: `url()` for this program, `network_url()` for containers in the same
+//!   network.
+//! * **Other images**: `with_tag` for another version, `with_image` for a compatible image, and
+//!   castoff's `CASTOFF_IMAGE_SUBSTITUTES` and `CASTOFF_IMAGE_PREFIX` for a mirror.
 //! * **Passwords** are never part of `Debug` output.
 //!
-//! # Writing one yourself
+//! # Writing your own
 //!
 //! This crate uses castoff's public API only. A module is a type that implements
 //! [`Module`](castoff::Module): a [`ContainerBuilder`](castoff::ContainerBuilder), a wait made by
-//! [`WaitFor::probe`](castoff::WaitFor::probe), and a handle around the container that comes out.
+//! [`WaitFor::probe`](castoff::WaitFor::probe), and a handle around the started container.
 
-// docs.rs says which feature an item needs.
+// docs.rs shows which feature an item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// They panic when nobody reads any more, in drops as well.
+// These macros panic when the output is closed, in drops as well.
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 #[cfg(any(feature = "cassandra", feature = "scylla"))]
@@ -227,7 +230,7 @@ pub use webdriver::{WebDriver, WebDriverServer};
 #[cfg(feature = "zookeeper")]
 pub use zookeeper::{ZooKeeper, ZooKeeperServer};
 
-/// The README's example compiles.
+/// Checks that the README's example compiles.
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,13 +1,13 @@
-//! [`Liveness`]: by which others know whether the maker of something on a server still lives.
+//! [`Liveness`]: shows other processes whether the creator of a resource on a server still lives.
 
 use castoff::{Container, ContainerLock, Error, Result};
 use tokio::sync::OnceCell;
 
 use crate::unique::token;
 
-/// This process as the maker of things on one server. Their names hold its token, and a lock of the
-/// container stands for it. Sessions on the server can't: a test may end them, and the process goes
-/// on.
+/// This process as the creator of resources on one server. Their names contain its token, and a
+/// lock of the container stands for it. Sessions on the server can't: a test may end them while the
+/// process continues.
 pub(crate) struct Liveness {
     token: String,
     lock: OnceCell<ContainerLock>,
@@ -18,12 +18,13 @@ impl Liveness {
         Liveness { token: token(), lock: OnceCell::new() }
     }
 
-    /// The part of names by which others find the maker.
+    /// Returns the part of names that identifies the creator.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
-    /// Takes the lock, the first time. To be called before anything with the token is made.
+    /// Takes the lock on the first call, which must come before any resource with the token is
+    /// created.
     pub(crate) async fn hold(&self, container: &Container) -> Result<()> {
         let take = async || {
             let lock = container.try_lock(key(&self.token)).await?;
@@ -32,7 +33,7 @@ impl Liveness {
         self.lock.get_or_try_init(take).await.map(drop)
     }
 
-    /// Takes the lock of another maker, if that one is dead.
+    /// Takes the lock of another creator if that process is dead.
     pub(crate) async fn of_the_dead(
         &self,
         container: &Container,

@@ -1,8 +1,8 @@
-//! LocalStack, services of AWS on this machine: [`LocalStack`] describes one, [`LocalStackServer`] is
-//! one that runs.
+//! LocalStack, services of AWS on this machine: [`LocalStack`] describes one, [`LocalStackServer`]
+//! is a handle to a running one.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -12,10 +12,10 @@ use crate::shape::{SLOW, Service, recipe, server};
 /// The port of all services in the container.
 pub const PORT: u16 = 4566;
 
-/// Describes a LocalStack. Nothing happens before [`start`](Self::start).
+/// A description of a LocalStack. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `localstack/localstack:4.0`, with all the services that it has, each started when
-/// it is first used. It is ready when it answers as to its health.
+/// By default: image `localstack/localstack:4.0`, with all of its services, each started at its
+/// first use. It is ready when it reports its health.
 #[must_use = "nothing is started before `start()`"]
 pub struct LocalStack {
     container: ContainerBuilder,
@@ -23,7 +23,7 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         LocalStack {
             container: Container::builder("localstack/localstack:4.0")
@@ -33,13 +33,13 @@ impl LocalStack {
         }
     }
 
-    /// Only these services: `s3`, `sqs`, `dynamodb`. May be called several times.
+    /// Limits LocalStack to the services that are named by these calls: `s3`, `sqs`, `dynamodb`.
     pub fn with_service(mut self, name: impl Into<String>) -> Self {
         self.services.push(name.into());
         self
     }
 
-    /// A setting, as a variable of the environment: `DEBUG`, `PERSISTENCE`.
+    /// Sets an environment variable of the image: `DEBUG`, `PERSISTENCE`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -80,27 +80,26 @@ pub struct LocalStackServer {
 server!(LocalStackServer);
 
 impl LocalStackServer {
-    /// The URL for a client on this machine, the endpoint of every service: `http://127.0.0.1:49153`. Any
-    /// credentials will do.
+    /// Returns the URL for a client on this machine, the endpoint of every service:
+    /// `http://127.0.0.1:49153`. Any credentials are accepted.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the container is in.
+    /// Returns the URL for a client in a network that the container is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// Runs `awslocal` in the container, such as `["s3", "mb", "s3://mine"]`. What it prints comes
-    /// back.
+    /// Runs `awslocal` in the container, such as `["s3", "mb", "s3://mine"]`. Returns its output.
     ///
     /// # Errors
-    /// With what it said when it failed.
+    /// Fails with the output of `awslocal` if it fails.
     ///
     /// # Cancel safety
-    /// It may go on when the future is dropped.
+    /// It may continue after the future is dropped.
     pub async fn awslocal(&self, arguments: &[&str]) -> Result<String> {
         let command = ["awslocal"].into_iter().chain(arguments.iter().copied());
         Ok(self.container().exec(command).await?.ok()?.stdout_text().into_owned())

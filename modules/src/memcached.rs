@@ -1,4 +1,5 @@
-//! A Memcached server: [`Memcached`] describes one, [`MemcachedServer`] is one that runs.
+//! A Memcached server: [`Memcached`] describes one, [`MemcachedServer`] is a handle to a running
+//! one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -11,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! Several tests can share a server when each puts a [`prefix`](MemcachedServer::prefix) of its own
-//! before its keys; the server has nothing to keep them apart itself.
+//! Several tests can share a server if each puts a [`prefix`](MemcachedServer::prefix) of its own
+//! before its keys. The server itself has no way to separate them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,13 +29,13 @@ use crate::unique::token;
 
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 11211;
-/// No server has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// Describes a Memcached server. Nothing happens before [`start`](Self::start).
+/// A description of a Memcached server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `memcached:1.6`; 64 MiB for items, and up to 1024 connections, as the server
-/// has it. There are no credentials. It is ready when it answers `version`.
+/// By default: image `memcached:1.6`; the server's own limits of 64 MiB for items and 1024
+/// connections. There are no credentials. It is ready when it answers `version`.
 #[must_use = "nothing is started before `start()`"]
 pub struct Memcached {
     container: ContainerBuilder,
@@ -43,19 +44,19 @@ pub struct Memcached {
 }
 
 impl Memcached {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("memcached:1.6").with_port(PORT);
         Memcached { container, memory: None, config: Vec::new() }
     }
 
-    /// Memory for items, in MiB. Default: 64.
+    /// Sets the memory for items, in MiB. Default: 64.
     pub fn with_memory(mut self, mebibytes: u32) -> Self {
         self.memory = Some(mebibytes);
         self
     }
 
-    /// Further arguments of the server, such as `-I 4m` or `--extended=no_lru_crawler`.
+    /// Adds arguments of the server, such as `-I 4m` or `--extended=no_lru_crawler`.
     pub fn with_arguments(
         mut self,
         arguments: impl IntoIterator<Item = impl Into<String>>,
@@ -101,31 +102,31 @@ pub struct MemcachedServer {
 server!(MemcachedServer);
 
 impl MemcachedServer {
-    /// The URL for a client on this machine: `memcache://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `memcache://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("memcache://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("memcache://{}", self.network_addr())
     }
 
-    /// A prefix for keys that nobody else has: `castoff-` and twelve characters and `:`.
+    /// Returns a unique prefix for keys: `castoff-`, twelve characters and `:`.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("castoff-{}:", token())
     }
 
-    /// Forgets everything, of all who share the server.
+    /// Deletes all items, including those of others who share the server.
     ///
     /// # Errors
-    /// When the server can't be reached.
+    /// Fails if the server can't be reached.
     ///
     /// # Cancel safety
-    /// It may be done when the future is dropped.
+    /// It may be done even if the future is dropped.
     pub async fn flush(&self) -> Result<()> {
         match self.ask("flush_all").await?.as_str() {
             "OK" => Ok(()),
@@ -133,10 +134,10 @@ impl MemcachedServer {
         }
     }
 
-    /// What the server counts: `curr_items`, `bytes`, `get_hits`, `evictions` and so on.
+    /// Returns the server's statistics: `curr_items`, `bytes`, `get_hits`, `evictions` and so on.
     ///
     /// # Errors
-    /// When the server can't be reached.
+    /// Fails if the server can't be reached.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -166,7 +167,7 @@ fn wait() -> ProbeWait {
     })
 }
 
-/// Sends a command and reads until its last line. Memcached's `doc/protocol.txt`.
+/// Sends a command and reads to its last line (Memcached's `doc/protocol.txt`).
 async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     command: &str,

@@ -1,7 +1,7 @@
-//! A MinIO object store: [`Minio`] describes one, [`MinioServer`] is one that runs.
+//! A MinIO object store: [`Minio`] describes one, [`MinioServer`] is a handle to a running one.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
@@ -15,10 +15,10 @@ pub const PORT: u16 = 9000;
 pub const CONSOLE_PORT: u16 = 9001;
 const DATA: &str = "/data";
 
-/// Describes a MinIO server. Nothing happens before [`start`](Self::start).
+/// A description of a MinIO server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `minio/minio:RELEASE.2025-04-22T22-12-26Z`; user and password `minioadmin`; data in
-/// memory. It is ready when it says so itself.
+/// By default: image `minio/minio:RELEASE.2025-04-22T22-12-26Z`; user and password `minioadmin`;
+/// data in memory. It is ready when it reports so.
 #[must_use = "nothing is started before `start()`"]
 pub struct Minio {
     container: ContainerBuilder,
@@ -27,7 +27,7 @@ pub struct Minio {
 }
 
 impl Minio {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Minio {
             container: Container::builder("minio/minio:RELEASE.2025-04-22T22-12-26Z")
@@ -38,19 +38,19 @@ impl Minio {
         }
     }
 
-    /// The root user's name, of at least 3 characters: the access key.
+    /// Sets the root user's name, of at least 3 characters: the access key.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The root user's password, of at least 8 characters: the secret key.
+    /// Sets the root user's password, of at least 8 characters: the secret key.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// A setting, as a variable of the environment: `MINIO_REGION`.
+    /// Sets an environment variable of the image: `MINIO_REGION`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -107,52 +107,52 @@ pub struct MinioServer {
 server!(MinioServer);
 
 impl MinioServer {
-    /// The URL for a client on this machine, an S3 endpoint: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine, an S3 endpoint: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// The URL of the console, for a browser on this machine.
+    /// Returns the URL of the console, for a browser on this machine.
     ///
     /// # Errors
-    /// While the server is stopped.
+    /// Fails while the server is stopped.
     pub fn console_url(&self) -> Result<String> {
         Ok(format!("http://{}", self.container().addr(CONSOLE_PORT)?))
     }
 
-    /// The access key.
+    /// Returns the access key.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The secret key.
+    /// Returns the secret key.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Makes a bucket, with the client `mc` in the container.
+    /// Creates a bucket, with the client `mc` in the container.
     ///
     /// # Errors
-    /// With what `mc` said when it failed.
+    /// Fails with the output of `mc` if it fails.
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn create_bucket(&self, name: &str) -> Result<()> {
         let lines = "mc alias set castoff http://127.0.0.1:9000 \"$MINIO_ROOT_USER\" \
              \"$MINIO_ROOT_PASSWORD\" >/dev/null && mc mb \"castoff/$1\"";
         self.container().exec(["sh", "-c", lines, "sh", name]).await?.ok().map(drop)
     }
 
-    /// A name for a bucket that nobody else has: `castoff-` and twelve characters.
+    /// Returns a unique name for a bucket: `castoff-` and twelve characters.
     #[must_use]
     pub fn bucket_name(&self) -> String {
         format!("castoff-{}", token())

@@ -1,4 +1,4 @@
-//! A MongoDB server: [`MongoDb`] describes one, [`MongoDbServer`] is one that runs.
+//! A MongoDB server: [`MongoDb`] describes one, [`MongoDbServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use std::io;
 
@@ -29,13 +29,13 @@ use crate::url::encode;
 pub const PORT: u16 = 27017;
 const DATA: &str = "/data/db";
 const OP_MSG: u32 = 2013;
-/// No server has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: u32 = 1 << 20;
 
-/// Describes a MongoDB server. Nothing happens before [`start`](Self::start).
+/// A description of a MongoDB server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `mongo:8.0`; a replica set of one, so that there are transactions and change
-/// streams; no credentials; data in memory. It is ready when it is the set's primary.
+/// By default: image `mongo:8.0`; a replica set of one, for transactions and change streams; no
+/// credentials; data in memory. It is ready when it is the set's primary.
 #[must_use = "nothing is started before `start()`"]
 pub struct MongoDb {
     container: ContainerBuilder,
@@ -43,13 +43,13 @@ pub struct MongoDb {
 }
 
 impl MongoDb {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("mongo:8.0").with_port(PORT);
         MongoDb { container, arguments: Vec::new() }
     }
 
-    /// Further arguments of `mongod`, such as `--setParameter` and `ttlMonitorSleepSecs=1`.
+    /// Adds arguments of `mongod`, such as `--setParameter` and `ttlMonitorSleepSecs=1`.
     pub fn with_arguments(
         mut self,
         arguments: impl IntoIterator<Item = impl Into<String>>,
@@ -93,39 +93,39 @@ pub struct MongoDbServer {
 server!(MongoDbServer);
 
 impl MongoDbServer {
-    /// The URL for a client on this machine, with the database `test`:
+    /// Returns the URL for a client on this machine, with the database `test`:
     /// `mongodb://127.0.0.1:49153/test?directConnection=true`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_for("test")
     }
 
-    /// The URL with another database.
+    /// Returns the URL of another database.
     #[must_use]
     pub fn url_for(&self, database: &str) -> String {
         format!("mongodb://{}/{}?directConnection=true", self.addr(), encode(database))
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("mongodb://{}/test?directConnection=true", self.network_addr())
     }
 
-    /// A name for a database that nobody else has: `castoff-` and twelve characters. MongoDB makes
-    /// it when it is first used.
+    /// Returns a unique name for a database: `castoff-` and twelve characters. MongoDB creates it
+    /// at its first use.
     #[must_use]
     pub fn database_name(&self) -> String {
         format!("castoff-{}", token())
     }
 
-    /// Runs JavaScript with `mongosh` in the container, on a database. What it prints comes back.
+    /// Runs JavaScript with `mongosh` in the container, on a database. Returns its output.
     ///
     /// # Errors
-    /// With what it said when it failed.
+    /// Fails with the output of `mongosh` if it fails.
     ///
     /// # Cancel safety
-    /// It may go on when the future is dropped.
+    /// It may continue after the future is dropped.
     pub async fn eval(&self, database: &str, script: impl AsRef<str>) -> Result<String> {
         let command = ["mongosh", "--quiet", database, "--eval", script.as_ref()];
         Ok(self.container().exec(command).await?.ok()?.stdout_text().into_owned())
@@ -138,7 +138,7 @@ fn wait() -> ProbeWait {
     })
 }
 
-/// Whether it is; and where it is in no set yet, has it make one.
+/// Checks whether the server is the primary; if it is in no set yet, makes it create one.
 async fn primary(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Answer> {
     let hello = document(&[int("hello", 1), text("$db", "admin")]);
     let answer = exchange(stream, &hello).await?;
@@ -157,7 +157,7 @@ async fn primary(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resu
     Ok(Answer::NotYet("a set is made".into()))
 }
 
-/// Sends a command and reads its answer's document. MongoDB documentation, "OP_MSG".
+/// Sends a command and reads its answer's document (MongoDB documentation, "OP_MSG").
 async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     command: &[u8],
@@ -176,7 +176,7 @@ async fn exchange(
     Ok(answer.split_off(17))
 }
 
-/// BSON specification, version 1.1: elements between a length and a NUL.
+/// Writes a document: elements between a length and a NUL (BSON specification, version 1.1).
 fn document(elements: &[Vec<u8>]) -> Vec<u8> {
     let elements = elements.concat();
     let length = u32::try_from(elements.len() + 5).unwrap_or(u32::MAX);
@@ -196,12 +196,12 @@ fn text(name: &str, value: &str) -> Vec<u8> {
     element(2, name, &[&length.to_le_bytes()[..], value.as_bytes(), &[0]].concat())
 }
 
-/// A document (3) or an array (4) in another.
+/// Writes a document (3) or an array (4) in another document.
 fn nested(kind: u8, name: &str, value: &[u8]) -> Vec<u8> {
     element(kind, name, value)
 }
 
-/// The value of a boolean, at whatever depth.
+/// Finds the value of a boolean, at any depth.
 fn flag(document: &[u8], name: &str) -> Option<bool> {
     let element = element(8, name, &[]);
     let at = document.windows(element.len()).position(|window| window == element)?;

@@ -1,4 +1,4 @@
-//! A Microsoft SQL Server: [`MsSql`] describes one, [`MsSqlServer`] is one that runs.
+//! A Microsoft SQL Server: [`MsSql`] describes one, [`MsSqlServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use std::io;
 
@@ -30,13 +30,13 @@ const SQLCMD: &str = "/opt/mssql-tools18/bin/sqlcmd";
 const PRELOGIN: u8 = 0x12;
 const RESPONSE: u8 = 0x04;
 
-/// Describes a SQL Server. Nothing happens before [`start`](Self::start).
+/// A description of a SQL Server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `mcr.microsoft.com/mssql/server:2022-latest`; the edition for developers; the
-/// user `sa` with the password `Castoff-12345`. It is ready when it answers by its own protocol, and
+/// By default: image `mcr.microsoft.com/mssql/server:2022-latest`; the developer edition; the user
+/// `sa` with the password `Castoff-12345`. It is ready when it answers in its own protocol, and
 /// `sa` can log in.
 ///
-/// Its licence has to be [accepted](Self::with_accepted_eula).
+/// Its license must be [accepted](Self::with_accepted_eula).
 #[must_use = "nothing is started before `start()`"]
 pub struct MsSql {
     container: ContainerBuilder,
@@ -45,7 +45,7 @@ pub struct MsSql {
 }
 
 impl MsSql {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         MsSql {
             container: Container::builder("mcr.microsoft.com/mssql/server:2022-latest")
@@ -56,14 +56,14 @@ impl MsSql {
         }
     }
 
-    /// Says that you accept Microsoft's End-User Licensing Agreement for SQL Server.
+    /// Accepts Microsoft's End-User Licensing Agreement for SQL Server.
     pub fn with_accepted_eula(mut self) -> Self {
         self.accepted = true;
         self
     }
 
-    /// The password of `sa`: at least 8 characters, of three of the four kinds capitals, small
-    /// letters, digits and others, as the server wants it.
+    /// Sets the password of `sa`. The server requires at least 8 characters, of three of these
+    /// kinds: capital letters, small letters, digits and others.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
@@ -103,7 +103,7 @@ impl Module for MsSql {
     }
 }
 
-/// What the server itself asks of a password.
+/// Returns whether a password meets the server's rules.
 fn strong(password: &str) -> bool {
     let kinds: [fn(char) -> bool; 4] =
         [char::is_uppercase, char::is_lowercase, char::is_numeric, |c| !c.is_alphanumeric()];
@@ -121,31 +121,32 @@ pub struct MsSqlServer {
 server!(MsSqlServer);
 
 impl MsSqlServer {
-    /// The URL for a client on this machine: `mssql://sa:Castoff-12345@127.0.0.1:49153/master`.
+    /// Returns the URL for a client on this machine:
+    /// `mssql://sa:Castoff-12345@127.0.0.1:49153/master`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("mssql://sa:{}@{}/master", encode(&self.password), self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("mssql://sa:{}@{}/master", encode(&self.password), self.network_addr())
     }
 
-    /// The password of `sa`.
+    /// Returns the password of `sa`.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Runs T-SQL with `sqlcmd` in the container, as `sa`. What it prints comes back.
+    /// Runs T-SQL with `sqlcmd` in the container, as `sa`. Returns its output.
     ///
     /// # Errors
-    /// With what it said when a statement failed.
+    /// Fails with the output of `sqlcmd` if a statement fails.
     ///
     /// # Cancel safety
-    /// It may go on when the future is dropped.
+    /// It may continue after the future is dropped.
     pub async fn sql(&self, text: impl AsRef<str>) -> Result<String> {
         let command = [SQLCMD, "-C", "-b", "-h", "-1", "-W", "-S", "127.0.0.1", "-U", "sa"];
         let run = self.container().exec(command.into_iter().chain(["-Q", text.as_ref()]));
@@ -153,7 +154,7 @@ impl MsSqlServer {
         Ok(out.ok()?.stdout_text().into_owned())
     }
 
-    /// A name for a database that nobody else has, to be created by the test: `castoff_` and twelve
+    /// Returns a unique name for a database, to be created by the test: `castoff_` and twelve
     /// characters.
     #[must_use]
     pub fn unique_name(&self) -> String {
@@ -167,7 +168,7 @@ fn wait() -> ProbeWait {
     })
 }
 
-/// Asks for its version before a login. [MS-TDS], sections 2.2.3.1 and 2.2.6.5.
+/// Asks for the version before a login ([MS-TDS], sections 2.2.3.1 and 2.2.6.5).
 async fn prelogin(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Answer> {
     // One option, the version, at offset 6 with 6 bytes; and the end of the options.
     let options = [0, 0, 6, 0, 6, 0xff, 0, 0, 0, 0, 0, 0];

@@ -1,7 +1,7 @@
-//! A Neo4j graph database: [`Neo4j`] describes one, [`Neo4jServer`] is one that runs.
+//! A Neo4j graph database: [`Neo4j`] describes one, [`Neo4jServer`] is a handle to a running one.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 use serde_json::json;
@@ -15,10 +15,10 @@ pub const PORT: u16 = 7687;
 pub const HTTP_PORT: u16 = 7474;
 const DATA: &str = "/data";
 
-/// Describes a Neo4j server. Nothing happens before [`start`](Self::start).
+/// A description of a Neo4j server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `neo4j:5`; the user `neo4j` with the password `castoff-neo4j`; data in memory. It
-/// is ready when it answers a query.
+/// By default: image `neo4j:5`; the user `neo4j` with the password `castoff-neo4j`; data in memory.
+/// It is ready when it answers a query.
 #[must_use = "nothing is started before `start()`"]
 pub struct Neo4j {
     container: ContainerBuilder,
@@ -26,7 +26,7 @@ pub struct Neo4j {
 }
 
 impl Neo4j {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Neo4j {
             container: Container::builder("neo4j:5")
@@ -37,13 +37,13 @@ impl Neo4j {
         }
     }
 
-    /// The password of `neo4j`, of at least 8 characters. Default: `castoff-neo4j`.
+    /// Sets the password of `neo4j`, of at least 8 characters. Default: `castoff-neo4j`.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// A plugin that the image fetches at its start: `apoc`, `graph-data-science`.
+    /// Adds a plugin, which the image downloads at its start: `apoc`, `graph-data-science`.
     pub fn with_plugin(mut self, name: impl AsRef<str>) -> Self {
         let known = self.container.spec().env.get("NEO4J_PLUGINS").cloned().unwrap_or_default();
         let known = known.trim_matches(['[', ']']);
@@ -53,7 +53,7 @@ impl Neo4j {
         self
     }
 
-    /// A setting, as a variable of the environment: `NEO4J_server_memory_heap_max__size`.
+    /// Sets an environment variable of the image: `NEO4J_server_memory_heap_max__size`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -101,39 +101,39 @@ pub struct Neo4jServer {
 server!(Neo4jServer);
 
 impl Neo4jServer {
-    /// The URL for a client on this machine: `bolt://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `bolt://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("bolt://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("bolt://{}", self.network_addr())
     }
 
-    /// The URL of its HTTP interface, for a client on this machine.
+    /// Returns the URL of its HTTP interface, for a client on this machine.
     ///
     /// # Errors
-    /// While the server is stopped.
+    /// Fails while the server is stopped.
     pub fn http_url(&self) -> Result<String> {
         Ok(format!("http://{}", self.container().addr(HTTP_PORT)?))
     }
 
-    /// The password of `neo4j`.
+    /// Returns the password of `neo4j`.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Runs a statement of Cypher. The answer is Neo4j's own JSON.
+    /// Runs a Cypher statement. Returns Neo4j's own JSON.
     ///
     /// # Errors
-    /// With what Neo4j said when the statement failed; when it can't be reached.
+    /// Fails with Neo4j's message if the statement fails, or if the server can't be reached.
     ///
     /// # Cancel safety
-    /// It may be run when the future is dropped.
+    /// It may be run even if the future is dropped.
     pub async fn cypher(&self, statement: impl AsRef<str>) -> Result<String> {
         let query = query(statement.as_ref()).with_basic_auth("neo4j", &self.password);
         let answer = query.send_ok(self.container().addr(HTTP_PORT)?).await?;
@@ -145,7 +145,8 @@ impl Neo4jServer {
     }
 }
 
-/// One that is committed at once. Neo4j HTTP API documentation, "Begin and commit a transaction".
+/// Returns the request for a statement that is committed at once (Neo4j HTTP API documentation,
+/// "Begin and commit a transaction").
 fn query(statement: &str) -> Request {
     let body = json!({ "statements": [{ "statement": statement }] });
     Request::new("POST", "/db/neo4j/tx/commit").with_json(body.to_string())

@@ -1,4 +1,4 @@
-//! An nginx web server: [`Nginx`] describes one, [`NginxServer`] is one that runs.
+//! An nginx web server: [`Nginx`] describes one, [`NginxServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! Several tests can share a server when each puts its files into a directory of its own: see
+//! Several tests can share a server if each puts its files into a directory of its own: see
 //! [`NginxServer::directory`].
 
 use std::io;
@@ -27,17 +27,17 @@ use crate::unique::token;
 
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 80;
-/// Where it listens when it speaks TLS.
+/// The port that the server listens on for TLS.
 #[cfg(feature = "tls")]
 pub const TLS_PORT: u16 = 443;
 
 const HTML: &str = "/usr/share/nginx/html";
 const CONF: &str = "/etc/nginx/conf.d";
 
-/// Describes an nginx server. Nothing happens before [`start`](Self::start).
+/// A description of an nginx server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `nginx:1` and its own page. It is ready when it answers a request, with
-/// whatever status.
+/// By default: image `nginx:1` and its own page. It is ready when it answers a request, with any
+/// status.
 #[must_use = "nothing is started before `start()`"]
 pub struct Nginx {
     container: ContainerBuilder,
@@ -53,7 +53,7 @@ enum File {
 }
 
 impl Nginx {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Nginx {
             container: Container::builder("nginx:1").with_port(PORT),
@@ -64,28 +64,28 @@ impl Nginx {
         }
     }
 
-    /// A file that is served under this path: `index.html`, `api/items.json`.
+    /// Serves a file under this path: `index.html`, `api/items.json`.
     pub fn with_file(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.into(), File::Bytes(content.into())));
         self
     }
 
-    /// Serves what is in a directory of this machine.
+    /// Serves the files of a directory of this machine.
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.files.push((String::new(), File::Directory(directory.into())));
         self
     }
 
-    /// Server blocks in nginx's own language, in place of the image's `default.conf`. They should
-    /// listen on port 80, which is what [`NginxServer::url`] leads to.
+    /// Sets server blocks in nginx's own language, in place of the image's `default.conf`. They
+    /// should listen on port 80, to which [`NginxServer::url`] leads.
     pub fn with_config(mut self, servers: impl Into<String>) -> Self {
         self.config = Some(servers.into());
         self
     }
 
     /// Serves the same by HTTPS as well, with a certificate for `localhost`, the loopback addresses
-    /// and these names, signed by [`NginxServer::ca_certificate`]. Not together with
-    /// [`with_config`](Self::with_config), which says all there is to say.
+    /// and these names, signed by [`NginxServer::ca_certificate`]. Can't be combined with
+    /// [`with_config`](Self::with_config), which replaces the whole configuration.
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tls = Some(names.into_iter().map(Into::into).collect());
@@ -174,19 +174,20 @@ pub struct NginxServer {
 server!(NginxServer);
 
 impl NginxServer {
-    /// The URL for a client on this machine, without a slash at its end: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine, without a slash at its end:
+    /// `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.container().name())
     }
 
-    /// The URL by HTTPS; where it was made [`with_tls`](Nginx::with_tls).
+    /// Returns the HTTPS URL if the server speaks TLS by [`with_tls`](Nginx::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn https_url(&self) -> Option<String> {
@@ -194,7 +195,7 @@ impl NginxServer {
         Some(format!("https://{addr}"))
     }
 
-    /// The certificate, in PEM, of the authority that signed the server's; where it was made
+    /// Returns the certificate, in PEM, of the authority that signed the server's; `None` without
     /// [`with_tls`](Nginx::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
@@ -202,32 +203,33 @@ impl NginxServer {
         self.ca.as_deref()
     }
 
-    /// A path that nobody else has, for the files of one test: `castoff-` and twelve characters.
+    /// Returns a unique path for the files of one test: `castoff-` and twelve characters.
     #[must_use]
     pub fn directory(&self) -> String {
         format!("castoff-{}", token())
     }
 
-    /// Has a file served under this path from now on.
+    /// Serves a file under this path from now on.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a path that leads elsewhere; when it can't be copied.
+    /// [`ErrorKind::InvalidInput`] for a path outside of the served directory. Also fails if the
+    /// file can't be copied.
     ///
     /// # Cancel safety
-    /// The file may be there when the future is dropped.
+    /// The file may exist even if the future is dropped.
     pub async fn put(&self, path: impl AsRef<str>, content: impl Into<Vec<u8>>) -> Result<()> {
         let target = format!("{HTML}/{}", confined(path.as_ref())?);
         self.container().copy_to(CopySource::bytes(content), target).await
     }
 
-    /// Takes other server blocks from now on, as [`with_config`](Nginx::with_config) does, once it
-    /// has found them to be right.
+    /// Switches to other server blocks, like [`with_config`](Nginx::with_config), after checking
+    /// them.
     ///
     /// # Errors
-    /// With what nginx says of them when they are wrong; it then serves as before.
+    /// Fails with nginx's message if they are invalid; the server then continues as before.
     ///
     /// # Cancel safety
-    /// It may take them when the future is dropped.
+    /// The server may switch even if the future is dropped.
     pub async fn reload(&self, servers: impl Into<String>) -> Result<()> {
         let config = format!("{CONF}/default.conf");
         let before = self.container().read_file(&config).await?;
@@ -242,7 +244,7 @@ impl NginxServer {
     }
 }
 
-/// A path below the directory that is served.
+/// Returns a path below the served directory.
 fn confined(path: &str) -> Result<&str> {
     let path = path.trim_start_matches('/');
     let bad = |part: &str| part.is_empty() || part == ".." || part == "." || part.contains('\0');

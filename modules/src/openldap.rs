@@ -1,4 +1,5 @@
-//! An OpenLDAP directory server: [`OpenLdap`] describes one, [`OpenLdapServer`] is one that runs.
+//! An OpenLDAP directory server: [`OpenLdap`] describes one, [`OpenLdapServer`] is a handle to a
+//! running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -27,14 +28,14 @@ use crate::unique::token;
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 389;
 const LDIF: &str = "/container/service/slapd/assets/config/bootstrap/ldif/custom";
-/// What the image makes when the server that it fills the directory with has ended.
+/// The file that the image creates once its temporary server, which fills the directory, has ended.
 const FILLED: &str = "/container/run/state/slapd-first-start-done";
 
-/// Describes an OpenLDAP server. Nothing happens before [`start`](Self::start).
+/// A description of an OpenLDAP server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `osixia/openldap:1.5.0`; the domain `example.org`, so the base
-/// `dc=example,dc=org`; the administrator `cn=admin` under it, with the password `admin`; without TLS.
-/// It is ready when the directory is filled, and the administrator can bind.
+/// By default: image `osixia/openldap:1.5.0`; the domain `example.org`, and so the base
+/// `dc=example,dc=org`; the administrator `cn=admin` under it, with the password `admin`; without
+/// TLS. It is ready when the directory is filled, and the administrator can bind.
 #[must_use = "nothing is started before `start()`"]
 pub struct OpenLdap {
     container: ContainerBuilder,
@@ -45,7 +46,7 @@ pub struct OpenLdap {
 }
 
 impl OpenLdap {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         OpenLdap {
             container: Container::builder("osixia/openldap:1.5.0").with_port(PORT),
@@ -56,25 +57,25 @@ impl OpenLdap {
         }
     }
 
-    /// The domain that the base is made of.
+    /// Sets the domain from which the base is made.
     pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = domain.into();
         self
     }
 
-    /// The organisation's name.
+    /// Sets the organization's name.
     pub fn with_organisation(mut self, name: impl Into<String>) -> Self {
         self.organisation = name.into();
         self
     }
 
-    /// The administrator's password, on one line.
+    /// Sets the administrator's password, on one line.
     pub fn with_admin_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// Entries that are there from the beginning, as LDIF. May be called several times.
+    /// Adds initial entries, as LDIF. May be called several times.
     pub fn with_ldif(mut self, entries: impl Into<String>) -> Self {
         self.entries.push(entries.into());
         self
@@ -119,7 +120,7 @@ impl Module for OpenLdap {
             container = container.with_copy(entries.as_bytes(), target);
         }
         if container.spec().command.is_none() {
-            // The image changes what it finds there; so it shall do that to a copy.
+            // The image modifies these files, so it works on a copy.
             container = container.with_command(["--copy-service"]);
         }
         let admin = format!("cn=admin,{}", self.base());
@@ -152,44 +153,44 @@ pub struct OpenLdapServer {
 server!(OpenLdapServer, base);
 
 impl OpenLdapServer {
-    /// The URL for a client on this machine: `ldap://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `ldap://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("ldap://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("ldap://{}", self.network_addr())
     }
 
-    /// What all entries are under: `dc=example,dc=org`.
+    /// Returns the base of all entries: `dc=example,dc=org`.
     #[must_use]
     pub fn base_dn(&self) -> &str {
         &self.base
     }
 
-    /// Who may do everything: `cn=admin,dc=example,dc=org`.
+    /// Returns the name of the administrator: `cn=admin,dc=example,dc=org`.
     #[must_use]
     pub fn admin_dn(&self) -> String {
         format!("cn=admin,{}", self.base)
     }
 
-    /// The administrator's password.
+    /// Returns the administrator's password.
     #[must_use]
     pub fn admin_password(&self) -> &str {
         &self.password
     }
 
-    /// Makes an organizational unit that nobody else has, and says its name:
-    /// `ou=castoff-..,dc=example,dc=org`. It goes with the server.
+    /// Creates a unique organizational unit and returns its name:
+    /// `ou=castoff-..,dc=example,dc=org`. It is removed with the server.
     ///
     /// # Errors
     /// As for [`add`](Self::add).
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn unit(&self) -> Result<String> {
         let name = format!("ou=castoff-{},{}", token(), self.base);
         self.add(format!("dn: {name}\nobjectClass: organizationalUnit\n")).await?;
@@ -199,19 +200,20 @@ impl OpenLdapServer {
     /// Adds entries as the administrator, as LDIF, with `ldapadd` in the container.
     ///
     /// # Errors
-    /// With what it said when it failed. The entries before that are there.
+    /// Fails with the output of `ldapadd` if it fails. Entries before the failing one have been
+    /// added.
     ///
     /// # Cancel safety
-    /// They may be added when the future is dropped.
+    /// They may be added even if the future is dropped.
     pub async fn add(&self, ldif: impl AsRef<str>) -> Result<()> {
         self.tool(&["ldapadd"], ldif.as_ref()).await.map(drop)
     }
 
     /// Finds entries under the base as the administrator, by a filter such as `(cn=ann)`, with
-    /// `ldapsearch` in the container. They come back as LDIF.
+    /// `ldapsearch` in the container. Returns them as LDIF.
     ///
     /// # Errors
-    /// With what it said when it failed.
+    /// Fails with the output of `ldapsearch` if it fails.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -221,8 +223,7 @@ impl OpenLdapServer {
         self.tool(&command, "").await
     }
 
-    /// Runs one of them, bound as the administrator. The password goes by a file that is nobody
-    /// else's.
+    /// Runs one of the tools, bound as the administrator. The password is passed in a private file.
     async fn tool(&self, command: &[&str], input: &str) -> Result<String> {
         let lines = "file=$(mktemp) && trap 'rm -f \"$file\"' EXIT && printf %s \"$PASSWORD\" > \"$file\" \
              && tool=$1 admin=$2 && shift 2 \
@@ -236,8 +237,8 @@ impl OpenLdapServer {
     }
 }
 
-/// The image fills the directory with a server of its own, which may answer as well; so it is asked
-/// first whether that is over.
+/// Returns a wait for the server. As the image fills the directory with a temporary server, which
+/// may answer as well, the wait first checks that this is over.
 fn wait(admin: &str, password: &str) -> ProbeWait {
     let bind = bind(admin, password);
     WaitFor::probe(format!("OpenLDAP to let `{admin}` in"), move |target: WaitTarget| {
@@ -261,7 +262,7 @@ fn wait(admin: &str, password: &str) -> ProbeWait {
     })
 }
 
-/// A simple bind. RFC 4511, section 4.2, in the encoding of its section 5.1.
+/// Writes a simple bind (RFC 4511, section 4.2, in the encoding of its section 5.1).
 fn bind(name: &str, password: &str) -> Vec<u8> {
     let version = value(0x02, &[3]);
     let who = [value(0x04, name.as_bytes()), value(0x80, password.as_bytes())].concat();
@@ -269,7 +270,7 @@ fn bind(name: &str, password: &str) -> Vec<u8> {
     value(0x30, &[value(0x02, &[1]), request].concat())
 }
 
-/// A type, the length, the content. Lengths from 128 on have four bytes.
+/// Writes a type, a length and a content. Lengths from 128 on have four bytes.
 fn value(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let mut value = vec![kind];
@@ -281,7 +282,7 @@ fn value(kind: u8, content: &[u8]) -> Vec<u8> {
     value
 }
 
-/// The result code of the answer to the first message.
+/// Returns the result code of the answer to the first message.
 async fn result(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &[u8],

@@ -1,5 +1,5 @@
-//! An OpenSSH server, for commands and SFTP: [`OpenSsh`] describes one, [`OpenSshServer`] is one that
-//! runs.
+//! An OpenSSH server, for commands and SFTP: [`OpenSsh`] describes one, [`OpenSshServer`] is a
+//! handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -27,16 +27,16 @@ use crate::url::encode;
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 2222;
 const HOST_KEY: &str = "/config/ssh_host_keys/ssh_host_ed25519_key.pub";
-/// Where directories of one's own lie. The user's home is `/config`.
+/// The parent of the tests' directories. The user's home is `/config`.
 const DIRECTORIES: &str = "/config/castoff";
-/// The longest line that may come before the server's identification, and that.
+/// Limit for the length of a line up to the server's identification, in bytes.
 const LONGEST: usize = 4096;
 const KEXINIT: u8 = 20;
 
-/// Describes an OpenSSH server. Nothing happens before [`start`](Self::start).
+/// A description of an OpenSSH server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `lscr.io/linuxserver/openssh-server:latest`; user and password `castoff`. It is
-/// ready when it begins to exchange keys.
+/// By default: image `lscr.io/linuxserver/openssh-server:latest`; user and password `castoff`. It
+/// is ready when it begins the key exchange.
 #[must_use = "nothing is started before `start()`"]
 pub struct OpenSsh {
     container: ContainerBuilder,
@@ -46,7 +46,7 @@ pub struct OpenSsh {
 }
 
 impl OpenSsh {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         OpenSsh {
             container: Container::builder("lscr.io/linuxserver/openssh-server:latest")
@@ -57,25 +57,25 @@ impl OpenSsh {
         }
     }
 
-    /// The user's name, as Linux has them: `ann`, `ann.lee`.
+    /// Sets the user's name, in the form that Linux accepts: `ann`, `ann.lee`.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The user's password, on one line.
+    /// Sets the user's password, on one line.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// Nobody gets in by a password. See [`with_public_key`](Self::with_public_key).
+    /// Disables logins by password. See [`with_public_key`](Self::with_public_key).
     pub fn without_password(mut self) -> Self {
         self.password = None;
         self
     }
 
-    /// A public key of the user's, as in `authorized_keys`. May be called several times.
+    /// Adds a public key of the user, as in `authorized_keys`. May be called several times.
     pub fn with_public_key(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
@@ -142,34 +142,35 @@ pub struct OpenSshServer {
 server!(OpenSshServer, user);
 
 impl OpenSshServer {
-    /// The URL for a client on this machine, without the password: `sftp://castoff@127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine, without the password:
+    /// `sftp://castoff@127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("sftp://{}@{}", encode(&self.user), self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("sftp://{}@{}", encode(&self.user), self.network_addr())
     }
 
-    /// The user's name.
+    /// Returns the user's name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The user's password, unless it was made without.
+    /// Returns the user's password, unless logins by password are disabled.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
     }
 
-    /// The server's public key, for a client to know it by: `ssh-ed25519 AAAA..`.
+    /// Returns the server's public key, for clients to verify: `ssh-ed25519 AAAA..`.
     ///
     /// # Errors
-    /// When it can't be read from the container.
+    /// Fails if it can't be read from the container.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -180,13 +181,13 @@ impl OpenSshServer {
         Ok(words.join(" "))
     }
 
-    /// A directory that nobody else has, owned by the user: its path.
+    /// Creates a unique directory, owned by the user, and returns its path.
     ///
     /// # Errors
-    /// When it can't be made in the container.
+    /// Fails if it can't be made in the container.
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn directory(&self) -> Result<String> {
         let path = format!("{DIRECTORIES}/{}", token());
         let lines = "mkdir -p \"$1\" && chown \"$2\" \"${1%/*}\" \"$1\"";
@@ -194,13 +195,13 @@ impl OpenSshServer {
         Ok(path)
     }
 
-    /// Puts a file into the container, owned by the user, for a client to find.
+    /// Puts a file into the container, owned by the user.
     ///
     /// # Errors
-    /// When it can't be copied.
+    /// Fails if it can't be copied.
     ///
     /// # Cancel safety
-    /// It may be there when the future is dropped.
+    /// The file may exist even if the future is dropped.
     pub async fn put(&self, path: impl AsRef<str>, content: impl Into<Vec<u8>>) -> Result<()> {
         let path = path.as_ref();
         self.container().copy_to(CopySource::bytes(content), path).await?;
@@ -214,7 +215,8 @@ fn wait() -> ProbeWait {
     })
 }
 
-/// Says who is there, and sees whether the server offers keys. RFC 4253, sections 4.2, 6 and 7.1.
+/// Exchanges identifications and checks that the server offers keys (RFC 4253, sections 4.2, 6 and
+/// 7.1).
 async fn greeting(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Answer> {
     let mut line = Vec::new();
     while !line.ends_with(b"\n") && line.len() < LONGEST {

@@ -1,14 +1,15 @@
-//! [`PerProcess`]: a static that each process has for itself.
+//! [`PerProcess`]: a static with a separate value in each process.
 
 use once_cell::race::OnceBox;
 
-/// A value for each process. A child that is forked without `exec` begins with a new one: threads are
-/// gone there, and a lock that one of them held stays locked for ever. It takes no lock itself.
+/// A value for each process. A child that is forked without `exec` starts with a new one: its
+/// parent's threads do not exist there, and a lock that one of them held would stay locked for
+/// ever. It takes no lock itself.
 pub(crate) struct PerProcess<T: 'static> {
     first: OnceBox<Node<T>>,
 }
 
-/// One process's. The next is that of a child of it.
+/// The value of one process. The next node is that of a child.
 struct Node<T: 'static> {
     process: u32,
     value: T,
@@ -20,7 +21,7 @@ impl<T: Default> PerProcess<T> {
         PerProcess { first: OnceBox::new() }
     }
 
-    /// The value of this process, made by the first call.
+    /// Returns the value of this process, created by the first call.
     pub(crate) fn here(&'static self) -> &'static T {
         let process = std::process::id();
         let mut place = &self.first;

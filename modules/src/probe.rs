@@ -1,4 +1,4 @@
-//! Asking a server, once, whether it is ready.
+//! Probes that ask a server whether it is ready.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,20 +10,21 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a server may take to answer one probe; then it is asked anew.
+/// Limit for the answer to one probe; then the server is asked again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a server answered, in words for the reader of an error.
+/// The answer of a server, as text for the reader of an error.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Ready(String),
     NotYet(String),
 }
 
-/// A wait that connects to a port and holds a conversation, until that says ready.
+/// Returns a wait that connects to a port and runs a dialog until it reports that the server is
+/// ready.
 ///
-/// A refused connection and one that ends early mean not yet: an engine's proxy accepts before
-/// the server listens, and closes again.
+/// A refused connection and one that ends early mean that it is not: an engine's proxy accepts
+/// before the server listens, and closes again.
 pub(crate) fn until_ready<F, Fut>(what: String, port: u16, converse: F) -> ProbeWait
 where
     F: Fn(TcpStream) -> Fut + Clone + Send + Sync + 'static,
@@ -55,8 +56,8 @@ where
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Sends a request and reads one answer, in a protocol in which messages come after their length of
-/// four bytes, the most significant first.
+/// Sends a request and reads one answer, in a protocol whose messages follow their length: four
+/// bytes, the most significant first.
 pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &[u8],
@@ -73,7 +74,7 @@ pub(crate) async fn exchange(
     Ok(answer)
 }
 
-/// Shows bytes of a server in words for the reader of an error.
+/// Converts a server's bytes to text for the reader of an error.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }

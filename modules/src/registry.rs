@@ -1,5 +1,5 @@
-//! A CNCF Distribution registry of images: [`Registry`] describes one, [`RegistryServer`] is one that
-//! runs.
+//! A CNCF Distribution registry of images: [`Registry`] describes one, [`RegistryServer`] is a
+//! handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -11,10 +11,10 @@
 //! # }
 //! ```
 //!
-//! Docker takes a registry on the loopback interface to be one without TLS, so pushing to and pulling
-//! from [`RegistryServer::name_for`] works without any settings of the engine's, where that runs on
-//! this machine. Several tests can share a registry when each puts a
-//! [`prefix`](RegistryServer::prefix) of its own before its repositories.
+//! Docker treats a registry on the loopback interface as one without TLS, so that an engine on this
+//! machine can push to and pull from [`RegistryServer::name_for`] without any settings. Several
+//! tests can share a registry if each puts a [`prefix`](RegistryServer::prefix) of its own before
+//! its repositories.
 
 use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result, WaitFor};
 use serde_json::Value;
@@ -26,23 +26,23 @@ use crate::unique::token;
 
 /// The port that the registry listens on in its container.
 pub const PORT: u16 = 5000;
-/// Where it tells of its health without TLS, when it speaks TLS.
+/// The port that reports its health without TLS, if it speaks TLS.
 #[cfg(feature = "tls")]
 const HEALTH_PORT: u16 = 5001;
 const DATA: &str = "/var/lib/registry";
 const PASSWORDS: &str = "/castoff/htpasswd";
-/// What a test's password needs: the least there is.
+/// The bcrypt cost of a test's password: the minimum.
 const COST: u32 = 4;
-/// What manifests may be.
+/// The accepted media types of manifests.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// Describes a registry. Nothing happens before [`start`](Self::start).
+/// A description of a registry. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `registry:2`; open to everybody; images in memory, which may be deleted. It is
-/// ready when it answers by its API.
+/// ready when its API answers.
 #[must_use = "nothing is started before `start()`"]
 pub struct Registry {
     container: ContainerBuilder,
@@ -53,7 +53,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry with everything by default.
+    /// Describes a registry with all defaults.
     pub fn new() -> Self {
         Registry {
             container: Container::builder("registry:2").with_port(PORT),
@@ -64,21 +64,21 @@ impl Registry {
         }
     }
 
-    /// A user who may do everything; nobody else may do anything then. May be called several times.
-    /// The name must not have a colon in it, and the password up to 72 bytes.
+    /// Adds a user with all rights; then nobody else has any. May be called several times. The name
+    /// must not contain a colon, and the password may have up to 72 bytes.
     pub fn with_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.users.push((name.into(), password.into()));
         self
     }
 
-    /// A setting of the registry's configuration by its path: `proxy.remoteurl`, `log.level`.
+    /// Sets an option of the registry's configuration by its path: `proxy.remoteurl`, `log.level`.
     pub fn with_config(mut self, path: impl AsRef<str>, value: impl Into<String>) -> Self {
         let variable = format!("REGISTRY_{}", path.as_ref().replace('.', "_").to_uppercase());
         self.settings.push((variable, value.into()));
         self
     }
 
-    /// Has the registry speak TLS, and nothing else, with a certificate for `localhost`, the loopback
+    /// Makes the registry speak TLS only, with a certificate for `localhost`, the loopback
     /// addresses and these names, signed by [`RegistryServer::ca_certificate`].
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -87,8 +87,8 @@ impl Registry {
         self
     }
 
-    /// `htpasswd`'s lines. Each is another every time, as there is salt in it; so what counts is who
-    /// may come in.
+    /// Returns the lines of `htpasswd`. They are salted and so different every time; for sharing,
+    /// the users and passwords count instead.
     fn passwords(&self) -> Result<CopySource> {
         let mut lines = String::new();
         for (name, password) in &self.users {
@@ -167,7 +167,8 @@ impl Registry {
         Ok(container.with_wait(self.answers()))
     }
 
-    /// With TLS it is asked for its health elsewhere, as this crate does not speak TLS itself.
+    /// Adds certificates. With TLS, health is probed on another port, as this crate does not speak
+    /// TLS itself.
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, DIRECTORY};
@@ -185,7 +186,7 @@ impl Registry {
     }
 }
 
-/// With the first user's credentials, if there is one.
+/// Adds the first user's credentials, if there is one.
 fn authorized(request: Request, users: &[(String, String)]) -> Request {
     match users.first() {
         Some((name, password)) => request.with_basic_auth(name, password),
@@ -205,32 +206,33 @@ pub struct RegistryServer {
 server!(RegistryServer);
 
 impl RegistryServer {
-    /// The URL for a client on this machine: `http://127.0.0.1:49153`, with TLS `https://..`.
+    /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`, with TLS
+    /// `https://..`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme(), self.addr())
     }
 
-    /// The URL for a client in a network that the registry is in.
+    /// Returns the URL for a client in a network that the registry is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("{}://{}", self.scheme(), self.network_addr())
     }
 
-    /// The full name of an image in it, for an engine on this machine:
+    /// Returns the full name of an image in it, for an engine on this machine:
     /// `127.0.0.1:49153/team/app:1`.
     #[must_use]
     pub fn name_for(&self, image: &str) -> String {
         format!("{}/{image}", self.addr())
     }
 
-    /// A prefix for repositories that nobody else has: `castoff-` and twelve characters and `/`.
+    /// Returns a unique prefix for repositories: `castoff-`, twelve characters and `/`.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("castoff-{}/", token())
     }
 
-    /// The certificate, in PEM, of the authority that signed the registry's; where it was made
+    /// Returns the certificate, in PEM, of the authority that signed the registry's; `None` without
     /// [`with_tls`](Registry::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
@@ -238,11 +240,11 @@ impl RegistryServer {
         self.ca.as_deref()
     }
 
-    /// The repositories that it has, up to the first thousand.
+    /// Returns its repositories, up to the first thousand.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] with TLS, which this crate does not speak itself; when the registry
-    /// can't be reached.
+    /// [`ErrorKind::Unsupported`] with TLS, which this crate does not speak itself. Also fails if
+    /// the registry can't be reached.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -251,10 +253,10 @@ impl RegistryServer {
         names(&answer.body, "repositories")
     }
 
-    /// The tags of a repository, in the order of their names.
+    /// Returns the tags of a repository, sorted by name.
     ///
     /// # Errors
-    /// As for [`repositories`](Self::repositories), and when there is no such repository.
+    /// As for [`repositories`](Self::repositories), and if there is no such repository.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -263,13 +265,13 @@ impl RegistryServer {
         names(&answer.body, "tags")
     }
 
-    /// Deletes what a tag or a digest of a repository names. Its layers stay until they are collected.
+    /// Deletes the manifest of a tag or a digest. Its layers stay until they are garbage-collected.
     ///
     /// # Errors
-    /// As for [`repositories`](Self::repositories), and when there is no such thing.
+    /// As for [`repositories`](Self::repositories), and if there is no such manifest.
     ///
     /// # Cancel safety
-    /// It may be deleted when the future is dropped.
+    /// It may be deleted even if the future is dropped.
     pub async fn delete(&self, repository: &str, reference: &str) -> Result<()> {
         let found = self.ask("GET", &format!("{repository}/manifests/{reference}")).await?;
         let digest = found.header("Docker-Content-Digest").ok_or_else(|| {
@@ -299,7 +301,7 @@ impl RegistryServer {
     }
 }
 
-/// A list of names in an answer; what has none says `null`.
+/// Reads a list of names from an answer; `null` means an empty one.
 fn names(body: &str, field: &str) -> Result<Vec<String>> {
     let answer: Value = serde_json::from_str(body).map_err(|error| {
         Error::new(ErrorKind::Protocol, "the registry's answer").with_source(error)

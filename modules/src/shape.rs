@@ -1,15 +1,16 @@
-//! What every module has alike: the recipe's methods, the handle's, and the part in between.
+//! The parts that all modules share: the methods of descriptions and of handles, and the code
+//! between.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use castoff::{Container, Result};
 
-/// How long a server may take to be ready that needs many seconds on a machine with time for it. The
-/// limit of others is the container's own, 60 s.
+/// Limit for servers that start slowly to become ready. The limit for others is the container's
+/// own, 60 s.
 pub(crate) const SLOW: Duration = Duration::from_secs(180);
 
-/// A server of one port, in its container.
+/// A server with one port, in its container.
 pub(crate) struct Service {
     pub(crate) container: Container,
     port: u16,
@@ -22,21 +23,21 @@ impl Service {
         Ok(Service { container, port, addr })
     }
 
-    /// Where the port is reached from this program; while it is stopped, where it was.
+    /// Returns the address of the port for this program; while the server is stopped, the last one.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.container.addr(self.port).unwrap_or(self.addr)
     }
 
-    /// Where the port is reached in a network that the container is in.
+    /// Returns the address of the port in a network that the container is in.
     pub(crate) fn network_addr(&self) -> String {
         format!("{}:{}", self.container.name(), self.port)
     }
 }
 
-/// The inherent methods of a recipe: a struct with a field `container`, a `ContainerBuilder`, that
-/// has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
+/// Defines the inherent methods of a description: a struct with a field `container`, a
+/// `ContainerBuilder`, that has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
 ///
-/// `Debug` shows the image and the fields that are named, so none that may hold a secret.
+/// `Debug` shows the image and the listed fields, so none of them may hold a secret.
 macro_rules! recipe {
     ($recipe:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
         impl $recipe {
@@ -51,15 +52,15 @@ macro_rules! recipe {
                 self
             }
 
-            /// An environment variable of the container. Those that the module sets by its other
-            /// methods win.
+            /// Sets an environment variable of the container. Variables that the module sets by its
+            /// other methods take precedence.
             pub fn with_env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
                 self.container = self.container.with_env(key, value);
                 self
             }
 
-            /// Anything else about the container: networks, limits, labels, volumes. A wait
-            /// that is set here, or none, takes the place of the module's, as does a command.
+            /// Changes anything else about the container: networks, limits, labels, volumes. A wait
+            /// that is set here replaces the module's, as do `without_wait` and a command.
             pub fn customize(
                 self,
                 change: impl FnOnce(castoff::ContainerBuilder) -> castoff::ContainerBuilder,
@@ -67,13 +68,13 @@ macro_rules! recipe {
                 castoff::Module::customize(self, change)
             }
 
-            /// What to wait for, in place of the module's own condition. Several are waited for at
-            /// the same time. What the module does once it is ready may need more.
+            /// Sets a wait in place of the module's own. Several run at the same time. Later steps
+            /// of the module may need more than they check.
             pub fn with_wait(self, wait: impl Into<castoff::WaitFor>) -> Self {
                 castoff::Module::with_wait(self, wait)
             }
 
-            /// The engine to use. Default: the process-wide one of
+            /// Sets the engine to use. Default: the process-wide one of
             /// [`Engine::connect`](castoff::Engine::connect).
             pub fn with_engine(self, engine: &castoff::Engine) -> Self {
                 castoff::Module::with_engine(self, engine)
@@ -87,13 +88,13 @@ macro_rules! recipe {
             /// can't be used.
             ///
             /// # Cancel safety
-            /// Whenever the future is dropped, what it had created is removed.
+            /// If the future is dropped, everything that it had created is removed.
             pub async fn start(self) -> castoff::Result<$server> {
                 castoff::Module::start(self).await
             }
 
-            /// Starts the server, or joins the one that was started for exactly the same, in this
-            /// process or another. It is removed when nobody has used it for a while; see
+            /// Starts the server, or joins one with exactly the same description, in this process
+            /// or another. It is removed some time after its last user has gone; see
             /// [`ContainerBuilder::shared`](castoff::ContainerBuilder::shared).
             ///
             /// # Errors
@@ -101,13 +102,14 @@ macro_rules! recipe {
             /// [`ContainerBuilder::shared`](castoff::ContainerBuilder::shared).
             ///
             /// # Cancel safety
-            /// Whenever the future is dropped, what it had created is removed, and another one who
-            /// waits for it creates it anew.
+            /// If the future is dropped, everything that it had created is removed, and another
+            /// waiting caller creates it again.
             pub async fn shared(self) -> castoff::Result<$server> {
                 castoff::Module::shared(self).await
             }
 
-            /// As [`shared`](Self::shared), with those only who name the same scope.
+            /// Shares the server like [`shared`](Self::shared), but only with users of the same
+            /// scope.
             ///
             /// # Errors
             /// As for [`shared`](Self::shared).
@@ -136,31 +138,31 @@ macro_rules! recipe {
     };
 }
 
-/// The inherent methods of a handle: a struct with a field `service`, a [`Service`].
+/// Defines the inherent methods of a handle: a struct with a field `service`, a [`Service`].
 macro_rules! server {
     ($server:ident $(, $shown:ident)*) => {
         impl $server {
-            /// Where it is reached from this program. Another after a restart; while it is
-            /// stopped, the last one.
+            /// Returns its address for this program. It changes with a restart; while the server is
+            /// stopped, it is the last one.
             #[must_use]
             pub fn addr(&self) -> std::net::SocketAddr {
                 self.service.addr()
             }
 
-            /// Where it is reached by containers in a network that it is in: its container's name,
+            /// Returns its address for containers in a network that it is in: its container's name,
             /// and its port there.
             #[must_use]
             pub fn network_addr(&self) -> String {
                 self.service.network_addr()
             }
 
-            /// The container: exec, logs, stop and start.
+            /// Returns the container, for exec, logs, stop and start.
             pub fn container(&self) -> &castoff::Container {
                 &self.service.container
             }
 
-            /// The container alone, to [`keep`](castoff::Container::keep) or
-            /// [`remove`](castoff::Container::remove).
+            /// Returns the container alone, to [`keep`](castoff::Container::keep) or
+            /// [`remove`](castoff::Container::remove) it.
             pub fn into_container(self) -> castoff::Container {
                 self.service.container
             }
@@ -193,7 +195,7 @@ pub(crate) fn spec_of<M: castoff::Module>(mut recipe: M) -> castoff::spec::Conta
     recipe.lower(container).expect("a module whose options can be used").spec().clone()
 }
 
-/// Returns the same as JSON, for snapshots: `Debug` hides values.
+/// Returns the container that a module describes as JSON, for snapshots: `Debug` hides values.
 #[cfg(test)]
 pub(crate) fn json_of<M: castoff::Module>(recipe: M) -> String {
     serde_json::to_string_pretty(&spec_of(recipe)).expect("a spec is JSON")

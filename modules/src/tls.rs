@@ -1,10 +1,11 @@
-//! Certificates for servers that speak TLS: an authority and what it signed, made for one server.
+//! Certificates for servers that speak TLS: an authority and a certificate that it signed, for one
+//! server.
 
 use castoff::spec::ContainerSpec;
 use castoff::{Container, ContainerBuilder, CopySource, Error, Result};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-/// Where they lie in a container.
+/// The directory of the certificates in a container.
 pub(crate) const DIRECTORY: &str = "/castoff/tls";
 
 /// An authority's certificate, and a server's certificate and key, in PEM.
@@ -15,17 +16,17 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// New ones, for `localhost`, the loopback addresses, and these names besides.
+    /// Creates certificates for `localhost`, the loopback addresses, and these names.
     pub(crate) fn generate(names: &[String]) -> Result<Self> {
         generate(names).map_err(|error| {
             Error::other("the server's certificate can't be made").with_source(error)
         })
     }
 
-    /// Puts `ca.crt`, `server.crt` and `server.key` into [`DIRECTORY`], owned by this user of
-    /// the container, the key readable to nobody else.
+    /// Puts `ca.crt`, `server.crt` and `server.key` into [`DIRECTORY`], owned by this user of the
+    /// container, with the key readable only by that user.
     ///
-    /// They don't count when it is asked whether two containers are the same, but `names` does.
+    /// Whether two containers count as the same depends on `names`, but not on the certificates.
     pub(crate) fn copy_into(
         self,
         mut container: ContainerBuilder,
@@ -48,14 +49,13 @@ impl Certificates {
     }
 }
 
-/// The names by which others in its networks reach a container, as far as they are known before
-/// it is there.
+/// Returns the names of a container in its networks that are known before it exists.
 pub(crate) fn names(container: &ContainerSpec) -> Vec<String> {
     let aliases = container.networks.iter().flat_map(|network| &network.aliases);
     container.name.iter().chain(aliases).cloned().collect()
 }
 
-/// The authority's certificate that a container came with, whoever made it.
+/// Returns the authority's certificate in a container, whichever process created it.
 pub(crate) async fn authority(container: &Container) -> Result<String> {
     let bytes = container.read_file(format!("{DIRECTORY}/ca.crt")).await?;
     String::from_utf8(bytes).map_err(|error| Error::other("no PEM").with_source(error))

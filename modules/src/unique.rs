@@ -1,10 +1,10 @@
-//! Names that nothing else has.
+//! Unique names.
 
-/// Twelve hexadecimal digits, another each time, in whatever process.
+/// Returns twelve hexadecimal digits, different for each call in any process.
 pub(crate) fn token() -> String {
     let mut bytes = [0; 6];
-    // Asked of the system each time: a generator's state would be copied by a fork. (Where there is
-    // no randomness, the standard library can't make a `HashMap` either.)
+    // Taken from the system each time: a fork would copy a generator's state. Without randomness,
+    // the standard library could not make a `HashMap` either.
     getrandom::fill(&mut bytes).expect("the system has random bytes");
     hex::encode(bytes)
 }

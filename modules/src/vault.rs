@@ -1,7 +1,7 @@
-//! A HashiCorp Vault server: [`Vault`] describes one, [`VaultServer`] is one that runs.
+//! A HashiCorp Vault server: [`Vault`] describes one, [`VaultServer`] is a handle to a running one.
 //!
-//! **Not run in castoff's CI**, as its image can't be had there: it is written from the image's
-//! documentation, and `cargo xtask test --registry` runs it where a registry answers.
+//! **Not run in castoff's CI**, as its image is not available there: it is written from the image's
+//! documentation. `cargo xtask test --registry` runs it if a registry is reachable.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -11,10 +11,11 @@ use crate::shape::{Service, recipe, server};
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 8200;
 
-/// Describes a Vault server in development mode. Nothing happens before [`start`](Self::start).
+/// A description of a Vault server in development mode. Nothing happens before
+/// [`start`](Self::start).
 ///
-/// By default: image `hashicorp/vault:1.18`; unsealed, with the root token `castoff`, a key-value store
-/// at `secret/`, and everything in memory. It is ready when it is unsealed.
+/// By default: image `hashicorp/vault:1.18`; unsealed, with the root token `castoff`, a key-value
+/// store at `secret/`, and all data in memory. It is ready when it is unsealed.
 #[must_use = "nothing is started before `start()`"]
 pub struct Vault {
     container: ContainerBuilder,
@@ -22,7 +23,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Vault {
             container: Container::builder("hashicorp/vault:1.18").with_port(PORT),
@@ -30,13 +31,13 @@ impl Vault {
         }
     }
 
-    /// The root token. Default: `castoff`.
+    /// Sets the root token. Default: `castoff`.
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.token = token.into();
         self
     }
 
-    /// A setting, as a variable of the environment: `VAULT_LOG_LEVEL`.
+    /// Sets an environment variable of the image: `VAULT_LOG_LEVEL`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
@@ -80,19 +81,19 @@ pub struct VaultServer {
 server!(VaultServer);
 
 impl VaultServer {
-    /// The URL for a client on this machine: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// The root token.
+    /// Returns the root token.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
@@ -102,10 +103,10 @@ impl VaultServer {
     /// `secret/data/name`, a policy, an auth method.
     ///
     /// # Errors
-    /// When Vault refuses, or can't be reached.
+    /// Fails if Vault refuses, or can't be reached.
     ///
     /// # Cancel safety
-    /// It may be written when the future is dropped.
+    /// It may be written even if the future is dropped.
     pub async fn write(&self, path: &str, json: impl AsRef<str>) -> Result<()> {
         let request = Request::new("POST", format!("/v1/{}", path.trim_start_matches('/')));
         let request = request.with_header("X-Vault-Token", &self.token);

@@ -1,5 +1,5 @@
-//! A Chromium browser behind WebDriver: [`WebDriver`] describes one, [`WebDriverServer`] is one that
-//! runs.
+//! A Chromium browser behind WebDriver: [`WebDriver`] describes one, [`WebDriverServer`] is a
+//! handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! The browser reaches other containers by their names when it is in a network with them, and so the
-//! service that is tested. Each session has a profile of its own; it should be closed by the test, as
-//! the server lives on.
+//! The browser reaches other containers, such as the service under test, by their names if it is in
+//! a network with them. Each session has a profile of its own. The test should close it, as the
+//! server lives on.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -23,13 +23,13 @@ use crate::shape::{Service, recipe, server};
 
 /// The port that the driver listens on in its container.
 pub const PORT: u16 = 4444;
-/// Chromium draws in shared memory, and needs more than Docker's 64 MiB.
+/// The size of `/dev/shm`: Chromium draws there, and needs more than Docker's 64 MiB.
 const SHARED_MEMORY: u64 = 2 << 30;
 
-/// Describes a Chromium browser. Nothing happens before [`start`](Self::start).
+/// A description of a Chromium browser. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `selenium/standalone-chromium:latest`; up to 8 sessions at once; 2 GiB of shared
-/// memory. It is ready when it says that it takes sessions.
+/// By default: image `selenium/standalone-chromium:latest`; up to 8 sessions at once; 2 GiB of
+/// shared memory. It is ready when it reports that it accepts sessions.
 #[must_use = "nothing is started before `start()`"]
 pub struct WebDriver {
     container: ContainerBuilder,
@@ -37,19 +37,19 @@ pub struct WebDriver {
 }
 
 impl WebDriver {
-    /// A browser with everything by default.
+    /// Describes a browser with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("selenium/standalone-chromium:latest").with_port(PORT);
         WebDriver { container, sessions: 8 }
     }
 
-    /// How many sessions there may be at once, where the image has a limit. Default: 8.
+    /// Sets the limit for simultaneous sessions, if the image has one. Default: 8.
     pub fn with_sessions(mut self, most: u32) -> Self {
         self.sessions = most;
         self
     }
 
-    /// A setting of Selenium's image, as a variable of the environment: `SE_SCREEN_WIDTH`,
+    /// Sets an environment variable of Selenium's image: `SE_SCREEN_WIDTH`,
     /// `SE_NODE_SESSION_TIMEOUT`.
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
@@ -82,7 +82,7 @@ impl Module for WebDriver {
     }
 }
 
-/// W3C WebDriver, section 8.3, "Status".
+/// Returns whether the driver accepts sessions (W3C WebDriver, section 8.3, "Status").
 fn ready(answer: &Response) -> bool {
     let body: String = answer.body.split_whitespace().collect();
     answer.status == 200 && body.contains(r#""ready":true"#)
@@ -97,20 +97,20 @@ pub struct WebDriverServer {
 server!(WebDriverServer);
 
 impl WebDriverServer {
-    /// The URL for a client on this machine: `http://127.0.0.1:49153`.
+    /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The URL for a client in a network that the browser is in.
+    /// Returns the URL for a client in a network that the browser is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         format!("http://{}", self.network_addr())
     }
 
-    /// What a new session should ask for, in JSON, for the client's `alwaysMatch` capabilities: the
-    /// browser without a screen, and without the sandbox that a container has no rights for.
+    /// Returns the `alwaysMatch` capabilities for a new session, in JSON: a headless browser,
+    /// without the sandbox, for which a container lacks the rights.
     #[must_use]
     pub fn capabilities(&self) -> &'static str {
         r#"{"browserName":"chrome","goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage"]}}"#

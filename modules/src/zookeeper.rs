@@ -1,4 +1,5 @@
-//! An Apache ZooKeeper node: [`ZooKeeper`] describes one, [`ZooKeeperServer`] is one that runs.
+//! An Apache ZooKeeper node: [`ZooKeeper`] describes one, [`ZooKeeperServer`] is a handle to a
+//! running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -24,19 +25,19 @@ use crate::unique::token;
 
 /// The port that the node listens on for clients in its container.
 pub const PORT: u16 = 2181;
-/// Where data and its log lie.
+/// The directories of the data and its log.
 const DATA: [&str; 2] = ["/data", "/datalog"];
-/// No server has a longer answer to what is asked here.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: u32 = 4096;
-/// Milliseconds after which a session that says nothing is over.
+/// The time after which a silent session expires, in milliseconds.
 const SESSION: u32 = 10_000;
 const CREATE: i32 = 1;
 const CLOSE: i32 = -11;
 
-/// Describes a ZooKeeper node. Nothing happens before [`start`](Self::start).
+/// A description of a ZooKeeper node. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `zookeeper:3.9`; standalone, with 256 MiB of heap, no admin server, and data
-/// in memory that is not synced. It is ready when it gives out a session.
+/// in memory that is not synced. It is ready when it opens a session.
 #[must_use = "nothing is started before `start()`"]
 pub struct ZooKeeper {
     container: ContainerBuilder,
@@ -45,20 +46,20 @@ pub struct ZooKeeper {
 }
 
 impl ZooKeeper {
-    /// A node with everything by default.
+    /// Describes a node with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("zookeeper:3.9").with_port(PORT);
         ZooKeeper { container, heap: 256, config: Vec::new() }
     }
 
-    /// The heap of its virtual machine, in MiB. Default: 256.
+    /// Sets the heap of its virtual machine, in MiB. Default: 256.
     pub fn with_heap(mut self, mebibytes: u32) -> Self {
         self.heap = mebibytes;
         self
     }
 
-    /// A setting of `zoo.cfg`: `maxSessionTimeout`, `extendedTypesEnabled`. It wins over this
-    /// module's own. The image takes no spaces in them.
+    /// Sets an option of `zoo.cfg`: `maxSessionTimeout`, `extendedTypesEnabled`. It overrides this
+    /// module's own. The image accepts no spaces in options.
     pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.push((key.into(), value.into()));
         self
@@ -111,40 +112,40 @@ pub struct ZooKeeperServer {
 server!(ZooKeeperServer);
 
 impl ZooKeeperServer {
-    /// The connect string for a client on this machine: `127.0.0.1:49153`.
+    /// Returns the connect string for a client on this machine: `127.0.0.1:49153`.
     #[must_use]
     pub fn url(&self) -> String {
         self.addr().to_string()
     }
 
-    /// The connect string for a client in a network that the node is in.
+    /// Returns the connect string for a client in a network that the node is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         self.network_addr()
     }
 
-    /// The connect string of a tree that nobody else has: whoever connects by it has its root for
-    /// theirs. It goes with the node.
+    /// Creates a unique tree and returns its connect string: for its clients, the tree's root is
+    /// the root. It is removed with the node.
     ///
     /// # Errors
-    /// When the node can't be reached, or refuses.
+    /// Fails if the node can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// When the future is dropped, an empty node of that name may stay.
+    /// If the future is dropped, an empty node of that name may stay.
     pub async fn chroot(&self) -> Result<String> {
         let path = format!("/castoff-{}", token());
         self.create(&path, b"").await?;
         Ok(format!("{}{path}", self.addr()))
     }
 
-    /// Makes a node that stays, open to everybody.
+    /// Creates a persistent node, open to everybody.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when it is there already, [`ErrorKind::NotFound`] when its parent is
-    /// not; when the node can't be reached, or refuses.
+    /// [`ErrorKind::Conflict`] if it exists, [`ErrorKind::NotFound`] if its parent does not. Also
+    /// fails if the server can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// It may be made when the future is dropped.
+    /// It may be created even if the future is dropped.
     pub async fn create(&self, path: impl AsRef<str>, data: impl AsRef<[u8]>) -> Result<()> {
         let (path, addr) = (path.as_ref(), self.addr());
         let creating = async {
@@ -177,7 +178,7 @@ impl ZooKeeperServer {
 fn wait() -> ProbeWait {
     until_ready("ZooKeeper to give out a session".into(), PORT, |mut stream| async move {
         let answer = exchange(&mut stream, &hello(), LONGEST).await?;
-        // A session that was refused has no time.
+        // A refused session has a time of zero.
         let time = answer
             .get(4..8)
             .map_or(0, |time| u32::from_be_bytes([time[0], time[1], time[2], time[3]]));
@@ -189,8 +190,8 @@ fn wait() -> ProbeWait {
     })
 }
 
-/// `ConnectRequest`, as ZooKeeper's `zookeeper.jute` has it: version, last transaction seen,
-/// timeout, session and its password, and whether reading would do.
+/// Writes a `ConnectRequest`, as in ZooKeeper's `zookeeper.jute`: version, last transaction seen,
+/// timeout, session and its password, and whether read-only access is enough.
 fn hello() -> Vec<u8> {
     let mut body = [0; 12].to_vec();
     body.extend(SESSION.to_be_bytes());
@@ -200,7 +201,7 @@ fn hello() -> Vec<u8> {
     request(&body)
 }
 
-/// A header and `CreateRequest`: path, data, who may do what, flags.
+/// Writes a header and a `CreateRequest`: path, data, access rights, flags.
 fn create(path: &str, data: &[u8]) -> Vec<u8> {
     const ALL: i32 = 31;
     let mut body = [1_i32.to_be_bytes(), CREATE.to_be_bytes()].concat();
@@ -216,7 +217,7 @@ fn request(body: &[u8]) -> Vec<u8> {
     buffer(body)
 }
 
-/// Bytes after their number.
+/// Writes bytes after their length.
 fn buffer(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     [&length.to_be_bytes(), bytes].concat()

@@ -1,18 +1,18 @@
-//! What BuildKit refuses of a file though each of its instructions can be read: stages that are not
-//! there, images without a name, and what [`steps`](super::steps) finds.
+//! Problems of a whole file, each of whose instructions can be read: missing stages, images without
+//! a name, and the findings of [`steps`](super::steps).
 
 use super::diagnostic::Severity;
 use super::stages::{Global, Globals, Names, mount_from};
 use super::{Copy, Dockerfile, Instruction, Stage, Word, steps};
 use crate::spec::ImageRef;
 
-/// What is wrong, and where.
+/// A problem and its place.
 pub(super) struct Problem {
     pub(super) stage: usize,
-    /// The instruction's number in its stage; none for its `FROM`.
+    /// The instruction's number in its stage; `None` for the `FROM`.
     pub(super) instruction: Option<usize>,
     pub(super) severity: Severity,
-    /// Whether BuildKit sees it only where the stage is needed.
+    /// Whether BuildKit finds the problem only if the stage is needed.
     pub(super) late: bool,
     pub(super) message: String,
 }
@@ -31,7 +31,7 @@ pub(super) fn check(file: &Dockerfile) -> Vec<Problem> {
     problems
 }
 
-/// Says why BuildKit would not find the stage that a `FROM` of a given number means, or copy from a
+/// Returns why BuildKit would not find the stage that a `FROM` refers to, or would not copy from a
 /// variable. The writer refuses both.
 pub(super) fn unclear_stage(names: &Names<'_>, number: usize) -> Option<String> {
     let stage = names.stages.get(number)?;
@@ -48,8 +48,8 @@ pub(super) fn unclear_stage(names: &Names<'_>, number: usize) -> Option<String> 
 const FROM_VARIABLE: &str =
     "--from can't have variables; a stage can: `FROM $name AS other`, and `--from=other`";
 
-/// A stage's name is in lower case for BuildKit, whatever `AS` says. For the classic builder any case
-/// will do.
+/// Returns a message if an image is the name of a stage in another case. BuildKit holds stage names
+/// in lower case, whatever `AS` says; the classic builder ignores case.
 fn other_case(names: &Names<'_>, image: &str, number: usize) -> Option<String> {
     if names.base(image, number).is_some() {
         return None;
@@ -104,7 +104,8 @@ impl Checked<'_> {
         }
     }
 
-    /// What is wrong with a word as it is by default. Only a warning where a build can change it.
+    /// Returns the problem of a word with its default values: only a warning if a build can change
+    /// it.
     fn refused(
         &self,
         globals: &Globals,
@@ -135,7 +136,7 @@ impl Checked<'_> {
     }
 
     fn instruction(&mut self, at: usize, instruction: &Instruction) {
-        // What a trigger does wrong shows where it is run.
+        // A trigger's problems appear only when it runs.
         let (instruction, trigger) = match instruction {
             Instruction::OnBuild(trigger) => (trigger.instruction(), true),
             instruction => (instruction, false),
@@ -191,20 +192,22 @@ impl Checked<'_> {
     }
 }
 
-/// What may stand alone as a platform: systems and architectures as Go spells them, and old spellings.
+/// Names that may stand alone as a platform: systems and architectures as Go spells them, and old
+/// spellings.
 const ALONE: &str = "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd \
     plan9 solaris windows zos macos 386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle \
     mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm i386 x86_64 \
     x86-64 aarch64 armhf armel";
 
-/// Operating system, architecture and variant; one alone may be either of the first two.
+/// Checks a platform: operating system, architecture and variant; one alone may be either of the
+/// first two.
 fn platform_problem(text: &str) -> Option<String> {
     let good = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         !part.is_empty() && part.bytes().all(plain)
     };
     let parts: Vec<&str> = text.split('/').collect();
-    // (A version of Windows may follow in brackets.)
+    // A version of Windows may follow in brackets.
     let os = parts[0].split_once('(').filter(|(_, rest)| rest.ends_with(')'));
     let os = os.map_or(parts[0], |(os, _)| os);
     if text.is_empty() {

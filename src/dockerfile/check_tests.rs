@@ -1,8 +1,8 @@
-//! What is found wrong with a file as a whole, and what BuildKit finds out at a step.
+//! Problems of a file as a whole, and those that BuildKit finds at a step.
 
 use super::*;
 
-/// The messages of what is found, each with `error` or `warning` before it.
+/// Returns the messages of the problems, each after `error` or `warning`.
 fn found(text: &str) -> Vec<String> {
     let severity = |found: &Diagnostic| match found.severity {
         Severity::Error => "error",
@@ -100,7 +100,7 @@ fn an_error_in_a_stage_that_is_not_needed_is_a_warning() {
         "FROM a AS bad\nEXPOSE 70000\nFROM a\nRUN --mount=from=bad,target=/x y",
         "FROM a AS bad\nEXPOSE 70000\nFROM a\nCOPY --from=0 a b",
         "ARG base\nFROM a AS bad\nEXPOSE 70000\nFROM $base",
-        // These are seen whatever is built.
+        // These are errors whatever is built.
         "FROM a AS bad\nCOPY --nothing a b\nFROM a",
         "FROM a AS bad\nCOPY --from=$X a b\nFROM a",
         "FROM $NOTHING AS bad\nFROM a",

@@ -1,6 +1,6 @@
 //! [`Command`]: the shell form and the exec form.
 
-/// What `RUN`, `CMD`, `ENTRYPOINT` and `HEALTHCHECK` are given.
+/// The command of a `RUN`, `CMD`, `ENTRYPOINT` or `HEALTHCHECK`.
 ///
 /// A string is the shell form, a list of strings the exec form:
 ///
@@ -13,21 +13,24 @@
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Command {
-    /// Run by the stage's shell, `/bin/sh -c` unless a `SHELL` says otherwise. Variables in it are
-    /// the shell's business.
+    /// Run by the stage's shell: `/bin/sh -c` unless a `SHELL` sets another. The shell expands
+    /// variables in it.
     Shell(String),
-    /// Run as it is.
+    /// Run without a shell.
     Exec(Vec<String>),
 }
 
 impl Command {
-    /// The shell form. A backslash before a line break takes both away, as in a Dockerfile.
+    /// Creates a command in shell form. A backslash before a line break removes both, as in a
+    /// Dockerfile.
     pub fn shell(text: impl Into<String>) -> Command {
         Command::Shell(joined(&text.into()))
     }
 
-    /// The shell form of words that are to arrive as they are: each is quoted for a POSIX shell where
-    /// it needs that. For programs and arguments that come from elsewhere.
+    /// Creates a command in shell form from separate words, each quoted for a POSIX shell if
+    /// needed.
+    ///
+    /// Use it for programs and arguments from elsewhere, which must arrive unchanged.
     ///
     /// ```
     /// use castoff::dockerfile::Command;
@@ -36,20 +39,20 @@ impl Command {
     /// assert_eq!(command, Command::Shell(r#"echo 'it'\''s' '$HOME' plain"#.into()));
     /// ```
     ///
-    /// A word with a line break in it can't be said in the shell form: rendering such a command is an
-    /// error, and the exec form has none.
+    /// The shell form can't hold a word with a line break: rendering such a command is an error.
+    /// The exec form has no such limit.
     pub fn shell_words(words: impl IntoIterator<Item = impl AsRef<str>>) -> Command {
         let words: Vec<String> = words.into_iter().map(|word| quoted(word.as_ref())).collect();
         Command::Shell(words.join(" "))
     }
 
-    /// The exec form.
+    /// Creates a command in exec form.
     pub fn exec(words: impl IntoIterator<Item = impl Into<String>>) -> Command {
         Command::Exec(words.into_iter().map(Into::into).collect())
     }
 }
 
-/// A word as a POSIX shell reads it (XCU 2.2.2, single quotes).
+/// Quotes a word for a POSIX shell (XCU 2.2.2, single quotes).
 fn quoted(word: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_-./:@%+,".contains(char);
     if !word.is_empty() && word.chars().all(plain) {
@@ -59,7 +62,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Without the line breaks that are escaped, and without blanks around.
+/// Removes escaped line breaks, and blanks around the text.
 fn joined(text: &str) -> String {
     let mut joined = String::new();
     let mut continued = false;

@@ -1,8 +1,8 @@
-//! [`Copy`] and [`Add`]: what comes into an image.
+//! [`Copy`] and [`Add`]: the instructions that bring files into an image.
 
 use super::{Heredoc, Word};
 
-/// What a [`struct@Copy`] or [`Add`] takes.
+/// A source of a [`struct@Copy`] or [`Add`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
@@ -22,11 +22,11 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Copy {
-    /// What is copied.
+    /// The sources.
     pub sources: Vec<Source>,
-    /// Where to: a directory if it ends in a slash or there are several sources.
+    /// The target: a directory if it ends in a slash or there are several sources.
     pub target: Word,
-    /// The stage, image or named context. Default: the build's context.
+    /// The stage, image or named context to copy from. Default: the build's context.
     pub from: Option<Word>,
     /// User and group, by name or number. Default: `0:0`.
     pub chown: Option<Word>,
@@ -36,12 +36,12 @@ pub struct Copy {
     pub link: bool,
     /// Whether parent directories are kept (Dockerfile 1.20).
     pub parents: bool,
-    /// What is left out (Dockerfile 1.19).
+    /// Patterns of files to leave out (Dockerfile 1.19).
     pub exclude: Vec<Word>,
 }
 
 impl Copy {
-    /// Copies sources to a target.
+    /// Creates a copy of sources to a target.
     pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> Copy {
         Copy {
             sources: sources.into_words().into_iter().map(Source::Path).collect(),
@@ -55,49 +55,49 @@ impl Copy {
         }
     }
 
-    /// Makes a file of a text (Dockerfile 1.4).
+    /// Creates a copy of a text to a file (Dockerfile 1.4).
     pub fn text(heredoc: Heredoc, target: impl Into<Word>) -> Copy {
         let mut copy = Copy::new(Vec::<Word>::new(), target);
         copy.sources.push(Source::Heredoc(heredoc));
         copy
     }
 
-    /// The stage, image or named context to copy from.
+    /// Sets the stage, image or named context to copy from.
     #[must_use]
     pub fn from(mut self, stage: impl Into<Word>) -> Copy {
         self.from = Some(stage.into());
         self
     }
 
-    /// User and group, by name or number.
+    /// Sets the user and group, by name or number.
     #[must_use]
     pub fn chown(mut self, owner: impl Into<Word>) -> Copy {
         self.chown = Some(owner.into());
         self
     }
 
-    /// The mode, such as `0755` (BuildKit).
+    /// Sets the mode, such as `0755` (BuildKit).
     #[must_use]
     pub fn chmod(mut self, mode: impl Into<Word>) -> Copy {
         self.chmod = Some(mode.into());
         self
     }
 
-    /// The layer does not depend on those below it (Dockerfile 1.4).
+    /// Makes the layer independent of those below it (Dockerfile 1.4).
     #[must_use]
     pub fn link(mut self) -> Copy {
         self.link = true;
         self
     }
 
-    /// Parent directories are kept (Dockerfile 1.20).
+    /// Keeps parent directories (Dockerfile 1.20).
     #[must_use]
     pub fn parents(mut self) -> Copy {
         self.parents = true;
         self
     }
 
-    /// Something to leave out (Dockerfile 1.19).
+    /// Adds a pattern of files to leave out (Dockerfile 1.19).
     #[must_use]
     pub fn exclude(mut self, pattern: impl Into<Word>) -> Copy {
         self.exclude.push(pattern.into());
@@ -105,13 +105,13 @@ impl Copy {
     }
 }
 
-/// An `ADD` instruction: archives of the context are unpacked, URLs and git repositories fetched.
+/// An `ADD` instruction: unpacks archives of the context, and fetches URLs and git repositories.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Add {
-    /// What is added.
+    /// The sources.
     pub sources: Vec<Source>,
-    /// Where to: a directory if it ends in a slash or there are several sources.
+    /// The target: a directory if it ends in a slash or there are several sources.
     pub target: Word,
     /// User and group, by name or number. Default: `0:0`.
     pub chown: Option<Word>,
@@ -123,15 +123,15 @@ pub struct Add {
     pub checksum: Option<Word>,
     /// Whether a git repository keeps its `.git` (Dockerfile 1.1).
     pub keep_git_dir: bool,
-    /// Whether archives are unpacked (Dockerfile 1.17). Default: those of the context are, those of
-    /// URLs are not.
+    /// Whether archives are unpacked (Dockerfile 1.17). Default: those of the context, but not
+    /// those of URLs.
     pub unpack: Option<bool>,
-    /// What is left out (Dockerfile 1.19).
+    /// Patterns of files to leave out (Dockerfile 1.19).
     pub exclude: Vec<Word>,
 }
 
 impl Add {
-    /// Adds sources to a target.
+    /// Creates an instruction that adds sources to a target.
     pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> Add {
         Add {
             sources: sources.into_words().into_iter().map(Source::Path).collect(),
@@ -146,42 +146,42 @@ impl Add {
         }
     }
 
-    /// User and group, by name or number.
+    /// Sets the user and group, by name or number.
     #[must_use]
     pub fn chown(mut self, owner: impl Into<Word>) -> Add {
         self.chown = Some(owner.into());
         self
     }
 
-    /// The mode, such as `0755` (BuildKit).
+    /// Sets the mode, such as `0755` (BuildKit).
     #[must_use]
     pub fn chmod(mut self, mode: impl Into<Word>) -> Add {
         self.chmod = Some(mode.into());
         self
     }
 
-    /// The layer does not depend on those below it (Dockerfile 1.4).
+    /// Makes the layer independent of those below it (Dockerfile 1.4).
     #[must_use]
     pub fn link(mut self) -> Add {
         self.link = true;
         self
     }
 
-    /// The digest that a URL's content must have, such as `sha256:..` (Dockerfile 1.6).
+    /// Sets the digest that a URL's content must have, such as `sha256:..` (Dockerfile 1.6).
     #[must_use]
     pub fn checksum(mut self, digest: impl Into<Word>) -> Add {
         self.checksum = Some(digest.into());
         self
     }
 
-    /// A git repository keeps its `.git`.
+    /// Keeps the `.git` of a git repository.
     #[must_use]
     pub fn keep_git_dir(mut self) -> Add {
         self.keep_git_dir = true;
         self
     }
 
-    /// Something to leave out (Dockerfile 1.19).
+    /// Adds a pattern of files to leave out (Dockerfile 1.19).
     #[must_use]
     pub fn exclude(mut self, pattern: impl Into<Word>) -> Add {
         self.exclude.push(pattern.into());
@@ -191,7 +191,7 @@ impl Add {
 
 /// One or several [`Word`]s: a string, or an array or `Vec` of strings.
 pub trait IntoWords: sealed::Sealed {
-    /// The words.
+    /// Converts it into words.
     fn into_words(self) -> Vec<Word>;
 }
 

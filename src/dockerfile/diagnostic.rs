@@ -1,4 +1,4 @@
-//! [`Diagnostic`]: what is wrong with a Dockerfile, and where.
+//! [`Diagnostic`]: a problem of a Dockerfile, with its place.
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
@@ -15,40 +15,40 @@ impl Span {
         Span { bytes, lines }
     }
 
-    /// The bytes, heredocs and the end of the last line included.
+    /// Returns the range of bytes, including heredocs and the end of the last line.
     #[must_use]
     pub fn bytes(&self) -> Range<usize> {
         self.bytes.clone()
     }
 
-    /// The lines, counted from 1.
+    /// Returns the range of lines, counted from 1.
     #[must_use]
     pub fn lines(&self) -> RangeInclusive<usize> {
         self.lines.clone()
     }
 }
 
-/// What is wrong with a Dockerfile, and where.
+/// A problem of a Dockerfile, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// Whether an engine would build it nevertheless.
+    /// Whether it keeps an engine from building the file.
     pub severity: Severity,
-    /// The instruction in question.
+    /// The place of the instruction.
     pub span: Span,
-    /// What is wrong: a fragment in lower case.
+    /// The problem: a fragment in lower case.
     pub message: String,
-    /// The stage that has to be needed for BuildKit to see it.
+    /// The stage that must be needed for BuildKit to find the problem.
     pub(super) late: Option<usize>,
 }
 
-/// How bad it is.
+/// The severity of a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Engines build it.
+    /// Engines build the file nevertheless.
     Warning,
-    /// Engines refuse it.
+    /// Engines refuse the file.
     Error,
 }
 

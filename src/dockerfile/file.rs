@@ -25,75 +25,75 @@ use crate::error::Result;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Dockerfile {
-    /// `# syntax=`: the image of the frontend that reads it. Default: the engine's own, without
-    /// which the engine would have to pull one.
+    /// `# syntax=`: the image of the frontend that reads the file. Default: the frontend that is
+    /// built into the engine, which needs no pull.
     pub syntax: Option<String>,
     /// `# escape=`: the escape character, a backslash or a backtick. Default: a backslash.
     pub escape: Option<char>,
     /// `# check=`: settings of build checks.
     pub check: Option<String>,
-    /// Arguments before the first stage, for the `FROM`s.
+    /// Arguments before the first stage, for use in `FROM`s.
     pub args: Vec<Arg>,
     /// The stages, in order.
     pub stages: Vec<Stage>,
 }
 
 impl Dockerfile {
-    /// One without stages.
+    /// Creates a Dockerfile without stages.
     #[must_use]
     pub fn new() -> Dockerfile {
         Dockerfile::default()
     }
 
-    /// One of a single stage.
+    /// Creates a Dockerfile of a single stage.
     #[must_use]
     pub fn of(stage: Stage) -> Dockerfile {
         Dockerfile::new().stage(stage)
     }
 
-    /// Reads a Dockerfile. What is wrong with it comes as
-    /// [diagnostics](Parsed::diagnostics), beside all that could be read.
+    /// Reads a Dockerfile. Returns everything that could be read, with
+    /// [diagnostics](Parsed::diagnostics) for the rest.
     #[must_use]
     pub fn parse(text: &str) -> Parsed {
         parse::parse(text)
     }
 
-    /// Adds a stage. The last one is what is built, unless the build names another.
+    /// Adds a stage. The last stage is the one that is built, unless the build names another.
     #[must_use]
     pub fn stage(mut self, stage: Stage) -> Dockerfile {
         self.stages.push(stage);
         self
     }
 
-    /// An argument for the `FROM`s, without a default.
+    /// Adds an argument for the `FROM`s, without a default.
     #[must_use]
     pub fn arg(mut self, name: impl Into<Word>) -> Dockerfile {
         self.args.push(Arg::new(name));
         self
     }
 
-    /// An argument for the `FROM`s, with a default.
+    /// Adds an argument for the `FROM`s, with a default.
     #[must_use]
     pub fn arg_default(mut self, name: impl Into<Word>, value: impl Into<Word>) -> Dockerfile {
         self.args.push(Arg::new(name).default(value));
         self
     }
 
-    /// The frontend that reads it, such as `docker/dockerfile:1`.
+    /// Sets the frontend that reads the file, such as `docker/dockerfile:1`.
     #[must_use]
     pub fn syntax(mut self, image: impl Into<String>) -> Dockerfile {
         self.syntax = Some(image.into());
         self
     }
 
-    /// The escape character: a backslash or a backtick.
+    /// Sets the escape character: a backslash or a backtick.
     #[must_use]
     pub fn escape(mut self, escape: char) -> Dockerfile {
         self.escape = Some(escape);
         self
     }
 
-    /// The text, such that reading it gives the same value.
+    /// Writes the text. Parsing it gives the same value again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) names the instruction that can't
@@ -102,12 +102,12 @@ impl Dockerfile {
         render::render(self)
     }
 
-    /// The escape character in effect.
+    /// Returns the escape character in effect.
     pub(crate) fn escape_char(&self) -> char {
         self.escape.unwrap_or('\\')
     }
 
-    /// The first instruction that needs heredocs, as far as there is one.
+    /// Returns the first instruction that needs heredocs, if any.
     pub(crate) fn heredoc(&self) -> Option<&super::Instruction> {
         use super::{Instruction, Source};
         let has = |instruction: &&super::Instruction| {
@@ -126,8 +126,8 @@ impl Dockerfile {
         self.stages.iter().flat_map(|stage| &stage.instructions).find(has)
     }
 
-    /// What each `FROM` names, with its platform, for given build arguments; earlier stages and
-    /// `scratch` left out.
+    /// Returns the image and platform of each `FROM`, for given build arguments. Leaves out
+    /// `scratch` and references to earlier stages.
     pub(crate) fn bases(&self, given: &dyn Fn(&str) -> Option<String>) -> Vec<Base> {
         let mut known: Vec<(String, Option<String>)> = Vec::new();
         let look = |known: &[(String, Option<String>)], name: &str| {

@@ -4,10 +4,10 @@ use super::Word;
 use super::diagnostic::Severity;
 use super::read::{Problems, Read, lexed};
 
-/// The flags at the beginning of an instruction's text, without their quotes, and the rest.
+/// Splits the flags at the beginning of an instruction's text, without their quotes, from the rest.
 ///
-/// The file's escape character escapes here, as in BuildKit since Docker 28; before, a backslash did
-/// in every file. Two dashes alone end the flags.
+/// The file's escape character escapes here, as in BuildKit since Docker 28; before, a backslash
+/// did in every file. Two dashes alone end the flags.
 pub(super) fn split(text: &str, escape: char) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
     let mut rest = text.trim_start();
@@ -15,7 +15,7 @@ pub(super) fn split(text: &str, escape: char) -> (Vec<String>, &str) {
         let (flag, after) = word(rest, escape);
         rest = after;
         if flag == "--" {
-            // What follows keeps its blanks, for which nobody has a use.
+            // Engines keep the blanks of what follows, but no instruction needs them.
             return (flags, rest.trim_start());
         }
         flags.push(flag);
@@ -40,13 +40,13 @@ fn word(text: &str, escape: char) -> (String, &str) {
     (word, "")
 }
 
-/// Flags that were found, taken one by one.
+/// The flags of an instruction, taken out one by one.
 pub(super) struct Flags {
     pub(super) flags: Vec<String>,
 }
 
 impl Flags {
-    /// The values of a flag, each time that it is there.
+    /// Takes all values of a flag.
     pub(super) fn all(&mut self, name: &str) -> Read<Vec<String>> {
         let (own, others) = std::mem::take(&mut self.flags).into_iter().partition(|flag| {
             let flag = flag.strip_prefix("--").unwrap_or_default();

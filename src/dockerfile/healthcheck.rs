@@ -1,4 +1,4 @@
-//! The text of a `HEALTHCHECK`.
+//! Reads the text of a `HEALTHCHECK`.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) fn read(flags: &mut Flags, rest: &str) -> Read<Healthcheck> {
     };
     let mut duration = |name: &str| -> Read<Option<Duration>> {
         match flags.text(name)? {
-            // Nothing stands for the default, as no flag at all does.
+            // An empty value stands for the default, like no flag at all.
             Some(text) if text.is_empty() => Ok(None),
             Some(text) => match go_duration(&text) {
                 Some(time) if time.is_zero() || time >= Duration::from_millis(1) => Ok(Some(time)),
@@ -47,7 +47,7 @@ pub(super) fn read(flags: &mut Flags, rest: &str) -> Read<Healthcheck> {
     Ok(check)
 }
 
-/// As Go reads it: `1m30s`, `1.5h`, `300ms`.
+/// Reads a duration as Go does: `1m30s`, `1.5h`, `300ms`.
 fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut seconds = 0.0;
@@ -75,7 +75,7 @@ fn go_duration(text: &str) -> Option<Duration> {
             };
         rest = &rest[end..];
     }
-    // (Rounded, as `0.3` is a little less than three tenths.)
+    // Rounded, as `0.3` is a little less than three tenths.
     let nanos = (seconds * 1e9).round();
     (nanos < 9.2e18).then(|| Duration::from_nanos(nanos as u64))
 }

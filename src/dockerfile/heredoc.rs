@@ -14,20 +14,22 @@ use super::lines::trim_end_of_line;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Heredoc {
-    /// The word that begins and ends it; for a `COPY` also the file's name, where the destination
-    /// is a directory.
+    /// The word that begins and ends it; also the name of the file, if it is a source of a `COPY`
+    /// whose destination is a directory.
     pub name: String,
-    /// The text, each line with its end.
+    /// The text, each line with its line end.
     pub content: String,
-    /// Whether variables in it are replaced, which a quoted name prevents. Default: yes.
+    /// Whether variables in the text are replaced, which a quoted name prevents. Default: yes.
     pub expand: bool,
-    /// Whether tabs at the beginning of its lines go (`<<-`). Default: no.
+    /// Whether tabs at the beginning of lines are removed (`<<-`). Default: no.
     pub strip_tabs: bool,
 }
 
 impl Heredoc {
-    /// A text in which variables are replaced. Its last line gets an end if it has none. A name that
-    /// is also a line of the text gets underscores until it is none.
+    /// Creates a text in which variables are replaced.
+    ///
+    /// The last line gets a line end if it has none. A name that is also a line of the text gets
+    /// underscores appended until it is not.
     pub fn new(name: impl Into<String>, content: impl Into<String>) -> Heredoc {
         let (mut name, mut content) = (name.into(), content.into());
         if !content.is_empty() && !content.ends_with('\n') {
@@ -39,14 +41,14 @@ impl Heredoc {
         Heredoc { name, content, expand: true, strip_tabs: false }
     }
 
-    /// Nothing in it is replaced.
+    /// Keeps variables in the text from being replaced.
     #[must_use]
     pub fn literal(mut self) -> Heredoc {
         self.expand = false;
         self
     }
 
-    /// The word that stands for it in its instruction.
+    /// Returns the word that names it in its instruction.
     pub(super) fn word(&self) -> String {
         let dash = if self.strip_tabs { "-" } else { "" };
         let plain = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | '/');
@@ -54,7 +56,7 @@ impl Heredoc {
             let quote = if self.expand { "" } else { "'" };
             return format!("<<{dash}{quote}{}{quote}", self.name);
         }
-        // Escapes leave it as it is; what keeps its text from being expanded is a pair of quotes.
+        // Escapes alone don't keep the text from being expanded; a pair of quotes does.
         let mut word = format!("<<{dash}{}", if self.expand { "" } else { "''" });
         for char in self.name.chars() {
             if !plain(char) {
@@ -65,7 +67,7 @@ impl Heredoc {
         word
     }
 
-    /// Whether it can be written, and read again as it is.
+    /// Returns whether it can be written, and is read back unchanged.
     pub(super) fn is_writable(&self) -> bool {
         let word = HeredocWord {
             name: self.name.clone(),
@@ -79,7 +81,8 @@ impl Heredoc {
             && !self.content.split_inclusive('\n').any(|line| word.is_end(line))
     }
 
-    /// What the engine makes of it: the content, without tabs where they go.
+    /// Returns the text that the engine takes: the content, without leading tabs if they are
+    /// stripped.
     #[must_use]
     pub fn text(&self) -> String {
         if !self.strip_tabs {
@@ -95,12 +98,12 @@ pub(super) struct HeredocWord {
     pub(super) name: String,
     pub(super) expand: bool,
     pub(super) strip_tabs: bool,
-    /// Whether blanks stand before the name.
+    /// Whether there are blanks before the name.
     pub(super) blank: bool,
 }
 
 impl HeredocWord {
-    /// Whether a line, its end included, ends the text.
+    /// Returns whether a line, with or without its line end, ends the text.
     pub(super) fn is_end(&self, line: &str) -> bool {
         let line = trim_end_of_line(line);
         self.name == if self.strip_tabs { line.trim_start_matches('\t') } else { line }
@@ -113,13 +116,14 @@ impl PartialEq<&HeredocWord> for HeredocWord {
     }
 }
 
-/// The heredocs that an instruction names, in order. Where its quotes or braces don't match, none.
+/// Returns the heredocs that an instruction names, in order; none if quotes or braces don't match.
 pub(super) fn heredoc_words(text: &str) -> Vec<HeredocWord> {
     let words = Words::split(text).unwrap_or_default();
     words.iter().filter_map(|word| heredoc_word(word)).collect()
 }
 
-/// The word after a `<<-` that stands alone: meant as a heredoc's name, and none for any engine.
+/// Returns the word after a `<<-` that stands alone: meant as a heredoc's name, but no engine reads
+/// it so.
 pub(super) fn name_after_dash(text: &str) -> Option<String> {
     let words = Words::split(text)?;
     let alone =
@@ -147,13 +151,14 @@ pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
         match (char, quote) {
             ('\'' | '"', None) => (quote, quoted) = (Some(char), true),
             (char, Some(open)) if char == open => quote = None,
-            // (Only quotes keep the text from being expanded.)
+            // Only quotes keep the text from being expanded.
             ('\\', None) => name.extend(chars.next()),
             ('\\', Some('"')) => match chars.next() {
                 Some(next @ ('"' | '$' | '\\')) => name.push(next),
                 next => name.extend([char].into_iter().chain(next)),
             },
-            // A name is as it stands there, but one that has a variable with a modifier is none.
+            // A name is taken literally, but a word with a variable that has a modifier is no
+            // heredoc.
             ('$', None | Some('"')) if has_modifier(chars.as_str()) => return None,
             (char, _) => name.push(char),
         }
@@ -162,24 +167,24 @@ pub(super) fn heredoc_word(word: &str) -> Option<HeredocWord> {
     whole.then_some(HeredocWord { name, expand: !quoted, strip_tabs, blank })
 }
 
-/// Whether what follows a dollar is a variable in braces with more than its name in them.
+/// Returns whether the text after a dollar is a variable in braces with more than a name in them.
 fn has_modifier(text: &str) -> bool {
     let inner = text.strip_prefix('{').and_then(|rest| rest.split('}').next());
     inner.is_some_and(|inner| !inner.chars().all(|char| char.is_alphanumeric() || char == '_'))
 }
 
-/// Splits a line at blanks, with quotes, escapes and variables left as they are.
+/// A splitter of a line at blanks, which leaves quotes, escapes and variables as they are.
 struct Words<'a> {
     chars: Peekable<Chars<'a>>,
     words: Vec<String>,
     word: String,
-    /// How many modifiers of variables are open.
+    /// The number of open modifiers.
     depth: usize,
 }
 
 impl Words<'_> {
-    /// Returns nothing where a quote or a brace is left open, where a variable's modifier is unknown,
-    /// and where variables are nested too deep.
+    /// Returns `None` where a quote or a brace is left open, where a variable's modifier is
+    /// unknown, and where variables are nested too deep.
     fn split(text: &str) -> Option<Vec<String>> {
         let chars = text.chars().peekable();
         let mut words = Words { chars, words: Vec::new(), word: String::new(), depth: 0 };
@@ -216,8 +221,8 @@ impl Words<'_> {
         }
     }
 
-    /// Reads `<` or the beginning of a heredoc. Blanks after `<<` belong to the word, as in BuildKit
-    /// 0.22 and newer; blanks after `<<-` end it, in every version.
+    /// Reads `<` or the beginning of a heredoc. Blanks after `<<` belong to the word, as in
+    /// BuildKit 0.22 and newer; blanks after `<<-` end it, in every version.
     fn less(&mut self) {
         self.word.push('<');
         if self.chars.next_if_eq(&'<').is_some() {
@@ -257,7 +262,7 @@ impl Words<'_> {
         Some(())
     }
 
-    /// A variable, of which only the braces count.
+    /// Reads a variable, of which only the braces matter.
     fn dollar(&mut self) -> Option<()> {
         self.word.push('$');
         if self.chars.next_if_eq(&'{').is_none() {
@@ -351,7 +356,7 @@ mod tests {
             assert_eq!(found, names, "{text}");
         }
         assert!(heredoc_word("<<eo\\'f").unwrap().expand);
-        // As Docker 28.5 names the files of such a COPY.
+        // The names that Docker 28.5 gives the files of such a COPY.
         for (word, name) in [
             ("<<\"E\\F\"", Some("E\\F")),
             ("<<\"E\\\"F\"", Some("E\"F")),

@@ -1,24 +1,24 @@
-//! [`Instruction`]: all but `FROM`.
+//! [`Instruction`]: every instruction but `FROM`.
 
 use super::{Add, Command, Copy, Heredoc, Run, Word};
 use crate::spec::Healthcheck;
 
-/// An instruction of a [`Stage`](super::Stage): all of the Dockerfile reference but `FROM`, which a
-/// stage begins with.
+/// An instruction of a [`Stage`](super::Stage): every one of the Dockerfile reference but `FROM`,
+/// which begins a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Instruction {
-    /// `RUN`: runs a command and keeps what it changed.
+    /// `RUN`: a command whose changes are kept.
     Run(Run),
-    /// `CMD`: what a container runs, or what its entrypoint is given.
+    /// `CMD`: the command of a container, or the arguments of its entrypoint.
     Cmd(Command),
-    /// `ENTRYPOINT`: what a container runs.
+    /// `ENTRYPOINT`: the entrypoint of a container.
     Entrypoint(Command),
     /// `COPY`.
     Copy(Copy),
     /// `ADD`.
     Add(Add),
-    /// `ENV`: environment variables, of later steps as well as of containers.
+    /// `ENV`: environment variables of later steps and of containers.
     Env(Vec<(Word, Word)>),
     /// `ARG`: build arguments.
     Arg(Vec<Arg>),
@@ -28,48 +28,49 @@ pub enum Instruction {
     Expose(Vec<Word>),
     /// `VOLUME`: directories that become volumes of containers.
     Volume(Vec<Word>),
-    /// `USER`: user, and group after a colon.
+    /// `USER`: a user, with a group after a colon.
     User(Word),
-    /// `WORKDIR`: the directory of what follows, made where it is missing.
+    /// `WORKDIR`: the working directory of later steps and of containers, created if it is missing.
     Workdir(Word),
-    /// `SHELL`: what runs commands in shell form.
+    /// `SHELL`: the shell that runs commands in shell form.
     Shell(Vec<String>),
-    /// `STOPSIGNAL`: what `docker stop` sends.
+    /// `STOPSIGNAL`: the signal that `docker stop` sends.
     StopSignal(Word),
     /// `HEALTHCHECK`.
     Healthcheck(Healthcheck),
-    /// `ONBUILD`: what is done first by images that are built from this one.
+    /// `ONBUILD`: an instruction that builds of images based on this one run first.
     OnBuild(Trigger),
-    /// `MAINTAINER`, deprecated: a label says the same.
+    /// `MAINTAINER`, deprecated in favor of a label.
     Maintainer(String),
-    /// What [`Dockerfile::parse`](super::Dockerfile::parse) could not read, as it stood there.
+    /// An instruction that [`Dockerfile::parse`](super::Dockerfile::parse) could not read,
+    /// unchanged.
     Unknown {
         /// The keyword, in upper case.
         keyword: String,
-        /// What follows it.
+        /// The text after the keyword.
         text: String,
-        /// The texts after it that it names.
+        /// The heredocs that it names.
         heredocs: Vec<Heredoc>,
     },
 }
 
-/// A build argument, with the value that it has unless the build is given another.
+/// A build argument, with a default for builds that don't set it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Arg {
     /// Its name.
     pub name: Word,
-    /// The value where none is given.
+    /// The value for builds that don't set it.
     pub default: Option<Word>,
 }
 
 impl Arg {
-    /// An argument without a default.
+    /// Creates an argument without a default.
     pub fn new(name: impl Into<Word>) -> Arg {
         Arg { name: name.into(), default: None }
     }
 
-    /// The value where none is given.
+    /// Sets the value for builds that don't set it.
     #[must_use]
     pub fn default(mut self, value: impl Into<Word>) -> Arg {
         self.default = Some(value.into());
@@ -79,43 +80,43 @@ impl Arg {
 
 /// An instruction that `ONBUILD` may hold: any but `FROM`, `MAINTAINER` and `ONBUILD` itself.
 ///
-/// Made by [`From`] of [`Run`], [`struct@Copy`] and [`Add`], and by functions for the others.
+/// Created by [`From`] of [`Run`], [`struct@Copy`] and [`Add`], and by functions for the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trigger(Box<Instruction>);
 
 impl Trigger {
-    /// `ONBUILD ENV`.
+    /// Creates an `ONBUILD ENV`.
     pub fn env(name: impl Into<Word>, value: impl Into<Word>) -> Trigger {
         Trigger::of(Instruction::Env(vec![(name.into(), value.into())]))
     }
 
-    /// `ONBUILD ARG`.
+    /// Creates an `ONBUILD ARG`.
     #[must_use]
     pub fn arg(arg: Arg) -> Trigger {
         Trigger::of(Instruction::Arg(vec![arg]))
     }
 
-    /// `ONBUILD LABEL`.
+    /// Creates an `ONBUILD LABEL`.
     pub fn label(name: impl Into<Word>, value: impl Into<Word>) -> Trigger {
         Trigger::of(Instruction::Label(vec![(name.into(), value.into())]))
     }
 
-    /// `ONBUILD WORKDIR`.
+    /// Creates an `ONBUILD WORKDIR`.
     pub fn workdir(path: impl Into<Word>) -> Trigger {
         Trigger::of(Instruction::Workdir(path.into()))
     }
 
-    /// `ONBUILD USER`.
+    /// Creates an `ONBUILD USER`.
     pub fn user(user: impl Into<Word>) -> Trigger {
         Trigger::of(Instruction::User(user.into()))
     }
 
-    /// `ONBUILD CMD`.
+    /// Creates an `ONBUILD CMD`.
     pub fn cmd(command: impl Into<Command>) -> Trigger {
         Trigger::of(Instruction::Cmd(command.into()))
     }
 
-    /// `ONBUILD ENTRYPOINT`.
+    /// Creates an `ONBUILD ENTRYPOINT`.
     pub fn entrypoint(command: impl Into<Command>) -> Trigger {
         Trigger::of(Instruction::Entrypoint(command.into()))
     }
@@ -124,7 +125,7 @@ impl Trigger {
         Trigger(Box::new(instruction))
     }
 
-    /// The instruction.
+    /// Returns the instruction.
     #[must_use]
     pub fn instruction(&self) -> &Instruction {
         &self.0
@@ -132,7 +133,7 @@ impl Trigger {
 }
 
 impl Instruction {
-    /// Its keyword, in upper case.
+    /// Returns its keyword, in upper case.
     #[must_use]
     pub fn keyword(&self) -> &str {
         match self {

@@ -1,8 +1,8 @@
-//! Arrays of strings in JSON, which is the exec form.
+//! Reads and writes the exec form: a JSON array of strings.
 
 use std::borrow::Cow;
 
-/// Reads an array of strings; nothing else is one. Blanks may be around it.
+/// Reads an array of strings, with blanks around it allowed; anything else is `None`.
 pub(super) fn read(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     if !text.starts_with('[') {
@@ -11,8 +11,8 @@ pub(super) fn read(text: &str) -> Option<Vec<String>> {
     serde_json::from_str(&whole(text)).ok()
 }
 
-/// Half of a surrogate pair is no character. The engine puts U+FFFD in its place, where serde has no
-/// array at all.
+/// Replaces each half of a surrogate pair by U+FFFD, as the engine does. Serde would refuse the
+/// array.
 fn whole(text: &str) -> Cow<'_, str> {
     if !text.contains("\\ud") && !text.contains("\\uD") {
         return Cow::Borrowed(text);
@@ -48,7 +48,7 @@ fn whole(text: &str) -> Cow<'_, str> {
     Cow::Owned(written)
 }
 
-/// Whether it is an array, of other things than strings.
+/// Returns whether the text is an array with values other than strings.
 pub(super) fn is_other_array(text: &str) -> bool {
     let array = serde_json::from_str::<Vec<serde_json::Value>>(&whole(text.trim()));
     array.is_ok_and(|values| !values.iter().all(serde_json::Value::is_string))

@@ -1,6 +1,6 @@
 //! Reading and writing the text of a [`Word`]: quotes, escapes and variables.
 //!
-//! The rules are those of BuildKit's shell lexer, which are a shell's with less in them.
+//! The rules are those of BuildKit's shell lexer, which knows less than a shell.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
@@ -8,7 +8,7 @@ use std::str::Chars;
 
 use super::word::{Modifier, Part, Variable, Word};
 
-/// What can't be read.
+/// The reason why a word can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LexError {
     SingleQuote,
@@ -18,8 +18,8 @@ pub(super) enum LexError {
     Depth,
 }
 
-/// How deep variables may stand within each other's modifiers. Each level is a call of the reader,
-/// so without a limit a long text would overflow the stack.
+/// Limit for the nesting of variables in each other's modifiers. Each level is a recursive call, so
+/// a long text could otherwise overflow the stack.
 pub(super) const MAX_DEPTH: usize = 100;
 
 impl LexError {
@@ -41,26 +41,26 @@ struct Reader<'a> {
     raw: bool,
     /// Whether only an escaped dollar counts as an escape.
     template: bool,
-    /// How many modifiers are open.
+    /// The number of open modifiers.
     depth: usize,
 }
 
-/// Reads a word as it stands in a Dockerfile.
+/// Reads a word as it is written in a Dockerfile.
 pub(super) fn word(text: &str, escape: char) -> Result<Word, LexError> {
     let chars = text.chars().peekable();
     Reader { chars, escape, raw: false, template: false, depth: 0 }.read(None)
 }
 
-/// Reads what is given to the typed API: variables, and `\$` for a dollar.
+/// Reads a string of the typed API: variables, and `\$` for a dollar.
 pub(super) fn template(text: &str) -> Word {
     let chars = text.chars().peekable();
     let read = Reader { chars, escape: '\\', raw: true, template: true, depth: 0 }.read(None);
-    // What looks like a variable and is none stands for itself.
+    // A text that only looks like a variable stands for itself.
     read.unwrap_or_else(|_| Word::literal(text))
 }
 
 impl Reader<'_> {
-    /// Up to one of the given characters, or the end; the former is taken, and must come.
+    /// Reads up to one of the given characters, which must come and is taken, or else to the end.
     fn read(&mut self, stops: Option<&[char]>) -> Result<Word, LexError> {
         let mut word = Word::default();
         let mut text = String::new();
@@ -78,7 +78,7 @@ impl Reader<'_> {
                 }
                 '$' => self.dollar(&mut word, &mut text)?,
                 char if char == self.escape && self.template => match self.chars.peek() {
-                    // Within braces a stop may be meant as well.
+                    // Within braces an escape may be meant for a stop as well.
                     Some(next) if *next == '$' || stops.is_some_and(|s| s.contains(next)) => {
                         text.extend(self.chars.next());
                     }
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// After a dollar.
+    /// Reads what follows a dollar.
     fn dollar(&mut self, word: &mut Word, text: &mut String) -> Result<(), LexError> {
         if self.chars.peek() == Some(&'{') {
             self.chars.next();
@@ -183,7 +183,7 @@ impl Reader<'_> {
         name
     }
 
-    /// What follows the name within braces, the closing one included.
+    /// Reads the rest of a variable in braces after its name, including the closing brace.
     fn modifier(&mut self) -> Result<Option<Modifier>, LexError> {
         let first = self.chars.next().ok_or(LexError::Brace)?;
         let (empty, sign) = match first {
@@ -196,7 +196,8 @@ impl Reader<'_> {
             (_, '-') => Modifier::Default { empty, word: self.read(Some(&['}']))? },
             (_, '+') => Modifier::Alternate { empty, word: self.read(Some(&['}']))? },
             (_, '?') => Modifier::Required { empty, word: self.read(Some(&['}']))? },
-            // (With a colon before them they are none: BuildKit took it once, and refuses it now.)
+            // After a colon these are no modifiers: BuildKit accepted them once, and refuses them
+            // now.
             (false, '#') => {
                 let (longest, pattern) = doubled_pattern(sign, self.pattern(&['}'])?);
                 Modifier::TrimStart { longest, pattern }
@@ -215,7 +216,7 @@ impl Reader<'_> {
         Ok(Some(modifier))
     }
 
-    /// A pattern keeps its escapes, but for those of what would end it.
+    /// Reads a pattern. It keeps its escapes, except those of characters that would end it.
     fn pattern(&mut self, stops: &[char]) -> Result<Word, LexError> {
         let mut word = Word::default();
         let mut text = String::new();
@@ -242,7 +243,7 @@ impl Reader<'_> {
         Ok(word)
     }
 
-    /// Within double quotes escapes are kept as well.
+    /// Reads the part of a pattern in double quotes, where escapes are kept as well.
     fn quoted_pattern(&mut self, word: &mut Word, text: &mut String) -> Result<(), LexError> {
         loop {
             match self.chars.next() {
@@ -261,7 +262,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What comes instead keeps its escapes altogether.
+    /// Reads the replacement, which keeps all of its escapes.
     fn replacement(&mut self) -> Result<Word, LexError> {
         if self.template {
             return self.read(Some(&['}']));
@@ -288,7 +289,8 @@ impl Reader<'_> {
     }
 }
 
-/// Takes the second `#` or `%` from a pattern; says whether there was one. In quotes it counts as well.
+/// Takes the second `#` or `%` from a pattern. Returns whether there was one; in quotes it counts
+/// too.
 fn doubled_pattern(sign: char, mut pattern: Word) -> (bool, Word) {
     let Some(Part::Text(text)) = pattern.parts.first_mut() else { return (false, pattern) };
     if !text.starts_with(sign) {
@@ -301,7 +303,7 @@ fn doubled_pattern(sign: char, mut pattern: Word) -> (bool, Word) {
     (true, pattern)
 }
 
-/// The word as it has to stand in a Dockerfile, in quotes where they are needed.
+/// Returns the text of a word in a Dockerfile, in quotes where they are needed.
 pub(super) fn quoted(word: &Word, escape: char) -> String {
     let text = bare(word, escape);
     let plain = |part: &Part| match part {
@@ -315,7 +317,7 @@ pub(super) fn quoted(word: &Word, escape: char) -> String {
     }
 }
 
-/// The word with escapes for what counts within double quotes.
+/// Returns the text of a word with escapes for the characters that count within double quotes.
 fn bare(word: &Word, escape: char) -> String {
     let mut written = String::new();
     for part in &word.parts {
@@ -327,7 +329,7 @@ fn bare(word: &Word, escape: char) -> String {
     written
 }
 
-/// The word without quotes, with an escape before each character that would count.
+/// Returns the text of a word without quotes, with escapes for all characters that would count.
 pub(super) fn escaped(word: &Word, escape: char) -> String {
     let mut written = String::new();
     for part in &word.parts {
@@ -353,7 +355,7 @@ fn is_plain(char: char) -> bool {
         || matches!(char, '_' | '-' | '.' | '/' | ':' | '@' | '%' | '+' | ',' | '=' | '~')
 }
 
-/// A variable with its braces.
+/// Returns the text of a variable, in braces.
 pub(super) fn variable(variable: &Variable, escape: char) -> String {
     let name = &variable.name;
     let colon = |empty: bool| if empty { ":" } else { "" };
@@ -409,14 +411,15 @@ pub(super) fn variable(variable: &Variable, escape: char) -> String {
         }
         Some(Modifier::Replace { all, pattern: this, with }) => {
             let all = if *all { "/" } else { "" };
-            // (Nothing at all would double the stroke.)
+            // An empty pattern would double the slash.
             let this = if this.parts.is_empty() { "''".to_owned() } else { pattern(this) };
             format!("${{{name}/{all}{this}/{}}}", replacement(with, escape))
         }
     }
 }
 
-/// Escapes don't go away here, and quotes do: single ones hold all but themselves.
+/// Returns the text of a replacement. It has no escapes, so single quotes hold everything but
+/// themselves.
 fn replacement(word: &Word, escape: char) -> String {
     let mut written = String::new();
     for part in &word.parts {

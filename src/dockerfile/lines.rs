@@ -8,7 +8,7 @@ use super::Heredoc;
 use super::diagnostic::{Diagnostic, Span};
 use super::heredoc::{HeredocWord, heredoc_words, name_after_dash};
 
-/// What a Dockerfile's text falls into, before its instructions are looked at.
+/// The logical lines of a Dockerfile, before its instructions are read.
 #[derive(Default)]
 pub(super) struct Lines {
     pub(super) syntax: Option<String>,
@@ -30,7 +30,7 @@ struct Physical<'a> {
     rest: &'a str,
     offset: usize,
     number: usize,
-    /// For each line's text, where the last line of that text begins; made when it is first needed.
+    /// Offset of the last line with a given text; computed when it is first needed.
     last: Option<HashMap<&'a str, usize>>,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Physical<'a> {
         Some(line)
     }
 
-    /// Says whether a line that ends a heredoc is still to come. Takes the time of one look-up, as
-    /// a text may ask for thousands.
+    /// Returns whether a line that ends a heredoc is still to come. Costs one look-up, as a text
+    /// may ask thousands of times.
     fn has_end(&mut self, word: &HeredocWord) -> bool {
         let (rest, offset) = (self.rest, self.offset);
         let last = self.last.get_or_insert_with(|| {
@@ -102,7 +102,7 @@ pub(super) fn read(text: &str) -> Lines {
     lines
 }
 
-/// Puts a line and its continuations together; says whether one of them was empty.
+/// Joins a line and its continuations. Returns whether one of them was empty.
 fn join(first: &str, escape: char, physical: &mut Physical<'_>) -> (String, bool) {
     let mut blank = false;
     let (mut text, mut goes_on) = match continued(first, escape) {
@@ -131,7 +131,7 @@ fn join(first: &str, escape: char, physical: &mut Physical<'_>) -> (String, bool
     (text, blank)
 }
 
-/// The line without the escape at its end, if the next one belongs to it.
+/// Returns the line without the escape at its end, if the next line continues it.
 ///
 /// Two escapes at the end are an escaped escape.
 pub(super) fn continued(line: &str, escape: char) -> Option<&str> {
@@ -144,7 +144,7 @@ pub(super) fn trim_end_of_line(line: &str) -> &str {
 }
 
 impl Lines {
-    /// The engine reads lines into a buffer of 64 KiB, and no longer ones.
+    /// Reports lines that don't fit the engine's line buffer of 64 KiB.
     fn too_long(&mut self, text: &str) {
         let mut start = 0;
         for (number, line) in text.split('\n').enumerate() {
@@ -156,7 +156,7 @@ impl Lines {
         }
     }
 
-    /// Takes a line as a directive; says whether the next one may be one.
+    /// Takes a line as a directive. Returns whether the next one may be a directive too.
     fn directive(&mut self, line: &str, span: Span) -> bool {
         let Some(text) = line.strip_prefix('#') else { return false };
         let Some((key, value)) = text.split_once('=') else { return false };
@@ -206,8 +206,8 @@ impl Lines {
         }
         let mut heredocs = Vec::new();
         for word in heredoc_words(text) {
-            // With a blank before its name it is one since BuildKit 0.22 only, and may be meant as a
-            // shift by older rules; then nothing ends it.
+            // With a blank before its name this is a heredoc only since BuildKit 0.22, and may be
+            // meant as a shift by older rules; then nothing ends it.
             if word.blank && !physical.has_end(&word) {
                 continue;
             }
@@ -232,7 +232,7 @@ impl Lines {
     }
 }
 
-/// Only these instructions have heredocs, and not in their exec form.
+/// Returns whether an instruction may have heredocs: only these three, and not in their exec form.
 fn may_have_heredocs(text: &str, escape: char) -> bool {
     let (keyword, rest) = keyword(text);
     match keyword.to_ascii_uppercase().as_str() {
@@ -249,7 +249,7 @@ fn keyword_is_onbuild(text: &str) -> bool {
     keyword(text).0.eq_ignore_ascii_case("ONBUILD")
 }
 
-/// The first word of an instruction, and the rest.
+/// Splits an instruction into its first word and the rest.
 pub(super) fn keyword(text: &str) -> (&str, &str) {
     let text = text.trim();
     match text.find(['\t', '\u{b}', '\u{c}', '\r', ' ']) {

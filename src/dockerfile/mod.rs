@@ -1,9 +1,9 @@
 //! Floor 0: Dockerfiles as values.
 //!
-//! A [`Dockerfile`] is stages, a [`Stage`] begins with `FROM`, and what follows are
-//! [`Instruction`]s. [`Dockerfile::render`] writes the text with the quoting that each position
-//! needs, and [`Dockerfile::parse`] reads any text to the same values, with
-//! [`Diagnostic`]s for what an engine would refuse. Neither does any I/O.
+//! A [`Dockerfile`] is a list of stages. A [`Stage`] begins with `FROM`, and [`Instruction`]s
+//! follow. [`Dockerfile::render`] writes the text with the quoting that each position needs, and
+//! [`Dockerfile::parse`] reads any text to the same values, with [`Diagnostic`]s for what an engine
+//! would refuse. Neither does any I/O.
 //!
 //! ```
 //! use castoff::dockerfile::{Dockerfile, Run, Stage};
@@ -20,8 +20,9 @@
 //! # file.render().unwrap();
 //! ```
 //!
-//! What no Dockerfile can say does not compile. An instruction belongs to a stage, a trigger of
-//! `ONBUILD` is no `FROM`, a mount has the options of its type, and only `ADD` has a checksum:
+//! A value that no Dockerfile can express does not compile. An instruction belongs to a stage, a
+//! trigger of `ONBUILD` is no `FROM`, a mount has the options of its type, and only `ADD` has a
+//! checksum:
 //!
 //! ```compile_fail,E0599
 //! castoff::dockerfile::Dockerfile::new().run("make");
@@ -37,7 +38,8 @@
 //! castoff::dockerfile::Copy::new(["a"], "/").checksum("sha256:00");
 //! ```
 //!
-//! Sources: the Dockerfile reference, and the parser of BuildKit for what the reference leaves open.
+//! Sources: the Dockerfile reference, and BuildKit's parser where the reference leaves a question
+//! open.
 
 mod check;
 mod command;

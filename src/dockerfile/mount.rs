@@ -1,8 +1,8 @@
-//! [`RunMount`]: what a `RUN` may have mounted (Dockerfile reference, `RUN --mount`).
+//! [`RunMount`]: the mounts of a `RUN` (Dockerfile reference, `RUN --mount`).
 
 use super::Word;
 
-/// A `RUN --mount`: made by the functions that are named after its types.
+/// A `RUN --mount`, created by the function that is named after its type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunMount {
@@ -16,13 +16,13 @@ pub enum RunMount {
     Bind(BindMount),
     /// A directory in memory.
     Tmpfs(TmpfsMount),
-    /// One whose type, numbers or switches depend on variables, as it is written:
+    /// A mount whose type, numbers or switches depend on variables, as it is written:
     /// `type=cache,target=/cache,uid=$UID`.
     Unresolved(String),
 }
 
 impl RunMount {
-    /// Whether it is one that engines put at the working directory, for want of a target.
+    /// Returns whether it has no target, so that engines mount it at the working directory.
     pub(super) fn is_without_target(&self) -> bool {
         match self {
             RunMount::Cache(CacheMount { target, .. })
@@ -32,28 +32,28 @@ impl RunMount {
         }
     }
 
-    /// A directory that survives between builds. Default id: its target.
+    /// Creates a mount of a directory that survives between builds. Default id: its target.
     pub fn cache(target: impl Into<Word>) -> CacheMount {
         CacheMount { target: target.into(), ..CacheMount::default() }
     }
 
-    /// A secret, at `/run/secrets/ID` unless told otherwise.
+    /// Creates a mount of a secret, at `/run/secrets/ID` unless a target is set.
     pub fn secret(id: impl Into<Word>) -> SecretMount {
         SecretMount { id: Some(id.into()), ..SecretMount::default() }
     }
 
-    /// The ssh agent of id `default`.
+    /// Creates a mount of the ssh agent with the id `default`.
     #[must_use]
     pub fn ssh() -> SshMount {
         SshMount::default()
     }
 
-    /// The context, or with [`BindMount::from`] a stage or an image.
+    /// Creates a mount of the context, or with [`BindMount::from`] of a stage or an image.
     pub fn bind(target: impl Into<Word>) -> BindMount {
         BindMount { target: target.into(), ..BindMount::default() }
     }
 
-    /// A directory in memory.
+    /// Creates a mount of a directory in memory.
     pub fn tmpfs(target: impl Into<Word>) -> TmpfsMount {
         TmpfsMount { target: target.into(), size: None }
     }
@@ -63,54 +63,54 @@ impl RunMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CacheMount {
-    /// Where it is mounted. Empty stands for the working directory.
+    /// The path to mount it at. Empty stands for the working directory.
     pub target: Word,
-    /// What tells it from others. Default: the target.
+    /// The name of the cache: mounts with the same id share it. Default: the target.
     pub id: Option<Word>,
-    /// The stage or image that it begins with.
+    /// The stage or image that a new cache is filled from.
     pub from: Option<Word>,
     /// The directory in that stage.
     pub source: Option<Word>,
-    /// Whether it can't be written to.
+    /// Whether the mount is read-only.
     pub read_only: bool,
-    /// What happens when several builds want it. Default: they share it.
+    /// The behavior when several builds use the cache at once. Default: they share it.
     pub sharing: Option<CacheSharing>,
-    /// The mode of a new one. Default: 0755.
+    /// The mode of a new cache directory. Default: 0755.
     pub mode: Option<u32>,
-    /// The user of a new one. Default: 0.
+    /// The user id of a new cache directory. Default: 0.
     pub uid: Option<u32>,
-    /// The group of a new one. Default: 0.
+    /// The group id of a new cache directory. Default: 0.
     pub gid: Option<u32>,
 }
 
-/// What happens when several builds want the same cache.
+/// The behavior when several builds use the same cache at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CacheSharing {
-    /// They use it at the same time.
+    /// All builds use it at the same time.
     Shared,
-    /// Each gets one of its own.
+    /// Each build gets a cache of its own.
     Private,
-    /// One waits for the other.
+    /// One build waits for the other.
     Locked,
 }
 
 impl CacheMount {
-    /// What tells it from others.
+    /// Sets the name of the cache.
     #[must_use]
     pub fn id(mut self, id: impl Into<Word>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// What happens when several builds want it.
+    /// Sets the behavior when several builds use the cache at once.
     #[must_use]
     pub fn sharing(mut self, sharing: CacheSharing) -> Self {
         self.sharing = Some(sharing);
         self
     }
 
-    /// The stage or image that a new one begins with, and the directory in it.
+    /// Sets the stage or image that a new cache is filled from, and the directory in it.
     #[must_use]
     pub fn from(mut self, stage: impl Into<Word>, source: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
@@ -118,21 +118,21 @@ impl CacheMount {
         self
     }
 
-    /// It can't be written to.
+    /// Makes the mount read-only.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// User and group of a new one.
+    /// Sets the user and group of a new cache directory.
     #[must_use]
     pub fn owner(mut self, uid: u32, gid: u32) -> Self {
         (self.uid, self.gid) = (Some(uid), Some(gid));
         self
     }
 
-    /// The mode of a new one.
+    /// Sets the mode of a new cache directory.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
@@ -146,50 +146,50 @@ impl CacheMount {
 pub struct SecretMount {
     /// The secret's id. Default: the last part of the target.
     pub id: Option<Word>,
-    /// Where it is mounted. Default: `/run/secrets/ID`.
+    /// The path to mount it at. Default: `/run/secrets/ID`.
     pub target: Option<Word>,
-    /// The environment variable that holds it (Dockerfile 1.10).
+    /// The environment variable to set to it (Dockerfile 1.10).
     pub env: Option<Word>,
-    /// Whether the step fails without it.
+    /// Whether the step fails if the secret is missing.
     pub required: bool,
     /// The file's mode. Default: 0400.
     pub mode: Option<u32>,
-    /// The file's user. Default: 0.
+    /// The file's user id. Default: 0.
     pub uid: Option<u32>,
-    /// The file's group. Default: 0.
+    /// The file's group id. Default: 0.
     pub gid: Option<u32>,
 }
 
 impl SecretMount {
-    /// Where it is mounted.
+    /// Sets the path to mount it at.
     #[must_use]
     pub fn target(mut self, target: impl Into<Word>) -> Self {
         self.target = Some(target.into());
         self
     }
 
-    /// The environment variable that holds it (Dockerfile 1.10).
+    /// Sets the environment variable that holds it (Dockerfile 1.10).
     #[must_use]
     pub fn env(mut self, name: impl Into<Word>) -> Self {
         self.env = Some(name.into());
         self
     }
 
-    /// The step fails without it.
+    /// Makes the step fail if the secret is missing.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// The file's user and group.
+    /// Sets the file's user and group.
     #[must_use]
     pub fn owner(mut self, uid: u32, gid: u32) -> Self {
         (self.uid, self.gid) = (Some(uid), Some(gid));
         self
     }
 
-    /// The file's mode.
+    /// Sets the file's mode.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
@@ -203,41 +203,42 @@ impl SecretMount {
 pub struct SshMount {
     /// The agent's id. Default: `default`.
     pub id: Option<Word>,
-    /// Where the socket is. Default: `/run/buildkit/ssh_agent.N`, with `SSH_AUTH_SOCK` set to it.
+    /// The path of the socket. Default: `/run/buildkit/ssh_agent.N`, with `SSH_AUTH_SOCK` set to
+    /// it.
     pub target: Option<Word>,
-    /// Whether the step fails without it.
+    /// Whether the step fails if the agent is missing.
     pub required: bool,
     /// The socket's mode. Default: 0600.
     pub mode: Option<u32>,
-    /// The socket's user. Default: 0.
+    /// The socket's user id. Default: 0.
     pub uid: Option<u32>,
-    /// The socket's group. Default: 0.
+    /// The socket's group id. Default: 0.
     pub gid: Option<u32>,
 }
 
 impl SshMount {
-    /// The agent's id.
+    /// Sets the agent's id.
     #[must_use]
     pub fn id(mut self, id: impl Into<Word>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Where the socket is.
+    /// Sets the path of the socket.
     #[must_use]
     pub fn target(mut self, target: impl Into<Word>) -> Self {
         self.target = Some(target.into());
         self
     }
 
-    /// The step fails without it.
+    /// Makes the step fail if the agent is missing.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// The socket's user and group.
+    /// Sets the socket's user and group.
     #[must_use]
     pub fn owner(mut self, uid: u32, gid: u32) -> Self {
         (self.uid, self.gid) = (Some(uid), Some(gid));
@@ -249,32 +250,32 @@ impl SshMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BindMount {
-    /// Where it is mounted. Empty stands for the working directory.
+    /// The path to mount it at. Empty stands for the working directory.
     pub target: Word,
-    /// The path in the context, stage or image. Default: all of it.
+    /// The path in the context, stage or image. Default: its root.
     pub source: Option<Word>,
-    /// The stage or image. Default: the build's context.
+    /// The stage or image to mount from. Default: the build's context.
     pub from: Option<Word>,
-    /// Whether the step may write; what it writes is lost.
+    /// Whether the step may write to it. Its changes are discarded.
     pub read_write: bool,
 }
 
 impl BindMount {
-    /// The path in the context, stage or image.
+    /// Sets the path in the context, stage or image.
     #[must_use]
     pub fn source(mut self, source: impl Into<Word>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The stage or image.
+    /// Sets the stage or image to mount from.
     #[must_use]
     pub fn from(mut self, stage: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
         self
     }
 
-    /// The step may write; what it writes is lost.
+    /// Lets the step write to it. Its changes are discarded.
     #[must_use]
     pub fn read_write(mut self) -> Self {
         self.read_write = true;
@@ -286,14 +287,14 @@ impl BindMount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TmpfsMount {
-    /// Where it is mounted. Empty stands for the working directory.
+    /// The path to mount it at. Empty stands for the working directory.
     pub target: Word,
-    /// How large it may grow, in bytes.
+    /// Limit for its size, in bytes.
     pub size: Option<u64>,
 }
 
 impl TmpfsMount {
-    /// How large it may grow, in bytes.
+    /// Sets the limit for its size, in bytes.
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);

@@ -1,4 +1,4 @@
-//! The text of a `RUN --mount`: fields as in a line of CSV.
+//! Reads and writes the text of a `RUN --mount`: fields as in a line of CSV.
 
 use super::mount::{
     BindMount, CacheMount, CacheSharing, RunMount, SecretMount, SshMount, TmpfsMount,
@@ -65,7 +65,8 @@ pub(super) fn write(mount: &RunMount, escape: char) -> Result<String> {
 
 const FROM_VARIABLE: &str = "the mount's from can't have variables; a stage can";
 
-/// What BuildKit takes for one in a `from`: a dollar, escaped or not, before anything else.
+/// Returns whether BuildKit sees a variable in a `from`: a dollar, escaped or not, before other
+/// text.
 fn has_variable(text: &str) -> bool {
     text.trim_end_matches('$').contains('$') || text.ends_with("$$")
 }
@@ -90,7 +91,7 @@ impl Fields {
             return Err(Error::invalid("Dockerfile", format!("RUN: {FROM_VARIABLE}")));
         }
         let field = format!("{key}={value}");
-        // A field of CSV goes in quotes where it has a comma or a quote in it.
+        // A field with a comma or a quote in it needs quotes in CSV.
         if field.contains([',', '"']) || field.starts_with(' ') {
             self.fields.push(format!("\"{}\"", field.replace('"', "\"\"")));
         } else {
@@ -130,9 +131,9 @@ impl Fields {
     }
 }
 
-/// Reads the value of a `--mount`; says what is wrong with it.
+/// Reads the value of a `--mount`. The error says what is wrong with it.
 ///
-/// As in BuildKit, what depends on the type sees the type that stands before it.
+/// As in BuildKit, a field that depends on the type uses the type before it.
 pub(super) fn read(text: &str, escape: char) -> Result<RunMount, String> {
     let mut given = Given { kind: "bind".to_owned(), ..Given::default() };
     for field in csv(text)? {
@@ -276,7 +277,7 @@ impl Given {
         })
     }
 
-    /// What doesn't go together.
+    /// Checks that the fields fit together.
     fn check(&self) -> Result<(), String> {
         let kind = self.kind.as_str();
         let refused = |key: &str| Err(format!("a mount of type {kind} has no `{key}`"));
@@ -333,7 +334,7 @@ fn sharing(text: &str) -> Option<CacheSharing> {
     }
 }
 
-/// The fields of a line of CSV (RFC 4180).
+/// Splits a line of CSV into its fields (RFC 4180).
 fn csv(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut chars = text.chars().peekable();
@@ -359,7 +360,7 @@ fn csv(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// A number with one of Docker's units, of 1024 each.
+/// Reads a number with one of Docker's units, each 1024 times the one before.
 fn bytes(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic() || char == ' ');

@@ -1,4 +1,4 @@
-//! From text to values: tolerant, with a diagnostic for what can't be read.
+//! The parser: tolerant, with a diagnostic for each instruction that can't be read.
 
 use super::diagnostic::{Diagnostic, Severity, Span};
 use super::lines::{self, Line};
@@ -6,43 +6,43 @@ use super::read::{self, Source as Text};
 use super::{Dockerfile, Instruction, check, stages};
 use crate::error::{Error, Result};
 
-/// A Dockerfile that was read, with what is wrong with it.
+/// The result of parsing a Dockerfile, with the problems that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parsed {
-    /// What could be read. An instruction that could not is [`Instruction::Unknown`].
+    /// The Dockerfile. An instruction that could not be read is [`Instruction::Unknown`].
     pub dockerfile: Dockerfile,
-    /// What is wrong with it, in the order of the text.
+    /// The problems, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// Where each stage is in the text, by its number.
+    /// The places of the stages in the text, in order.
     pub stages: Vec<StageSpans>,
-    /// Where each argument before the first stage is.
+    /// The places of the arguments before the first stage.
     pub args: Vec<Span>,
 }
 
-/// Where the parts of a stage are in the text.
+/// The places of a stage's parts in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageSpans {
     /// Its `FROM`.
     pub from: Span,
-    /// Its instructions, by their number.
+    /// Its instructions, in order.
     pub instructions: Vec<Span>,
 }
 
 impl Parsed {
-    /// Whether BuildKit would refuse to build its last stage, as far as the text tells.
+    /// Returns whether BuildKit would refuse to build the last stage, judging by the text alone.
     ///
-    /// What is wrong with a step of a stage that the last one doesn't need is a warning: BuildKit
-    /// never looks at it. The classic builder, which builds all stages, does.
+    /// A problem in a step of a stage that the last one doesn't need is a warning: BuildKit never
+    /// looks at that step. The classic builder builds all stages, and does.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
-    /// Whether BuildKit would refuse to build a given stage, named as a build's target is.
+    /// Returns whether BuildKit would refuse to build a given stage, named like a build's target.
     ///
-    /// A target that is not there is refused as well.
+    /// A target that does not exist is refused as well.
     #[must_use]
     pub fn has_errors_for(&self, target: &str) -> bool {
         let names = stages::Names::new(&self.dockerfile.stages);
@@ -54,11 +54,11 @@ impl Parsed {
         })
     }
 
-    /// The Dockerfile, if nothing in it is wrong.
+    /// Returns the Dockerfile if it has no errors.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with the first error, its line and
-    /// how many more there are.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with the first error, its line
+    /// and the number of further ones.
     pub fn into_dockerfile(self) -> Result<Dockerfile> {
         let mut errors = self.diagnostics.iter().filter(|d| d.severity == Severity::Error);
         let Some(first) = errors.next() else { return Ok(self.dockerfile) };
@@ -167,7 +167,8 @@ impl Parser {
         self.parsed.stages.push(StageSpans { from: span.clone(), instructions: Vec::new() });
     }
 
-    /// Looks at the file as a whole, and makes warnings of what BuildKit never sees.
+    /// Checks the file as a whole. Reports as warnings the problems in stages that BuildKit never
+    /// builds.
     fn check(&mut self) {
         let Parsed { dockerfile, diagnostics, stages, .. } = &mut self.parsed;
         for problem in check::check(dockerfile) {

@@ -1,4 +1,4 @@
-//! [`Pattern`]: what `#`, `%` and `/` in a variable's braces look for.
+//! [`Pattern`]: the pattern of a `#`, `%` or `/` in a variable's braces.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A shell pattern, of which Docker knows `*`, `?` and the backslash.
 ///
-/// The engine turns it into a regular expression, and so does this: such a search takes a time that
-/// grows with the text, whatever the pattern.
+/// It is compiled to a regular expression, as the engine does, so that the time of a search grows
+/// with the text only, whatever the pattern.
 pub(super) struct Pattern(Vec<Item>);
 
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ enum Item {
     Char(char),
 }
 
-/// The most memory that a compiled pattern may take, in bytes.
+/// Limit for the memory of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 64 << 20;
 
 impl Pattern {
@@ -37,24 +37,24 @@ impl Pattern {
         Pattern(items)
     }
 
-    /// Returns the text without the beginning that matches.
+    /// Returns the text without the matching beginning.
     pub(super) fn trim_start<'a>(&self, text: &'a str, longest: bool) -> Result<&'a str> {
         let expression = expression(self.0.iter().copied(), longest, true)?;
         let end = expression.find(text).map_or(0, |found| found.end());
         Ok(&text[end..])
     }
 
-    /// Returns the text without the end that matches.
+    /// Returns the text without the matching end.
     pub(super) fn trim_end<'a>(&self, text: &'a str, longest: bool) -> Result<&'a str> {
-        // The end of the text is the beginning of the text backwards.
+        // The end of the text is the beginning of the reversed text.
         let expression = expression(self.0.iter().rev().copied(), longest, true)?;
         let backwards: String = text.chars().rev().collect();
         let matched = expression.find(&backwards).map_or(0, |found| found.end());
         Ok(&text[..text.len() - matched])
     }
 
-    /// Returns the text with the first match, or all of them, replaced. The longest match at a place
-    /// counts. An empty pattern matches before each character and at the end, as in BuildKit.
+    /// Replaces the first match, or all of them. At each place the longest match counts. An empty
+    /// pattern matches before each character and at the end, as in BuildKit.
     pub(super) fn replace(&self, text: &str, with: &str, all: bool) -> Result<String> {
         let expression = expression(self.0.iter().copied(), true, false)?;
         let matches = expression.find_iter(text);
@@ -69,8 +69,8 @@ impl Pattern {
     }
 }
 
-/// Compiles a pattern. With a `*` as long as can be, the match is the longest one, since all after the
-/// last `*` is of a fixed length; with one as short as can be, the shortest.
+/// Compiles a pattern. With a greedy `*` the match is the longest one, since all after the last `*`
+/// has a fixed length; with a lazy one it is the shortest.
 fn expression(items: impl Iterator<Item = Item>, longest: bool, start: bool) -> Result<Regex> {
     let mut text = String::from(if start { "(?s)^" } else { "(?s)" });
     for item in items {
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// Ran for eleven seconds at a tenth of these sizes when each end of each match was tried.
+    /// Took eleven seconds at a tenth of these sizes when each end of each match was tried.
     #[test]
     fn long_texts_are_searched_at_once() {
         let text = "a".repeat(65_000);
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(Pattern::new(&long).trim_start(&text, true).unwrap(), "");
     }
 
-    /// Whether the whole of a text matches, by its definition.
+    /// Returns whether the pattern matches the whole text, by its definition.
     fn matches(pattern: &[Item], text: &[char]) -> bool {
         match (pattern, text) {
             ([], text) => text.is_empty(),

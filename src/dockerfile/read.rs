@@ -1,8 +1,8 @@
-//! One instruction's text to its value.
+//! Reads the text of one instruction into its value.
 //!
-//! Where the split of words differs between instructions it follows BuildKit's parser: `ENV`, `LABEL`
-//! and `ARG` know quotes, `COPY`, `ADD`, `EXPOSE` and `FROM` split at blanks alone, and `USER`,
-//! `WORKDIR` and `STOPSIGNAL` take the whole rest.
+//! The splitting of words follows BuildKit's parser: `ENV`, `LABEL` and `ARG` know quotes, `COPY`,
+//! `ADD`, `EXPOSE` and `FROM` split at blanks alone, and `USER`, `WORKDIR` and `STOPSIGNAL` take
+//! the whole rest.
 
 use super::diagnostic::Severity;
 use super::flags::Flags;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::spec::HealthTest;
 
-/// An instruction's text, and what follows it.
+/// An instruction's text, with the heredocs that follow it.
 pub(super) struct Source<'a> {
     pub(super) keyword: &'a str,
     pub(super) rest: &'a str,
@@ -24,12 +24,12 @@ pub(super) struct Source<'a> {
 
 pub(super) type Read<T> = std::result::Result<T, Refusal>;
 
-/// Why an instruction can't be read.
+/// The reason why an instruction can't be read.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) message: String,
-    /// Whether BuildKit finds out only when it comes to the instruction, which is never in a stage
-    /// that isn't needed.
+    /// Whether BuildKit refuses the instruction only when it reaches it, which never happens in a
+    /// stage that isn't needed.
     pub(super) late: bool,
 }
 
@@ -45,10 +45,11 @@ impl From<&str> for Refusal {
     }
 }
 
-/// What is said of something that could be read.
+/// Problems of an instruction that could be read nevertheless.
 pub(super) type Problems = Vec<(Severity, String)>;
 
-/// What could be read goes with problems; without a value that could be, there is one as the error.
+/// Reads an instruction. Problems that leave it readable are added to `problems`; others are the
+/// error.
 pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<Instruction> {
     let escape = source.escape;
     let (found, rest) = flags::split(source.rest, escape);
@@ -88,7 +89,7 @@ pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<
         _ => return Err("there is no such instruction".into()),
     };
     match &instruction {
-        // Engines never look at the flags of these.
+        // Engines ignore the flags of these.
         Instruction::Arg(_) | Instruction::StopSignal(_) => flags.ignored(problems),
         Instruction::Healthcheck(check) if check.test == HealthTest::Disabled => {
             flags.ignored(problems);
@@ -165,7 +166,7 @@ fn run(source: &Source<'_>, flags: &mut Flags, rest: &str, problems: &mut Proble
     Ok(run)
 }
 
-/// The exec form where it is one; anything else is for the shell.
+/// Reads the exec form if the text is one, or else the shell form.
 pub(super) fn command(rest: &str) -> Read<Command> {
     match json::read(rest) {
         Some(words) => Ok(Command::Exec(words)),
@@ -206,7 +207,7 @@ fn add(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Add> {
     Ok(add)
 }
 
-/// Sources and target of a `COPY` or `ADD`.
+/// Reads the sources and the target of a `COPY` or `ADD`.
 fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> {
     if json::is_other_array(rest) {
         return Err("the array may hold strings only".into());
@@ -221,7 +222,7 @@ fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> 
     }
     let mut sources = Vec::new();
     for path in paths {
-        // Found by its name, so of two with the same the last; in the exec form there is none.
+        // A heredoc is found by its name: the last one with that name. The exec form has none.
         let named = |word: HeredocWord| {
             source.heredocs.iter().rev().find(|heredoc| heredoc.name == word.name)
         };
@@ -233,14 +234,14 @@ fn transfer(source: &Source<'_>, rest: &str) -> Read<(Vec<copy::Source>, Word)> 
     Ok((sources, lexed(target, source.escape)?))
 }
 
-/// What parts words where quotes don't count.
+/// Characters that separate words where quotes don't count.
 const BLANKS: [char; 5] = ['\t', '\u{b}', '\u{c}', '\r', ' '];
 
 fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(BLANKS).filter(|word| !word.is_empty())
 }
 
-/// `name=value`s, or in the old form a name and the rest as its value.
+/// Reads `name=value` pairs, or in the old form a name and the rest as its value.
 fn pairs(rest: &str, escape: char) -> Read<Vec<(Word, Word)>> {
     let words = quoted_words(rest, escape);
     let Some(first) = words.first() else { return Err("it takes a name and a value".into()) };
@@ -279,7 +280,7 @@ fn args(rest: &str, escape: char) -> Read<Vec<Arg>> {
     words.iter().map(arg).collect()
 }
 
-/// Paths in JSON or between blanks.
+/// Reads paths in JSON or separated by blanks.
 fn paths(rest: &str, escape: char) -> Read<Vec<Word>> {
     if json::is_other_array(rest) {
         return Err("the array may hold strings only".into());
@@ -314,7 +315,7 @@ pub(super) fn lexed(text: &str, escape: char) -> Read<Word> {
     lex::word(text, escape).map_err(late)
 }
 
-/// Most of what a trigger holds is looked at when it is run, by a build of another image.
+/// Reads a trigger. An engine checks most of it only when it runs, in a build of another image.
 fn trigger(source: &Source<'_>, rest: &str, problems: &mut Problems) -> Read<Trigger> {
     let (word, rest) = keyword(rest);
     let inner = word.to_ascii_uppercase();
@@ -341,7 +342,8 @@ fn trigger(source: &Source<'_>, rest: &str, problems: &mut Problems) -> Read<Tri
     })))
 }
 
-/// Whether the builder's parser refuses it, before it is looked at as an instruction.
+/// Returns whether the builder's parser refuses a trigger's text, before it is read as an
+/// instruction.
 fn is_refused_at_once(source: &Source<'_>) -> bool {
     let (_, rest) = flags::split(source.rest, source.escape);
     match source.keyword {
@@ -359,7 +361,7 @@ fn is_refused_at_once(source: &Source<'_>) -> bool {
     }
 }
 
-/// Words with their quotes and escapes, split at blanks outside of quotes.
+/// Splits a text at blanks outside of quotes; words keep their quotes and escapes.
 fn quoted_words(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();

@@ -1,4 +1,5 @@
-//! From values to text. Each position has quoting rules of its own; see `parse` for their source.
+//! Writes values as text. Each position has quoting rules of its own: those by which `read` reads
+//! it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -59,7 +60,7 @@ pub(super) fn render(file: &Dockerfile) -> Result<String> {
     Ok(text)
 }
 
-/// No line of a file may have 64 KiB, but lines that are joined may have more.
+/// Folds a long line: no line of a file may have 64 KiB, but joined lines may have more.
 fn fold(text: &mut String, line: &str, escape: char) {
     const LONGEST: usize = 60_000;
     let mut rest = line;
@@ -165,7 +166,7 @@ impl Writer {
             None => {}
         }
         let command = self.command("RUN", &run.command, true)?;
-        // A blank at the end of a flag would go with the line's.
+        // A blank at the end of a flag would be removed with those of the line.
         text.push_str(if command.is_empty() && !text.is_empty() { "--" } else { &command });
         self.heredocs("RUN", &text, &run.heredocs.iter().collect::<Vec<_>>())
     }
@@ -265,7 +266,7 @@ impl Writer {
             );
             return Err(refused(keyword, &why));
         }
-        // Beside a text, there is no JSON form.
+        // A heredoc rules out the JSON form.
         let mut words = Vec::new();
         for source in sources {
             words.push(match source {
@@ -277,11 +278,11 @@ impl Writer {
         self.heredocs(keyword, &format!("{flags}{}", no_flag(words.join(" "))), &texts)
     }
 
-    /// The texts after an instruction; it must name exactly those.
+    /// Writes the heredocs of an instruction, which must name exactly those.
     fn heredocs(&self, keyword: &str, text: &str, heredocs: &[&Heredoc]) -> Result<String> {
         let named = heredoc_words(text);
         let mut given = heredocs.iter();
-        // (One with a blank before its name is none where nothing ends it, as in `1 << 4`.)
+        // A word with a blank before its name is no heredoc if nothing ends it, as in `1 << 4`.
         let fits = |word: &HeredocWord| {
             given.as_slice().first().is_some_and(|heredoc| heredoc.name == word.name)
                 && given.next().is_some()
@@ -330,14 +331,14 @@ impl Writer {
         }
     }
 
-    /// Paths with blanks between them, or as JSON where that would not do.
+    /// Writes paths with blanks between them, or as JSON where that would not do.
     fn paths<'a>(&self, keyword: &str, paths: impl Iterator<Item = &'a Word>) -> Result<String> {
         let mut plain = true;
         let mut written = Vec::new();
         for path in paths {
             self.check(keyword, path)?;
             let mut text = lex::escaped(path, self.escape);
-            // (In the exec form as well, it would stand for a text.)
+            // A heredoc's word would be read as one in the exec form as well.
             if heredoc_word(&text).is_some() {
                 text.insert(0, self.escape);
             }
@@ -379,7 +380,7 @@ impl Writer {
         }
     }
 
-    /// Refuses what would not end where its line does. (Two escapes are an escaped one.)
+    /// Refuses a text that would continue on the next line. Two escapes are an escaped one.
     fn ended(&self, keyword: &str, text: &str) -> Result<()> {
         one_line(keyword, text)?;
         if text.ends_with('\r') || continued(text, self.escape).is_some() {
@@ -389,7 +390,8 @@ impl Writer {
         Ok(())
     }
 
-    /// An empty one is an escape with nothing after it, which engines don't take for a port.
+    /// Writes ports. An empty one is an escape with nothing after it, which engines don't take for
+    /// a port.
     fn ports(&self, keyword: &str, ports: &[Word]) -> Result<String> {
         some(keyword, ports)?;
         let last = ports.len() - 1;
@@ -427,14 +429,15 @@ impl Writer {
     }
 }
 
-/// What looks like a flag at the beginning is one, but for what follows two dashes.
+/// Puts two dashes before a text that would be read as a flag.
 fn no_flag(text: String) -> String {
     if text.starts_with("--") { format!("-- {text}") } else { text }
 }
 
-/// Flags lose one layer of quotes and escapes before anything else looks at them.
+/// Adds the layer of quotes and escapes that flags lose before they are read.
 ///
-/// Where a backtick escapes, quotes do what they can: engines before Docker 28 don't know it in flags.
+/// Where the escape is a backtick, quotes are used if possible: engines before Docker 28 don't know
+/// it in flags.
 fn flag_quoted(text: &str, escape: char) -> String {
     let mut quoted = String::new();
     for char in text.chars() {
@@ -452,7 +455,7 @@ fn flag_quoted(text: &str, escape: char) -> String {
     quoted
 }
 
-/// As Go writes it, in the largest unit that is exact.
+/// Writes a duration as Go does, in the largest unit that is exact.
 fn go_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     for (unit, size) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {

@@ -13,12 +13,11 @@ use super::{Command, Heredoc, Word};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Run {
-    /// What is run. Where [`heredocs`](Self::heredocs) belong to it, it names them, as in
-    /// `python3 <<EOF`.
+    /// The command. It names its [`heredocs`](Self::heredocs), as in `python3 <<EOF`.
     pub command: Command,
-    /// What is mounted for it (BuildKit).
+    /// The mounts (BuildKit).
     pub mounts: Vec<RunMount>,
-    /// The network (BuildKit). Default: that of the build.
+    /// The network (BuildKit). Default: the build's.
     pub network: Option<RunNetwork>,
     /// The security mode (BuildKit, with an entitlement). Default: sandboxed.
     pub security: Option<RunSecurity>,
@@ -32,11 +31,11 @@ pub struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunNetwork {
-    /// That of the build.
+    /// The network of the build.
     Default,
-    /// None but its own loopback.
+    /// No network but a loopback of its own.
     None,
-    /// The host's; the engine must allow it.
+    /// The host's network, which the engine must allow.
     Host,
 }
 
@@ -44,15 +43,15 @@ pub enum RunNetwork {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunSecurity {
-    /// As containers usually run.
+    /// The usual confinement of containers.
     Sandbox,
-    /// As `docker run --privileged`; the engine must allow it.
+    /// Like `docker run --privileged`, which the engine must allow.
     Insecure,
 }
 
 impl Run {
-    /// The shell form. Text of several lines becomes a [`script`](Self::script), unless the line
-    /// breaks are escaped.
+    /// Creates a `RUN` in shell form. Text of several lines becomes a [`script`](Self::script),
+    /// unless the line breaks are escaped.
     pub fn shell(text: impl Into<String>) -> Run {
         match Command::shell(text) {
             Command::Shell(text) if text.contains('\n') => Run::script(text),
@@ -60,18 +59,19 @@ impl Run {
         }
     }
 
-    /// The exec form.
+    /// Creates a `RUN` in exec form.
     pub fn exec(words: impl IntoIterator<Item = impl Into<String>>) -> Run {
         Run::new(Command::exec(words))
     }
 
-    /// The shell form of words that are to arrive as they are, as
-    /// [`Command::shell_words`].
+    /// Creates a `RUN` in shell form from separate words, like [`Command::shell_words`].
     pub fn shell_words(words: impl IntoIterator<Item = impl AsRef<str>>) -> Run {
         Run::new(Command::shell_words(words))
     }
 
-    /// A script of several lines, as a heredoc; with `#!` in front by whatever program that names.
+    /// Creates a `RUN` of a script of several lines, as a heredoc. If it begins with `#!`, the
+    /// program named there runs it.
+    ///
     /// Needs an engine of API 1.42 or newer (Docker 23) with BuildKit.
     pub fn script(text: impl Into<String>) -> Run {
         let heredoc = Heredoc::new("EOF", text).literal();
@@ -91,61 +91,60 @@ impl Run {
         }
     }
 
-    /// A mount.
+    /// Adds a mount.
     #[must_use]
     pub fn mount(mut self, mount: impl Into<RunMount>) -> Run {
         self.mounts.push(mount.into());
         self
     }
 
-    /// A directory that survives between builds, as
-    /// [`RunMount::cache`].
+    /// Mounts a directory that survives between builds, like [`RunMount::cache`].
     #[must_use]
     pub fn cache(self, target: impl Into<Word>) -> Run {
         self.mount(RunMount::cache(target))
     }
 
-    /// A secret at `/run/secrets/ID`, required: without it the build fails.
+    /// Mounts a secret at `/run/secrets/ID`. The step fails if the build has no such secret.
     #[must_use]
     pub fn secret(self, id: impl Into<Word>) -> Run {
         self.mount(RunMount::secret(id).required())
     }
 
-    /// The ssh agent that the build was given, required.
+    /// Mounts the build's ssh agent. The step fails if the build has none.
     #[must_use]
     pub fn ssh(self) -> Run {
         self.mount(RunMount::ssh().required())
     }
 
-    /// A directory in memory.
+    /// Mounts a directory in memory.
     #[must_use]
     pub fn tmpfs(self, target: impl Into<Word>) -> Run {
         self.mount(RunMount::tmpfs(target))
     }
 
-    /// The network.
+    /// Sets the network.
     #[must_use]
     pub fn network(mut self, network: RunNetwork) -> Run {
         self.network = Some(network);
         self
     }
 
-    /// The security mode.
+    /// Sets the security mode.
     #[must_use]
     pub fn security(mut self, security: RunSecurity) -> Run {
         self.security = Some(security);
         self
     }
 
-    /// A device by its CDI name, such as `vendor.com/gpu=all`; with `,required` the build fails
-    /// without it (Dockerfile labs).
+    /// Adds a device by its CDI name, such as `vendor.com/gpu=all` (Dockerfile labs). With
+    /// `,required` the build fails if it is missing.
     #[must_use]
     pub fn device(mut self, name: impl Into<Word>) -> Run {
         self.devices.push(name.into());
         self
     }
 
-    /// A text that the command reads: the command names it, as in `cat <<EOF > /x`.
+    /// Adds a text for the command to read. The command names it, as in `cat <<EOF > /x`.
     #[must_use]
     pub fn heredoc(mut self, heredoc: Heredoc) -> Run {
         self.heredocs.push(heredoc);

@@ -1,10 +1,10 @@
-//! [`Stage`]: a `FROM` and what follows it.
+//! [`Stage`]: a `FROM` and the instructions that follow it.
 
 use super::{Add, Arg, Command, Copy, Instruction, IntoWords, Run, Trigger, Word};
 use crate::spec::Healthcheck;
 
-/// A stage of a [`Dockerfile`](super::Dockerfile). It begins with `FROM`, so there is no other way
-/// to make one than [`Stage::from`].
+/// A stage of a [`Dockerfile`](super::Dockerfile), created by [`Stage::from`] since it begins with
+/// `FROM`.
 ///
 /// ```
 /// use castoff::dockerfile::{Copy, Run, Stage};
@@ -20,44 +20,44 @@ use crate::spec::Healthcheck;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Stage {
-    /// An image, an earlier stage, or `scratch`.
+    /// The image, the name of an earlier stage, or `scratch`.
     pub from: Word,
     /// The image's platform, such as `linux/arm64` or `$BUILDPLATFORM`. Default: that of the build.
     pub platform: Option<Word>,
-    /// Its name, for `FROM` and `COPY --from` of later stages, and as a build's target.
+    /// Its name, for the `FROM` and `COPY --from` of later stages, and as a build's target.
     pub name: Option<String>,
-    /// What follows, in order.
+    /// The instructions, in order.
     pub instructions: Vec<Instruction>,
 }
 
 impl Stage {
-    /// A stage that begins with an image, with an earlier stage by its name, or with nothing
+    /// Creates a stage that begins with an image, with a named earlier stage, or with nothing
     /// (`scratch`).
     pub fn from(image: impl Into<Word>) -> Stage {
         Stage { from: image.into(), platform: None, name: None, instructions: Vec::new() }
     }
 
-    /// A stage that begins with nothing.
+    /// Creates a stage that begins with nothing.
     #[must_use]
     pub fn scratch() -> Stage {
         Stage::from("scratch")
     }
 
-    /// Its name.
+    /// Sets its name.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Stage {
         self.name = Some(name.into());
         self
     }
 
-    /// The platform of the image that it begins with.
+    /// Sets the platform of its base image.
     #[must_use]
     pub fn platform(mut self, platform: impl Into<Word>) -> Stage {
         self.platform = Some(platform.into());
         self
     }
 
-    /// Any instruction, such as a [`struct@Copy`], [`Add`] or [`Run`] with options.
+    /// Adds any instruction, such as a [`struct@Copy`], [`Add`] or [`Run`] with options.
     #[must_use]
     pub fn with(mut self, instruction: impl Into<Instruction>) -> Stage {
         self.instructions.push(instruction.into());
@@ -70,13 +70,13 @@ impl Stage {
         self.with(run.into())
     }
 
-    /// What a container runs, or what its entrypoint is given.
+    /// Sets the command of containers, or the arguments of their entrypoint.
     #[must_use]
     pub fn cmd(self, command: impl Into<Command>) -> Stage {
         self.with(Instruction::Cmd(command.into()))
     }
 
-    /// What a container runs.
+    /// Sets the entrypoint of containers.
     #[must_use]
     pub fn entrypoint(self, command: impl Into<Command>) -> Stage {
         self.with(Instruction::Entrypoint(command.into()))
@@ -99,79 +99,80 @@ impl Stage {
         self.with(Copy::new(sources, target).from(from))
     }
 
-    /// Adds files, unpacked archives, or what is at a URL.
+    /// Adds files, the content of archives, or the file at a URL.
     #[must_use]
     pub fn add(self, sources: impl IntoWords, target: impl Into<Word>) -> Stage {
         self.with(Add::new(sources, target))
     }
 
-    /// An environment variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(self, name: impl Into<Word>, value: impl Into<Word>) -> Stage {
         self.with(Instruction::Env(vec![(name.into(), value.into())]))
     }
 
-    /// A build argument without a default.
+    /// Declares a build argument without a default.
     #[must_use]
     pub fn arg(self, name: impl Into<Word>) -> Stage {
         self.with(Arg::new(name))
     }
 
-    /// A build argument with a default.
+    /// Declares a build argument with a default.
     #[must_use]
     pub fn arg_default(self, name: impl Into<Word>, value: impl Into<Word>) -> Stage {
         self.with(Arg::new(name).default(value))
     }
 
-    /// A label of the image.
+    /// Sets a label of the image.
     #[must_use]
     pub fn label(self, name: impl Into<Word>, value: impl Into<Word>) -> Stage {
         self.with(Instruction::Label(vec![(name.into(), value.into())]))
     }
 
-    /// A port, such as `80`; for UDP or a range, [`Instruction::Expose`].
+    /// Declares a port, such as `80`. For UDP or a range use [`Instruction::Expose`].
     #[must_use]
     pub fn expose(self, port: u16) -> Stage {
         self.with(Instruction::Expose(vec![Word::literal(port.to_string())]))
     }
 
-    /// A directory that becomes a volume of each container.
+    /// Declares a directory that becomes a volume of each container.
     #[must_use]
     pub fn volume(self, path: impl Into<Word>) -> Stage {
         self.with(Instruction::Volume(vec![path.into()]))
     }
 
-    /// The user of what follows and of containers, by name or number, and the group after a colon.
+    /// Sets the user of later steps and of containers, by name or number, with a group after a
+    /// colon.
     #[must_use]
     pub fn user(self, user: impl Into<Word>) -> Stage {
         self.with(Instruction::User(user.into()))
     }
 
-    /// The directory of what follows and of containers.
+    /// Sets the working directory of later steps and of containers.
     #[must_use]
     pub fn workdir(self, path: impl Into<Word>) -> Stage {
         self.with(Instruction::Workdir(path.into()))
     }
 
-    /// What runs commands in shell form from here on.
+    /// Sets the shell that runs later commands in shell form.
     #[must_use]
     pub fn shell(self, words: impl IntoIterator<Item = impl Into<String>>) -> Stage {
         self.with(Instruction::Shell(words.into_iter().map(Into::into).collect()))
     }
 
-    /// What `docker stop` sends, such as `SIGINT`.
+    /// Sets the signal that `docker stop` sends, such as `SIGINT`.
     #[must_use]
     pub fn stop_signal(self, signal: impl Into<Word>) -> Stage {
         self.with(Instruction::StopSignal(signal.into()))
     }
 
-    /// How the engine finds out whether a container works.
+    /// Sets the health check.
     #[must_use]
     pub fn healthcheck(self, check: Healthcheck) -> Stage {
         self.with(check)
     }
 
-    /// What is done first by images that are built from this one.
+    /// Adds an instruction that builds of images based on this one run first.
     #[must_use]
     pub fn on_build(self, trigger: impl Into<Trigger>) -> Stage {
         self.with(Instruction::OnBuild(trigger.into()))

@@ -1,4 +1,4 @@
-//! Which stage a name means, and which stages another one needs; by BuildKit's rules.
+//! Resolves stage names, and finds the stages that another one needs, by BuildKit's rules.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,43 +21,45 @@ impl<'a> Names<'a> {
         Names { stages, numbers }
     }
 
-    /// The stage that a build's target names.
+    /// Returns the stage that a build's target names.
     pub(super) fn target(&self, name: &str) -> Option<usize> {
         let number = || name.parse().ok().filter(|number| *number < self.stages.len());
         self.named(name).or_else(number)
     }
 
-    /// The stage that a `--from` or a target names, in whatever case; of two with a name the last.
+    /// Returns the stage that a `--from` or a target names, in any case; the last one if several
+    /// match.
     pub(super) fn named(&self, name: &str) -> Option<usize> {
         self.before(name, usize::MAX)
     }
 
-    /// The last stage of a name before that of a given number.
+    /// Returns the last stage of a name before the one with a given number.
     pub(super) fn before(&self, name: &str, number: usize) -> Option<usize> {
         let numbers = self.numbers.get(&name.to_ascii_lowercase())?;
         let end = numbers.partition_point(|at| *at < number);
         numbers[..end].last().copied()
     }
 
-    /// The stage that a `FROM` of a given number means by an image. Names are in lower case here.
+    /// Returns the stage that the `FROM` of a given stage refers to. Only lower-case names match
+    /// here.
     pub(super) fn base(&self, image: &str, number: usize) -> Option<usize> {
         let lower = !image.bytes().any(|byte| byte.is_ascii_uppercase());
         self.before(image, number).filter(|_| lower)
     }
 }
 
-/// What the variables of `FROM`s are, as far as the text tells.
+/// The value of a variable in a `FROM`, judging by the text alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     /// Not declared, and therefore empty.
     Undeclared,
     /// Declared with a default, which the build may replace.
     Default(String),
-    /// Told by the build alone.
+    /// Known only to the build.
     Build,
 }
 
-/// The arguments that BuildKit itself declares.
+/// Arguments that BuildKit itself declares.
 const AUTOMATIC: [&str; 11] = [
     "BUILDPLATFORM",
     "BUILDOS",
@@ -75,8 +77,8 @@ const AUTOMATIC: [&str; 11] = [
 /// The arguments before the first stage.
 pub(super) struct Globals(HashMap<String, Global>);
 
-/// How long a value may be to be looked at. Each argument may double the one before it, and no name of
-/// an image is near that long.
+/// Limit for the length of a value that is expanded, in bytes. Each argument may double the one
+/// before it, and no image name comes near this length.
 pub(super) const LONGEST: usize = 1024;
 
 impl Globals {
@@ -102,7 +104,8 @@ impl Globals {
         }
     }
 
-    /// The text of a word with what its variables are by default; nothing where only the build knows.
+    /// Expands a word with the default values of its variables. Returns `None` where only the build
+    /// knows one.
     pub(super) fn expand(&self, word: &Word) -> Option<crate::error::Result<String>> {
         let names = word.variables();
         if names.iter().any(|name| self.get(name) == Global::Build) {
@@ -114,19 +117,19 @@ impl Globals {
         }))
     }
 
-    /// Whether the build can't change what a word is.
+    /// Returns whether no build argument can change the value of a word.
     pub(super) fn settle(&self, word: &Word) -> bool {
         word.variables().iter().all(|name| self.get(name) == Global::Undeclared)
     }
 }
 
-/// The numbers of the stages that a build of one looks at, itself included.
+/// Returns the numbers of the stages that the build of one needs, itself included.
 pub(super) fn needed(file: &Dockerfile, target: usize) -> BTreeSet<usize> {
     let globals = Globals::new(file);
     let names = Names::new(&file.stages);
     let mut needed = BTreeSet::new();
     let mut open = vec![target];
-    // How many of the first stages are needed, as a base may be any of them.
+    // The number of first stages that are all needed, as a base may be any of them.
     let mut all = 0;
     while let Some(number) = open.pop() {
         let Some(stage) = file.stages.get(number) else { continue };
@@ -148,7 +151,7 @@ pub(super) fn needed(file: &Dockerfile, target: usize) -> BTreeSet<usize> {
     needed
 }
 
-/// The stages that an instruction, or a trigger's, takes files from.
+/// Returns the stages that an instruction, or a trigger's instruction, takes files from.
 fn sources(names: &Names<'_>, instruction: &Instruction) -> Vec<usize> {
     match instruction {
         Instruction::OnBuild(trigger) => sources(names, trigger.instruction()),

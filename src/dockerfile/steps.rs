@@ -1,6 +1,6 @@
-//! What BuildKit refuses of an instruction when it comes to it: values that don't exist.
+//! Values that BuildKit refuses when it reaches an instruction, because they don't exist.
 //!
-//! Only values without variables can be told.
+//! Only values without variables can be checked.
 
 use super::{Instruction, RunMount, Source, Word};
 
@@ -24,14 +24,14 @@ pub(super) fn problems(instruction: &Instruction) -> Vec<String> {
     }
 }
 
-/// `80`, `53/udp`, `8000-8010`; an address and a port of the host may stand before it.
+/// Checks a port: `80`, `53/udp`, `8000-8010`, optionally after an address and a port of the host.
 fn port(text: &str) -> Option<String> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let known = ["tcp", "udp", "sctp"].iter().any(|known| known.eq_ignore_ascii_case(protocol));
     let mut parts = numbers.rsplit(':');
     let container = parts.next().unwrap_or_default();
     let host = parts.next().filter(|host| !host.is_empty());
-    // (An empty one is no port at all, and left out.)
+    // An empty port is ignored.
     if text.is_empty() || (known && range(container) && host.is_none_or(range)) {
         return None;
     }
@@ -74,7 +74,7 @@ fn signal(text: &str) -> Option<String> {
     if known { None } else { Some(format!("`{text}` is no signal, such as SIGINT or 9")) }
 }
 
-/// In octal digits, or as in `u=rwX,go=rX` (Dockerfile 1.14).
+/// Checks a mode: octal digits, or as in `u=rwX,go=rX` (Dockerfile 1.14).
 fn chmod(text: &str) -> Option<String> {
     let octal = u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o7777);
     let clause = |clause: &str| {
@@ -88,7 +88,7 @@ fn chmod(text: &str) -> Option<String> {
     Some(format!("--chmod={text}: a mode is octal, up to 7777, or like `u=rwX,go=rX`"))
 }
 
-/// The digest of a URL's content, or a git repository's commit.
+/// Checks a checksum: the digest of a URL's content, or a git repository's commit.
 fn checksum(text: &str, sources: &[Source]) -> Option<String> {
     let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let digest = match text.split_once(':') {

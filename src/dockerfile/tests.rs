@@ -1,4 +1,4 @@
-//! What is written is read again, for any value.
+//! Any value that is written is read back as it was.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,8 @@ fn word() -> impl Strategy<Value = Word> {
     })
 }
 
-/// Patterns of `#`, `%` and `/` can't begin with what doubles the sign, or hold a dollar.
+/// Removes what a pattern of `#`, `%` and `/` can't have: a beginning that doubles the sign, or a
+/// dollar.
 fn plain(word: Word) -> Word {
     let text = word.as_literal().unwrap_or_default().replace(['#', '%', '/', '$'], "");
     Word::literal(format!("x{text}"))
@@ -83,7 +84,7 @@ fn copies() -> impl Strategy<Value = Copy> {
     )
 }
 
-/// Anything but the root, where nothing can be mounted.
+/// Generates paths other than the root, where nothing can be mounted.
 fn place() -> impl Strategy<Value = Word> {
     word().prop_filter("a place", |word| word.as_literal() != Some("/"))
 }
@@ -157,7 +158,8 @@ proptest! {
         if backtick {
             file = file.escape('`');
         }
-        // (What can't be written is an error, and never text that means something else.)
+        // A value that can't be written is an error, and never becomes text that means something
+        // else.
         if let Ok(text) = file.render() {
             let parsed = Dockerfile::parse(&text);
             prop_assert!(!parsed.has_errors(), "{:?}\n{}", parsed.diagnostics, text);
@@ -305,7 +307,7 @@ fn what_no_text_can_say_is_refused() {
     }
 }
 
-/// A stack of two megabytes overflowed at a thousand levels, which ends the process.
+/// A stack of two megabytes overflows at a thousand levels, which ends the process.
 #[test]
 fn deep_nesting_is_an_error_and_not_an_overflow() {
     let nested = |depth: usize| format!("{}x{}", "${a:-".repeat(depth), "}".repeat(depth));
@@ -320,7 +322,7 @@ fn deep_nesting_is_an_error_and_not_an_overflow() {
     assert!(Dockerfile::parse(&quoted).has_errors());
 }
 
-/// Each of them looked through all the lines that follow.
+/// Each shift used to search all the lines that follow.
 #[test]
 fn thousands_of_shifts_are_read_at_once() {
     let text = format!("FROM a\n{}", "RUN echo $((1 << 4))\n".repeat(20_000));

@@ -10,10 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// `COPY`, a `FROM`'s image and so on (Dockerfile reference, "Environment replacement").
 ///
 /// A `&str` or `String` becomes a word by [`From`]: `$NAME` and `${NAME}`, the latter with any
-/// modifier, are variables, `\$` is a dollar, and everything else stands for itself, quotes,
-/// blanks and backslashes included. Quoting is the business of
-/// [`Dockerfile::render`](super::Dockerfile::render). [`Word::literal`] takes text without any
-/// variable in it.
+/// modifier, are variables, `\$` is a dollar, and everything else stands for itself, quotes, blanks
+/// and backslashes included. [`Dockerfile::render`](super::Dockerfile::render) does the quoting.
+/// [`Word::literal`] takes text without variables.
 ///
 /// ```
 /// use castoff::dockerfile::Word;
@@ -43,54 +42,55 @@ pub enum Part {
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// What is done with its value.
+    /// The operation on its value.
     pub modifier: Option<Modifier>,
 }
 
-/// What is done with a variable's value (Dockerfile reference, "Environment replacement").
+/// An operation on a variable's value (Dockerfile reference, "Environment replacement").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Modifier {
-    /// `${name-word}`, with `empty` `${name:-word}`: the word where it is unset (or empty).
+    /// `${name-word}`, with `empty` `${name:-word}`: the word if the variable is unset (or empty).
     Default {
         /// Whether an empty value counts as unset.
         empty: bool,
-        /// What to use instead.
+        /// The value to use instead.
         word: Word,
     },
-    /// `${name+word}`, with `empty` `${name:+word}`: the word where it is set (and not empty).
+    /// `${name+word}`, with `empty` `${name:+word}`: the word if the variable is set (and not
+    /// empty).
     Alternate {
         /// Whether an empty value counts as unset.
         empty: bool,
-        /// What to use instead.
+        /// The value to use instead.
         word: Word,
     },
-    /// `${name?word}`, with `empty` `${name:?word}`: a failure where it is unset (or empty).
+    /// `${name?word}`, with `empty` `${name:?word}`: an error if the variable is unset (or empty).
     Required {
         /// Whether an empty value counts as unset.
         empty: bool,
-        /// What the failure says.
+        /// The error's message.
         word: Word,
     },
-    /// `${name#pattern}`, or `##` for the longest: without the beginning that matches.
+    /// `${name#pattern}`, or `##` for the longest match: the value without a matching beginning.
     TrimStart {
-        /// Whether the longest match goes.
+        /// Whether the longest match is removed.
         longest: bool,
-        /// What goes; `*` and `?` are wildcards.
+        /// The pattern to remove; `*` and `?` are wildcards.
         pattern: Word,
     },
-    /// `${name%pattern}`, or `%%` for the longest: without the end that matches.
+    /// `${name%pattern}`, or `%%` for the longest match: the value without a matching end.
     TrimEnd {
-        /// Whether the longest match goes.
+        /// Whether the longest match is removed.
         longest: bool,
-        /// What goes; `*` and `?` are wildcards.
+        /// The pattern to remove; `*` and `?` are wildcards.
         pattern: Word,
     },
-    /// `${name/pattern/with}`, or `//` for all: with what matches replaced.
+    /// `${name/pattern/with}`, or `//` for all matches: the value with matches replaced.
     Replace {
-        /// Whether all matches are replaced, and not just the first.
+        /// Whether all matches are replaced, and not just the first one.
         all: bool,
-        /// What is replaced; `*` and `?` are wildcards.
+        /// The pattern to replace; `*` and `?` are wildcards.
         pattern: Word,
         /// The replacement.
         with: Word,
@@ -98,7 +98,7 @@ pub enum Modifier {
 }
 
 impl Word {
-    /// Text that stands for itself, dollars included.
+    /// Creates a word from text that stands for itself, dollars included.
     #[must_use]
     pub fn literal(text: impl Into<String>) -> Word {
         let text = text.into();
@@ -106,19 +106,19 @@ impl Word {
         Word { parts }
     }
 
-    /// A variable's value.
+    /// Creates a word from the value of a variable.
     #[must_use]
     pub fn variable(name: impl Into<String>) -> Word {
         Word { parts: vec![Part::Variable(Variable { name: name.into(), modifier: None })] }
     }
 
-    /// Its parts, in order.
+    /// Returns its parts, in order.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// The text, where there is no variable in it.
+    /// Returns the text if there is no variable in it.
     #[must_use]
     pub fn as_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
@@ -128,7 +128,7 @@ impl Word {
         }
     }
 
-    /// The names of the variables in it, modifiers included.
+    /// Returns the names of the variables in it, including those in modifiers.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
         let mut names = Vec::new();
@@ -158,7 +158,7 @@ impl Word {
         }
     }
 
-    /// The text with every variable replaced by what `value` gives; unset ones are empty.
+    /// Replaces every variable by the result of `value`; unset ones become empty.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] where a `${name:?word}` finds its variable unset, and where a
@@ -188,7 +188,7 @@ impl Word {
         }
     }
 
-    /// Why no Dockerfile can say it, if none can.
+    /// Returns why this word can't be written in a Dockerfile, if it can't.
     pub(super) fn unwritable(&self, escape: char) -> Option<&'static str> {
         self.parts.iter().find_map(|part| match part {
             Part::Text(text) if text.contains('\n') => {
@@ -212,14 +212,16 @@ impl Word {
         })
     }
 
-    /// A second sign means the longest match, in quotes as well.
+    /// Checks the pattern of a `#` or `%`, whose second sign means the longest match, in quotes as
+    /// well.
     fn unwritable_trim(&self, sign: char, longest: bool) -> Option<&'static str> {
         let doubled = |part: &Part| matches!(part, Part::Text(text) if text.starts_with(sign));
         let why = "the pattern of a variable begins with the sign that stands before it";
         (!longest && self.parts.first().is_some_and(doubled)).then_some(why)
     }
 
-    /// Patterns keep their escapes, so not all that means something else can be escaped.
+    /// Checks a pattern. Patterns keep their escapes, so not every special character can be
+    /// escaped.
     fn unwritable_pattern(&self, escape: char) -> Option<&'static str> {
         let bad = |part: &Part| match part {
             Part::Text(text) => {
@@ -233,7 +235,7 @@ impl Word {
         self.unwritable(escape).or_else(|| self.parts.iter().any(bad).then_some(why))
     }
 
-    /// What comes instead can have no escapes, so nothing can stand beside a quote.
+    /// Checks a replacement. It can have no escapes, so it can't be quoted if it has a quote in it.
     fn unwritable_replacement(&self, escape: char) -> Option<&'static str> {
         let quote = |part: &Part| matches!(part, Part::Text(text) if text.contains(['\'', '"']));
         let why = "the replacement of a variable has a quote in it";
@@ -298,7 +300,7 @@ impl From<&String> for Word {
     }
 }
 
-/// The form that [`From`] reads.
+/// Writes the form that [`From`] reads.
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.parts {

@@ -24,33 +24,33 @@ use super::failure::{convert, lift, refusal};
 use super::wording::{Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is done when it fails; reads on after "failed to".
+/// The action for error messages, after "failed to".
 const LOOK: &str = "look at a path in the container";
 
-/// The header in which an engine says what stands at a path, as JSON in base64.
+/// The header in which an engine describes the file at a path, as JSON in base64.
 const STAT_HEADER: &str = "X-Docker-Container-Path-Stat";
 
-/// How long Podman may take to look at a path, as long as bollard gives Docker.
+/// Limit for Podman's answer about a path: the same that bollard sets for Docker.
 const LOOK_LIMIT: Duration = Duration::from_secs(120);
 
-/// Set in the mode of a directory by the engine (Go's `fs.ModeDir`).
+/// The bit that the engine sets in the mode of a directory (Go's `fs.ModeDir`).
 const GO_MODE_DIR: u32 = 1 << 31;
 
-/// Set in the mode of a symbolic link by the engine (Go's `fs.ModeSymlink`).
+/// The bit that the engine sets in the mode of a symbolic link (Go's `fs.ModeSymlink`).
 const GO_MODE_SYMLINK: u32 = 1 << 27;
 
-/// What stands at a path in a container.
+/// The file at a path in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathStat {
     pub(crate) is_dir: bool,
-    /// Where it leads, for a link: one step on Docker, the end of all of them on Podman.
+    /// The target of a link: after one step on Docker, at the end of all links on Podman.
     pub(crate) link: Option<String>,
-    /// Whether that is nothing, as far as the engine tells: Podman does.
+    /// Whether the target is known to be missing. Only Podman reports it.
     pub(crate) leads_nowhere: bool,
 }
 
-/// A path as Podman wants it, which takes it for a pattern: `a?` would be `ab` as well. (One with a `*` it
-/// finds in no way at all.)
+/// Escapes a path for Podman, which takes it for a pattern: `a?` would match `ab` as well. Podman
+/// can't find a path with a `*` at all.
 fn literal(path: &str) -> String {
     let mut literal = String::with_capacity(path.len());
     for part in path.chars() {
@@ -74,8 +74,8 @@ impl PathStat {
         PathStat { is_dir: mode & GO_MODE_DIR != 0, link, leads_nowhere: false }
     }
 
-    /// Reads what Podman says in the head of its answer, which it does of a link that leads nowhere
-    /// as well.
+    /// Reads the description from the headers of Podman's answer, which also has it for a link
+    /// whose target is missing.
     fn in_head(headers: &HeaderMap) -> Option<PathStat> {
         let told = STANDARD.decode(headers.get(STAT_HEADER)?).ok()?;
         let told: Value = serde_json::from_slice(&told).ok()?;
@@ -85,7 +85,7 @@ impl PathStat {
 }
 
 impl Engine {
-    /// What stands at `path`, or `None` for nothing.
+    /// Returns a description of the file at `path`, or `None` if there is none.
     pub(crate) async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
         if self.is_podman() {
             return self.stat_on_podman(id, path).await;
@@ -104,9 +104,9 @@ impl Engine {
         }
     }
 
-    /// As [`stat_path`](Self::stat_path). Podman answers 404 for a link that leads nowhere, as it does
-    /// for one into a tmpfs of a container that does not run: only the answer's head tells that it is
-    /// there.
+    /// Returns the same as [`stat_path`](Self::stat_path). Podman answers 404 for a link whose
+    /// target is missing, and for one into a tmpfs of a container that does not run: only the
+    /// answer's headers show that the link exists.
     async fn stat_on_podman(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
         let place = archive_of(id, &literal(path));
         let request = Request::head(&place).body(Empty::<Bytes>::new()).map_err(BollardError::from);
@@ -127,8 +127,8 @@ impl Engine {
         }
     }
 
-    /// Asks for the archive that could not be looked at: why is said in the body of an answer, and to the
-    /// first call there is none.
+    /// Returns the reason for a failed look-up, by a request for the same path's archive: the first
+    /// call has no body that could give a reason.
     async fn why_not(&self, place: &str, status: u16) -> Error {
         let mut text = Vec::new();
         if let Ok((again, mut chunks)) = self.dialer().stream(place).await {
@@ -141,9 +141,9 @@ impl Engine {
         refusal(LOOK, status, &text)
     }
 
-    /// Unpacks a tar stream into the directory `path` of a container, running or not. Nothing that is
-    /// there is replaced by something of another kind: neither a directory, with all that is in it,
-    /// by a file, nor a link by a directory.
+    /// Unpacks a tar stream into the directory `path` of a container, running or not. Never
+    /// replaces an existing file by one of another kind: neither a directory with its content by a
+    /// file, nor a link by a directory.
     pub(crate) async fn upload(
         &self,
         id: &str,
@@ -166,7 +166,7 @@ impl Engine {
         })
     }
 
-    /// The tar stream of a file or directory of a container.
+    /// Returns the tar stream of a file or directory of a container.
     pub(crate) fn download(
         &self,
         id: &str,

@@ -14,11 +14,11 @@ use serde::Deserialize;
 use super::{Engine, EngineKind, credential_helper};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long credential helpers may take for one lookup, all of them together; then the one that
-/// runs is killed. Long enough to unlock a key ring by hand.
+/// Limit for all credential helpers of one lookup together, after which the running one is killed.
+/// Long enough to unlock a key ring by hand.
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
-/// The names under which Docker Hub's credentials are kept.
+/// The names under which Docker Hub's credentials are stored.
 const HUB_KEYS: [&str; 4] =
     ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"];
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// User (`None` for an identity token) and secret.
+    /// Returns the user (`None` for an identity token) and the secret.
     #[cfg(feature = "registry")]
     pub(crate) fn into_parts(self) -> (Option<String>, String) {
         match self.credential {
@@ -68,14 +68,15 @@ impl Login {
 }
 
 impl Engine {
-    /// Credentials for a registry, or none: then it is asked anonymously. What failed is logged.
+    /// Returns the credentials for a registry, or `None` for anonymous access. Logs failures.
     pub(crate) async fn login_for(&self, registry: &str) -> Option<Login> {
         self.find_login(registry).await.0
     }
 
-    /// Credentials for a registry: `DOCKER_AUTH_CONFIG`, then docker's `config.json` with its
-    /// helpers, then (for Podman) its `auth.json`. Beside them, what kept them from being found: an
-    /// anonymous request may do nevertheless, so that is logged, and a hint where it does not.
+    /// Returns the credentials for a registry: from `DOCKER_AUTH_CONFIG`, docker's `config.json`
+    /// with its helpers, or (for Podman) its `auth.json`, in this order. The error beside them says
+    /// why they could not be found. As an anonymous request may be enough, it is only logged, and a
+    /// hint if the request fails.
     ///
     /// # Cancel safety
     /// A credential helper that runs is killed when the future is dropped.
@@ -86,7 +87,7 @@ impl Engine {
             files: self.credential_files(),
         };
         let (found, finding) = tokio::sync::oneshot::channel();
-        // Neither a runtime that shuts down nor a process that ends waits for this thread.
+        // Neither a shutdown of the runtime nor the end of the process waits for this thread.
         let thread = std::thread::Builder::new().name("castoff-login".into());
         let started = thread.spawn(move || {
             let outcome = search.run(Instant::now() + HELPER_LIMIT, &|| !found.is_closed());
@@ -108,7 +109,7 @@ impl Engine {
         (login, trouble)
     }
 
-    /// Where logins are stored, as podman-login(1) says for Podman's.
+    /// Returns the files that store logins, for Podman as in podman-login(1).
     fn credential_files(&self) -> Vec<PathBuf> {
         let config = self.config();
         let mut files: Vec<_> =
@@ -145,7 +146,7 @@ impl Search {
     }
 }
 
-/// Docker's `config.json`, as far as it is about logins.
+/// The part of Docker's `config.json` that is about logins.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
@@ -168,7 +169,7 @@ fn look_up(
     until: Instant,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Option<Login>> {
-    // (Not with the parser's words, which may quote a password.)
+    // The parser's message is left out, as it may quote a password.
     let stored: Stored = serde_json::from_slice(config).map_err(|_| {
         Error::new(ErrorKind::InvalidInput, "docker's config.json is no valid JSON")
     })?;
@@ -182,7 +183,7 @@ fn look_up(
 }
 
 impl Stored {
-    /// In docker's order: the registry's own helper, what is written down, the helper for all.
+    /// Looks up a login in docker's order: the registry's own helper, the file, the helper for all.
     fn credential(
         &self,
         key: &str,
@@ -210,7 +211,7 @@ impl Stored {
         self.creds_store.as_ref().filter(filled).map_or(Ok(None), |helper| ask(helper))
     }
 
-    /// The entry of a registry, which may be stored as a URL.
+    /// Returns the entry of a registry, which may be stored as a URL.
     fn auth(&self, key: &str) -> Option<&Auth> {
         let auths = self.auths.as_ref()?;
         let same = || auths.iter().find(|(stored, _)| host(stored) == host(key));
@@ -218,7 +219,7 @@ impl Stored {
     }
 }
 
-/// The host of a key, of which Docker Hub has several.
+/// Returns the host of a key. Docker Hub has several.
 fn host(key: &str) -> &str {
     let plain = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let host = plain.map_or(key, |rest| rest.split('/').next().unwrap_or(rest));
@@ -238,7 +239,7 @@ impl Auth {
     }
 }
 
-/// `user:password` in base64, with padding or without.
+/// Decodes `user:password` in base64, with padding or without.
 fn decode(auth: &str) -> Result<Credential> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -1,11 +1,11 @@
-//! [`ChunkReader`]: an archive as it comes, for code that blocks.
+//! [`ChunkReader`]: reads an archive that arrives in chunks, for code that blocks.
 
 use std::io::{self, Read};
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-/// Reads what is sent to it, on a thread that may block.
+/// A reader of the chunks that are sent to it, for a thread that may block.
 pub(crate) struct ChunkReader {
     source: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,

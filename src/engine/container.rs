@@ -29,20 +29,21 @@ use crate::spec::{
     RestartPolicy,
 };
 
-/// Pauses between looks at a container of Podman's that is about to end: see [`may_be_ending`].
+/// Pauses between inspections of a Podman container that is about to end, in milliseconds: see
+/// [`may_be_ending`].
 const STOPPED_PAUSES: [u64; 10] = [5, 10, 20, 50, 100, 200, 400, 800, 1_600, 3_200];
 
-/// The body of the engine's create call, bollard's type: what
-/// [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw) hands to its closure.
+/// The body of the engine's create call, bollard's type: the value that
+/// [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw) passes to its closure.
 pub type CreateBody = ContainerCreateBody;
 
-/// What is sent to create a container.
+/// The request to create a container.
 #[derive(Clone, Debug)]
 pub(crate) struct Creation {
     pub(crate) name: String,
     pub(crate) platform: Option<String>,
     pub(crate) body: CreateBody,
-    /// Networks that have to be joined by calls of their own before the start.
+    /// Networks that must be joined by calls of their own before the start.
     pub(crate) later: Vec<Attachment>,
 }
 
@@ -61,7 +62,7 @@ impl Creation {
     }
 }
 
-/// From a checked spec to what is sent. Pure: the same input gives the same output.
+/// Translates a checked spec into a request. Pure: the same input gives the same output.
 ///
 /// Engines below API 1.44 take one network in the create call; the others are left in
 /// [`Creation::later`].
@@ -150,8 +151,8 @@ fn host_config(spec: &ContainerSpec, reach: Reach) -> HostConfig {
     }
 }
 
-/// Loopback is what the default says; where that could not be reached from here, the address
-/// that can be is bound instead.
+/// Binds a port to loopback by default, or to the address that is reachable from here if loopback
+/// is not.
 fn binding(binding: &HostBinding, reach: Reach) -> PortBinding {
     let ip =
         if binding.ip.is_loopback() && !reach.bind.is_loopback() { reach.bind } else { binding.ip };
@@ -197,7 +198,7 @@ fn restart_policy(policy: RestartPolicy) -> Option<RestartBody> {
     Some(RestartBody { name: Some(name), maximum_retry_count: retries })
 }
 
-/// Whether an engine may start a container of this body again when it ends.
+/// Returns whether an engine may restart a container of this body when it ends.
 pub(crate) fn may_restart(body: &CreateBody) -> bool {
     let policy = body.host_config.as_ref().and_then(|host| host.restart_policy.as_ref());
     policy.and_then(|policy| policy.name).is_some_and(|name| {
@@ -225,11 +226,11 @@ fn healthcheck(check: &Healthcheck, api: ApiVersion) -> HealthConfig {
     }
 }
 
-/// Networks that every engine has, and that know no names.
+/// Networks that every engine has, and that resolve no names.
 const WITHOUT_NAMES: [&str; 5] = ["bridge", "default", "host", "none", "podman"];
 
-/// How a container is part of a network. It has its name there as an alias too, and keeps it when
-/// somebody renames the container.
+/// Returns the settings of a container's endpoint in a network. Its name is an alias there too, and
+/// stays one if the container is renamed.
 pub(super) fn endpoint_settings(attachment: &Attachment, container: &str) -> EndpointSettings {
     let mut aliases = attachment.aliases.clone();
     if !WITHOUT_NAMES.contains(&&*attachment.network) && !aliases.iter().any(|a| a == container) {
@@ -268,7 +269,7 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Whole seconds, rounded up: a limit never becomes shorter than what was asked for.
+/// Returns whole seconds, rounded up, so that a limit never becomes shorter.
 pub(super) fn whole_seconds(duration: Duration) -> i64 {
     let up = u64::from(duration.subsec_nanos() > 0);
     signed(duration.as_secs().saturating_add(up))
@@ -278,9 +279,9 @@ fn seconds32(duration: Duration) -> i32 {
     i32::try_from(whole_seconds(duration)).unwrap_or(i32::MAX)
 }
 
-/// Podman looks at the process of a container that it takes for running, and fails when that ends
-/// meanwhile. Until it has cleaned up, the state is then `stopped`, a word that the API doesn't
-/// have and bollard doesn't read.
+/// Returns whether Podman may have failed because a container was ending: it looks at the process
+/// of a container that it considers running, and fails if that ends meanwhile. Until the cleanup,
+/// the state is then `stopped`, which the API does not have and bollard can't read.
 fn may_be_ending(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Protocol => true,
@@ -307,10 +308,10 @@ impl Engine {
         self.docker().start_container(id, None).await.map_err(lift("start the container"))
     }
 
-    /// Whether a container is there and may have processes.
+    /// Returns whether a container exists and may have processes.
     pub(crate) async fn container_runs(&self, id: &str) -> Result<bool> {
         match self.inspect_container(id).await {
-            // (One that is paused or restarting counts as running.)
+            // A container that is paused or restarting counts as running.
             Ok(found) => Ok(!matches!(found.state.status.as_str(), "exited" | "stopped" | "dead")),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -334,7 +335,7 @@ impl Engine {
         }
     }
 
-    /// `grace` is how long the process has before it is killed; the engine's default is 10 s.
+    /// Stops a container. The process has `grace` to end before it is killed, by default 10 s.
     pub(crate) async fn stop_container(&self, id: &str, grace: Option<Duration>) -> Result<()> {
         let mut options = StopContainerOptionsBuilder::new();
         if let Some(grace) = grace.or(self.default_grace()) {
@@ -357,7 +358,8 @@ impl Engine {
             .map_err(lift("restart the container"))
     }
 
-    /// Podman takes no word for no time at all, and kills at once.
+    /// Returns the grace to send if none is set. Podman takes a missing one for zero, and kills at
+    /// once.
     fn default_grace(&self) -> Option<Duration> {
         self.is_podman().then_some(Duration::from_secs(10))
     }
@@ -382,12 +384,13 @@ impl Engine {
 
     /// Kills and removes a container with its anonymous volumes.
     ///
-    /// Podman 5 waits the container's stop timeout even where removal is forced, 10 s by default for
-    /// a process that ignores SIGTERM, unless it is told to stop it at once beforehand.
+    /// Podman 5 waits for the container's stop timeout even if removal is forced, 10 s by default
+    /// for a process that ignores SIGTERM, unless the container is stopped with a timeout of 0
+    /// beforehand.
     pub(crate) async fn remove_container(&self, id: &str) -> Result<()> {
         if self.is_podman() {
             let at_once = StopContainerOptionsBuilder::new().t(0).build();
-            // One that does not run, or is gone, is what the removal is to find out.
+            // If it does not run or is gone, the removal finds that out.
             let _ = self.patient().stop_container(id, Some(at_once)).await;
         }
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
@@ -397,15 +400,15 @@ impl Engine {
             .map_err(lift("remove the container"))
     }
 
-    /// Takes hold of a container's streams, before its start for all of its output. What it writes
-    /// comes as it was written, and ends with the container.
+    /// Attaches to a container's streams: before its start, to receive all of its output. The
+    /// output arrives unchanged, and ends with the container.
     pub(crate) async fn attach_container(
         &self,
         id: &str,
         stdin: bool,
         tty: bool,
     ) -> Result<(FrameStream, Pin<Box<dyn AsyncWrite + Send>>)> {
-        // Without keys to detach by, as they would be taken out of the input (Podman).
+        // No keys to detach, as Podman would take them out of the input.
         let path = format!(
             "/containers/{id}/attach?stream=true&stdin={stdin}&stdout=true&stderr=true&detachKeys="
         );
@@ -415,7 +418,7 @@ impl Engine {
         Ok((until_reset(frames, stdin), Box::pin(input)))
     }
 
-    /// The exit code, once the container is not running; the engine pushes it.
+    /// Returns the exit code once the container is not running. The engine pushes it.
     pub(crate) async fn wait_container(&self, id: &str) -> Result<i64> {
         use bollard::errors::Error as BollardError;
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
@@ -433,7 +436,7 @@ impl Engine {
         }
     }
 
-    /// Makes an image of a container's file system and returns its id.
+    /// Commits a container's file system to an image and returns its id.
     pub(crate) async fn commit_container(
         &self,
         id: &str,
@@ -448,7 +451,7 @@ impl Engine {
             .pause(true);
         let changes = label_changes(labels);
         if self.is_podman() {
-            // It takes labels in this way only.
+            // Podman takes labels in this form only.
             options = options.changes(&changes);
         }
         let config = ContainerConfig {
@@ -456,13 +459,13 @@ impl Engine {
             ..ContainerConfig::default()
         };
         let answer = self.patient().commit_container(options.build(), config).await;
-        // (Podman leaves the algorithm out here, and nowhere else.)
+        // Podman leaves the algorithm out here, and nowhere else.
         let whole = |id: String| if id.contains(':') { id } else { format!("sha256:{id}") };
         answer.map(|made| whole(made.id)).map_err(lift("commit the container"))
     }
 }
 
-/// Labels as lines of a Dockerfile.
+/// Writes labels as lines of a Dockerfile.
 fn label_changes(labels: &[(String, String)]) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let lines =

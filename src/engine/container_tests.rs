@@ -1,4 +1,4 @@
-//! Snapshots of the lowering: what the engine is sent, to the letter.
+//! Snapshots of the lowering: the exact body that the engine receives.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -11,7 +11,7 @@ const LOCAL: Reach =
 const OLD: ApiVersion = ApiVersion::new(1, 41);
 const NEW: ApiVersion = ApiVersion::new(1, 44);
 
-/// The body as JSON with sorted keys.
+/// Returns the body as JSON with sorted keys.
 fn body(spec: &ContainerSpec, reach: Reach, api: ApiVersion) -> String {
     let labels = [("castoff.session".to_owned(), "s".to_owned())];
     let creation = lower(spec, "castoff-s-1", "redis:7", &labels, reach, api);

@@ -1,6 +1,6 @@
-//! Docker contexts: which one is current, and the endpoint it names.
+//! Docker contexts: the current one, and its endpoint.
 //!
-//! Format as the docker CLI keeps it: `currentContext` in `config.json`, and
+//! The format is the docker CLI's: `currentContext` in `config.json`, and
 //! `contexts/meta/<sha256 of the name>/meta.json` beside it.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// The name of the context in force, or `None` for the default one.
+/// Returns the name of the current context, or `None` for the default one.
 pub(super) async fn current(config_dir: &Path, chosen: Option<&str>) -> Option<String> {
     let name = match chosen {
         Some(name) => name.to_owned(),
@@ -23,7 +23,7 @@ pub(super) async fn current(config_dir: &Path, chosen: Option<&str>) -> Option<S
     (!name.is_empty() && name != "default").then_some(name)
 }
 
-/// The endpoint that a context names.
+/// Returns the endpoint of a context.
 pub(super) async fn endpoint(config_dir: &Path, name: &str) -> Result<String> {
     let path = config_dir.join("contexts/meta").join(folder_of(name)).join("meta.json");
     let broken = |why: &str| {

@@ -1,8 +1,8 @@
-//! Docker's credential helpers: programs that know logins, each run as a child with a limit.
+//! Docker's credential helpers: programs that store logins, each run as a child with a time limit.
 //!
 //! The protocol is that of docker-credential-helpers: `docker-credential-NAME get`, the server on
-//! stdin, `{"Username": .., "Secret": ..}` on stdout. A helper that has nothing ends with an error,
-//! and says "credentials not found in native keychain" on stdout.
+//! stdin, `{"Username": .., "Secret": ..}` on stdout. A helper without a login for the server
+//! fails, with "credentials not found in native keychain" on stdout.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -15,13 +15,13 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// More than any login has.
+/// Limit for an answer, in bytes; far more than any login has.
 const ANSWER_MAX: usize = 1024 * 1024;
 
-/// How often it is seen whether somebody still waits for the answer.
+/// Pause between checks whether the caller still waits for the answer.
 const ROUND: Duration = Duration::from_millis(50);
 
-/// What a helper answers; user `<token>` means that the secret is an identity token.
+/// The answer of a helper. The user `<token>` means that the secret is an identity token.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Answer {
@@ -29,8 +29,8 @@ pub(super) struct Answer {
     pub(super) secret: String,
 }
 
-/// Asks a helper for the login of a server; `None` when it has none. Blocks until `until` at most,
-/// or until nobody wants the answer any more: then the helper is killed, with its children.
+/// Asks a helper for the login of a server; `None` if it has none. Blocks at most until `until`, or
+/// until the caller has gone: then the helper is killed, with its children.
 pub(super) fn ask(
     program: &str,
     server: &str,
@@ -48,7 +48,7 @@ pub(super) fn ask(
     let broken = |error: io::Error| failed(ErrorKind::Io, "can't be run").with_source(error);
     let mut running = Running::start(program).map_err(broken)?;
     if let Some(mut input) = running.0.stdin.take() {
-        // One that does not read may answer all the same. (A server's name fits in the pipe.)
+        // A helper that does not read may answer all the same. A server's name fits in the pipe.
         let _ = input.write_all(server.as_bytes());
     }
     let output = running.0.stdout.take().map(|output| {
@@ -64,7 +64,7 @@ pub(super) fn ask(
         return Err(failed(ErrorKind::Timeout, "did not answer in time and was killed"));
     };
     if code == 0 {
-        // (Not with the parser's words, which may quote what it read.)
+        // The parser's message is left out, as it may quote the secret.
         let answer = serde_json::from_slice(&text);
         return answer.map(Some).map_err(|_| failed(ErrorKind::Protocol, "gave no login in JSON"));
     }
@@ -75,7 +75,7 @@ pub(super) fn ask(
     Err(failed(ErrorKind::Other, &format!("failed with exit code {code}")))
 }
 
-/// A child in a process group of its own, which is killed unless it has ended.
+/// A child in a process group of its own, which is killed on drop unless it has ended.
 struct Running(Child);
 
 impl Running {
@@ -86,7 +86,7 @@ impl Running {
         command.spawn().map(Running)
     }
 
-    /// Its exit code (-1 for a signal), or `None` when that is not wanted any more.
+    /// Returns its exit code (-1 for a signal), or `None` if the caller has gone.
     fn end(&mut self, is_wanted: impl Fn() -> bool) -> io::Result<Option<i32>> {
         loop {
             if let Some(status) = self.0.try_wait()? {
@@ -110,7 +110,7 @@ impl Drop for Running {
     }
 }
 
-/// All that is written, or `None` when that is not wanted any more.
+/// Reads all output, or returns `None` if the caller has gone.
 fn read(mut output: ChildStdout, is_wanted: &dyn Fn() -> bool) -> io::Result<Option<Vec<u8>>> {
     let round = Timespec { tv_sec: 0, tv_nsec: i64::from(ROUND.subsec_nanos()) };
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// A helper that is a script, and its outcome.
+    /// Runs a script as a helper and returns its outcome.
     fn asked(script: &str, limit: Duration) -> Result<Option<Answer>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("docker-credential-test");
@@ -146,7 +146,7 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = path.display().to_string();
         loop {
-            // (Another test's fork may have the script open for writing for a moment.)
+            // Another test's fork may hold the script open for writing for a moment.
             let outcome = ask(&program, "r.example", Instant::now() + limit, &|| true);
             let busy = |error: &Error| format!("{error:?}").contains("busy");
             if !outcome.as_ref().is_err_and(busy) {
@@ -188,7 +188,7 @@ mod tests {
             let text = std::fs::read_to_string(&pids).unwrap();
             for pid in text.split_whitespace() {
                 let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
-                // (A zombie that nobody has reaped is as dead as can be.)
+                // A zombie that nobody has reaped counts as dead.
                 while stat().is_ok_and(|stat| !stat.contains(") Z ")) {
                     std::thread::sleep(ROUND);
                 }

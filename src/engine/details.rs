@@ -1,4 +1,4 @@
-//! [`ContainerDetails`]: what an inspect tells, in castoff's own types.
+//! [`ContainerDetails`]: the result of an inspect, in castoff's own types.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use super::timestamp::unix_time;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{Port, RestartPolicy};
 
-/// What the engine knows of a container.
+/// The result of inspecting a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerDetails {
@@ -21,11 +21,11 @@ pub struct ContainerDetails {
     pub id: String,
     /// The name, without a leading slash.
     pub name: String,
-    /// The image it was created from, as it was named then.
+    /// The image it was created from, by the name used then.
     pub image: String,
     /// Whether it runs, and how it ended.
     pub state: ContainerState,
-    /// Published ports, and the addresses under which they are reached from here.
+    /// Published ports, with the addresses that reach them from here.
     pub ports: BTreeMap<Port, Vec<SocketAddr>>,
     /// Ports that the image or the builder exposes.
     pub exposed: Vec<Port>,
@@ -35,18 +35,18 @@ pub struct ContainerDetails {
     pub env: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it has a healthcheck, from the image or from the builder.
+    /// Whether it has a health check, from the image or from the builder.
     pub has_healthcheck: bool,
     /// Whether it has a terminal.
     pub tty: bool,
     pub(crate) healthcheck_test: Vec<String>,
     pub(crate) host_network: bool,
-    /// Whether the engine starts it again when it ends, and how often it has.
+    /// The restart policy, and the number of restarts so far.
     pub(crate) restart: RestartPolicy,
     pub(crate) restarts: u64,
     /// Whether its memory is limited to less than the machine's.
     pub(crate) memory_limited: bool,
-    /// When this run began, and when the one before it ended, by the engine's clock.
+    /// The times when this run began and when the previous one ended, by the engine's clock.
     pub(crate) started: Option<(i64, u32)>,
     pub(crate) finished: Option<(i64, u32)>,
 }
@@ -55,55 +55,56 @@ pub struct ContainerDetails {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerState {
-    /// The engine's word for it: `created`, `running`, `paused`, `restarting`, `exited`, `dead`.
+    /// The engine's name for its state: `created`, `running`, `paused`, `restarting`, `exited`,
+    /// `dead`.
     pub status: String,
-    /// Whether its process runs; a paused one does, one that is about to be started again does not.
+    /// Whether its process runs: true while it is paused, false while it waits for a restart.
     pub running: bool,
-    /// Whether it has ended and its restart policy is about to start it again. Podman never says so.
+    /// Whether it has ended and waits for a restart by its policy. Podman never reports that.
     pub restarting: bool,
     /// Whether it is paused.
     pub paused: bool,
-    /// The exit code of its last run; 0 while it has none.
+    /// The exit code of its last run; 0 before the first one has ended.
     pub exit_code: i64,
-    /// Whether the kernel ended it for want of memory.
+    /// Whether the kernel killed it for lack of memory.
     pub oom_killed: bool,
-    /// What the engine said when it could not start it.
+    /// The engine's message if it could not be started.
     pub error: String,
-    /// Its health, where it has a healthcheck.
+    /// The result of its health check, if it has one.
     pub health: Option<Health>,
-    /// What its last health check printed.
+    /// The output of its last health check.
     pub health_output: Option<String>,
 }
 
-/// The result of a container's healthcheck.
+/// The result of a container's health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {
-    /// Not decided yet.
+    /// Undecided so far.
     Starting,
     /// The last check passed.
     Healthy,
-    /// As many checks as are allowed failed in a row.
+    /// The allowed number of checks failed in a row.
     Unhealthy,
 }
 
-/// A container's place in a network.
+/// A container's endpoint in a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkEndpoint {
     /// The network's id.
     pub network_id: String,
-    /// The container's IPv4 address there, else its IPv6 one; none while it doesn't run.
+    /// The container's IPv4 address there, or else its IPv6 address; `None` while it doesn't run.
     pub ip: Option<IpAddr>,
     /// The network's gateway.
     pub gateway: Option<IpAddr>,
-    /// The names under which others in the network find it.
+    /// The names that resolve to it in the network.
     pub aliases: Vec<String>,
 }
 
 impl ContainerDetails {
-    /// The address of a published port; `host` is where a container in the host's own network
-    /// is reached.
+    /// Returns the address of a published port. `host` is the address of a container in the host's
+    /// own network.
     pub(crate) fn addr(&self, port: Port, host: IpAddr) -> Result<SocketAddr> {
         if self.host_network {
             return Ok(SocketAddr::new(host, port.number()));
@@ -127,11 +128,11 @@ impl ContainerDetails {
         Err(Error::new(ErrorKind::PortNotPublished, message).with_hint(hint))
     }
 
-    /// A moment after the last line of the run before this one and before the first of this.
+    /// Returns a time after the last line of the previous run and before the first one of this run.
     ///
-    /// The start itself is too late: a process writes before its engine has noted that it
-    /// started. The end of the other run is too early: its last lines are stamped when the engine
-    /// reads them. Between the two lies all that a start takes, so a third of that is past the
+    /// The start itself is too late: a process writes before its engine has noted that it started.
+    /// The end of the previous run is too early: its last lines get their time when the engine
+    /// reads them. The whole start lies between the two, so a third of that time is after the
     /// former and well before the latter.
     pub(crate) fn between_runs(&self) -> Option<(i64, u32)> {
         const SECOND: i128 = 1_000_000_000;
@@ -184,7 +185,7 @@ fn read_policy(policy: Option<bollard::models::RestartPolicy>) -> RestartPolicy 
         Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
         Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
         Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure {
-            // 0 is without limit.
+            // 0 means no limit.
             max_retries: policy
                 .maximum_retry_count
                 .and_then(|most| u32::try_from(most).ok())
@@ -198,7 +199,7 @@ fn read_state(state: bollard::models::ContainerState) -> ContainerState {
     let health = state.health.unwrap_or_default();
     ContainerState {
         status: state.status.unwrap_or(ContainerStateStatusEnum::EMPTY).to_string(),
-        // Docker counts one that waits for its next start as running.
+        // Docker counts a container that waits for a restart as running.
         running: state.running.unwrap_or_default() && !state.restarting.unwrap_or_default(),
         restarting: state.restarting.unwrap_or_default(),
         paused: state.paused.unwrap_or_default(),
@@ -215,19 +216,20 @@ fn read_state(state: bollard::models::ContainerState) -> ContainerState {
     }
 }
 
-/// One address per binding, IPv4 before IPv6: an engine may list both, with different ports.
+/// Reads one address per binding, IPv4 before IPv6: an engine may list both, with different ports.
 fn read_ports(ports: PortMap, reach: Reach) -> BTreeMap<Port, Vec<SocketAddr>> {
     let read_binding = |binding: bollard::models::PortBinding| {
         let port = binding.host_port?.parse().ok().filter(|port| *port != 0)?;
         let bound = binding.host_ip.and_then(|ip| ip.parse::<IpAddr>().ok());
         let any_by_ipv6 = bound == Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         let ip = match bound {
-            // Every address of the machine, by IPv6: its loopback where that is near. Further away
-            // only the one is known, which works where the engine's socket takes both.
+            // All of the machine's IPv6 addresses: its loopback if the machine is this one. Of
+            // another machine only one address is known, which works if the engine's socket accepts
+            // both.
             Some(IpAddr::V6(ip)) if ip.is_unspecified() && reach.address.is_loopback() => {
                 IpAddr::V6(Ipv6Addr::LOCALHOST)
             }
-            // An address of its own is where it is reached, if that is near at all.
+            // A specific address is used as it is, unless it is a loopback on another machine.
             Some(ip) if !ip.is_unspecified() && (ip != reach.bind || ip != reach.address) => {
                 if ip.is_loopback() && !reach.address.is_loopback() { reach.address } else { ip }
             }

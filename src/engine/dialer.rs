@@ -1,4 +1,4 @@
-//! The one dialer: every byte to and from an engine goes through a connection made here.
+//! [`Dialer`]: makes every connection to an engine.
 
 use std::future::Future;
 use std::io;
@@ -23,14 +23,14 @@ use super::Endpoint;
 #[cfg(unix)]
 use crate::forks::UnsharedStream;
 
-/// How long a connection may take to come about. Requests have limits of their own.
+/// Limit for making a connection. Requests have limits of their own.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// A byte stream to an engine.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Makes connections to one endpoint.
+/// A factory of connections to one endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     endpoint: Endpoint,
@@ -79,7 +79,7 @@ impl Dialer {
         self.exchange(request).await
     }
 
-    /// As [`send`](Self::send), with a body of any kind.
+    /// Sends one request like [`send`](Self::send), with a body of any type.
     ///
     /// # Cancel safety
     /// As for [`send`](Self::send).
@@ -103,11 +103,10 @@ impl Dialer {
         Ok(sender.send_request(request).await?)
     }
 
-    /// Sends one request without a body, and leaves it to the reader of the answer to drive the
-    /// connection.
+    /// Sends one request without a body, and lets the reader of the answer drive the connection.
     ///
-    /// For answers of many small chunks, which is what an engine makes of a log: driven by a task
-    /// of its own, every chunk would cost two changes of task and a look at the poller.
+    /// For answers of many small chunks, such as logs: a task that drives the connection would cost
+    /// two task switches and a poll of the reactor for every chunk.
     ///
     /// # Cancel safety
     /// As for [`send`](Self::send).
@@ -133,7 +132,7 @@ impl Dialer {
         Ok((head.status, Chunks { body, connection: Some(connection) }))
     }
 
-    /// Asks for another protocol on the same connection, and hands that over.
+    /// Upgrades a connection to another protocol and returns it.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -150,13 +149,13 @@ impl Dialer {
         self.upgrade(request, Bytes::new()).await
     }
 
-    /// A connection for gRPC, which an engine of API 1.53 and newer speaks without being asked for it.
+    /// Connects for gRPC, which engines of API 1.53 and newer speak without an upgrade.
     #[cfg(feature = "buildkit")]
     pub(super) async fn grpc(&self) -> io::Result<Box<dyn Stream>> {
         self.dial().await
     }
 
-    /// Asks for the raw streams of a container or a command, and hands both directions over.
+    /// Requests the raw streams of a container or a command, and returns both directions.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -193,7 +192,7 @@ impl Dialer {
         Err(BollardError::DockerResponseServerError { status_code, message })
     }
 
-    /// What a server wants to see: the path alone, and a host.
+    /// Sets the parts of a request that a server expects: the path alone, and a host.
     fn address<B>(&self, request: &mut Request<B>) {
         let host = match &self.endpoint {
             Endpoint::Unix(_) => HeaderValue::from_static("localhost"),
@@ -209,10 +208,10 @@ impl Dialer {
 
 type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
 
-/// The body of an answer in the pieces that the engine sends.
+/// The body of an answer in the chunks that the engine sends.
 pub(super) struct Chunks {
     body: Incoming,
-    /// Gone when it has ended.
+    /// The connection; `None` once it has ended.
     connection: Option<Connection>,
 }
 
@@ -221,13 +220,14 @@ impl futures_core::Stream for Chunks {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            // It hands over one chunk at a time, and wakes this task when it may have another.
+            // The connection yields one chunk at a time, and wakes this task when it may have
+            // another.
             if let Some(connection) = &mut self.connection
                 && let Poll::Ready(ended) = connection.as_mut().poll(context)
             {
                 self.connection = None;
                 if let Err(error) = ended {
-                    // The body tells as well.
+                    // The body reports the error as well.
                     tracing::debug!(%error, "connection to the engine ended");
                 }
             }
@@ -235,7 +235,7 @@ impl futures_core::Stream for Chunks {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => {
-                    // Anything else is a trailer.
+                    // Frames of another kind are trailers.
                     if let Ok(bytes) = frame.into_data() {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
@@ -245,10 +245,10 @@ impl futures_core::Stream for Chunks {
     }
 }
 
-/// How much is read at once from a raw stream.
+/// The number of bytes to read at once from a raw stream.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// What comes on a raw stream, in pieces of any length.
+/// The bytes that arrive on a raw stream, in chunks of any length.
 pub(super) struct Received {
     read: ReadHalf<TokioIo<Upgraded>>,
     buffer: BytesMut,

@@ -1,4 +1,4 @@
-//! Finding an engine: who is asked, in which order, and what is said when nobody answers.
+//! Discovery of an engine: the candidates, their order, and the error when none answers.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use super::{Endpoint, Engine, context};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
-/// An endpoint somebody named gets time to wake up; a guess must be there.
+/// Limits for an answer: a configured endpoint gets time to wake up, a guessed one must be ready.
 const NAMED_LIMIT: Duration = Duration::from_secs(30);
 const GUESS_LIMIT: Duration = Duration::from_secs(3);
 
-/// One place to look for an engine.
+/// A possible endpoint of an engine.
 #[derive(Debug, PartialEq, Eq)]
 struct Candidate {
     source: String,
@@ -35,7 +35,7 @@ pub(super) async fn discover(config: Config) -> Result<Engine> {
     Err(nobody_answered(refused))
 }
 
-/// What the user named: then nothing else is tried, as a wrong engine is worse than none.
+/// Returns the configured endpoint. No other is then tried, as a wrong engine is worse than none.
 async fn named(config: &Config) -> Result<Option<Candidate>> {
     let from = |source: String, text: &str| -> Result<Option<Candidate>> {
         let endpoint: Endpoint = text.parse().map_err(|error: Error| {
@@ -67,7 +67,7 @@ async fn named(config: &Config) -> Result<Option<Candidate>> {
     }
 }
 
-/// Sockets that engines are known to listen on, the likelier first.
+/// Returns the sockets that engines are known to listen on, the likelier first.
 fn known_sockets(config: &Config, uid: u32) -> Vec<Candidate> {
     let system = |path: &str| Some(PathBuf::from(path));
     let runtime = |path: &str| config.runtime_dir.as_ref().map(|dir| dir.join(path));
@@ -124,7 +124,7 @@ fn nobody_answered(refused: Vec<(Candidate, Error)>) -> Error {
     }
 }
 
-/// Why a candidate was refused, in a few words.
+/// Returns a short reason why a candidate was refused.
 fn reason(error: &Error) -> String {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(this) = cause {

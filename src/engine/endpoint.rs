@@ -1,4 +1,4 @@
-//! [`Endpoint`]: where an engine listens.
+//! [`Endpoint`]: the address that an engine listens on.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,23 +6,23 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where an engine listens, as `DOCKER_HOST` writes it.
+/// The address that an engine listens on, as in `DOCKER_HOST`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
     /// A unix socket: `unix:///var/run/docker.sock`.
     Unix(PathBuf),
-    /// Plain TCP: `tcp://127.0.0.1:2375`. The port is 2375 when none is given.
+    /// Plain TCP: `tcp://127.0.0.1:2375`. Default port: 2375.
     Tcp {
-        /// Host name or address, an IPv6 one without brackets.
+        /// The host name or address; an IPv6 address has no brackets.
         host: String,
-        /// Port.
+        /// The port.
         port: u16,
     },
 }
 
 impl Endpoint {
-    /// The socket's path, for an endpoint that is a unix socket.
+    /// Returns the socket's path if the endpoint is a unix socket.
     #[must_use]
     pub fn socket(&self) -> Option<&Path> {
         match self {
@@ -47,11 +47,11 @@ impl fmt::Display for Endpoint {
 impl FromStr for Endpoint {
     type Err = Error;
 
-    /// Reads `unix://PATH`, `tcp://HOST[:PORT]`, `http://HOST[:PORT]` or an absolute path.
+    /// Parses `unix://PATH`, `tcp://HOST[:PORT]`, `http://HOST[:PORT]` or an absolute path.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for what is none of these, [`ErrorKind::Unsupported`] for
-    /// `https`, `ssh`, `npipe` and `fd` endpoints.
+    /// [`ErrorKind::InvalidInput`] for any other form, [`ErrorKind::Unsupported`] for `https`,
+    /// `ssh`, `npipe` and `fd` endpoints.
     fn from_str(text: &str) -> Result<Self> {
         if text.starts_with('/') {
             return Ok(Endpoint::Unix(PathBuf::from(text)));

@@ -1,4 +1,4 @@
-//! The event stream, as far as waits need it.
+//! The event stream, to the extent that waits need it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use super::failure::convert;
 use super::{Engine, Health};
 use crate::error::Result;
 
-/// What can happen to a container that is waited for.
+/// An event of a container that is being waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HealthEvent {
     Health(Health),
@@ -19,8 +19,8 @@ pub(crate) enum HealthEvent {
 }
 
 impl Engine {
-    /// Changes of a container's health, and its end, from `since` on (seconds and nanoseconds
-    /// since 1970): nothing that happened between an inspect and this call is lost.
+    /// Streams changes of a container's health, and its end, since a time in seconds and
+    /// nanoseconds since 1970: no event between an inspect and this call is lost.
     pub(crate) fn health_events(
         &self,
         id: &str,
@@ -32,14 +32,14 @@ impl Engine {
         }))
     }
 
-    /// Comes back when the engine tells that a container ran out of memory, after `since`. Docker
-    /// may note that later than the container's end, and its state then never shows it.
+    /// Returns once the engine reports that a container ran out of memory after `since`. Docker may
+    /// report it later than the container's end, and never in its state.
     pub(crate) async fn out_of_memory(&self, id: &str, since: (i64, u32)) -> Result<bool> {
         let first = self.container_events(id, since, &["oom"]).next().await;
         first.transpose().map(|action| action.is_some())
     }
 
-    /// Tells of each start of a container since then, and of its removal.
+    /// Streams each start of a container after a time, and its removal.
     pub(crate) fn container_starts(
         &self,
         id: &str,
@@ -48,7 +48,7 @@ impl Engine {
         self.container_events(id, since, &["start", "destroy", "remove"])
     }
 
-    /// The actions of these kinds on one container, from `since` on.
+    /// Streams the actions of these kinds on one container, after a time.
     pub(super) fn container_events(
         &self,
         id: &str,

@@ -14,13 +14,13 @@ use super::frames::Frames;
 use super::{Engine, FrameStream, LogFrame, LogStream};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much of each stream is kept, unless a setter says otherwise.
+/// Default limit for the output that is kept, in bytes per stream.
 pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 
-/// How many lines of output an error shows.
+/// Limit for the lines of output in an error.
 const SHOWN_LINES: usize = 20;
 
-/// The last lines of an output, in their order.
+/// Returns the last lines of an output, in order.
 fn last_lines(output: &[u8], count: usize) -> Vec<String> {
     let output = output.strip_suffix(b"\n").unwrap_or(output);
     if output.is_empty() {
@@ -33,7 +33,7 @@ fn last_lines(output: &[u8], count: usize) -> Vec<String> {
     lines
 }
 
-/// A line as it is shown: of a long one its beginning and its end.
+/// Shortens a long line to its beginning and its end.
 fn shortened(line: &[u8]) -> String {
     const SHOWN: usize = 500;
     if line.len() <= 3 * SHOWN {
@@ -48,46 +48,46 @@ fn shortened(line: &[u8]) -> String {
     format!("{first} [{} bytes left out] {last}", tail - head)
 }
 
-/// What a command printed, and how it ended.
+/// The output of a command, and its exit code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExecOutput {
     /// Its exit code.
     pub code: i64,
-    /// What it wrote to its standard output; all of it, for one with a terminal.
+    /// The standard output; with a terminal, all output.
     pub stdout: Vec<u8>,
-    /// What it wrote to its standard error.
+    /// The standard error.
     pub stderr: Vec<u8>,
     /// Whether the output of a [`run`](crate::ContainerBuilder::run) was read from the engine's
-    /// log, since it could not be had as it was written. Most logs replace bytes that are no
-    /// UTF-8. Never so for a command in a container.
+    /// log, because it could not be received directly. Most logs replace bytes that are no UTF-8.
+    /// Always false for a command in a running container.
     pub from_log: bool,
 }
 
 impl ExecOutput {
-    /// Whether the exit code is 0.
+    /// Returns whether the exit code is 0.
     #[must_use]
     pub fn success(&self) -> bool {
         self.code == 0
     }
 
-    /// The standard output as text; bytes that are no UTF-8 are replaced.
+    /// Returns the standard output as text. Bytes that are no UTF-8 are replaced.
     #[must_use]
     pub fn stdout_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.stdout)
     }
 
-    /// The standard error as text; bytes that are no UTF-8 are replaced.
+    /// Returns the standard error as text. Bytes that are no UTF-8 are replaced.
     #[must_use]
     pub fn stderr_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.stderr)
     }
 
-    /// The output of a command that must succeed.
+    /// Returns the output of a command that must succeed.
     ///
     /// # Errors
-    /// [`ErrorKind::Exited`] when the exit code is not 0, with the last 20 lines that it wrote; of a
-    /// line above 1,500 bytes, its beginning and its end.
+    /// [`ErrorKind::Exited`] if the exit code is not 0, with the last 20 lines of its output; lines
+    /// above 1,500 bytes are shortened to their beginning and end.
     pub fn ok(self) -> Result<Self> {
         if self.success() {
             return Ok(self);
@@ -99,7 +99,7 @@ impl ExecOutput {
         Err(Error::new(ErrorKind::Exited, message).with_exit(self.code, false).with_log_tail(tail))
     }
 
-    /// Takes a piece of output, of which there may be so many bytes on each stream.
+    /// Appends a chunk of output, up to `limit` bytes per stream.
     pub(crate) fn push(&mut self, frame: &LogFrame, limit: usize) -> Result<()> {
         let (name, taken) = match frame.stream {
             LogStream::Stdout => ("standard output", &mut self.stdout),
@@ -115,7 +115,7 @@ impl ExecOutput {
         Ok(())
     }
 
-    /// One line for a probe's note.
+    /// Returns one line for a probe's record.
     pub(crate) fn summary(&self) -> String {
         let text = format!("{}{}", self.stdout_text(), self.stderr_text());
         let last: String =
@@ -139,14 +139,15 @@ pub(crate) struct ExecRequest {
     pub(crate) privileged: bool,
 }
 
-/// A command that was started: its output, and its input while that is wanted.
+/// A started command, with its output and its input.
 pub(crate) struct ExecSession {
     pub(crate) id: String,
     pub(crate) output: FrameStream,
     pub(crate) input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
-/// Who left input unread closes the connection with a reset, behind all of its output.
+/// Ends the output at a connection reset if there is input: a process that leaves input unread
+/// causes one, after all of its output.
 pub(super) fn until_reset(
     frames: impl Stream<Item = Result<LogFrame>> + Send + 'static,
     has_input: bool,
@@ -204,9 +205,9 @@ impl Engine {
         Ok(output)
     }
 
-    /// The exit code of a command whose output has ended.
+    /// Returns the exit code of a command whose output has ended.
     pub(crate) async fn exec_code(&self, exec: &str) -> Result<i64> {
-        // The output may be closed an instant before the command counts as ended.
+        // The output may close an instant before the engine counts the command as ended.
         let mut pause = Duration::from_millis(1);
         for _ in 0..14 {
             if let Some(code) = self.exec_code_now(exec).await? {
@@ -226,7 +227,8 @@ impl Engine {
     }
 }
 
-/// An engine remembers a command for minutes after its end, but not beyond its own.
+/// Explains a missing exec: engines keep one for some minutes after its end, and lose it on
+/// restart.
 fn forgotten(error: Error) -> Error {
     if error.status() != Some(404) {
         return error;

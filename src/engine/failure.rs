@@ -1,11 +1,11 @@
-//! From bollard's errors to castoff's: the kind, the status, and the words of the engine.
+//! Conversion of bollard's errors to castoff's: the kind, the status, and the engine's message.
 
 use bollard::errors::Error as BollardError;
 
 use super::wording::{Meaning, says};
 use crate::error::{Error, ErrorKind};
 
-/// Turns an error of a call into one of ours. `doing` reads on after "failed to".
+/// Converts an error of a call. `doing` completes "failed to".
 pub(super) fn lift(doing: &'static str) -> impl FnOnce(BollardError) -> Error {
     move |error| convert(doing, error)
 }
@@ -37,20 +37,20 @@ pub(super) fn convert(doing: &'static str, error: BollardError) -> Error {
     }
 }
 
-/// What kept this side from sending a body: it tells more than that the connection was ended for it.
+/// Returns this side's reason for not sending a body: it says more than the closed connection.
 fn own_words(error: &hyper::Error) -> Option<String> {
     let source = std::error::Error::source(error).filter(|_| error.is_user())?;
     Some(source.to_string())
 }
 
-/// What the engine says, within an answer or in place of one.
+/// Creates an error from an engine's message, in an answer or in place of one.
 pub(super) fn told(doing: &'static str, status: u16, message: &str) -> Error {
     let message = message.trim();
     let error = Error::new(kind_of(status, message), format!("failed to {doing}: {message}"));
     hinted(error, message)
 }
 
-/// Adds what to do about a failure that words alone tell.
+/// Adds a hint for a failure that only the message identifies.
 fn hinted(error: Error, message: &str) -> Error {
     if says(message, Meaning::DiskFull) {
         return error.with_hint(
@@ -81,7 +81,8 @@ fn connection(doing: &'static str) -> Error {
     )
 }
 
-/// Engines give few status codes and much prose; the prose is matched only where no code tells.
+/// Returns the kind of an error. Engines give few status codes and much prose; the prose is matched
+/// only where no code is specific enough.
 fn kind_of(status: u16, message: &str) -> ErrorKind {
     let says = |meaning| says(message, meaning);
     if says(Meaning::PortTaken) {
@@ -111,20 +112,20 @@ fn kind_of(status: u16, message: &str) -> ErrorKind {
     }
 }
 
-/// What the engine says instead of an answer.
+/// Creates an error from the body of an answer that reports one.
 pub(super) fn refusal(step: &'static str, status_code: u16, text: &[u8]) -> Error {
     let message = words(text);
     convert(step, bollard::errors::Error::DockerResponseServerError { status_code, message })
 }
 
-/// The message in the body of a refusal, else all of it.
+/// Returns the message in the body of such an answer, or else all of it.
 pub(super) fn words(text: &[u8]) -> String {
     let told: Option<serde_json::Value> = serde_json::from_slice(text).ok();
     let message = told.as_ref().and_then(|told| told["message"].as_str()).map(str::to_owned);
     message.unwrap_or_else(|| String::from_utf8_lossy(text).into_owned())
 }
 
-/// A build that failed at a step, or without one.
+/// Creates an error for a build that failed, at a step or elsewhere.
 pub(super) fn build_failure(step: Option<&str>, text: &str, code: Option<i64>) -> Error {
     let text = text.trim();
     let message = match step {
@@ -138,7 +139,7 @@ pub(super) fn build_failure(step: Option<&str>, text: &str, code: Option<i64>) -
     }
 }
 
-/// Builders say it in words.
+/// Reads the exit code from a builder's message.
 fn exit_code(text: &str) -> Option<i64> {
     let words = ["exit code: ", "non-zero code: ", "exit status "];
     let rest = words.iter().find_map(|words| text.rsplit_once(words).map(|(_, rest)| rest))?;

@@ -1,4 +1,4 @@
-//! [`Frames`]: the output of a container or a command, taken out of the engine's stream.
+//! [`Frames`]: splits the engine's stream into the output of a container or a command.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,38 +11,38 @@ use super::failure::convert;
 use super::{LogFrame, LogStream};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The length of what stands before every frame, unless there is a terminal: the stream's
-/// number, three zeros, and the length in big-endian order (Engine API, "Stream format").
+/// The length of a frame's header, which is absent with a terminal: the stream's number, three
+/// zeros, and the length in big-endian order (Engine API, "Stream format").
 const HEAD: usize = 8;
 
-/// A frame up to this long is handed over whole; of a longer one, what has come.
+/// Limit for a frame that is returned as a whole; a longer one is returned in parts as they arrive.
 const WHOLE: usize = 1024 * 1024;
 
-/// Takes the frames out of the chunks. Usually a chunk is a frame; nothing relies on it.
+/// The frames in a stream of chunks. Usually a chunk is a frame, but nothing relies on it.
 ///
-/// Whether there are frames at all is told by whoever knows of the terminal: the bytes can't
-/// tell, as a program may write what looks like a head.
+/// The caller says whether there is a terminal, and so no frames: the bytes don't show it, as a
+/// program may write bytes that look like a header.
 pub(super) struct Frames<S> {
     doing: &'static str,
     tty: bool,
     chunks: S,
-    /// What has come and was not looked at.
+    /// Bytes that have arrived and are not read yet.
     rest: Bytes,
-    /// The beginning of a head or a frame whose end is still to come.
+    /// The beginning of a header or a frame whose end is still to come.
     partial: BytesMut,
-    /// The frame that is being read: where it came from, and how much of it is to come.
+    /// The frame that is being read: its stream, and the number of bytes to come.
     open: Option<(LogStream, usize)>,
     ended: bool,
 }
 
 impl<S> Frames<S> {
-    /// `doing` reads on after "failed to".
+    /// Creates the stream. `doing` completes "failed to" in its errors.
     pub(super) fn new(doing: &'static str, tty: bool, chunks: S) -> Self {
         let (rest, partial) = (Bytes::new(), BytesMut::new());
         Frames { doing, tty, chunks, rest, partial, open: None, ended: false }
     }
 
-    /// The next frame, as far as it can be handed over.
+    /// Returns the next frame, or the available part of a long one.
     fn next_frame(&mut self) -> Result<Option<LogFrame>> {
         if self.tty {
             let bytes = std::mem::take(&mut self.rest);
@@ -119,7 +119,7 @@ impl<S: Stream<Item = Result<Bytes, BollardError>> + Unpin> Stream for Frames<S>
                 }
             }
             match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
-                // All of the one before was taken.
+                // The previous chunk has been consumed.
                 Some(Ok(chunk)) => self.rest = chunk,
                 Some(Err(error)) => {
                     self.ended = true;
@@ -134,7 +134,7 @@ impl<S: Stream<Item = Result<Bytes, BollardError>> + Unpin> Stream for Frames<S>
     }
 }
 
-/// How many bytes of each stream were seen, for going on behind them in the same log.
+/// The number of bytes read of each stream, for continuing after them in the same log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     stdout: u64,
@@ -153,7 +153,7 @@ impl Seen {
         *self.of(frame.stream) += frame.bytes.len() as u64;
     }
 
-    /// What of a frame lies behind what was seen, when the log is read anew.
+    /// Returns the part of a frame that was not read before, when the log is read again.
     pub(crate) fn behind(&mut self, mut frame: LogFrame) -> Option<LogFrame> {
         let left = self.of(frame.stream);
         let length = frame.bytes.len() as u64;

@@ -89,14 +89,14 @@ proptest! {
         }
         let found: Vec<_> = read(false, pieces(&log, piece)).into_iter().map(Result::unwrap).collect();
         prop_assert_eq!(&found, &expected);
-        // Read anew, what was seen is left out, and nothing else.
+        // A second reading leaves out the bytes that were read, and nothing else.
         let mut noted = Seen::default();
         let (before, after) = expected.split_at(seen.min(expected.len()));
         before.iter().for_each(|frame| noted.note(frame));
         let rest: Vec<u8> =
             found.into_iter().filter_map(|f| noted.behind(f)).flat_map(|f| f.bytes).collect();
         let wanted: Vec<u8> = after.iter().flat_map(|f| f.bytes.clone()).collect();
-        // Streams may come in another order only where they were written so.
+        // The order of the streams may differ only where they were written in that order.
         prop_assert_eq!(rest, wanted);
     }
 }

@@ -1,4 +1,4 @@
-//! [`Engine`]: the connection, and what was learned of the other side once.
+//! [`Engine`]: the connection, and the facts about the engine that were read once.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,16 +16,16 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 
-/// The limit for calls whose answer the engine may take its time over: pulls, stops, commits.
+/// Limit for calls that may take long: pulls, stops, commits.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection to a container engine: Docker, or Podman's Docker-compatible service.
 ///
-/// A cheap clone of one shared value. Every builder uses the process-wide engine that
-/// [`Engine::connect`] gives, unless it is told otherwise with `.with_engine(&engine)`.
+/// Cheap to clone: all clones share one value. Every builder uses the process-wide engine of
+/// [`Engine::connect`], unless `.with_engine(&engine)` sets another.
 ///
-/// No connection is kept open between calls, so an engine value may be used from any number of
-/// runtimes, and outlives each of them.
+/// No connection is kept open between calls, so an engine can be used from any number of runtimes,
+/// and outlives each of them.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -43,11 +43,11 @@ struct Inner {
     config: Config,
 }
 
-/// What sort of engine answers.
+/// The product behind an [`Engine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// Docker, or something that can't be told from it.
+    /// Docker, or an engine that can't be distinguished from it.
     Docker,
     /// Podman's Docker-compatible service.
     Podman,
@@ -59,12 +59,12 @@ pub enum EngineKind {
 pub struct ApiVersion {
     /// The part before the dot.
     pub major: u32,
-    /// The part after it.
+    /// The part after the dot.
     pub minor: u32,
 }
 
 impl ApiVersion {
-    /// `ApiVersion::new(1, 41)` is API 1.41.
+    /// Creates a version: `ApiVersion::new(1, 41)` is API 1.41.
     #[must_use]
     pub const fn new(major: u32, minor: u32) -> Self {
         ApiVersion { major, minor }
@@ -83,16 +83,16 @@ impl fmt::Display for ApiVersion {
 }
 
 impl Engine {
-    /// The process-wide engine, connected by the first call from [`Config::from_env`].
+    /// Returns the process-wide engine, which the first call connects with [`Config::from_env`].
     ///
-    /// Looks at `CASTOFF_ENGINE`, then `DOCKER_HOST`, then the current docker context, and then
-    /// tries the known sockets: Docker's (rootful, rootless, Desktop), Podman's, Colima's,
-    /// OrbStack's and Rancher Desktop's. The first that answers is taken. What is set explicitly
-    /// is the only one tried.
+    /// Tries `CASTOFF_ENGINE`, then `DOCKER_HOST`, then the current docker context, and then the
+    /// known sockets: Docker's (rootful, rootless, Desktop), Podman's, Colima's, OrbStack's and
+    /// Rancher Desktop's. The first that answers is used. If one is set explicitly, no other is
+    /// tried.
     ///
     /// # Errors
-    /// [`ErrorKind::NoEngine`] when nothing answers; the message lists every candidate and why
-    /// it was refused. A failure is not remembered: the next call looks again.
+    /// [`ErrorKind::NoEngine`] if none answers; the message lists every candidate and why it was
+    /// refused. A failure is not remembered: the next call tries again.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -101,7 +101,7 @@ impl Engine {
         PROCESS.here().get_or_try_init(|| Engine::connect_with(Config::from_env())).await.cloned()
     }
 
-    /// A connection of its own, with settings of its own.
+    /// Connects with settings of its own, separately from the process-wide engine.
     ///
     /// # Errors
     /// As for [`Engine::connect`].
@@ -112,12 +112,12 @@ impl Engine {
         discovery::discover(config).await
     }
 
-    /// A connection to one endpoint: `unix:///path` or `tcp://host:port`. All other settings
-    /// come from the environment.
+    /// Connects to one endpoint: `unix:///path` or `tcp://host:port`. All other settings come from
+    /// the environment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be read, [`ErrorKind::NoEngine`]
-    /// when nothing answers there.
+    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be parsed, [`ErrorKind::NoEngine`] if
+    /// no engine answers there.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -128,59 +128,59 @@ impl Engine {
         Engine::connect_with(config).await
     }
 
-    /// Whether it is Docker or Podman.
+    /// Returns whether it is Docker or Podman.
     #[must_use]
     pub fn kind(&self) -> EngineKind {
         self.0.kind
     }
 
-    /// The engine's own version, such as `20.10.24`.
+    /// Returns the engine's own version, such as `20.10.24`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.0.version
     }
 
-    /// The newest API version that the engine speaks.
+    /// Returns the newest API version that the engine speaks.
     #[must_use]
     pub fn api_version(&self) -> ApiVersion {
         self.0.api
     }
 
-    /// The operating system that containers run on, such as `linux`.
+    /// Returns the operating system that containers run on, such as `linux`.
     #[must_use]
     pub fn os(&self) -> &str {
         &self.0.os
     }
 
-    /// The architecture of the engine's machine, such as `amd64`.
+    /// Returns the architecture of the engine's machine, such as `amd64`.
     #[must_use]
     pub fn architecture(&self) -> &str {
         &self.0.architecture
     }
 
-    /// Where the engine listens.
+    /// Returns the endpoint that the engine listens on.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// The settings this connection was made with.
+    /// Returns the settings of this connection.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// The address under which ports published by this engine are reached from here:
-    /// `127.0.0.1` for an engine on this machine.
+    /// Returns the address that reaches the ports published by this engine: `127.0.0.1` for an
+    /// engine on this machine.
     #[must_use]
     pub fn host(&self) -> IpAddr {
         self.0.reach.address
     }
 
-    /// The escape hatch: bollard's client, on the same dialer.
+    /// Returns bollard's client, on the same dialer, for calls that castoff lacks.
     ///
-    /// What is created through it has no owner and is never cleaned up. bollard's version is
-    /// not covered by castoff's own semantic versioning.
+    /// Resources that it creates have no owner and are never cleaned up. bollard's version is not
+    /// covered by castoff's own semantic versioning.
     #[must_use]
     pub fn bollard(&self) -> &Docker {
         &self.0.docker
@@ -194,17 +194,18 @@ impl Engine {
         &self.0.docker
     }
 
-    /// The same client for calls that may take as long as they take. Cancelling is the limit.
+    /// Returns a client practically without a timeout, for long calls; dropping the future cancels
+    /// them.
     pub(super) fn patient(&self) -> Docker {
         self.0.docker.clone().with_timeout(PATIENCE)
     }
 
-    /// For what bollard would do at too high a cost.
+    /// Returns the dialer, for calls that would be too expensive with bollard.
     pub(super) fn dialer(&self) -> &Dialer {
         &self.0.dialer
     }
 
-    /// What this program runs in, as seen from this engine.
+    /// Returns the test host: the container or machine of this program, from the engine's view.
     pub(crate) fn test_host(&self) -> &TestHost {
         &self.0.test_host
     }
@@ -213,7 +214,7 @@ impl Engine {
         self.0.reach
     }
 
-    /// Asks an endpoint who it is: one call, which is also the ping.
+    /// Connects to an endpoint and identifies the engine, by one call that is also the ping.
     pub(super) async fn open(
         endpoint: Endpoint,
         limit: Duration,
@@ -225,7 +226,7 @@ impl Engine {
             let dialer = sender.clone();
             async move { dialer.send(request).await }
         };
-        // bollard wants an address to build URLs from; the dialer looks at the path only.
+        // bollard wants an address to build URLs from; the dialer uses the path only.
         let docker = Docker::connect_with_custom_transport(
             transport,
             Some("http://engine"),
@@ -244,7 +245,7 @@ impl Engine {
         })?;
         let platform = version.platform.map(|platform| platform.name).unwrap_or_default();
         let place = Place::find(&endpoint, &docker).await;
-        // Its published ports are on another machine than its bridges.
+        // Docker Desktop publishes ports on another machine than that of its bridges.
         let desktop = platform.starts_with("Docker Desktop");
         let reach = Reach::of(&endpoint, &config, &place, desktop).await?;
         Ok(Engine(Arc::new(Inner {

@@ -1,4 +1,4 @@
-//! Images: pulling and looking.
+//! Images: pulls and look-ups.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -16,17 +16,17 @@ use super::list::Labelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Port};
 
-/// One step of a pull, as the engine reports it.
+/// Progress of a pull, as the engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullEvent {
-    /// The layer in question, by its short id; none for the image as a whole.
+    /// The short id of the layer; `None` for the image as a whole.
     pub layer: Option<String>,
-    /// The engine's words: `Downloading`, `Extracting`, `Pull complete` and so on.
+    /// The engine's status: `Downloading`, `Extracting`, `Pull complete` and so on.
     pub status: String,
-    /// Bytes done of this step.
+    /// The number of bytes done in this step.
     pub current: Option<u64>,
-    /// Bytes of this step in all.
+    /// The number of bytes in this step.
     pub total: Option<u64>,
 }
 
@@ -36,11 +36,11 @@ pub struct PullEvent {
 pub struct ImageSummary {
     /// The id, `sha256:` and 64 hexadecimal digits.
     pub id: String,
-    /// Its names with tags, such as `redis:7`; none for a dangling one.
+    /// Its names with tags, such as `redis:7`; empty for a dangling one.
     pub names: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Bytes of all its layers.
+    /// The size of all its layers, in bytes.
     pub size: u64,
 }
 
@@ -66,7 +66,7 @@ impl Engine {
         }))
     }
 
-    /// Whether the engine has the image.
+    /// Returns whether the engine has the image.
     pub(crate) async fn has_image(&self, name: &str) -> Result<bool> {
         match self.docker().inspect_image(name).await {
             Ok(_) => Ok(true),
@@ -77,14 +77,14 @@ impl Engine {
         }
     }
 
-    /// What the engine has under a name or id.
-    /// The ports that an image exposes.
+    /// Returns the ports that an image exposes.
     pub(crate) async fn exposed_ports(&self, name: &str) -> Result<Vec<Port>> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
         let exposed = image.config.and_then(|config| config.exposed_ports).unwrap_or_default();
         Ok(exposed.iter().filter_map(|port| port.parse().ok()).collect())
     }
 
+    /// Returns a summary of the image with a name or id.
     pub(crate) async fn inspect_image(&self, name: &str) -> Result<ImageSummary> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
@@ -96,7 +96,8 @@ impl Engine {
         })
     }
 
-    /// The images whose names match a pattern, or all with a name or that something builds on.
+    /// Lists images whose names match a pattern; by default all but unnamed ones that others build
+    /// on.
     pub(crate) async fn list_images(&self, reference: Option<&str>) -> Result<Vec<ImageSummary>> {
         let filters: HashMap<String, Vec<String>> = reference
             .map(|pattern| ("reference".to_owned(), vec![pattern.to_owned()]))
@@ -118,7 +119,7 @@ impl Engine {
         Ok(listed.into_iter().map(summary).collect())
     }
 
-    /// The images with this label, as `key` or `key=value`.
+    /// Lists the images with a label, given as `key` or `key=value`.
     pub(crate) async fn images_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListImagesOptionsBuilder::new().all(true).filters(&filters).build();

@@ -1,4 +1,4 @@
-//! [`ImageDetails`]: what is known of an image; its layers' history.
+//! [`ImageDetails`]: the result of inspecting an image, and its history.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::wording::{Meaning, says};
 use crate::error::{Error, Result};
 use crate::spec::{ImageRef, Platform};
 
-/// What is known of an image.
+/// The result of inspecting an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageDetails {
@@ -19,52 +19,52 @@ pub struct ImageDetails {
     pub id: String,
     /// Its names with tags.
     pub names: Vec<String>,
-    /// Its names with digests, for those that came from a registry or went to one.
+    /// Its names with digests, if it was pulled from a registry or pushed to one.
     pub digests: Vec<String>,
-    /// When it was made, as RFC 3339 writes it.
+    /// The time of its creation, as in RFC 3339.
     pub created: Option<String>,
-    /// Bytes of all its layers; with a containerd store, compressed ones count as well.
+    /// The size of all its layers, in bytes; with a containerd store, it includes compressed ones.
     pub size: u64,
-    /// The platform that it is for.
+    /// Its platform.
     pub platform: Option<Platform>,
     /// The digests of its layers' content, the lowest first.
     pub layers: Vec<String>,
     /// Environment variables, as `NAME=value`.
     pub env: Vec<String>,
-    /// What a container runs.
+    /// The entrypoint of its containers.
     pub entrypoint: Vec<String>,
-    /// What a container runs, or what its entrypoint is given.
+    /// The command of its containers, or the arguments of their entrypoint.
     pub cmd: Vec<String>,
     /// The user; empty for root.
     pub user: String,
     /// The working directory; empty for `/`.
     pub working_dir: String,
-    /// Ports that are exposed, as `80/tcp`.
+    /// Exposed ports, as `80/tcp`.
     pub exposed_ports: Vec<String>,
     /// Directories that become volumes.
     pub volumes: Vec<String>,
-    /// Labels.
+    /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// What `docker stop` sends.
+    /// The signal that `docker stop` sends.
     pub stop_signal: Option<String>,
 }
 
-/// A layer, or an instruction that made none.
+/// A layer, or an instruction that created none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageLayer {
     /// The instruction.
     pub created_by: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Seconds since 1970.
+    /// The time of its creation, in seconds since 1970.
     pub created: u64,
-    /// What the builder notes.
+    /// The builder's comment.
     pub comment: String,
 }
 
 impl Engine {
-    /// All that the engine knows of an image.
+    /// Inspects an image.
     pub(crate) async fn image_details(&self, name: &str) -> Result<ImageDetails> {
         steady(|| async {
             let image = self.docker().inspect_image(name).await;
@@ -73,7 +73,7 @@ impl Engine {
         .await
     }
 
-    /// What an image was made of, the newest first.
+    /// Returns the history of an image, the newest layer first.
     pub(crate) async fn image_history(&self, name: &str) -> Result<Vec<ImageLayer>> {
         let history = self.docker().image_history(name).await;
         let history = history.map_err(lift("ask for the image's history"))?;
@@ -81,8 +81,8 @@ impl Engine {
     }
 }
 
-/// Asks again where another image, which went at that moment, was in the way: Podman looks at all of
-/// them, and fails with status 500 over one that it no longer finds, as a containerd store does with
+/// Retries a call that failed because another image was removed meanwhile: Podman inspects all
+/// images, and fails with status 500 for one that has just gone, as a containerd store does with
 /// status 404.
 pub(super) async fn steady<T, F>(ask: impl Fn() -> F) -> Result<T>
 where
@@ -103,7 +103,7 @@ fn is_of_another(error: &Error) -> bool {
     matches!(error.status(), Some(404 | 500)) && says(&error.to_string(), Meaning::OtherImageGone)
 }
 
-/// Names as Docker says them: Podman says those of Docker Hub in full.
+/// Returns names in Docker's short form. Podman writes those of Docker Hub in full.
 pub(super) fn familiar(names: Vec<String>) -> Vec<String> {
     let short = |name: String| match name.parse::<ImageRef>() {
         Ok(image) if !image.is_id() => image.familiar(),

@@ -1,4 +1,4 @@
-//! Images: removing them, and nothing along with them that is somebody else's.
+//! Removal of images, and of nothing else that belongs to others.
 
 use std::collections::HashSet;
 
@@ -16,17 +16,18 @@ use crate::spec::ImageRef;
 const STEP: &str = "remove the image";
 
 impl Engine {
-    /// Removes an image by id, with all its names, or takes one name off it, and it with its last.
-    /// One that a container uses stays.
+    /// Removes an image by its id, with all its names, or one of its names, and the image with its
+    /// last. An image that a container uses stays.
     ///
-    /// Without force: on Docker that takes away the image of a container that does not run, and the
-    /// name of one that does; on Podman it removes the containers as well, running ones included.
+    /// The removal is not forced: on Docker, force would remove the image of a container that does
+    /// not run, and the name of one that does; on Podman it would also remove the containers, even
+    /// running ones.
     pub(crate) async fn remove_image(&self, name: &str) -> Result<()> {
         match self.untag_image(name).await {
             Err(error) if says(&error.to_string(), Meaning::SeveralNames) => {}
             outcome => return outcome.map_err(kept),
         }
-        // Names go one by one: of all but the last, no engine asks whether a container needs it.
+        // Names are removed one by one: engines check for containers only at the last one.
         let found = self.inspect_image(name).await?;
         self.refuse_used_image(&found, None).await?;
         for name in found.names.iter().skip(1) {
@@ -38,8 +39,8 @@ impl Engine {
         self.untag_image(name).await.map_err(kept)
     }
 
-    /// As [`remove_image`](Self::remove_image), for one that may be anybody's: a name that a container
-    /// was created under stays as well, whatever other names its image has.
+    /// Removes an image like [`remove_image`](Self::remove_image), but it may be in use by others:
+    /// a name that a container was created from stays as well, whatever other names its image has.
     pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
         let found = self.inspect_image(name).await?;
         let asked = canonical(name).filter(|_| found.names.len() > 1);
@@ -47,10 +48,10 @@ impl Engine {
         self.remove_image(name).await
     }
 
-    /// Fails if a container uses the image, running or not; under this name, where one is given, or
+    /// Fails if a container, running or not, uses the image: under this name if one is given, or
     /// under its id.
     async fn refuse_used_image(&self, image: &ImageSummary, name: Option<&str>) -> Result<()> {
-        // As JSON: Podman knows states that bollard's type does not.
+        // As JSON: Podman has states that bollard's type does not know.
         let path = "/containers/json?all=true";
         let containers = steady(|| self.get_json(path, "look for containers of the image")).await?;
         let user = containers.as_array().into_iter().flatten().find(|it| uses(it, &image.id, name));
@@ -61,7 +62,7 @@ impl Engine {
         Err(error.with_hint("remove that container first, if it is yours"))
     }
 
-    /// Whether the image that an image was made on is there, and has not the same value of this label.
+    /// Returns whether the parent of an image exists and has another value of this label.
     pub(crate) async fn is_made_on_anothers(&self, id: &str, label: &str) -> Result<bool> {
         let Some(image) = self.found_image(id).await? else { return Ok(false) };
         let Some(below) = image["Parent"].as_str().filter(|id| !id.is_empty()) else {
@@ -72,7 +73,7 @@ impl Engine {
         Ok(below.is_some_and(|below| value(&below) != value(&image)))
     }
 
-    /// What the engine says of an image, if it is there.
+    /// Returns the engine's description of an image, if it exists.
     async fn found_image(&self, id: &str) -> Result<Option<Value>> {
         let path = format!("/images/{id}/json");
         match steady(|| self.get_json(&path, "inspect the image")).await {
@@ -81,16 +82,16 @@ impl Engine {
         }
     }
 
-    /// All images, those of steps included, by the digits of their ids.
+    /// Returns the digits of the ids of all images, including intermediate ones.
     pub(crate) async fn image_ids(&self) -> Result<HashSet<String>> {
         let listed = steady(|| self.get_json("/images/json?all=1", "list images")).await?;
         let ids = listed.as_array().into_iter().flatten().filter_map(|image| image["Id"].as_str());
         Ok(ids.map(|id| digits(id).to_owned()).collect())
     }
 
-    /// Removes what a step of a build made, and nothing below it, if it is what it was: an image
-    /// without a name, on top of the one that the step ran on, or with the label that steps of builds
-    /// get. One that a container uses, or that something builds on, is a conflict.
+    /// Removes an intermediate image, but not its parents, if it has not changed: it has no name,
+    /// and has the parent that the step ran on or the label for images of steps. An image that a
+    /// container uses, or that others build on, is a conflict.
     pub(crate) async fn remove_step_image(
         &self,
         image: &StepImage,
@@ -107,18 +108,20 @@ impl Engine {
     }
 }
 
-/// Whether a container, as the engine lists it, is of an image: under this name, where one is given, or
-/// under its id.
+/// Returns whether a listed container uses an image: under this name if one is given, or under its
+/// id.
 fn uses(container: &Value, image: &str, name: Option<&str>) -> bool {
-    // (One that was created under the id may mean any of the names.)
+    // A container that was created from the id may mean any of the names.
     let under = container["Image"].as_str().and_then(canonical);
     container["ImageID"].as_str().is_some_and(|used| digits(used) == digits(image))
         && (name.is_none() || under.is_none() || under.as_deref() == name)
 }
 
-/// The id, where an image has no name, and the parent or the label that a step's image has to have.
+/// Returns the id of an unnamed image that has the expected parent or label of an intermediate
+/// image.
 ///
-/// Podman forgets the parent of an image when that goes, which it may just before the image is made.
+/// Podman forgets the parent of an image when that is removed, which may be just before the image
+/// is created.
 fn still_of_step<'a>(
     found: &'a Value,
     image: &StepImage,
@@ -139,7 +142,7 @@ fn still_of_step<'a>(
     (fits || labelled).then_some(id)
 }
 
-/// The whole name, of what is a name and no id.
+/// Returns the full name, unless the text is an id.
 fn canonical(name: &str) -> Option<String> {
     let image = name.parse::<ImageRef>().ok()?;
     (!image.is_id()).then(|| image.to_string())
@@ -149,8 +152,8 @@ fn digits(id: &str) -> &str {
     id.trim_start_matches("sha256:")
 }
 
-/// Podman answers 500 with "no such container" when a container of the image went meanwhile: the
-/// image is still there, whatever the words say.
+/// Turns Podman's 500 "no such container" into a conflict. It means that a container of the image
+/// went meanwhile: despite the message, the image still exists.
 fn kept(error: Error) -> Error {
     if error.kind() == ErrorKind::NotFound && error.status() == Some(500) {
         return Error::new(ErrorKind::Conflict, error.to_string())

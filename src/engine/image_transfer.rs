@@ -1,4 +1,4 @@
-//! Images in and out: tags, archives, registries.
+//! Transfer of images: tags, archives, registries.
 
 use std::pin::Pin;
 
@@ -28,14 +28,14 @@ impl Engine {
         tagged.map_err(lift("tag the image"))
     }
 
-    /// Takes a name off an image, and removes it with its last one, unless something needs it.
+    /// Removes a name from an image, and the image with its last name, unless it is in use.
     pub(crate) async fn untag_image(&self, name: &str) -> Result<()> {
         let options = RemoveImageOptionsBuilder::new().build();
         let removed = self.patient().remove_image(name, Some(options), None).await;
         removed.map(drop).map_err(lift("remove the image"))
     }
 
-    /// An image as an archive.
+    /// Streams an image as an archive.
     pub(crate) fn save_image(
         &self,
         name: &str,
@@ -44,7 +44,7 @@ impl Engine {
         Box::pin(pieces.map(|piece| piece.map_err(|error| convert("save the image", error))))
     }
 
-    /// Loads images from an archive; gives what the engine says of them.
+    /// Loads images from an archive. Returns the engine's messages about them.
     pub(crate) async fn load_images(&self, archive: TarStream) -> Result<Vec<String>> {
         let options = ImportImageOptionsBuilder::new().quiet(true).build();
         let docker = self.patient();
@@ -68,7 +68,7 @@ impl Engine {
         Ok(loaded)
     }
 
-    /// Makes an image of a file system in an archive; gives its id.
+    /// Creates an image from an archive of a file system. Returns its id.
     pub(crate) async fn import_image(
         &self,
         name: &ImageRef,
@@ -99,7 +99,7 @@ impl Engine {
         })
     }
 
-    /// Pushes an image under its name; gives the digest that the registry has it under.
+    /// Pushes an image under its name. Returns its digest in the registry.
     pub(crate) async fn push_image(
         &self,
         name: &ImageRef,
@@ -129,7 +129,7 @@ impl Engine {
         })
     }
 
-    /// The platforms of an image in its registry, as far as the engine can tell.
+    /// Returns the platforms of an image in its registry, if the engine can tell.
     pub(crate) async fn registry_platforms(
         &self,
         name: &ImageRef,
@@ -149,7 +149,7 @@ impl Engine {
         Ok(platforms.filter(|platform| !platform.starts_with("unknown")).collect())
     }
 
-    /// Whether the engine's images can be of several platforms.
+    /// Returns whether the engine's images can have several platforms.
     pub(crate) async fn has_containerd_store(&self) -> Result<bool> {
         let info = self.docker().info().await.map_err(lift("ask for the engine's settings"))?;
         let status = info.driver_status.unwrap_or_default();
@@ -157,7 +157,7 @@ impl Engine {
     }
 }
 
-/// The name without its tag.
+/// Returns the name without its tag.
 fn repository(name: &ImageRef) -> String {
     let familiar = name.familiar();
     let name = familiar.split_once('@').map_or(familiar.as_str(), |(name, _)| name);

@@ -1,4 +1,4 @@
-//! [`InMemory`]: what of a container's files is in memory, and how something gets there.
+//! [`InMemory`]: the files of a container that are in memory, and how to copy to and from them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,41 +11,42 @@ use super::failure::convert;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ContainerSpec, Mount, MountKind};
 
-/// Where every container has file systems of its own, which the engine's archive calls don't see.
+/// Paths where every container has file systems of its own, which the engine's archive calls can't
+/// see.
 const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
 
-/// Files that the engine mounts in every container: what is copied there before lies below.
+/// Files that the engine mounts in every container, over anything copied there before.
 const OF_THE_ENGINE: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 const OF_ALL: usize = OF_THE_KERNEL.len() + OF_THE_ENGINE.len();
 
-/// As many links as Linux follows on the way to one file (path_resolution(7)).
+/// Limit for links on the way to a file, the same as Linux has (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Option `type` of a `local` volume that is lost when no running container has it mounted.
+/// Types of a `local` volume whose content is lost when no running container has it mounted.
 const LOST: [&str; 2] = ["tmpfs", "ramfs"];
 
-/// How something gets to a path in a container, and out of it.
+/// The way to copy to and from a path in a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
-    /// By the engine's archive calls, whether the container runs or not.
+    /// The engine's archive calls, whether the container runs or not.
     Engine,
-    /// By the same calls, while the container runs: a volume in memory keeps nothing otherwise.
+    /// The same calls, while the container runs: otherwise a volume in memory keeps no files.
     EngineWhileRunning,
-    /// Not at all: the engine has a file of its own there. It can be read, by the engine.
+    /// No copy to it, as the engine has a file of its own there. The archive calls can read it.
     Owned,
-    /// By a command in the container, while that runs: its own mounts are seen by nobody else.
+    /// A command in the container, while it runs: nobody else sees its mounts.
     Command,
 }
 
-/// The mounts of a container, by what keeps the files in them.
+/// The mounts of a container, each with the way to its files.
 #[derive(Clone, Debug)]
 pub(crate) struct InMemory {
     mounts: Vec<(Vec<String>, Way)>,
 }
 
 impl InMemory {
-    /// As far as a spec tells: a volume may still be one in memory.
+    /// Reads the mounts of a spec. A volume may still turn out to be in memory.
     pub(crate) fn of(spec: &ContainerSpec) -> InMemory {
         let own = OF_THE_KERNEL.iter().map(|path| (parts(path), Way::Command));
         let own = own.chain(OF_THE_ENGINE.iter().map(|path| (parts(path), Way::Owned)));
@@ -56,11 +57,11 @@ impl InMemory {
             };
             (parts(&mount.target), way)
         });
-        // (The last of two at one place counts.)
+        // The last of two mounts at one place counts.
         InMemory { mounts: own.chain(mounts).collect() }
     }
 
-    /// With the volumes that are in memory, as the engine tells.
+    /// Marks the volumes that are in memory, which the engine reports.
     pub(crate) async fn with_volumes(
         mut self,
         engine: &Engine,
@@ -77,8 +78,8 @@ impl InMemory {
         Ok(self)
     }
 
-    /// With the links followed that mounts stand behind, such as `/var/run`. Where nothing is in
-    /// memory, the engine is not asked.
+    /// Follows the links in front of mounts, such as `/var/run`. Asks the engine only if something
+    /// is in memory.
     pub(crate) async fn through_links(mut self, engine: &Engine, id: &str) -> Result<InMemory> {
         if self.has_any() {
             let mut known = BTreeMap::new();
@@ -89,12 +90,12 @@ impl InMemory {
         Ok(self)
     }
 
-    /// Whether there is more in memory than in every container.
+    /// Returns whether more is in memory than in every container.
     fn has_any(&self) -> bool {
         self.mounts.iter().skip(OF_ALL).any(|(_, way)| *way != Way::Engine)
     }
 
-    /// How something gets to `path`, by the parts of its name: the nearest mount tells.
+    /// Returns the way to `path`, by the nearest mount above it. Follows no links.
     pub(crate) fn way(&self, path: &str) -> Way {
         self.way_of(&parts(path))
     }
@@ -104,8 +105,9 @@ impl InMemory {
         around.max_by_key(|(target, _)| target.len()).map_or(Way::Engine, |(_, way)| *way)
     }
 
-    /// As [`way`](Self::way), also where a link in the container leads there. `below` says whether there
-    /// is something to copy at a path below this one, where a mount may be.
+    /// Returns the way to `path` like [`way`](Self::way), but follows links in the container.
+    /// `below` returns whether there is something to copy at a path below this one, where a mount
+    /// may be.
     pub(crate) async fn way_to(
         &self,
         engine: &Engine,
@@ -120,7 +122,7 @@ impl InMemory {
         }
         let mut real_path = by_name;
         if self.has_any() {
-            // What is at the path may be a link itself, unless something in it is meant.
+            // The path itself may be a link, which is not followed unless its content is meant.
             let last = if path.ends_with("/.") { None } else { real_path.pop() };
             real_path = real(engine, id, &real_path, &mut BTreeMap::new()).await?;
             real_path.extend(last);
@@ -133,7 +135,7 @@ impl InMemory {
     }
 }
 
-/// The mounts of a create body, which an edit of the user's may have changed.
+/// Reads the mounts of a create body, which the user's edit may have changed.
 pub(crate) fn mounts_of(body: &CreateBody) -> Vec<Mount> {
     let Some(HostConfig { mounts, tmpfs, binds, .. }) = &body.host_config else {
         return Vec::new();
@@ -144,7 +146,8 @@ pub(crate) fn mounts_of(body: &CreateBody) -> Vec<Mount> {
         let kind = options.and_then(|it| it.options.as_ref()?.get("type").map(String::as_str));
         Some(match mount.typ? {
             MountType::TMPFS => Mount::tmpfs(target),
-            // One without a name can't be asked for: a command sees into it as well.
+            // The engine can't be asked for a volume without a name; a command sees its files as
+            // well.
             MountType::VOLUME if source.is_empty() && kind.is_some_and(|it| LOST.contains(&it)) => {
                 Mount::tmpfs(target)
             }
@@ -164,7 +167,7 @@ pub(crate) fn mounts_of(body: &CreateBody) -> Vec<Mount> {
     listed.chain(bound).chain(memory).collect()
 }
 
-/// The parts of an absolute path in a container, without `.` and `..`.
+/// Splits an absolute path in a container into its parts, without `.` and `..`.
 fn parts(path: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for part in path.split('/') {
@@ -177,7 +180,7 @@ fn parts(path: &str) -> Vec<String> {
     parts
 }
 
-/// Where a path leads in the container, link by link, as far as there is something.
+/// Resolves the links of a path in the container, up to the first part that does not exist.
 async fn real(
     engine: &Engine,
     id: &str,
@@ -223,7 +226,8 @@ async fn real(
 }
 
 impl Engine {
-    /// Whether the volume is one in memory, empty whenever no running container has it mounted.
+    /// Returns whether a volume is in memory, and thus empty whenever no running container has it
+    /// mounted.
     async fn loses_volume(&self, name: &str) -> Result<bool> {
         match self.docker().inspect_volume(name).await {
             Ok(volume) => {
@@ -232,7 +236,7 @@ impl Engine {
             }
             Err(error) => {
                 let error = convert("look for the volume", error);
-                // (The engine makes one that is missing, on a disk.)
+                // The engine creates a missing volume, on a disk.
                 if error.status() == Some(404) { Ok(false) } else { Err(error) }
             }
         }

@@ -1,4 +1,4 @@
-//! [`Engine::containers`]: what runs there, ours or not.
+//! [`Engine::containers`]: a list of all containers, castoff's own and others.
 
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture};
@@ -11,7 +11,7 @@ use super::Engine;
 use super::failure::{lift, refusal};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The containers of an engine; made by [`Engine::containers`].
+/// A query for the containers of an engine, created by [`Engine::containers`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `list()`"]
 pub struct Containers {
@@ -20,7 +20,7 @@ pub struct Containers {
     labels: Vec<String>,
 }
 
-/// A container as a list shows it.
+/// A container in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerSummary {
@@ -30,20 +30,20 @@ pub struct ContainerSummary {
     pub name: String,
     /// The image it was created from.
     pub image: String,
-    /// The engine's word for its state: `created`, `running`, `exited` and so on.
+    /// The engine's name for its state: `created`, `running`, `exited` and so on.
     pub state: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 
-/// A resource of any kind as a list shows it: what it is removed by, and its labels.
+/// A resource of any kind in a list: the id to remove it by, and its labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labelled {
     pub(crate) id: String,
     pub(crate) labels: BTreeMap<String, String>,
-    /// The name of a container, and those of an image as users write them.
+    /// The name of a container, or those of an image as users write them.
     pub(crate) names: Vec<String>,
-    /// The id of the image that a container is of.
+    /// The id of a container's image.
     pub(crate) image: String,
 }
 
@@ -54,7 +54,7 @@ impl Labelled {
 }
 
 impl Engine {
-    /// Containers with this label, given as `key` or `key=value`, running or not.
+    /// Lists the containers with a label, given as `key` or `key=value`, running or not.
     pub(crate) async fn containers_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let answer = self.containers().all().with_label(label).ask().await?;
         let listed = answer.as_array().into_iter().flatten();
@@ -66,29 +66,30 @@ impl Engine {
         Ok(labelled.collect())
     }
 
-    /// The engine's containers, castoff's own and all others.
+    /// Queries the engine's containers, castoff's own and all others.
     pub fn containers(&self) -> Containers {
         Containers { engine: self.clone(), all: false, labels: Vec::new() }
     }
 }
 
 impl Containers {
-    /// Includes those that don't run.
+    /// Includes containers that don't run.
     pub fn all(mut self) -> Self {
         self.all = true;
         self
     }
 
-    /// Only those with this label, given as `key` or `key=value`. Several must all match.
+    /// Includes only containers with this label, given as `key` or `key=value`. Several must all
+    /// match.
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
         self.labels.push(label.into());
         self
     }
 
-    /// Asks the engine.
+    /// Returns the containers.
     ///
     /// # Errors
-    /// When the engine can't be reached or refuses.
+    /// Fails if the engine can't be reached or refuses.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -109,8 +110,8 @@ impl Containers {
 }
 
 impl Engine {
-    /// For answers that an API model would refuse: Podman has states of its own, and one container
-    /// in such a state must not hide all the others.
+    /// Gets JSON that an API model would refuse: Podman has states of its own, and one container in
+    /// such a state must not hide all the others.
     pub(super) async fn get_json(&self, path: &str, step: &'static str) -> Result<Value> {
         let (status, mut chunks) = self.dialer().stream(path).await.map_err(lift(step))?;
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! Log streams: typed frames, of this start only where that is asked for.
+//! Log streams: typed frames, on request of the current run only.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::frames::{Frames, Seen};
 use super::{ApiVersion, Engine, EngineKind};
 use crate::error::{Error, Result};
 
-/// Where output came from.
+/// The stream that output was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LogStream {
-    /// The standard output. Everything, for a container or command with a terminal.
+    /// The standard output; with a terminal, all output.
     Stdout,
     /// The standard error.
     Stderr,
@@ -26,9 +26,9 @@ pub enum LogStream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogFrame {
-    /// Where it came from.
+    /// The stream that it was written to.
     pub stream: LogStream,
-    /// What was written.
+    /// The bytes.
     pub bytes: Bytes,
 }
 
@@ -37,31 +37,31 @@ pub(crate) fn test_frame(stream: LogStream, bytes: &[u8]) -> LogFrame {
     LogFrame { stream, bytes: Bytes::copy_from_slice(bytes) }
 }
 
-/// How long a container may take to count as ended when its log has.
+/// Limit for a container to count as ended after its log has.
 const ENDED_LIMIT: Duration = Duration::from_secs(2);
 
 /// A stream of frames that ends with the output.
 pub(crate) type FrameStream = Pin<Box<dyn Stream<Item = Result<LogFrame, Error>> + Send>>;
 
-/// What part of the log is wanted.
+/// The part of a log to read.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRequest {
     pub(crate) follow: bool,
     pub(crate) stdout: bool,
     pub(crate) stderr: bool,
     pub(crate) timestamps: bool,
-    /// Nothing older than this, in seconds and nanoseconds since 1970.
+    /// The earliest time, in seconds and nanoseconds since 1970.
     pub(crate) since: Option<(i64, u32)>,
-    /// Nothing newer than this.
+    /// The latest time.
     pub(crate) until: Option<(i64, u32)>,
-    /// At most so many last lines.
+    /// Limit for the number of last lines.
     pub(crate) tail: Option<u64>,
     /// Whether the container has a terminal, whose output comes without frames.
     pub(crate) tty: bool,
 }
 
 impl LogRequest {
-    /// All there is of both streams.
+    /// Requests all of both streams.
     pub(crate) fn all(tty: bool) -> Self {
         LogRequest {
             follow: false,
@@ -88,7 +88,7 @@ impl LogRequest {
              &timestamps={timestamps}"
         );
         if let Some((seconds, nanos)) = since {
-            // The fraction counts: a quick restart is within a second.
+            // The fraction matters: a quick restart takes less than a second.
             path.push_str(&format!("&since={seconds}.{nanos:09}"));
         }
         if let Some((seconds, nanos)) = until {
@@ -102,11 +102,10 @@ impl LogRequest {
 }
 
 impl Engine {
-    /// What is asked for of a container's log. A followed one ends with the container, and is
-    /// whole then.
+    /// Reads a container's log. A followed log ends with the container, and is complete then.
     pub(crate) fn container_logs(&self, id: &str, request: &LogRequest) -> FrameStream {
         let log = self.log_as_it_is(id, request);
-        // What `tail` leaves out is not the same once there is more.
+        // The last lines, which `tail` selects, change when there are more.
         if !request.follow || request.tail.is_some() || !self.cuts_logs() {
             return log;
         }
@@ -117,8 +116,8 @@ impl Engine {
         }))
     }
 
-    /// Docker before 23 may end a followed log before its end when the container ends, as its
-    /// own reader of the file is told of that too early. So may Podman.
+    /// Returns whether the engine may cut a followed log when the container ends: Docker before 23
+    /// does, as its reader of the file learns of the end too early, and so does Podman.
     fn cuts_logs(&self) -> bool {
         self.kind() == EngineKind::Podman || self.api_version() < ApiVersion::new(1, 42)
     }
@@ -140,7 +139,7 @@ impl Engine {
     }
 }
 
-/// How far a log has come that is followed, and then read again behind what was seen.
+/// The progress of a followed log, which is read again after its end for the rest.
 enum Stage {
     Following(FrameStream, Seen),
     Rest(FrameStream, Seen),
@@ -163,13 +162,13 @@ impl Stage {
                     }
                     Some(Err(error)) => return Some((Err(error), Stage::Ended)),
                     None => {
-                        // Its log is whole when it counts as ended.
+                        // The log is complete once the container counts as ended.
                         let ended = engine.wait_container(&id);
                         let _ = tokio::time::timeout(ENDED_LIMIT, ended).await;
                         Stage::Rest(engine.log_as_it_is(&id, &again), seen)
                     }
                 },
-                // It may have been removed by now, which ends it as well.
+                // The container may have been removed by now, which ends the log as well.
                 Stage::Rest(mut log, mut seen) => {
                     let frame = log.next().await?.ok()?;
                     match seen.behind(frame) {

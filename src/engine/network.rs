@@ -1,4 +1,4 @@
-//! Networks: lowering and calls.
+//! Networks: the lowering and the calls.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use super::list::Labelled;
 use crate::error::Result;
 use crate::spec::{Attachment, NetworkSpec};
 
-/// From a checked spec to what is sent.
+/// Translates a checked spec into a request.
 pub(crate) fn lower_network(
     spec: &NetworkSpec,
     name: &str,
@@ -41,7 +41,7 @@ pub(crate) fn lower_network(
     }
 }
 
-/// The address that a network's gateway has on the engine's machine, and the network's range.
+/// The address of a network's gateway on the engine's machine, and the network's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BridgeAddress {
     pub(crate) gateway: Ipv4Addr,
@@ -50,7 +50,7 @@ pub(crate) struct BridgeAddress {
 }
 
 impl BridgeAddress {
-    /// From a range such as `172.17.0.0/16`; its first address is the gateway unless said otherwise.
+    /// Reads a range such as `172.17.0.0/16`. The default gateway is its first address.
     fn read(subnet: &str, gateway: Option<&str>) -> Option<Self> {
         let (base, bits) = subnet.split_once('/')?;
         let base: Ipv4Addr = base.parse().ok()?;
@@ -63,7 +63,7 @@ impl BridgeAddress {
         Some(BridgeAddress { gateway, base, bits })
     }
 
-    /// Whether an address is one of the network's.
+    /// Returns whether the network's range contains an address.
     pub(crate) fn holds(&self, ip: Ipv4Addr) -> bool {
         let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or_default();
         u32::from(ip) & mask == u32::from(self.base) & mask
@@ -71,7 +71,7 @@ impl BridgeAddress {
 }
 
 impl Engine {
-    /// Where a network's gateway is; `None` where it has none by IPv4.
+    /// Returns the address of a network's gateway; `None` if it has none by IPv4.
     pub(crate) async fn bridge_address(&self, network: &str) -> Result<Option<BridgeAddress>> {
         let found = self.docker().inspect_network(network, None).await;
         let found = found.map_err(lift("inspect the network"))?;
@@ -100,7 +100,7 @@ impl Engine {
         self.docker().remove_network(id).await.map_err(lift("remove the network"))
     }
 
-    /// Adds a container to a network: under its id, and the name that it has there.
+    /// Connects a container to a network, with its name there.
     pub(crate) async fn connect_network(
         &self,
         container: &str,
@@ -126,14 +126,15 @@ impl Engine {
             .map_err(lift("disconnect the container from the network"))
     }
 
-    /// Ids of the networks of exactly this name; engines before API 1.44 allow several.
+    /// Returns the ids of the networks with exactly this name; engines before API 1.44 allow
+    /// several.
     pub(crate) async fn networks_named(&self, name: &str) -> Result<Vec<String>> {
         let listed = self.networks_by("name", name).await?.into_iter();
         let same = listed.filter(|network| network.name.as_deref() == Some(name));
         Ok(same.filter_map(|network| network.id).collect())
     }
 
-    /// The networks with this label, as `key` or `key=value`.
+    /// Lists the networks with a label, given as `key` or `key=value`.
     pub(crate) async fn networks_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let read =
             |network: Network| Some(Labelled::new(network.id?, network.labels.unwrap_or_default()));
@@ -146,7 +147,7 @@ impl Engine {
         self.docker().list_networks(Some(options)).await.map_err(lift("list networks"))
     }
 
-    /// Whether the network is there.
+    /// Returns whether the network exists.
     pub(crate) async fn has_network(&self, id: &str) -> Result<bool> {
         match self.docker().inspect_network(id, None).await {
             Ok(_) => Ok(true),

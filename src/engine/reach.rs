@@ -1,4 +1,4 @@
-//! [`Reach`]: from where this program stands, how a published port is bound and reached.
+//! [`Reach`]: how published ports are bound and reached, from the place where this program runs.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,12 +7,12 @@ use super::test_host::{Place, TestHost};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How published ports are bound on the engine's machine, and reached from here.
+/// The addresses that bind published ports on the engine's machine, and that reach them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// The address that ports are published on.
     pub(crate) bind: IpAddr,
-    /// The address that they are reached under.
+    /// The address that reaches them.
     pub(crate) address: IpAddr,
 }
 
@@ -20,10 +20,10 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 impl Reach {
-    /// Loopback where the engine is on this machine. A program that itself runs in a container
-    /// reaches the machine under its gateway's address, and ports are published on that address
-    /// alone where it is known to be the machine's; on all interfaces only where there is no other
-    /// way to be reached.
+    /// Chooses loopback if the engine is on this machine. A program that itself runs in a container
+    /// reaches the machine by its gateway's address. Ports are published on that address alone if
+    /// it is known to be the machine's, and on all interfaces only if there is no other way to
+    /// reach them.
     pub(super) async fn of(
         endpoint: &Endpoint,
         config: &Config,
@@ -49,14 +49,14 @@ impl Reach {
     }
 }
 
-/// Whether user ids here are those of the machine. Engines without root have a network of their
+/// Returns whether user ids here are those of the machine. Rootless engines have a network of their
 /// own, whose gateway is not an address of the machine.
 fn users_are_the_machines() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// An IPv4 address where the name has one: published ports are bound on IPv4.
+/// Resolves a name, to an IPv4 address if it has one: published ports are bound on IPv4.
 async fn resolve(host: &str) -> Result<IpAddr> {
     if let Ok(address) = host.parse() {
         return Ok(address);
@@ -75,7 +75,7 @@ async fn resolve(host: &str) -> Result<IpAddr> {
     })
 }
 
-/// The default gateway, when this program runs in a container beside the ones it starts.
+/// Returns the default gateway if this program runs in a container beside the ones it starts.
 async fn own_gateway(place: &Place) -> Option<IpAddr> {
     match (&place.test_host, &place.own) {
         (TestHost::Container { .. }, Some(own)) if own.has_network_of_machine => return None,
@@ -86,7 +86,7 @@ async fn own_gateway(place: &Place) -> Option<IpAddr> {
     gateway_of(&routes)
 }
 
-/// The gateway of the default route, from the table in `/proc/net/route` (addresses are
+/// Reads the gateway of the default route from the table in `/proc/net/route` (addresses are
 /// little-endian hex, proc(5)).
 fn gateway_of(routes: &str) -> Option<IpAddr> {
     routes.lines().skip(1).find_map(|line| {
@@ -126,7 +126,7 @@ mod tests {
         let tcp = Endpoint::Tcp { host: "127.0.0.1".into(), port: 2375 };
         let tcp = Reach::of(&tcp, &Config::default(), &place(None), false).await.unwrap();
         assert_eq!(tcp.bind, LOOPBACK);
-        // What the user says is not known to be an address of the machine.
+        // An address in the user's settings is not known to be the machine's.
         let gateway = IpAddr::from([192, 0, 2, 7]);
         let own = OwnContainer { gateways: vec![gateway], ..OwnContainer::default() };
         let far = Reach::of(&unix, &config("192.0.2.7"), &place(Some(own)), false).await.unwrap();

@@ -1,5 +1,5 @@
-//! The runs of a container whose restart policy starts it again: which one is the last, and what
-//! all of them wrote.
+//! The runs of a container that its restart policy starts again: the last one, and the output of
+//! all of them.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use super::{ContainerDetails, Engine, FrameStream, LogFrame, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::RestartPolicy;
 
-/// How long Podman may take to start a container again: it does so at once, and its state does not
-/// tell that it will (Docker's does).
+/// Limit for Podman to restart a container: it does so at once, but unlike Docker's its state does
+/// not announce it.
 const PODMAN_LIMIT: Duration = Duration::from_secs(10);
-/// How long a log may take to go on that ended although its container runs.
+/// Limit for a log to continue after it ended while its container runs.
 const SAME_RUN: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Comes back when a container has been started, or is gone. Docker takes one that was not
-    /// started for one that has ended, with code 0.
+    /// Returns once a container has been started, or is gone. Docker treats a container that was
+    /// never started as one that ended with code 0.
     pub(crate) async fn until_started(&self, id: &str) -> Result<()> {
-        // Asked for from the beginning, so that no start is missed in between.
+        // Events since the beginning, so that no start in between is missed.
         let mut events = self.container_starts(id, (0, 0));
-        // (Not by its state, which is another one while it is removed.)
+        // The state does not tell: it is another one while the container is being removed.
         if self.inspect_container(id).await?.started.is_some() {
             return Ok(());
         }
@@ -36,7 +36,7 @@ impl Engine {
         }
     }
 
-    /// The exit code of a container's last run: it neither runs nor is going to be started again.
+    /// Returns the exit code of a container's last run, after which it neither runs nor restarts.
     pub(crate) async fn last_exit(&self, id: &str, policy: RestartPolicy) -> Result<i64> {
         loop {
             let code = self.wait_container(id).await?;
@@ -46,10 +46,10 @@ impl Engine {
         }
     }
 
-    /// Comes back when a container runs, again if need be; `None` when it has ended for good.
+    /// Returns once a container runs, if need be after a restart; `None` if it has ended for good.
     ///
-    /// The engine pushes the start. Docker says that a container is restarting; of Podman the
-    /// policy and the number of restarts tell it.
+    /// The engine pushes the start. Docker reports that a container is restarting; for Podman the
+    /// policy and the number of restarts imply it.
     pub(crate) async fn next_run(&self, id: &str) -> Result<Option<ContainerDetails>> {
         let found = self.inspect_container(id).await?;
         if !self.starts_again(&found) {
@@ -63,7 +63,7 @@ impl Engine {
     }
 
     async fn until_it_runs(&self, id: &str, since: (i64, u32)) -> Result<Option<ContainerDetails>> {
-        // `die` and `stop` come as well when a start fails or is called off.
+        // `die` and `stop` also come when a start fails or is cancelled.
         let kinds = ["start", "die", "died", "stop", "destroy", "remove"];
         let mut events = self.container_events(id, since, &kinds);
         loop {
@@ -79,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// Whether a container does not run, and will.
+    /// Returns whether a container does not run but will be restarted.
     fn starts_again(&self, found: &ContainerDetails) -> bool {
         let state = &found.state;
         if state.restarting {
@@ -98,7 +98,7 @@ impl Engine {
         }
     }
 
-    /// Starts and ends of a container from `since` on, each `false`, and `true` once it is gone.
+    /// Streams the events of a container: `false` for a start or an end, `true` once it is gone.
     pub(crate) fn run_events(
         &self,
         id: &str,
@@ -109,9 +109,9 @@ impl Engine {
         Box::pin(events.map(|event| Ok(matches!(event?.as_str(), "destroy" | "remove"))))
     }
 
-    /// What a container writes, over all of its runs, until it has ended for good. The engine ends
-    /// a followed log with each run, or on Podman some time later, within the next run; then it is
-    /// read again behind what was seen.
+    /// Streams the output of a container over all its runs, until it has ended for good. The engine
+    /// ends a followed log with each run, or on Podman some time later, within the next run; then
+    /// the log is read again from there.
     pub(crate) fn log_of_all_runs(&self, id: &str, request: &LogRequest) -> FrameStream {
         let runs = Runs {
             engine: self.clone(),
@@ -127,22 +127,23 @@ impl Engine {
     }
 }
 
-/// A moment between the run that has just ended and the next one, which may have begun.
+/// Returns a time between the run that has just ended and the next one, which may have begun.
 fn behind_run(found: &ContainerDetails) -> Option<(i64, u32)> {
     if found.state.running {
         return found.between_runs();
     }
-    // Docker waits for 100 ms at least before it starts one again. Last lines are stamped when they
-    // are read, on a busy machine some time after the end.
+    // Docker waits at least 100 ms before a restart. The last lines get their time when they are
+    // read, on a busy machine some time after the end.
     let (seconds, nanos) = found.finished?;
     let nanos = nanos + 90_000_000;
     Some((seconds + i64::from(nanos / 1_000_000_000), nanos % 1_000_000_000))
 }
 
-/// How many frames come before the last lines, by which of them end a line.
+/// Returns the number of frames before the last lines. `ends` says for each frame whether it ends a
+/// line.
 fn before_last(ends: &[bool], lines: u64) -> usize {
     let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-    // (What comes behind the last end is a line as well.)
+    // An unfinished line at the end counts as well.
     let whole = lines.saturating_sub(usize::from(ends.last() == Some(&false)));
     let mut places = (0..ends.len()).rev().filter(|at| ends.get(*at) == Some(&true));
     if lines == 0 {
@@ -151,23 +152,23 @@ fn before_last(ends: &[bool], lines: u64) -> usize {
     places.nth(whole).map_or(0, |end| end + 1)
 }
 
-/// How far the log of a container has come that is started again.
+/// The progress of reading the log of a container that is restarted.
 struct Runs {
     engine: Engine,
     id: String,
     request: LogRequest,
     log: FrameStream,
     seen: usize,
-    /// Whether it is known where the last lines begin, or this engine need not know.
+    /// Whether the beginning of the last lines is known, or not needed on this engine.
     counted: bool,
-    /// When the run began that is followed.
+    /// The start of the run that is being followed.
     run: Option<(i64, u32)>,
     last: bool,
 }
 
 impl Runs {
-    /// On Podman, what a followed log brought is not the end of a run: it may be of the next one too.
-    /// So what comes before the last lines is counted once, and left out of each reading.
+    /// Counts the frames before the last lines once, to skip them in each reading. On Podman a
+    /// followed log may include part of the next run, so its end is not the end of a run.
     async fn count_what_tail_leaves_out(&mut self) -> Result<()> {
         self.counted = true;
         if let Some(lines) = self.request.tail.take() {
@@ -184,8 +185,8 @@ impl Runs {
         Ok(())
     }
 
-    /// The last lines are not the same ones once there are more. What follows them is what was
-    /// written behind the run that has ended.
+    /// Replaces `tail` by a time, since the last lines change when there are more. From then on
+    /// only output after the run that has ended is read.
     async fn leave_tail_behind(&mut self) -> Result<()> {
         if self.request.tail.is_some() {
             let found = self.engine.inspect_container(&self.id).await?;
@@ -224,7 +225,7 @@ impl Runs {
                 Ok(Some(found)) => {
                     if self.run.is_some() && self.run == found.started {
                         if self.request.until.is_some() {
-                            // Not the run ended, but the time that was asked for.
+                            // The requested time has come, rather than the end of the run.
                             return None;
                         }
                         tokio::time::sleep(SAME_RUN).await;

@@ -1,4 +1,4 @@
-//! [`TestHost`]: what this program runs in, which says whether a process of its can outlive it.
+//! [`TestHost`]: the environment of this program, which decides whether a child can outlive it.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,27 +9,27 @@ use bollard::models::ContainerInspectResponse;
 
 use super::Endpoint;
 
-/// How long the engine may take to say whether it knows the container that this program is in.
+/// Limit for the engine to say whether it knows the container that this program runs in.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What this program runs in.
+/// The environment that this program runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TestHost {
-    /// The machine itself, or something that has an init of its own, such as a virtual machine.
+    /// The machine itself, or an environment with an init of its own, such as a virtual machine.
     Machine,
-    /// A process namespace of its own, all of which ends with its first process.
+    /// A process namespace of its own, in which all processes end with the first one.
     PidNamespace,
-    /// A container. The id is there where it is one of the engine's own.
+    /// A container. The id is known if it is one of the engine's own.
     Container { id: Option<String> },
 }
 
 impl TestHost {
-    /// Whether all processes may end with the first one, a guardian among them.
+    /// Returns whether all processes, including a guardian, may end with the first one.
     pub(crate) fn may_end_as_a_whole(&self) -> bool {
         *self != TestHost::Machine
     }
 
-    /// The container that this program runs in, where the engine can be asked about it.
+    /// Returns the container that this program runs in, if the engine knows it.
     pub(crate) fn container(&self) -> Option<&str> {
         match self {
             TestHost::Container { id } => id.as_deref(),
@@ -38,13 +38,13 @@ impl TestHost {
     }
 }
 
-/// What is known of the place that this program runs in.
+/// The environment of this program, in relation to the engine.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) test_host: TestHost,
     /// Whether the engine runs outside of this program's process namespace.
     pub(super) engine_is_outside: bool,
-    /// What the engine says of the container that this program runs in.
+    /// The engine's description of the container that this program runs in.
     pub(super) own: Option<OwnContainer>,
 }
 
@@ -59,8 +59,7 @@ pub(super) struct OwnContainer {
 }
 
 impl Place {
-    /// Looks around, and asks the engine once where something says that this may be one of its
-    /// containers.
+    /// Inspects the environment, and asks the engine once if this may be one of its containers.
     pub(super) async fn find(endpoint: &Endpoint, docker: &Docker) -> Place {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let marks = ["/.dockerenv", "/run/.containerenv"];
@@ -94,7 +93,7 @@ impl Place {
 impl OwnContainer {
     async fn ask(docker: &Docker, id: &str) -> Option<OwnContainer> {
         let asked = tokio::time::timeout(LIMIT, docker.inspect_container(id, None)).await;
-        // An engine that does not know it is another one than the one that it runs on.
+        // An engine that does not know the container is not the one that runs it.
         asked.ok()?.ok().map(OwnContainer::read)
     }
 
@@ -110,8 +109,8 @@ impl OwnContainer {
     }
 }
 
-/// The container whose files are mounted here: engines mount `/etc/hostname`, `/etc/hosts` and
-/// `/etc/resolv.conf` from a directory that has the container's id for a name.
+/// Returns the container whose files are mounted here: engines mount `/etc/hostname`, `/etc/hosts`
+/// and `/etc/resolv.conf` from a directory that is named after the container's id.
 fn id_in_mounts(mounts: &str) -> Option<String> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -122,7 +121,7 @@ fn id_in_mounts(mounts: &str) -> Option<String> {
     })
 }
 
-/// The container in whose control group this is: `docker/ID`, `docker-ID.scope`, `libpod-ID.scope`.
+/// Returns the container of this control group: `docker/ID`, `docker-ID.scope`, `libpod-ID.scope`.
 fn id_in_groups(groups: &str) -> Option<String> {
     let parts = groups.lines().flat_map(|line| line.rsplit('/'));
     let ids = parts.filter_map(|part| {
@@ -136,33 +135,34 @@ fn is_id(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether this program's processes have a namespace of their own, and no init that outlives them.
+/// Returns whether this program is in a process namespace of its own, without an init that outlives
+/// it.
 fn has_own_processes(engine_is_outside: bool) -> bool {
     if is_first_namespace() {
         return false;
     }
     let pid = std::process::id();
-    // Where `/proc` is that of another namespace, it has another number for this process.
+    // If `/proc` is that of another namespace, this process has another number there.
     let seen = std::fs::read_link("/proc/self").ok();
     let seen = seen.and_then(|link| link.to_str()?.parse::<u32>().ok());
     if pid == 1 || seen.is_some_and(|seen| seen != pid) {
         return true;
     }
-    // (Distributions in WSL have namespaces as well, and an init that stays.)
+    // Distributions in WSL have namespaces too, with an init that stays.
     let first = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
     engine_is_outside && !first.trim().starts_with("init") && first.trim() != "systemd"
 }
 
-/// Whether this is the machine's first process namespace, whose number is fixed
+/// Returns whether this is the machine's first process namespace, whose number is fixed
 /// (`PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`).
 fn is_first_namespace() -> bool {
     let namespace = std::fs::read_link("/proc/self/ns/pid");
     namespace.is_ok_and(|namespace| namespace == Path::new("pid:[4026531836]"))
 }
 
-/// Whether the engine runs outside of this program's process namespace: the kernel then has no
-/// process id for the other end of its socket (unix(7), `SO_PEERCRED`). An engine that runs in
-/// the same container or virtual machine is near, whatever marks lie about.
+/// Returns whether the engine runs outside of this program's process namespace: the kernel then has
+/// no process id for the other end of its socket (unix(7), `SO_PEERCRED`). An engine in the same
+/// container or virtual machine is local, regardless of marker files such as `/.dockerenv`.
 #[cfg(unix)]
 async fn is_outside(socket: &Path) -> bool {
     if is_first_namespace() {

@@ -1,7 +1,7 @@
 //! The engine's timestamps (RFC 3339) as seconds since 1970, for its `since` parameters.
 
-/// `2026-11-23T12:55:50.123456789Z` as `(seconds, nanoseconds)` since 1970, or `None` for
-/// anything else, the engine's "never" (year 1) included.
+/// Reads `2026-11-23T12:55:50.123456789Z` as `(seconds, nanoseconds)` since 1970. Returns `None`
+/// for anything else, including the engine's "never" (year 1).
 pub(super) fn unix_time(text: &str) -> Option<(i64, u32)> {
     let (date, rest) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(str::parse::<i64>);
@@ -19,8 +19,8 @@ pub(super) fn unix_time(text: &str) -> Option<(i64, u32)> {
     Some((seconds - zone_offset(zone)?, nanos))
 }
 
-/// Days from the civil calendar, by counting from the first of March so that the leap day is a
-/// year's last.
+/// Converts a civil date to days, with years that begin on the first of March so that the leap day
+/// is the last.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

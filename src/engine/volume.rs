@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::spec::VolumeSpec;
 
 impl Engine {
-    /// Creates a volume and returns its labels. Creating one that exists is no error for an
-    /// engine: it answers with the one that is there, so the labels tell whose it is.
+    /// Creates a volume and returns its labels. If the volume exists, the engine returns the
+    /// existing one, so the labels show its owner.
     pub(crate) async fn create_volume(
         &self,
         spec: &VolumeSpec,
@@ -38,7 +38,7 @@ impl Engine {
         self.docker().remove_volume(name, Some(options)).await.map_err(lift("remove the volume"))
     }
 
-    /// The volumes with this label, as `key` or `key=value`.
+    /// Lists the volumes with a label, given as `key` or `key=value`.
     pub(crate) async fn volumes_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
@@ -48,7 +48,7 @@ impl Engine {
         Ok(volumes.map(|volume| Labelled::new(volume.name, volume.labels)).collect())
     }
 
-    /// Whether the volume is there.
+    /// Returns whether the volume exists.
     pub(crate) async fn has_volume(&self, id: &str) -> Result<bool> {
         match self.docker().inspect_volume(id).await {
             Ok(_) => Ok(true),

@@ -1,39 +1,39 @@
-//! What engines mean by their words, where no status tells: one table for all of them.
+//! One table of the meanings of engines' messages, for errors that no status identifies.
 
-/// What a text of an engine's can mean.
+/// The meaning of an engine's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// Another process has the host port.
     PortTaken,
     /// The container's process could not be started.
     NotStarted,
-    /// A container that is named, as one's own or as another's (`container:x`), is not there.
+    /// A container that a call or a mode (`container:x`) names does not exist.
     NoContainer,
-    /// Something has the name, or is in a state that forbids the call.
+    /// The name is taken, or a state forbids the call.
     InTheWay,
-    /// The image is not there.
+    /// The image does not exist.
     NoImage,
-    /// The image is there, or in its registry, and not for the platform that was asked for.
+    /// The image exists, or is in its registry, but not for the requested platform.
     NoPlatform,
-    /// What the engine writes to has no room left.
+    /// The disk that the engine writes to is full.
     DiskFull,
-    /// The registry answers no more for a while, as it was asked too often.
+    /// The registry refuses requests for a while, after too many of them.
     RateLimited,
-    /// Somebody else's removal of the same thing has begun.
+    /// Another removal of the same resource has begun.
     RemovalUnderWay,
-    /// What is unpacked would replace a directory, or be a directory in the place of something else.
+    /// An archive would replace a directory, or put a directory in the place of another file.
     WouldReplace,
-    /// Links on the way to a path lead in a circle.
+    /// Links on the way to a path form a loop.
     EndlessLinks,
-    /// A layer went away while a build counted on it, as another image was removed.
+    /// A layer that a build relied on was removed, with another image.
     LayerLost,
-    /// Another image than the one that was asked for went meanwhile.
+    /// Another image than the requested one was removed meanwhile.
     OtherImageGone,
-    /// An image has more than one name, and goes by its id only when forced.
+    /// An image has several names, so that only a forced removal by id would work.
     SeveralNames,
 }
 
-/// A wording: all of these parts, whatever their case, mean it.
+/// A wording: a message with all of these parts, in any case, has the meaning.
 struct Wording(Meaning, &'static [&'static str]);
 
 use Meaning::{
@@ -75,7 +75,7 @@ const WORDINGS: [Wording; 40] = [
     // Podman, of a registry.
     Wording(NoPlatform, &["no image found in manifest list for architecture"]),
     Wording(NoPlatform, &["no image found in image index for architecture"]),
-    // The kernel's words for ENOSPC and EDQUOT.
+    // The kernel's messages for ENOSPC and EDQUOT.
     Wording(DiskFull, &["no space left on device"]),
     Wording(DiskFull, &["disk quota exceeded"]),
     // Registries, by the error code of the distribution specification or by status 429.
@@ -83,11 +83,11 @@ const WORDINGS: [Wording; 40] = [
     Wording(RateLimited, &["too many requests"]),
     // Docker and Podman, of containers.
     Wording(RemovalUnderWay, &["already in progress"]),
-    // Docker and Podman, for an archive that is sent with `noOverwriteDirNonDir`.
+    // Docker and Podman, for an archive sent with `noOverwriteDirNonDir`.
     Wording(WouldReplace, &["cannot overwrite", "directory"]),
     // Podman 5, with status 500.
     Wording(WouldReplace, &["copier: put", "file exists"]),
-    // The kernel's words for ELOOP and Docker's own, with status 500.
+    // The kernel's message for ELOOP and Docker's own, with status 500.
     Wording(EndlessLinks, &["too many levels of symbolic links"]),
     Wording(EndlessLinks, &["evalsymlinksinscope: too many links"]),
     // Docker 26 with the containerd store.
@@ -112,7 +112,7 @@ const WORDINGS: [Wording; 40] = [
     Wording(SeveralNames, &["by id with more than one tag"]),
 ];
 
-/// Whether a text of an engine's means this.
+/// Returns whether an engine's message has this meaning.
 pub(crate) fn says(text: &str, meaning: Meaning) -> bool {
     let text = text.to_ascii_lowercase();
     let fits = |Wording(means, parts): &Wording| {
@@ -188,7 +188,8 @@ mod tests {
         }
     }
 
-    /// What is said of platforms, by registries, and by an engine that takes what they send.
+    /// Messages about platforms, by registries and by an engine that accepts any platform from
+    /// them.
     #[test]
     fn messages_of_pulls_are_understood() {
         for (meaning, text) in [
@@ -222,7 +223,7 @@ mod tests {
         }
     }
 
-    /// Podman 5.8 has two ways to say it.
+    /// Podman 5.8 has two wordings.
     #[test]
     fn the_image_that_a_step_would_run_on_may_go() {
         for text in [

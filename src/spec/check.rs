@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The engine's grammar of names: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
+/// Returns whether a text is a name for the engine: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// Refuses a NUL byte in any text of the spec, naming the field: the engine would cut the text
-/// there, or fail with an error that names nothing.
+/// Refuses a NUL byte in any text of the spec, with the field's name. The engine would cut the text
+/// there, or fail with an error that names no field.
 pub(super) fn refuse_nul(spec: &impl Serialize) -> Result<()> {
     match serde_json::to_value(spec) {
         Ok(value) => walk("", &value),
@@ -29,7 +29,7 @@ fn walk(field: &str, value: &Value) -> Result<()> {
         (field, key) => format!("{field}.{}", key.escape_debug()),
     };
     match value {
-        // The value of a variable may be a secret: its name has to do.
+        // The value of a variable may be a secret, so the error has only the variable's name.
         Value::String(text) if text.contains('\0') && field.starts_with("env.") => {
             Err(Error::invalid(field, "the value contains a NUL byte"))
         }
@@ -47,7 +47,7 @@ fn walk(field: &str, value: &Value) -> Result<()> {
     }
 }
 
-/// Refuses what does not fit the engine's signed 64-bit numbers.
+/// Refuses a number that does not fit the engine's signed 64-bit numbers.
 pub(super) fn fits_i64(field: &str, value: Option<u64>) -> Result<()> {
     match value {
         Some(value) if i64::try_from(value).is_err() => {
@@ -57,7 +57,7 @@ pub(super) fn fits_i64(field: &str, value: Option<u64>) -> Result<()> {
     }
 }
 
-/// Whether a duration fits the engine's signed 64-bit nanoseconds, 292 years.
+/// Returns whether a duration fits the engine's signed 64-bit nanoseconds, 292 years.
 pub(super) fn fits_nanoseconds(duration: Duration) -> bool {
     i64::try_from(duration.as_nanos()).is_ok()
 }

@@ -1,4 +1,4 @@
-//! [`ContainerSpec`]: everything about a container that is known before it exists.
+//! [`ContainerSpec`]: the parameters of a container.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +16,8 @@ use crate::error::Result;
 
 /// A container to create (Engine API v1.41, ContainerCreate).
 ///
-/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides what is
-/// often secret: the values of the environment and the arguments of commands.
+/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides values
+/// that are often secret: those of the environment, and the arguments of commands.
 ///
 /// ```
 /// use castoff::spec::ContainerSpec;
@@ -32,19 +32,19 @@ use crate::error::Result;
 pub struct ContainerSpec {
     /// The image, in any form that [`ImageRef`] reads.
     pub image: String,
-    /// The name; `None` has castoff make a unique one.
+    /// The name; by default castoff makes a unique one.
     pub name: Option<String>,
     /// Environment variables, besides the image's own.
     pub env: BTreeMap<String, String>,
-    /// The command; `None` is the image's.
+    /// The command; `None` stands for the image's.
     pub command: Option<Vec<String>>,
-    /// The entrypoint; `None` is the image's, an empty list is none at all.
+    /// The entrypoint; `None` stands for the image's, an empty list for none at all.
     pub entrypoint: Option<Vec<String>>,
-    /// The user, `name`, `uid` or `uid:gid`; `None` is the image's.
+    /// The user as `name`, `uid` or `uid:gid`; `None` stands for the image's.
     pub user: Option<String>,
-    /// The absolute working directory; `None` is the image's.
+    /// The absolute working directory; `None` stands for the image's.
     pub working_dir: Option<String>,
-    /// The host name; `None` is the short container id.
+    /// The host name; `None` stands for the short container id.
     pub hostname: Option<String>,
     /// Labels besides castoff's own.
     pub labels: BTreeMap<String, String>,
@@ -52,13 +52,13 @@ pub struct ContainerSpec {
     pub ports: BTreeMap<Port, HostBinding>,
     /// Host directories, volumes and memory inside the container.
     pub mounts: Vec<Mount>,
-    /// The networks to join; empty is the engine's default network.
+    /// The networks to join; empty stands for the engine's default network.
     pub networks: Vec<Attachment>,
-    /// A network stack that is not the container's own; excludes `networks`.
+    /// A network stack other than the container's own; excludes `networks`.
     pub network_mode: Option<NetworkMode>,
     /// Lines of `/etc/hosts`: a host name, and its address or `host-gateway`, the engine's host.
     pub extra_hosts: BTreeMap<String, String>,
-    /// Name servers; empty is the engine's choice.
+    /// The name servers; empty stands for the engine's choice.
     pub dns: Vec<IpAddr>,
     /// Limits of memory, CPU and processes.
     pub resources: Resources,
@@ -70,7 +70,7 @@ pub struct ContainerSpec {
     pub cap_drop: Vec<String>,
     /// Security options, such as `no-new-privileges`.
     pub security_options: Vec<String>,
-    /// Whether to give all capabilities and devices; `false` by default.
+    /// Whether the container has all capabilities and devices; `false` by default.
     pub privileged: bool,
     /// Whether the engine runs a small init as process 1, which reaps orphans; `false` by default.
     pub init: bool,
@@ -78,32 +78,32 @@ pub struct ContainerSpec {
     pub read_only: bool,
     /// Whether the process has a terminal, which merges stderr into stdout; `false` by default.
     pub tty: bool,
-    /// What the engine does when the process ends.
+    /// The policy for restarts by the engine.
     pub restart: RestartPolicy,
-    /// The signal that asks the process to end; `None` is the image's, else SIGTERM.
+    /// The signal that asks the process to end; `None` stands for the image's, or else SIGTERM.
     pub stop_signal: Option<String>,
-    /// How long the process has to end before it is killed; `None` is the engine's 10 seconds. The
-    /// engine counts whole seconds.
+    /// The time that the process has to end before it is killed, in whole seconds; `None` stands
+    /// for the engine's default of 10 s.
     pub stop_timeout: Option<Duration>,
-    /// How the engine checks the container's health; `None` is the image's.
+    /// The health check; `None` stands for the image's.
     pub healthcheck: Option<Healthcheck>,
-    /// The platform to choose from a multi-platform image; `None` is the engine's own.
+    /// The platform to choose from a multi-platform image; `None` stands for the engine's own.
     pub platform: Option<Platform>,
 }
 
 impl ContainerSpec {
-    /// Whether a port of the host was asked for by its number.
+    /// Returns whether a port of the host is given by its number.
     pub(crate) fn has_fixed_port(&self) -> bool {
         self.ports.values().any(|binding| binding.port.is_some())
     }
 
-    /// A container of this image with everything else at its default.
+    /// Creates a spec for a container of this image, with defaults for everything else.
     #[must_use]
     pub fn new(image: impl Into<String>) -> ContainerSpec {
         ContainerSpec { image: image.into(), ..ContainerSpec::default() }
     }
 
-    /// Checks all that can be known without an engine, and reads the image's name.
+    /// Checks everything that needs no engine, and parses the image's name.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl ContainerSpec {
         validate::container(self)
     }
 
-    /// 64 hex digits that are equal in all processes for equal specs, and for no others.
+    /// Returns 64 hex digits that are equal in all processes for equal specs, and for no others.
     ///
     /// It may change with castoff's version.
     #[must_use]
@@ -126,7 +126,7 @@ impl ContainerSpec {
 impl fmt::Debug for ContainerSpec {
     #[expect(clippy::too_many_lines, reason = "one for each field")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // (Taken apart, so that a new field can't be forgotten here.)
+        // Destructured, so that a new field can't be forgotten here.
         let ContainerSpec {
             image,
             name,

@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// Goes into every hash; count it up when the canonical form below changes.
+/// The prefix of the text that is hashed. Increment it when the canonical form below changes.
 const FORMAT: &str = "castoff-spec-1\n";
 
-/// 64 hex digits of SHA-256 over the value's canonical JSON: objects sorted by key, no white space.
+/// Returns 64 hex digits of SHA-256 over the value's canonical JSON: objects sorted by key, no
+/// white space.
 ///
-/// Maps must have keys that serialise to text, as those of all specs do; a value that JSON cannot
+/// Maps must have keys that serialize to text, as those of all specs do. A value that JSON can't
 /// express is hashed by serde's message about it.
 pub(crate) fn spec_hash(spec: &impl Serialize) -> String {
     let value = serde_json::to_value(spec).unwrap_or_else(|error| error.to_string().into());
@@ -20,7 +21,8 @@ pub(crate) fn spec_hash(spec: &impl Serialize) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-/// Sorts by itself, as serde_json keeps insertion order once any crate asks for `preserve_order`.
+/// Writes canonical JSON. Sorts keys itself, as serde_json keeps insertion order once any crate
+/// enables `preserve_order`.
 fn write_canonical(out: &mut String, value: &Value) {
     match value {
         Value::Object(entries) => {
@@ -62,7 +64,7 @@ mod tests {
 
     type Mutation = fn(&mut ContainerSpec);
 
-    /// One for each field, and some for what lies deeper.
+    /// One mutation for each field, and some for nested ones.
     const MUTATIONS: &[Mutation] = &[
         |s| s.image.push('x'),
         |s| s.name = Some("n".into()),
@@ -147,8 +149,8 @@ mod tests {
         assert_eq!(a.stable_hash(), b.stable_hash());
     }
 
-    /// Pinned: another value means that processes of two builds no longer share containers, so
-    /// count `FORMAT` up or keep the form.
+    /// Pinned: with another value, processes of two builds would no longer share containers. Either
+    /// increment `FORMAT` or keep the form.
     #[test]
     fn golden() {
         let mut spec = ContainerSpec::new("redis:7");

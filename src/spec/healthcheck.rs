@@ -1,4 +1,4 @@
-//! [`Healthcheck`]: how the engine finds out whether a container works.
+//! [`Healthcheck`]: the engine's check whether a container works.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,22 +24,25 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Healthcheck {
-    /// What to run.
+    /// The command.
     pub test: HealthTest,
-    /// The time between two checks; `None` is the image's, else 30 s.
+    /// The time between two checks; `None` stands for the image's, or else 30 s.
     pub interval: Option<Duration>,
-    /// How long a check may take; `None` is the image's, else 30 s.
+    /// Limit for the time of a check; `None` stands for the image's, or else 30 s.
     pub timeout: Option<Duration>,
-    /// How long failures after the start do not count; `None` is the image's, else 0 s.
+    /// The time after the start in which failures do not count; `None` stands for the image's, or
+    /// else 0 s.
     pub start_period: Option<Duration>,
-    /// The time between two checks in the start period; `None` is the image's, else 5 s. Needs
-    /// Engine API v1.44; with an older engine it is left out, and a warning logged.
+    /// The time between two checks in the start period; `None` stands for the image's, or else 5 s.
+    /// Needs Engine API v1.44; for an older engine it is left out, with a warning in the log.
     pub start_interval: Option<Duration>,
-    /// How many failures in a row make the container unhealthy; `None` is the image's, else 3.
+    /// The number of failures in a row that make the container unhealthy; `None` stands for the
+    /// image's, or else 3.
     pub retries: Option<u32>,
 }
 
-/// What a [`Healthcheck`] runs: exit code 0 is healthy.
+/// The command of a [`Healthcheck`]: exit code 0 is healthy.
+///
 /// `Debug` hides arguments and shell lines, which may hold a password.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
@@ -48,7 +51,7 @@ pub enum HealthTest {
     Exec(Vec<String>),
     /// A line for the container's shell.
     Shell(String),
-    /// Nothing, even where the image has a check.
+    /// No check, even if the image has one.
     Disabled,
 }
 
@@ -63,13 +66,14 @@ impl fmt::Debug for HealthTest {
 }
 
 impl Healthcheck {
-    /// Runs a line in the container's shell, `/bin/sh -c` unless the image says otherwise.
+    /// Creates a check that runs a line in the container's shell, `/bin/sh -c` unless the image
+    /// sets another.
     #[must_use]
     pub fn shell(line: impl Into<String>) -> Healthcheck {
         Healthcheck::of(HealthTest::Shell(line.into()))
     }
 
-    /// Runs a program, without a shell.
+    /// Creates a check that runs a program, without a shell.
     #[must_use]
     pub fn command<I>(command: I) -> Healthcheck
     where
@@ -79,7 +83,7 @@ impl Healthcheck {
         Healthcheck::of(HealthTest::Exec(command.into_iter().map(Into::into).collect()))
     }
 
-    /// Switches off the image's check.
+    /// Creates a check that disables the image's.
     #[must_use]
     pub fn disabled() -> Healthcheck {
         Healthcheck::of(HealthTest::Disabled)
@@ -103,14 +107,14 @@ impl Healthcheck {
         self
     }
 
-    /// Sets how long a check may take.
+    /// Sets the limit for the time of a check.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Healthcheck {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets how long failures after the start do not count.
+    /// Sets the time after the start in which failures do not count.
     #[must_use]
     pub fn with_start_period(mut self, period: Duration) -> Healthcheck {
         self.start_period = Some(period);
@@ -124,7 +128,7 @@ impl Healthcheck {
         self
     }
 
-    /// Sets how many failures in a row make the container unhealthy.
+    /// Sets the number of failures in a row that make the container unhealthy.
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Healthcheck {
         self.retries = Some(retries);

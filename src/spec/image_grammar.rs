@@ -1,13 +1,13 @@
 //! The grammar of image references, as in `distribution/reference`: one predicate per production.
 
-/// `sha256:` and 64 lower-case hex digits, or the digits alone; or the first 12 of them, as
-/// `docker images` shows them.
+/// Returns whether a text is an image id: `sha256:` and 64 lower-case hex digits, or the digits
+/// alone, or the first 12 of them, as in `docker images`.
 pub(super) fn is_image_id(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     matches!(hex.len(), 12 | 64) && hex.bytes().all(is_lower_hex)
 }
 
-/// A host name or an IPv6 address in brackets, with an optional port.
+/// Returns whether a text is a host name or an IPv6 address in brackets, with an optional port.
 pub(super) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.rfind(':') {
         Some(colon) if !text[colon..].contains(']') => (&text[..colon], Some(&text[colon + 1..])),
@@ -27,12 +27,13 @@ pub(super) fn is_registry(text: &str) -> bool {
     })
 }
 
-/// Components joined by slashes.
+/// Returns whether a text is components joined by slashes.
 pub(super) fn is_repository(text: &str) -> bool {
     text.split('/').all(is_component)
 }
 
-/// Runs of lower-case letters and digits, joined by `.`, `_`, `__` or any number of dashes.
+/// Returns whether a text is runs of lower-case letters and digits, joined by `.`, `_`, `__` or any
+/// number of dashes.
 fn is_component(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -45,14 +46,16 @@ fn is_component(text: &str) -> bool {
         })
 }
 
-/// A letter, digit or underscore, and up to 127 more of these, dots and dashes.
+/// Returns whether a text is a letter, digit or underscore, and up to 127 more of these, dots and
+/// dashes.
 pub(super) fn is_tag(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && !text.starts_with(['.', '-'])
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// An algorithm, a colon, and hex digits: as many as the algorithm says, or at least 32.
+/// Returns whether a text is an algorithm, a colon, and hex digits: as many as the algorithm has,
+/// or at least 32.
 pub(super) fn is_digest(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else { return false };
     let known = |length: usize| hex.len() == length && hex.bytes().all(is_lower_hex);

@@ -1,4 +1,4 @@
-//! [`ImageRef`]: the name of an image, normalised as the docker CLI does.
+//! [`ImageRef`]: the name of an image, normalized like the docker CLI's.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,8 +31,8 @@ const BAD_TAG: &str = "the tag must be 1 to 128 of A-Z a-z 0-9 _ . - and not sta
 /// # Ok::<(), castoff::Error>(())
 /// ```
 ///
-/// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too and
-/// kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
+/// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too
+/// and kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
 /// digits needs its tag: `202611271200:latest`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ImageRef {
@@ -44,11 +44,11 @@ pub struct ImageRef {
 }
 
 impl ImageRef {
-    /// Reads a reference in any of the forms that the docker CLI takes.
+    /// Parses a reference in any form that the docker CLI accepts.
     ///
     /// # Errors
     ///
-    /// Names the field `image` and the text when it is empty, has an upper-case repository, a
+    /// Names the field `image` and the text if it is empty, has an upper-case repository, a
     /// malformed registry, tag or digest, or a name above 255 bytes.
     pub fn parse(text: &str) -> Result<ImageRef> {
         if grammar::is_image_id(text) {
@@ -87,43 +87,43 @@ impl ImageRef {
         }
     }
 
-    /// The registry's host and port, `docker.io` by default; empty for an image id.
+    /// Returns the registry's host and port, `docker.io` by default; empty for an image id.
     #[must_use]
     pub fn registry(&self) -> &str {
         &self.registry
     }
 
-    /// The path within the registry, such as `library/redis`; empty for an image id.
+    /// Returns the path within the registry, such as `library/redis`; empty for an image id.
     #[must_use]
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag; `None` for an image id, and for a reference that has only a digest.
+    /// Returns the tag; `None` for an image id, and for a reference that has only a digest.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest with its algorithm (`sha256:…`); `None` for an image id.
+    /// Returns the digest with its algorithm (`sha256:…`); `None` for an image id.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// Whether this is an image id, which can be run but not pulled.
+    /// Returns whether this is an image id, which can be run but not pulled.
     #[must_use]
     pub fn is_id(&self) -> bool {
         self.id.is_some()
     }
 
-    /// The tag, or `latest` where there is none.
+    /// Returns the tag, or `latest` if there is none.
     #[must_use]
     pub fn tag_or_latest(&self) -> &str {
         self.tag.as_deref().unwrap_or(LATEST)
     }
 
-    /// The form that the docker CLI shows: `redis:7` for `docker.io/library/redis:7`.
+    /// Returns the form that the docker CLI shows: `redis:7` for `docker.io/library/redis:7`.
     ///
     /// Parsing it gives this reference again. The few Docker Hub names whose short form would mean
     /// another image (`docker.io/localhost/x`) therefore stay in full.
@@ -137,7 +137,8 @@ impl ImageRef {
         if same { short } else { self.to_string() }
     }
 
-    /// The same repository under another tag. A digest is dropped, as it would outweigh the tag.
+    /// Returns the same repository with another tag. A digest is dropped, as it would override the
+    /// tag.
     ///
     /// # Errors
     ///
@@ -152,17 +153,18 @@ impl ImageRef {
         ImageRef::parse(&format!("{}/{}:{tag}", self.registry, self.repository))
     }
 
-    /// The image's place in a mirror of Docker Hub, as testcontainers' `hub.image.name.prefix` does.
+    /// Returns the image's name in a mirror of Docker Hub, as testcontainers'
+    /// `hub.image.name.prefix` does.
     ///
     /// The prefix is put before the short name: with `mirror.example.com/hub` (a trailing slash
     /// makes no difference), `redis:7` becomes `mirror.example.com/hub/redis:7` and `acme/api:1`
-    /// becomes `mirror.example.com/hub/acme/api:1`. As there, official images get no `library/`.
-    /// Images of other registries, image ids, and an empty prefix leave the reference as it is.
-    /// Unlike testcontainers, an explicit `docker.io/` counts as Docker Hub too.
+    /// becomes `mirror.example.com/hub/acme/api:1`. As in testcontainers, official images get no
+    /// `library/`. Images of other registries, image ids, and an empty prefix leave the reference
+    /// unchanged. Unlike in testcontainers, an explicit `docker.io/` counts as Docker Hub too.
     ///
     /// # Errors
     ///
-    /// Refuses a prefix that makes no valid reference.
+    /// Refuses a prefix that does not result in a valid reference.
     pub fn with_prefix(&self, prefix: &str) -> Result<ImageRef> {
         let prefix = prefix.trim_end_matches('/');
         if prefix.is_empty() || self.registry != DEFAULT_REGISTRY {
@@ -171,7 +173,7 @@ impl ImageRef {
         ImageRef::parse(&format!("{prefix}/{}{}", self.short_name(), self.suffix()))
     }
 
-    /// The repository without Docker Hub's `library/`.
+    /// Returns the repository without Docker Hub's `library/`.
     fn short_name(&self) -> &str {
         match self.repository.strip_prefix(OFFICIAL) {
             Some(name) if !name.contains('/') => name,
@@ -186,8 +188,8 @@ impl ImageRef {
     }
 }
 
-/// Docker's rule for what is a registry: the first of several components, when it has a dot, a
-/// colon or an upper-case letter, or is `localhost`.
+/// Splits off the registry by Docker's rule: it is the first of several components if that has a
+/// dot, a colon or an upper-case letter, or is `localhost`.
 fn split_registry(name: &str) -> (String, String) {
     let (registry, path) = match name.split_once('/') {
         Some((LEGACY_REGISTRY, path)) => (DEFAULT_REGISTRY, path),
@@ -243,7 +245,7 @@ fn refused(text: &str, problem: &str) -> Error {
     Error::invalid("image", format!("{text:?}: {problem}"))
 }
 
-/// The full form: `docker.io/library/redis:7`, or the image id unchanged.
+/// Writes the full form: `docker.io/library/redis:7`, or the image id unchanged.
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.id {
@@ -261,7 +263,7 @@ impl FromStr for ImageRef {
     }
 }
 
-/// The [familiar](ImageRef::familiar) form.
+/// Converts to the [familiar](ImageRef::familiar) form.
 impl From<ImageRef> for String {
     fn from(image: ImageRef) -> String {
         image.familiar()

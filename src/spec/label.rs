@@ -1,43 +1,46 @@
-//! The labels that castoff puts on what it creates, by which it later knows its own.
+//! The labels that castoff puts on its resources, and by which it recognizes them.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 
-/// What castoff's labels start with; nobody else's may.
+/// The prefix of castoff's labels; no other labels may have it.
 pub const PREFIX: &str = "castoff.";
 /// The session that created the resource.
 pub const SESSION: &str = "castoff.session";
-/// The process that created it: host id, process id and start time.
+/// The process that created the resource: place of its state directory, process id, start time, and
+/// a random token.
 pub const OWNER: &str = "castoff.owner";
-/// When it was created.
+/// The time of creation, in seconds since 1970.
 pub const CREATED: &str = "castoff.created";
 /// The version of castoff that created it.
 pub const VERSION: &str = "castoff.version";
-/// What kind of resource it is.
+/// The name of the resource, unique to it.
 pub const RESOURCE: &str = "castoff.resource";
-/// On what is shared, in place of an owner: a hash of what it is, and which one of these it is.
+/// The identity of a shared resource, in place of an owner: a hash of its spec, and an id of its
+/// own.
 pub const SHARED: &str = "castoff.shared";
-/// On what is kept from the start (`CASTOFF_KEEP=always`), in place of an owner: the same value.
+/// The value of [`OWNER`] on a resource that is kept from the start (`CASTOFF_KEEP=always`), in
+/// place of that label.
 pub const KEPT: &str = "castoff.kept";
-/// The engine's container that this program ran in, where it ran in one.
+/// The id of the engine's container that the program ran in, if any.
 pub const HOST: &str = "castoff.host";
-/// On an empty volume that notes what is kept: its kind and id.
+/// The kind and id of a kept resource, on an empty volume that records it.
 pub const KEEPS: &str = "castoff.keeps";
-/// On an image that was made under a name of the user's: that name.
+/// The user's own name of an image that was created under one.
 pub const NAME: &str = "castoff.name";
 /// The program that created it, for humans.
 pub const PROGRAM: &str = "castoff.program";
-/// What the labels of images start with. Containers inherit the labels of their image, also those
-/// that others start, and must not look like castoff's own for that.
+/// The prefix of the labels of images. Containers inherit the labels of their image, including
+/// containers that others start, which must not look like castoff's own.
 pub const IMAGE_PREFIX: &str = "castoff.image.";
 /// [`SESSION`], on images.
 pub const IMAGE_SESSION: &str = "castoff.image.session";
 
-/// On images that were built under a name: a hash of what they were built from.
+/// A hash of the build's inputs, on images that were built under a name.
 pub const IMAGE_BUILD: &str = "castoff.image.build";
 
-/// The form of one of castoff's labels that images carry.
+/// Returns the form of one of castoff's labels for images.
 pub(crate) fn on_image(label: &str) -> String {
     format!("{IMAGE_PREFIX}{}", label.strip_prefix(PREFIX).unwrap_or(label))
 }

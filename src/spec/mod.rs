@@ -1,6 +1,6 @@
-//! What containers, networks and volumes are to be: plain values without I/O.
+//! Specs of containers, networks and volumes: plain values without I/O.
 //!
-//! Values are set freely and checked once: `validate` names the field and the value at fault, before
+//! Values are set freely and checked once: `validate` names the wrong field and value before
 //! anything reaches an engine. Equal specs have an equal hash in every process, by which processes
 //! find the container that they share.
 

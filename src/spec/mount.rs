@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 const MAX_MODE: u32 = 0o7777;
 
-/// Something mounted in a container (Engine API v1.41, ContainerCreate, `HostConfig.Mounts`).
+/// A mount in a container (Engine API v1.41, ContainerCreate, `HostConfig.Mounts`).
 ///
 /// ```
 /// use castoff::spec::Mount;
@@ -19,18 +19,18 @@ const MAX_MODE: u32 = 0o7777;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Mount {
-    /// What is mounted.
+    /// The source of the mount.
     pub kind: MountKind,
     /// The absolute path inside the container.
     pub target: String,
-    /// Whether the container may only read it; `false` by default.
+    /// Whether the mount is read-only; `false` by default.
     pub read_only: bool,
     /// A tmpfs setter that was used on another kind, for [`Mount::validate`] to report.
     #[serde(skip)]
     misused: Option<&'static str>,
 }
 
-/// What a [`Mount`] mounts.
+/// The source of a [`Mount`].
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum MountKind {
@@ -41,36 +41,36 @@ pub enum MountKind {
         #[serde(serialize_with = "path_as_text")]
         source: PathBuf,
     },
-    /// A volume, created by the engine when it is missing.
+    /// A volume, which the engine creates if it is missing.
     #[non_exhaustive]
     Volume {
-        /// Its name; empty for an anonymous volume, which goes with the container.
+        /// Its name; empty for an anonymous volume, which is removed with the container.
         name: String,
     },
-    /// Memory, gone with the container.
+    /// Memory, released with the container.
     #[non_exhaustive]
     Tmpfs {
-        /// The limit in bytes; `None` is the kernel's, half of the host's memory.
+        /// Limit for the size in bytes; `None` stands for the kernel's, half of the host's memory.
         size: Option<u64>,
-        /// The directory's permission bits; `None` is the engine's, 0o1777.
+        /// The directory's permission bits; `None` stands for the engine's, 0o1777.
         mode: Option<u32>,
     },
 }
 
 impl Mount {
-    /// Mounts a file or directory of the engine's host, by its absolute path.
+    /// Creates a mount of a file or directory of the engine's host, by its absolute path.
     #[must_use]
     pub fn bind(source: impl Into<PathBuf>, target: impl Into<String>) -> Mount {
         Mount::of(MountKind::Bind { source: source.into() }, target)
     }
 
-    /// Mounts a volume by its name; an empty name makes an anonymous one.
+    /// Creates a mount of a volume by its name; an empty name makes an anonymous one.
     #[must_use]
     pub fn volume(name: impl Into<String>, target: impl Into<String>) -> Mount {
         Mount::of(MountKind::Volume { name: name.into() }, target)
     }
 
-    /// Mounts memory, empty at first.
+    /// Creates a mount of memory, empty at first.
     #[must_use]
     pub fn tmpfs(target: impl Into<String>) -> Mount {
         Mount::of(MountKind::Tmpfs { size: None, mode: None }, target)
@@ -80,14 +80,14 @@ impl Mount {
         Mount { kind, target: target.into(), read_only: false, misused: None }
     }
 
-    /// Lets the container only read it.
+    /// Makes the mount read-only.
     #[must_use]
     pub fn with_read_only(mut self) -> Mount {
         self.read_only = true;
         self
     }
 
-    /// Limits a tmpfs to so many bytes. On another kind, [`Mount::validate`] reports the mistake.
+    /// Sets a tmpfs's limit in bytes. On another kind, [`Mount::validate`] reports the mistake.
     #[must_use]
     pub fn with_size(mut self, bytes: u64) -> Mount {
         match &mut self.kind {
@@ -108,7 +108,7 @@ impl Mount {
         self
     }
 
-    /// Checks what can be known without an engine.
+    /// Checks everything that needs no engine.
     ///
     /// # Errors
     ///
@@ -147,7 +147,8 @@ impl Mount {
         }
     }
 
-    /// The target without repeated slashes, `.` and `..`, so that two spellings compare equal.
+    /// Returns the target without repeated slashes, `.` and `..`, so that two spellings compare
+    /// equal.
     pub(super) fn normal_target(&self) -> String {
         let mut parts = Vec::new();
         for part in self.target.split('/') {
@@ -163,12 +164,14 @@ impl Mount {
     }
 }
 
-/// Absolute here or on a Unix engine: a Windows client may name a path of its Linux engine.
+/// Returns whether a path is absolute here or on a Unix engine: a Windows client may name a path of
+/// its Linux engine.
 fn is_absolute(path: &Path) -> bool {
     path.is_absolute() || path.to_str().is_some_and(|path| path.starts_with('/'))
 }
 
-/// Unlike serde's own, never fails; `validate` refuses what this would blur.
+/// Serializes a path. Unlike serde's own function it never fails; `validate` refuses the paths that
+/// it would change.
 fn path_as_text<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
     to.serialize_str(&path.to_string_lossy())
 }

@@ -1,4 +1,5 @@
-//! [`NetworkSpec`] for a new network; [`Attachment`] and [`NetworkMode`] for a container's place.
+//! [`NetworkSpec`] for a new network; [`Attachment`] and [`NetworkMode`] for a container's
+//! endpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +15,17 @@ use crate::error::{Error, Result};
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct NetworkSpec {
-    /// The name; `None`, the default, has castoff make a unique one.
+    /// The name; by default castoff makes a unique one.
     pub name: Option<String>,
-    /// The driver; `None`, the default, is the engine's, `bridge`.
+    /// The driver; by default the engine's, `bridge`.
     pub driver: Option<String>,
     /// Whether its containers are cut off from the outside; `false` by default.
     pub internal: bool,
     /// Whether its containers get IPv6 addresses; `false` by default.
     pub ipv6: bool,
-    /// Whether containers outside a swarm's services may join; `false` by default.
+    /// Whether containers that are not part of a swarm service may join; `false` by default.
     pub attachable: bool,
-    /// The address ranges; empty, the default, lets the engine pick one.
+    /// The address ranges; empty, the default, lets the engine choose one.
     pub subnets: Vec<Subnet>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
@@ -38,18 +39,18 @@ pub struct NetworkSpec {
 pub struct Subnet {
     /// The range in CIDR notation, such as `10.7.0.0/24`.
     pub cidr: String,
-    /// The gateway's address; `None`, the default, is the first one of the range.
+    /// The gateway's address; by default the first one of the range.
     pub gateway: Option<IpAddr>,
 }
 
 impl NetworkSpec {
-    /// A network with the engine's defaults and a unique name.
+    /// Creates a spec with the engine's defaults and a unique name.
     #[must_use]
     pub fn new() -> NetworkSpec {
         NetworkSpec::default()
     }
 
-    /// Checks what can be known without an engine.
+    /// Checks everything that needs no engine.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl NetworkSpec {
 }
 
 impl Subnet {
-    /// A range in CIDR notation, such as `10.7.0.0/24`, checked by [`Subnet::validate`].
+    /// Creates a range from CIDR notation such as `10.7.0.0/24`, which [`Subnet::validate`] checks.
     #[must_use]
     pub fn new(cidr: impl Into<String>) -> Subnet {
         Subnet { cidr: cidr.into(), gateway: None }
@@ -90,11 +91,11 @@ impl Subnet {
         self
     }
 
-    /// Checks the notation, and that the gateway lies in the range.
+    /// Checks the notation, and that the gateway is in the range.
     ///
     /// # Errors
     ///
-    /// Names the field `subnets` and the value, and the likely meaning where host bits are set.
+    /// Names the field `subnets` and the value, with the likely meaning if host bits are set.
     pub fn validate(&self) -> Result<()> {
         let cidr = &self.cidr;
         let fail = |problem: String| Err(Error::invalid("subnets", format!("{cidr:?} {problem}")));
@@ -126,7 +127,7 @@ fn split_cidr(cidr: &str) -> Option<(IpAddr, u8)> {
     (length <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, length))
 }
 
-/// The range's first address: all bits behind the prefix cleared.
+/// Returns the range's first address: all bits after the prefix cleared.
 fn first_address(ip: IpAddr, length: u8) -> IpAddr {
     let length = u32::from(length);
     match ip {
@@ -141,7 +142,7 @@ fn first_address(ip: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-/// A container's place in a network (Engine API v1.41, `NetworkingConfig.EndpointsConfig`).
+/// A container's endpoint in a network (Engine API v1.41, `NetworkingConfig.EndpointsConfig`).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Attachment {
@@ -149,12 +150,12 @@ pub struct Attachment {
     pub network: String,
     /// Names by which the network's other containers reach this one.
     pub aliases: Vec<String>,
-    /// A fixed address, for networks with a subnet of one's own; `None` by default.
+    /// A fixed address, for networks with a subnet set by the user; `None` by default.
     pub ip: Option<IpAddr>,
 }
 
 impl Attachment {
-    /// A place in a network, by the network's name or id.
+    /// Creates an endpoint in a network, by the network's name or id.
     #[must_use]
     pub fn new(network: impl Into<String>) -> Attachment {
         Attachment { network: network.into(), aliases: Vec::new(), ip: None }
@@ -171,14 +172,14 @@ impl Attachment {
         self
     }
 
-    /// Sets a fixed address; the network needs a subnet of one's own that contains it.
+    /// Sets a fixed address, which must be in a subnet that the network's creator has set.
     #[must_use]
     pub fn with_ip(mut self, ip: IpAddr) -> Attachment {
         self.ip = Some(ip);
         self
     }
 
-    /// Checks what can be known without an engine.
+    /// Checks everything that needs no engine.
     ///
     /// # Errors
     ///
@@ -200,7 +201,7 @@ impl Attachment {
     }
 }
 
-/// A host name, with the underscores that engines resolve too.
+/// Returns whether a text is a host name, with underscores allowed, which engines resolve too.
 fn is_alias(text: &str) -> bool {
     let byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     text.len() <= 253
@@ -209,19 +210,19 @@ fn is_alias(text: &str) -> bool {
         })
 }
 
-/// A network stack that is not the container's own (Engine API v1.41, `HostConfig.NetworkMode`).
+/// A network stack other than the container's own (Engine API v1.41, `HostConfig.NetworkMode`).
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum NetworkMode {
-    /// That of the engine's host.
+    /// The network stack of the engine's host.
     Host,
-    /// None but the loopback interface.
+    /// No network but the loopback interface.
     None,
-    /// That of another container, by its name or id.
+    /// The network stack of another container, by its name or id.
     Container(String),
 }
 
-/// The engine's form: `host`, `none` or `container:<name or id>`.
+/// Writes the engine's form: `host`, `none` or `container:<name or id>`.
 impl fmt::Display for NetworkMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

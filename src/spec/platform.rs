@@ -20,7 +20,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A platform without a variant; [`FromStr`] also checks and normalises.
+    /// Creates a platform without a variant. [`FromStr`] also checks and normalizes.
     #[must_use]
     pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Platform {
         Platform { os: os.into(), architecture: architecture.into(), variant: None }
@@ -33,8 +33,7 @@ impl Platform {
         self
     }
 
-    /// Whether something of this platform is what is asked for: a variant counts where both have
-    /// one.
+    /// Returns whether this platform meets a request. Variants are compared only if both have one.
     pub(crate) fn fits(&self, asked: &Platform) -> bool {
         let variants = self.variant.as_ref().zip(asked.variant.as_ref());
         self.os == asked.os
@@ -42,11 +41,11 @@ impl Platform {
             && variants.is_none_or(|(own, asked)| own == asked)
     }
 
-    /// Checks the parts' spelling.
+    /// Checks the spelling of the parts.
     ///
     /// # Errors
     ///
-    /// Names the field `platform` and the value when a part is empty or has other characters than
+    /// Names the field `platform` and the value if a part is empty or has characters other than
     /// letters, digits, `_`, `.` and `-`.
     pub fn validate(&self) -> Result<()> {
         let good = |part: &String| {
@@ -62,7 +61,7 @@ impl Platform {
     }
 }
 
-/// The engine's form: `linux/arm64/v8`.
+/// Writes the engine's form: `linux/arm64/v8`.
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
@@ -73,7 +72,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Reads `os/architecture` with an optional variant, in any case; the kernel's names `x86_64` and
+/// Parses `os/architecture` with an optional variant, in any case; the kernel's names `x86_64` and
 /// `aarch64` become Go's.
 impl FromStr for Platform {
     type Err = Error;

@@ -17,12 +17,12 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
-    /// SCTP, where the engine's host supports it.
+    /// SCTP, if the engine's host supports it.
     Sctp,
 }
 
 impl Protocol {
-    /// The engine's name: `tcp`, `udp` or `sctp`.
+    /// Returns the engine's name: `tcp`, `udp` or `sctp`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// Reads `tcp`, `udp` or `sctp`, in any case.
+/// Parses `tcp`, `udp` or `sctp`, in any case.
 impl FromStr for Protocol {
     type Err = Error;
 
@@ -67,7 +67,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// A TCP port.
+    /// Creates a TCP port.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Port {
         Port::new(number, Protocol::Tcp)
     }
 
-    /// A UDP port.
+    /// Creates a UDP port.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Port {
         Port::new(number, Protocol::Udp)
     }
 
-    /// A port of any protocol.
+    /// Creates a port of any protocol.
     ///
     /// # Errors
     ///
@@ -97,27 +97,27 @@ impl Port {
         Ok(Port { number, protocol })
     }
 
-    /// The number, 1 to 65535.
+    /// Returns the number, 1 to 65535.
     #[must_use]
     pub fn number(self) -> u16 {
         self.number
     }
 
-    /// The protocol.
+    /// Returns the protocol.
     #[must_use]
     pub fn protocol(self) -> Protocol {
         self.protocol
     }
 }
 
-/// The engine's form, `80/tcp`.
+/// Writes the engine's form, `80/tcp`.
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.protocol)
     }
 }
 
-/// Reads `80` (TCP) or `80/udp`.
+/// Parses `80` (TCP) or `80/udp`.
 impl FromStr for Port {
     type Err = Error;
 
@@ -135,7 +135,7 @@ impl FromStr for Port {
     }
 }
 
-/// As text, so that ports can be the keys of a JSON object.
+/// Serializes as text, so that ports can be the keys of a JSON object.
 impl Serialize for Port {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -150,7 +150,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What names a container's port: `6379` (TCP), `"53/udp"`, or a [`Port`].
+/// A value that names a container's port: `6379` (TCP), `"53/udp"`, or a [`Port`].
 ///
 /// `u16` is the only integer among them, so that a literal needs no suffix.
 #[diagnostic::on_unimplemented(
@@ -159,11 +159,11 @@ mod sealed {
     note = "other integers convert with `u16::try_from`"
 )]
 pub trait IntoPort: sealed::Sealed {
-    /// The port.
+    /// Converts it into a port.
     ///
     /// # Errors
     ///
-    /// Names the field `port` and the value when it is 0 or not a port.
+    /// Names the field `port` and the value if it is 0 or not a port.
     fn into_port(self) -> Result<Port>;
 }
 
@@ -202,31 +202,31 @@ impl IntoPort for &Port {
     }
 }
 
-/// Where a container's port is published on the engine's host (Engine API v1.41, ContainerCreate,
-/// `HostConfig.PortBindings`).
+/// The address and port on the engine's host that publish a container's port (Engine API v1.41,
+/// ContainerCreate, `HostConfig.PortBindings`).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct HostBinding {
     /// The host address to listen on; 127.0.0.1 by default, so that nothing leaves the machine.
     pub ip: IpAddr,
-    /// The host port; `None`, the default, lets the engine pick a free one.
+    /// The host port; `None`, the default, lets the engine choose a free one.
     pub port: Option<u16>,
 }
 
 impl HostBinding {
-    /// Any free port of the loopback address.
+    /// Binds to any free port of the loopback address.
     #[must_use]
     pub fn free() -> HostBinding {
         HostBinding { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: None }
     }
 
-    /// This very port of the loopback address; the start fails when it is taken.
+    /// Binds to a given port of the loopback address; the start fails if it is taken.
     #[must_use]
     pub fn fixed(port: u16) -> HostBinding {
         HostBinding { port: Some(port), ..HostBinding::free() }
     }
 
-    /// Listens on another host address; `0.0.0.0` is every IPv4 address of the host.
+    /// Sets another host address; `0.0.0.0` stands for every IPv4 address of the host.
     #[must_use]
     pub fn with_ip(mut self, ip: IpAddr) -> HostBinding {
         self.ip = ip;

@@ -1,17 +1,17 @@
-//! [`PullPolicy`]: when an image is fetched from its registry.
+//! [`PullPolicy`]: the condition for pulling an image.
 
 use serde::Serialize;
 
-/// When to pull an image before a container is created from it.
+/// The condition for pulling an image before a container is created from it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum PullPolicy {
-    /// When the engine does not have it, the default.
+    /// Pull if the engine does not have the image; the default.
     #[default]
     Missing,
-    /// Once in every process, so that a moved tag is noticed.
+    /// Pull once in every process, so that a moved tag is noticed.
     Always,
-    /// Never: an image that the engine does not have is an error.
+    /// Never pull: an image that the engine does not have is an error.
     Never,
 }
 

@@ -1,9 +1,9 @@
-//! What `Debug` shows of values that may be secrets.
+//! `Debug` output for values that may be secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A map of which only the keys are shown.
+/// A map that shows only its keys.
 pub(crate) struct Keys<'a>(pub(crate) &'a BTreeMap<String, String>);
 
 impl fmt::Debug for Keys<'_> {
@@ -12,7 +12,7 @@ impl fmt::Debug for Keys<'_> {
     }
 }
 
-/// A command of which only the program is shown, and how many arguments it has.
+/// A command that shows only its program, and the number of its arguments.
 pub(crate) struct Program<'a>(pub(crate) &'a [String]);
 
 impl fmt::Debug for Program<'_> {
@@ -27,7 +27,7 @@ impl fmt::Debug for Program<'_> {
     }
 }
 
-/// A value that is there, or is not.
+/// A placeholder that shows only whether a value is set.
 pub(crate) struct Presence(pub(crate) bool);
 
 impl fmt::Debug for Presence {

@@ -5,39 +5,40 @@ use serde::Serialize;
 use super::check::fits_i64;
 use crate::error::{Error, Result};
 
-/// Limits of memory, CPU and processes (Engine API v1.41, `HostConfig`). `None` is the engine's
-/// default, which is no limit unless said otherwise.
+/// Limits of memory, CPU and processes (Engine API v1.41, `HostConfig`). `None` stands for the
+/// engine's default, which is no limit unless noted.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Resources {
     /// Memory in bytes.
     pub memory: Option<u64>,
-    /// Memory and swap together in bytes; -1 is without limit. Needs `memory`; `None` is twice that.
+    /// Memory and swap together in bytes; -1 means no limit. Needs `memory`; `None` stands for
+    /// twice that.
     pub memory_swap: Option<i64>,
     /// CPU time in billionths of a CPU: 1 500 000 000 is one and a half CPUs.
     pub nano_cpus: Option<u64>,
-    /// The number of processes and threads; -1 is without limit.
+    /// The number of processes and threads; -1 means no limit.
     pub pids_limit: Option<i64>,
-    /// The size of `/dev/shm` in bytes; `None` is 64 MiB.
+    /// The size of `/dev/shm` in bytes; `None` stands for 64 MiB.
     pub shm_size: Option<u64>,
-    /// Limits per process, as `ulimit` sets them.
+    /// Limits per process, as set by `ulimit`.
     pub ulimits: Vec<Ulimit>,
 }
 
-/// A limit per process, as `setrlimit(2)` sets it.
+/// A limit per process, as set by `setrlimit(2)`.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Ulimit {
     /// The name in lower case without `RLIMIT_`, such as `nofile`.
     pub name: String,
-    /// The limit in force; -1 is without limit.
+    /// The limit in force; -1 means no limit.
     pub soft: i64,
-    /// The most that the process may raise it to; -1 is without limit.
+    /// The maximum that the process may raise it to; -1 means no limit.
     pub hard: i64,
 }
 
 impl Ulimit {
-    /// A limit by its name, such as `nofile`; -1 is without limit.
+    /// Creates a limit by its name, such as `nofile`; -1 means no limit.
     #[must_use]
     pub fn new(name: impl Into<String>, soft: i64, hard: i64) -> Ulimit {
         Ulimit { name: name.into(), soft, hard }
@@ -90,7 +91,7 @@ impl Resources {
     }
 }
 
-/// Zero is unset, for the engine, in both.
+/// Checks the limit of memory and swap. For the engine, zero in either means unset.
 fn check_swap(swap: i64, memory: u64) -> Result<()> {
     let fail = |problem: &str| {
         Err(Error::invalid("resources.memory_swap", format!("{swap} {problem} ({memory})")))

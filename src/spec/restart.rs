@@ -1,27 +1,27 @@
-//! [`RestartPolicy`]: what the engine does when a container's process ends.
+//! [`RestartPolicy`]: the engine's reaction to the end of a container's process.
 
 use serde::Serialize;
 
-/// When the engine starts a container again (Engine API v1.41, `HostConfig.RestartPolicy`).
+/// The condition for restarts by the engine (Engine API v1.41, `HostConfig.RestartPolicy`).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum RestartPolicy {
-    /// Never, the default.
+    /// No restart, the default.
     #[default]
     No,
-    /// Whenever it ends, and when the engine itself starts.
+    /// Restart whenever it ends, and when the engine itself starts.
     Always,
-    /// As `Always`, but not once it was stopped on request.
+    /// Like `Always`, but not after it was stopped on request.
     UnlessStopped,
-    /// When it ends with another exit code than 0.
+    /// Restart if it ends with an exit code other than 0.
     OnFailure {
-        /// How often at most; `None` is without limit.
+        /// Limit for restarts; `None` means no limit.
         max_retries: Option<u32>,
     },
 }
 
 impl RestartPolicy {
-    /// The engine's name: `no`, `always`, `unless-stopped` or `on-failure`.
+    /// Returns the engine's name: `no`, `always`, `unless-stopped` or `on-failure`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const MAX_HOSTNAME: usize = 63;
 const HOST_GATEWAY: &str = "host-gateway";
 
-/// All checks, in the order of the spec's fields.
+/// Runs all checks, in the order of the spec's fields.
 pub(super) fn container(spec: &ContainerSpec) -> Result<ImageRef> {
     check::refuse_nul(spec)?;
     let image = ImageRef::parse(&spec.image)?;
@@ -169,7 +169,8 @@ fn stop(spec: &ContainerSpec) -> Result<()> {
     }
 }
 
-/// A number of 1 to 64, or a name with or without `SIG` and with an offset as in `SIGRTMIN+3`.
+/// Returns whether a text is a signal: a number of 1 to 64, or a name with or without `SIG` and
+/// with an offset as in `SIGRTMIN+3`.
 fn is_signal(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if digits(text) {

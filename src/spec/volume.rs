@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 #[non_exhaustive]
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct VolumeSpec {
-    /// The name; `None`, the default, has castoff make a unique one.
+    /// The name; by default castoff makes a unique one.
     pub name: Option<String>,
-    /// The driver; `None`, the default, is the engine's, `local`.
+    /// The driver; by default the engine's, `local`.
     pub driver: Option<String>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
@@ -38,14 +38,14 @@ impl fmt::Debug for VolumeSpec {
 }
 
 impl VolumeSpec {
-    /// A volume with the engine's defaults and a unique name.
+    /// Creates a spec with the engine's defaults and a unique name.
     #[must_use]
     pub fn new() -> VolumeSpec {
         VolumeSpec::default()
     }
 
-    /// A volume in memory that several containers can mount; `size` is its limit in bytes, `None`
-    /// the kernel's, half of the host's memory.
+    /// Creates a spec of a volume in memory that several containers can mount. `size` is its limit
+    /// in bytes; `None` stands for the kernel's, half of the host's memory.
     ///
     /// It is empty again once no running container has it mounted.
     #[must_use]
@@ -64,7 +64,7 @@ impl VolumeSpec {
         self
     }
 
-    /// Checks what can be known without an engine.
+    /// Checks everything that needs no engine.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Builds: what goes in, what comes out, by both builders.
+//! Builds, by both builders: their inputs and results.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use crate::differences;
 use crate::raw::Raw;
 use crate::support::{BUSYBOX, engine, eventually, unique};
 
-/// The builders that this engine has.
+/// Returns the builders of this engine.
 pub(crate) async fn builders() -> Vec<Builder> {
     match differences::is_podman(&engine().await) {
         true => vec![Builder::Classic],
@@ -19,17 +19,17 @@ pub(crate) async fn builders() -> Vec<Builder> {
     }
 }
 
-/// A stage of busybox, with a line that no other test's has.
+/// Returns a stage of busybox, with a line that no other test has.
 pub(crate) fn stage(what: &str) -> Stage {
     Stage::from(BUSYBOX).label("test", unique(what))
 }
 
-/// How many images there are with a test's label, those of steps included.
+/// Returns the number of images with a test's label, including intermediate ones.
 pub(crate) fn scraps(raw: &Raw, label: &str) -> usize {
     images_of_steps(raw, label).len()
 }
 
-/// The same, as the engine lists them.
+/// Returns the same images, as the engine lists them.
 pub(crate) fn images_of_steps(raw: &Raw, label: &str) -> Vec<serde_json::Value> {
     let filters = format!("{{\"label\":[\"test={label}\"]}}");
     let filters = filters.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
@@ -122,11 +122,11 @@ async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
     let old = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
     std::fs::File::options().append(true).open(at("in/one")).unwrap().set_modified(old).unwrap();
     for builder in builders().await {
-        // `apart` is first of the three names, and not asked for.
+        // `apart` is the first of the three names, and not requested.
         let mut file = stage("links").copy("in", "/in");
         if builder == Builder::BuildKit {
-            // What is sent: `COPY` leaves out pipes on Docker 20.10, and newer engines as well as the
-            // classic builder unpack what is older as of 1970.
+            // These check the context: `COPY` leaves out pipes on Docker 20.10, and the classic
+            // builder as well as newer engines unpack older times as 1970.
             let seen = Run::shell("cd /context; stat -c %F pipe >/kind; stat -c %Y one >>/kind");
             file = file.run(seen.mount(RunMount::bind("/context").source("in")));
         } else {
@@ -152,7 +152,7 @@ async fn a_failed_step_is_told_with_its_last_words() {
         assert!(told.contains("RUN echo one; echo two >&2; exit 7"), "{told}");
         if builder == Builder::BuildKit {
             let mut lines = error.log_tail().to_vec();
-            // (Two streams, which nobody keeps in order.)
+            // The order of the two streams is not defined.
             lines.sort();
             assert_eq!(lines, ["one", "two"], "{told}");
         }
@@ -231,7 +231,7 @@ async fn a_secret_is_in_the_step_and_nowhere_else() {
     let secret = unique("s3cret");
     let events = Arc::new(Mutex::new(String::new()));
     let told = events.clone();
-    // Seen by the step, without being printed.
+    // The step sees the secret without printing it.
     let run = Run::shell("test $(wc -c < /run/secrets/token) = $SIZE && md5sum /run/secrets/token")
         .secret("token");
     let image = build(stage("secret").arg("SIZE").run(run))
@@ -250,7 +250,7 @@ async fn a_secret_is_in_the_step_and_nowhere_else() {
     assert!(!told.contains(&secret) && !image.report().to_string().contains(&secret));
     let events = events.lock().unwrap().clone();
     assert!(events.contains("/run/secrets/token") && !events.contains(&secret), "{events}");
-    // Nor in an error.
+    // An error does not contain it either.
     let run = Run::shell("cat /run/secrets/token > /dev/null; exit 3").secret("token");
     let failed = build(stage("secret").run(run)).with_secret("token", secret.clone()).build().await;
     assert!(!format!("{:?}", failed.unwrap_err()).contains(&secret));
@@ -265,7 +265,7 @@ async fn an_ssh_agent_is_forwarded() {
     if differences::is_podman(&engine().await) {
         return;
     }
-    // An agent of one answer: whoever connects sees its greeting.
+    // An agent with one answer: every client gets its greeting.
     let place = tempfile::tempdir().unwrap();
     let socket = place.path().join("agent");
     let listener = tokio::net::UnixListener::bind(&socket).unwrap();
@@ -310,7 +310,7 @@ async fn files_come_out_as_a_directory_and_as_an_archive() {
     let paths: Vec<_> =
         tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
     assert!(paths.iter().any(|path| path.ends_with("bin/tool")), "{paths:?}");
-    // A build that fails leaves no file, and the one that was there.
+    // A failed build leaves no new file, and does not change the existing one.
     let failed = build(stage("out").run("exit 1")).to_tar(&archive).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Build, "{failed:?}");
     let left: Vec<_> =
@@ -377,7 +377,7 @@ async fn a_platform_that_a_base_has_not_fails_before_anything_is_built() {
         }
     });
     let error = build.build().await.unwrap_err();
-    // There is no registry to ask whether it exists for that.
+    // There is no registry that could say whether the image exists for that platform.
     assert_ne!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
     let message = format!("the base image {BUSYBOX} of stage 0 is needed for {foreign}");
     let text = error.to_string();

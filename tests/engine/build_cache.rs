@@ -1,4 +1,5 @@
-//! What is not done twice: cached steps, cache mounts, recognised images, builds of the same.
+//! Work that is not repeated: cached steps, cache mounts, recognized images, simultaneous equal
+//! builds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +19,7 @@ fn service(id: &str, source: &str, copied_first: &[&str]) -> ImageBuilder {
     for first in copied_first {
         stage = stage.copy(*first, "./");
     }
-    // Stands for an installation: what the report looks for is the command.
+    // Stands for an installation: the report only looks for the command.
     stage = stage.run(format!("echo npm ci {id} && cat package.json"));
     if copied_first != ["."] {
         stage = stage.copy(".", "./");
@@ -35,7 +36,7 @@ async fn dependencies_copied_first_stay_cached_and_the_report_tells_if_not() {
     for builder in builders().await {
         let (first, last) = (unique("first"), unique("last"));
         let named = |build: ImageBuilder, name: &str| build.with_name(name).with_backend(builder);
-        // Named, as the classic builder's cache goes with the images.
+        // Named, as the classic builder's cache is removed with the images.
         let _ = named(service(&first, "1", &["package.json"]), &first).build().await.unwrap();
         let image = named(service(&first, "2", &["package.json"]), &first).build().await.unwrap();
         let report = image.report();
@@ -147,7 +148,7 @@ async fn two_builds_of_the_same_at_once_are_one() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn stages_are_measured_when_asked() {
-    // (Some engines count compressed bytes.)
+    // Some engines count compressed bytes.
     let big = "dd if=/dev/urandom of=/big bs=1M count=3 2>/dev/null && echo 1 > /small";
     let file = Dockerfile::new()
         .stage(stage("measure").named("build").run(big))
@@ -168,7 +169,7 @@ async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy(
             (None, "a"),
             (Some("target\n"), ".dockerignore a"),
             (Some("*.log\n.dockerignore\n"), "a"),
-            // Nothing is ignored here, so the classic builder's file gets a line more.
+            // This file ignores nothing, so the classic builder's copy of it gets another line.
             (Some("# nothing\n"), ".dockerignore a"),
         ] {
             let folder = tempfile::tempdir().unwrap();
@@ -199,7 +200,7 @@ async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy(
                 true => assert!(seen.starts_with(exact.trim_end()), "{seen}"),
                 false => assert_eq!(seen, exact.trim_end(), "{builder} {ignore:?}"),
             }
-            // (The container of the last command may be on its way out.)
+            // The last command's container may still be being removed.
             let images = engine().await.images();
             eventually("the image goes", async || images.remove(&name).await.is_ok()).await;
         }

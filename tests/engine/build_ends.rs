@@ -45,7 +45,8 @@ async fn a_dropped_build_ends_and_leaves_nothing() {
     }
 }
 
-/// Whether a process of this machine has it in its command line. (The engine runs here.)
+/// Returns whether a process of this machine, on which the engine runs, has this in its command
+/// line.
 fn runs(marker: &str) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
@@ -84,7 +85,8 @@ async fn an_image_without_a_name_goes_with_its_last_handle() {
     }
 }
 
-/// An image without a name that is somebody else's, as the engine lists it and in twelve digits.
+/// Returns an unnamed image that belongs to somebody else, as a handle and as the twelve digits of
+/// its id.
 fn foreign_image(raw: &Raw) -> (Foreign, String) {
     let container = raw.foreign_container(&unique("foreign"));
     let path = format!("/commit?container={}&pause=false", container.name());
@@ -96,8 +98,8 @@ fn foreign_image(raw: &Raw) -> (Foreign, String) {
     (Foreign::adopt(raw, format!("images/{id}")), short)
 }
 
-/// A script that says what builders say of an image of a step, each line in a message of its own, and
-/// whatever would make it count.
+/// Returns a script that prints the builders' lines about the image of a step, each in a message of
+/// its own, with everything that could make them count.
 fn as_builders_say(id: &str) -> String {
     let short = &id[..11];
     let lines = [
@@ -115,7 +117,7 @@ fn as_builders_say(id: &str) -> String {
         format!("---> {id}\\n"),
         "Successfully built 0123456789ab\\n".to_owned(),
     ];
-    // (A pause, so that each is a message; what is asserted does not depend on it.)
+    // The pause makes each a message of its own; the assertions do not depend on it.
     let said = lines.map(|line| format!("printf -- '{line}'; sleep 0.05"));
     said.join("; ")
 }
@@ -164,7 +166,7 @@ async fn what_a_step_prints_removes_nobody_elses_image() {
 const LABEL: &str = "CASTOFF_TEST_BUILD_LABEL";
 const VICTIM: &str = "CASTOFF_TEST_BUILD_VICTIM";
 
-/// What the child does: it builds for ever. Run by itself, it is a test of nothing.
+/// Builds for ever, in a child process. Run on its own, it tests nothing.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_child_that_builds() {
@@ -197,7 +199,7 @@ async fn a_killed_build_leaves_nothing() {
     let images = images_of_steps(&raw, &label);
     assert!(!images.is_empty(), "steps have made images");
     if engine.kind() == EngineKind::Podman {
-        // It goes on with a build that was given up, and nobody hears of what that makes.
+        // Podman continues an abandoned build, and nobody learns of the image that it makes.
         let owned = |image: &serde_json::Value| image["Labels"]["castoff.image.owner"].is_string();
         assert!(images.iter().all(owned), "{images:?}");
     }
@@ -218,7 +220,7 @@ async fn builds_with_the_same_first_steps_outlive_the_removal_of_the_one_before(
                 .run("echo 1 > /common")
                 .run(format!("echo {lane} {round} > /own"));
             let build = Dockerfile::of(file).builder().with_backend(Builder::Classic).build();
-            // The removal of the image before it is under way.
+            // The removal of the previous image is still running.
             drop(build.await.unwrap_or_else(|error| panic!("{lane}, round {round}: {error:?}")));
         }
     };

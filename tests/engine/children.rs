@@ -1,27 +1,28 @@
-//! This binary once more, with one of its tests as the only one, to be ended in some way.
+//! A second run of this binary, with only one of its tests, which is ended in some way.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A child that does not outlive its test, whatever becomes of that.
+/// A child process that never outlives its test.
 pub(crate) struct Running {
     child: Child,
     pub(crate) output: BufReader<ChildStdout>,
 }
 
 impl Running {
-    /// Runs a test such as `module::name`, with these variables.
+    /// Runs a test such as `module::name`, with these environment variables.
     pub(crate) fn start(test: &str, variables: &[(&str, &str)]) -> Running {
-        // A shell that runs the tests in the background lets them ignore SIGINT, and they their
-        // children; `env` makes it count again.
+        // A shell that runs the tests in the background makes them and their children ignore
+        // SIGINT; `env` restores the default.
         let mut command = Command::new("env");
         command.arg("--default-signal").arg(std::env::current_exe().unwrap());
         Running::spawn(command, test, variables)
     }
 
-    /// The same after a shell command, in a mount namespace where that may mount what it likes.
+    /// Runs the same after a shell command, in a mount namespace in which the command may mount
+    /// anything.
     pub(crate) fn start_after(before: &str, test: &str, variables: &[(&str, &str)]) -> Running {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-ec"]);
@@ -30,7 +31,7 @@ impl Running {
         Running::spawn(command, test, variables)
     }
 
-    /// The same as the first process of a namespace, all of which ends with it.
+    /// Runs the same as the first process of a namespace, in which all processes end with it.
     pub(crate) fn start_as_first(test: &str, variables: &[(&str, &str)]) -> Running {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--pid", "--fork", "--mount-proc"]);
@@ -51,7 +52,7 @@ impl Running {
         Running { child, output }
     }
 
-    /// Waits for a line that begins so, and returns the rest of it.
+    /// Waits for a line with this prefix, and returns the rest of it.
     pub(crate) fn says(&mut self, prefix: &str) -> String {
         let mut line = String::new();
         loop {
@@ -67,13 +68,13 @@ impl Running {
         }
     }
 
-    /// Lets it go on where it waits for [`told`].
+    /// Lets it continue after it waits in [`told`].
     pub(crate) fn tell(&mut self) {
         use std::io::Write;
         self.child.stdin.as_mut().unwrap().write_all(b"go on\n").unwrap();
     }
 
-    /// Its input, for somebody who holds it open beyond the child's end.
+    /// Returns its input, for a caller who holds it open after the child's end.
     pub(crate) fn input(&mut self) -> ChildStdin {
         self.child.stdin.take().unwrap()
     }
@@ -91,17 +92,17 @@ impl Running {
         self.wait();
     }
 
-    /// All that it has written to stderr, once it has ended.
+    /// Returns its whole stderr, once it has ended.
     pub(crate) fn errors(&mut self) -> String {
         let mut errors = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         errors
     }
 
-    /// Kills what stands behind it, and then it: as when a whole control group goes.
+    /// Kills its guardian, and then the child: as if a whole control group ended.
     pub(crate) fn kill_with_guardian(mut self, token: &str) {
         let guardian = guardian_of(token).expect("it has a guardian");
-        // It would replace a guardian that goes first.
+        // The child would replace a guardian that ends first.
         self.signal(Signal::STOP);
         kill_process(guardian, Signal::KILL).unwrap();
         self.signal(Signal::KILL);
@@ -116,7 +117,7 @@ impl Drop for Running {
     }
 }
 
-/// In a child: waits for [`Running::tell`]. Where there is nobody to tell it, it ends.
+/// Waits for [`Running::tell`], in a child process. Ends the process if its input is closed.
 pub(crate) fn told() {
     let mut line = String::new();
     if std::io::stdin().read_line(&mut line).unwrap() == 0 {
@@ -124,8 +125,8 @@ pub(crate) fn told() {
     }
 }
 
-/// The guardian of the session whose resources have this in their names: it holds that session's
-/// lock file open.
+/// Returns the guardian of the session whose resources have this token in their names: it holds
+/// that session's lock file open.
 pub(crate) fn guardian_of(token: &str) -> Option<Pid> {
     let wanted = format!("-{token}.lock");
     std::fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
@@ -137,7 +138,7 @@ pub(crate) fn guardian_of(token: &str) -> Option<Pid> {
     })
 }
 
-/// The session in a name such as `castoff-0123456789-1`.
+/// Returns the session's token in a name such as `castoff-0123456789-1`.
 pub(crate) fn token_of(name: &str) -> &str {
     name.rsplit('-').nth(1).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Files into containers, and on the round trip.
+//! Copies of files into containers, and round trips.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -16,7 +16,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// A directory with a nested file, an executable and a link.
+/// Returns a directory with a nested file, an executable and a link.
 fn tree() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let top = dir.path().join("tree");
@@ -100,11 +100,11 @@ async fn into_a_running_container() {
     container.copy_to(b"hello\n", "/a/b/c/file").await.unwrap();
     let seen = sh(&container, "cat /a/b/c/file; stat -c %a /a /a/b /a/b/c").await;
     assert_eq!(seen, "hello\n755\n755\n755");
-    // A directory that exists keeps its mode and owner.
+    // An existing directory keeps its mode and owner.
     sh(&container, "mkdir /mine && chown app:app /mine && chmod 2770 /mine").await;
     container.copy_to(b"x", "/mine/sub/file").await.unwrap();
     assert_eq!(sh(&container, "stat -c '%a %U' /mine").await, "2770 app");
-    // A file that exists is replaced.
+    // An existing file is replaced.
     container.copy_to(b"other\n", "/a/b/c/file").await.unwrap();
     assert_eq!(sh(&container, "cat /a/b/c/file").await, "other");
 }
@@ -134,7 +134,7 @@ async fn what_is_there_is_never_replaced_by_something_of_another_kind() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     assert_eq!(sh(&container, "cat /full/sub/file; readlink /link").await, "kept\nreal");
 
-    // Into the directory, and through the link.
+    // Copies into the directory, and through the link.
     container.copy_to(tree.path().join("tree/run.sh"), "/full/").await.unwrap();
     container.copy_to(CopySource::bytes("new"), "/link/file").await.unwrap();
     assert_eq!(sh(&container, "/full/run.sh; cat /real/file").await, "ran\nnew");
@@ -146,7 +146,7 @@ async fn what_is_there_is_never_replaced_by_something_of_another_kind() {
 #[ignore = "needs a container engine"]
 async fn a_file_that_is_not_as_long_as_it_says_is_an_error_that_names_it() {
     let container = sleeper().start().await.unwrap();
-    // Files of procfs say that they are empty, those of sysfs that they fill a page.
+    // Files of procfs report a size of 0, those of sysfs a full page.
     for (file, how) in [
         ("/proc/self/status", "longer"),
         ("/sys/kernel/mm/transparent_hugepage/enabled", "shorter"),
@@ -216,7 +216,7 @@ async fn links_are_followed_where_that_is_asked_for() {
         let lines = format!("cd {place} && cat link other/b/deep && find . -type l");
         assert_eq!(sh(&container, &lines).await, "deep\ndeep", "{place}");
     }
-    // What leads nowhere, and round and round.
+    // Links without a target, and in circles.
     symlink("..", top.join("a/up")).unwrap();
     let error = container.copy_to(followed(), "/srv/").await.unwrap_err();
     let story = format!("{error:?}");
@@ -227,7 +227,7 @@ async fn links_are_followed_where_that_is_asked_for() {
     assert!(format!("{error:?}").contains("dangling"), "{error:?}");
 }
 
-/// An archive of a directory of mode 0750, owned by 7:8, and a file of 1000:70.
+/// Returns an archive of a directory of mode 0750, owned by 7:8, and a file of 1000:70.
 fn archive() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let (kind, file) = (tar::EntryType::Directory, tar::EntryType::Regular);
@@ -270,7 +270,7 @@ async fn an_archive_is_unpacked_as_it_is() {
         let seen = "750 7:8\n604 1000:70\n981173106\ncontent";
         assert_eq!(sh(&container, &lines).await, seen, "{place}");
     }
-    // The target itself stays as it was, or is made as others are.
+    // An existing target does not change; a new one is created with defaults.
     let seen = sh(&container, "stat -c '%a %u:%g' /new/bytes /memory /memory/new").await;
     assert_eq!(seen, "755 0:0\n1777 0:0\n755 0:0");
 
@@ -290,7 +290,7 @@ async fn in_the_way_of_a_directory_is_a_file() {
     let error = container.copy_to(b"x", "/etc/passwd/file").await.unwrap_err();
     assert_eq!(error.step(), Some("copy"), "{error:?}");
     assert!(sh(&container, "cat /etc/passwd").await.starts_with("root:"));
-    // Nor is made what a link leads to.
+    // The missing target of a link is not created either.
     sh(&container, "ln -s /nowhere/deep /link").await;
     let error = container.copy_to(b"x", "/link/file").await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::NotFound, Some("copy")), "{error:?}");
@@ -384,7 +384,7 @@ async fn a_hundred_megabytes_make_the_round_trip() {
     const SIZE: usize = 100 << 20;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("large");
-    // Bytes that don't repeat, without a random source.
+    // Bytes without repetition, and without a random source.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut words = Vec::with_capacity(SIZE);
     while words.len() < SIZE {

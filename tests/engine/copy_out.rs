@@ -1,4 +1,4 @@
-//! Files out of containers.
+//! Copies of files out of containers.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,7 +20,7 @@ async fn a_file_comes_out_under_its_new_name_or_its_own() {
     assert_eq!(mode(&place), 0o640);
     let place = container.copy_from("/tmp/file", dir.path()).await.unwrap();
     assert_eq!(place, dir.path().join("file"));
-    // A file in the place of a file is replaced.
+    // A file replaces an existing file.
     sh(&container, "echo other > /tmp/file").await;
     container.copy_from("/tmp/file", &place).await.unwrap();
     assert_eq!(std::fs::read(&place).unwrap(), b"other\n");
@@ -75,7 +75,7 @@ async fn contents_come_out_whatever_their_directory_is_called() {
             assert!(to.join("f").is_file() && to.join(name).join("g").is_file(), "{name}");
         }
     }
-    // A name is no pattern.
+    // A name is not a pattern.
     sh(
         &container,
         r"cd /srv && mkdir 'q?' 'b\x' && echo 1 > 'q?/f' && touch q1 a && echo 2 > 'b\x/f'",
@@ -107,7 +107,7 @@ async fn what_stands_in_the_way_here_stays_as_it_is() {
     std::fs::create_dir(dir.path().join("passwd")).unwrap();
     std::fs::write(dir.path().join("passwd/mine"), "mine").unwrap();
     std::fs::write(dir.path().join("file"), "mine").unwrap();
-    // A file where a directory of that name is, and a directory where a file is.
+    // A file onto a directory of that name, and a directory onto a file.
     for (from, to) in [("/etc/passwd", dir.path().to_owned()), ("/etc", dir.path().join("file"))] {
         let error = container.copy_from(from, &to).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
@@ -187,12 +187,12 @@ async fn what_a_link_leads_to_comes_out_under_its_name() {
     }
     let at = container.copy_from_following_link("/srv/two", dir.path().join("x")).await.unwrap();
     assert_eq!(std::fs::read_link(at.join("l")).unwrap(), Path::new("f"));
-    // By default, it is the link that comes out.
+    // By default, the link itself is copied.
     let at = container.copy_from("/srv/two", dir.path()).await.unwrap();
     assert_eq!(std::fs::read_link(at).unwrap(), Path::new("one"));
     let error = container.copy_from_following_link("/srv/circle", dir.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
-    // Wherever it is, and wherever it leads.
+    // The same for links in other places, and with other targets.
     let lines = "ln -s srv/../srv/d /top; mkdir /srv/e; cd /srv/e;
         ln -s /no/such/place none; ln -s ../one y";
     sh(&container, lines).await;

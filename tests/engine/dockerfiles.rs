@@ -1,7 +1,9 @@
-//! The corpus of Dockerfiles against an engine: what castoff reads and writes again builds the same image.
+//! The corpus of Dockerfiles on an engine: a file that castoff has read and written builds the same
+//! image.
 //!
-//! The classic builder is the judge: a step that means the same is taken from its cache, so the same
-//! file gives the same image. `cargo xtask dockerfiles` takes all files, a usual run each twenty-fourth.
+//! The classic builder is the judge: a step with the same meaning comes from its cache, so an equal
+//! file results in the same image. `cargo xtask dockerfiles` runs all files, a normal run every
+//! twenty-fourth.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,12 +23,12 @@ fn corpus() -> PathBuf {
 /// The classic builder, without castoff.
 struct Judge {
     raw: Raw,
-    /// What it made, to be removed.
+    /// Its images, to be removed.
     made: BTreeSet<String>,
 }
 
 impl Judge {
-    /// The image's id, or what the builder said.
+    /// Returns the image's id, or the builder's error.
     fn build(&mut self, text: &str) -> Result<String, String> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("Dockerfile.judged"), text).unwrap();
@@ -60,7 +62,7 @@ impl Judge {
         built
     }
 
-    /// The configuration, with what triggers mean in place of how they are written.
+    /// Returns the configuration, with the meaning of triggers in place of their text.
     fn config(&self, image: &str) -> Value {
         let (status, mut details) = self.raw.call("GET", &format!("/images/{image}/json"), None);
         assert_eq!(status, 200, "{details}");
@@ -72,7 +74,7 @@ impl Judge {
         };
         let triggers: Vec<String> = triggers.map(|text| format!("{:?}", read(text))).collect();
         details["Config"]["OnBuild"] = triggers.into();
-        // (The image that the last step began with, and layers of steps that ran once more.)
+        // The parent of the last step differs, and so do layers of repeated steps.
         details["Config"]["Image"].take();
         let layers = details["RootFS"]["Layers"].as_array().map_or(0, Vec::len);
         serde_json::json!([details["Config"], layers, details["Os"], details["Author"]])
@@ -81,7 +83,8 @@ impl Judge {
 
 impl Drop for Judge {
     fn drop(&mut self) {
-        // Images go after those that are made of them; what has a name is not of these tests.
+        // An image can be removed after those that are based on it; named images do not belong to
+        // these tests.
         loop {
             let before = self.made.len();
             let raw = self.raw.clone();

@@ -1,4 +1,4 @@
-//! Letting go, from everywhere.
+//! Drops of handles, in every context.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Barrier};
@@ -18,7 +18,7 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A container, the API to look for it, and its path there.
+/// Returns a container, the API to look for it, and its path there.
 async fn started() -> (Container, Raw, String) {
     let container = sleeper().start().await.unwrap();
     let raw = Raw::of(container.engine());
@@ -68,7 +68,7 @@ fn in_a_local_set() {
         dropped.await.unwrap()
     });
     raw.until_gone(&path);
-    // And with the set itself, in a task that never ended.
+    // The same with the set itself, in a task that never ended.
     let (sender, receiver) = std::sync::mpsc::channel();
     let local = tokio::task::LocalSet::new();
     local.spawn_local(async move {
@@ -98,7 +98,7 @@ fn while_panicking() {
     });
     assert!(thread.join().is_err());
     raw.until_gone(&path);
-    // In a task, whose runtime catches the panic.
+    // The same in a task, whose runtime catches the panic.
     let runtime = multi_thread();
     let (container, raw, path) = runtime.block_on(started());
     let task = runtime.spawn(async move {
@@ -162,7 +162,7 @@ fn from_many_threads_at_once() {
         .collect();
     for thread in threads {
         let took = thread.join().unwrap();
-        // Handing over takes microseconds; a removal would take a hundred milliseconds and more.
+        // A handover takes microseconds; a removal would take a hundred milliseconds or more.
         println!("dropped in {took:?}");
         assert!(took < Duration::from_secs(1), "{took:?}");
     }
@@ -204,7 +204,7 @@ async fn a_start_that_is_given_up_leaves_nothing_on_one_thread() {
     given_up(engine().await).await;
 }
 
-/// Drops starts at points spread over all that a start does.
+/// Drops starts at points spread over a whole start.
 async fn given_up(engine: Engine) {
     let raw = Raw::of(&engine);
     let label = unique("cancel");
@@ -217,7 +217,7 @@ async fn given_up(engine: Engine) {
         let container = builder.with_volume(&volume, "/data").start().await?;
         Ok::<_, castoff::Error>((container, net, other, volume))
     };
-    // How long all of it takes, for the points to be spread over.
+    // The duration of a whole start, over which the points are spread.
     let began = Instant::now();
     drop(all.await.unwrap());
     let whole = began.elapsed();

@@ -1,5 +1,5 @@
-//! However a process ends, what it held is gone soon after. Each test starts this binary once
-//! more, with one entry as the only test, and ends it.
+//! However a process ends, its resources are removed soon after. Each test starts this binary again
+//! with one entry as the only test, and ends it.
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -21,7 +21,7 @@ const CONTAINERS: usize = 5;
 
 static HELD: OnceLock<(Vec<Container>, Network, Volume)> = OnceLock::new();
 
-/// What the child does. Run by itself, it is a test of nothing.
+/// Runs in the child process. Run on its own, it tests nothing.
 #[test]
 #[ignore = "needs a container engine"]
 fn child_process_entry() {
@@ -37,7 +37,7 @@ fn child_process_entry() {
         "exit" => std::process::exit(3),
         "abort" => std::process::abort(),
         "stack" => {
-            // Not turned into a loop: each call needs its place.
+            // The compiler can't turn this into a loop: each call needs its own place.
             fn deeper(n: u64) -> u64 {
                 if n == u64::MAX {
                     return n;
@@ -48,7 +48,7 @@ fn child_process_entry() {
             println!("{}", deeper(0));
         }
         "fork" => {
-            // A child without `exec` has the stream to the guardian as well.
+            // A child without `exec` inherits the stream to the guardian as well.
             let program = std::process::Command::new("sleep").arg("1").spawn();
             drop(program);
             std::process::exit(3);
@@ -77,7 +77,7 @@ async fn hold(label: &str) -> ((Vec<Container>, Network, Volume), Container) {
     ((containers, net, volume), kept)
 }
 
-/// Starts the child, and comes back when it holds everything, with the name of what it kept.
+/// Starts the child, and returns with the name of its kept container once it holds everything.
 fn child(how: &str, label: &str, engine: &str) -> (Running, String) {
     let variables = [(HOW, how), (LABEL, label), ("CASTOFF_ENGINE", engine)];
     let mut child = Running::start("ends::child_process_entry", &variables);
@@ -85,14 +85,14 @@ fn child(how: &str, label: &str, engine: &str) -> (Running, String) {
     (child, kept)
 }
 
-/// Ends a child and returns how it ended. Everything is gone by then, but what is not its own.
+/// Ends a child and returns its exit status. All of its resources are gone by then, and no others.
 fn ended(how: &str, signal: Option<Signal>) -> ExitStatus {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let engine = runtime.block_on(engine());
     ended_on(&engine, &engine.endpoint().to_string(), how, signal)
 }
 
-/// As [`ended`], with the address under which the child finds the engine.
+/// Ends a child like [`ended`], with the address by which the child finds the engine.
 fn ended_on(engine: &Engine, address: &str, how: &str, signal: Option<Signal>) -> ExitStatus {
     let raw = Raw::of(engine);
     let label = unique(how);
@@ -108,14 +108,14 @@ fn ended_on(engine: &Engine, address: &str, how: &str, signal: Option<Signal>) -
     }
     let status = child.wait();
     let began = Instant::now();
-    // The guardian lives on, and must not hold what the child was given: a test runner that
-    // waits for the end of the output would hang.
+    // The guardian lives on, and must not hold the child's output open: a test runner that waits
+    // for its end would hang.
     child.output.read_to_end(&mut Vec::new()).unwrap();
     let closed = began.elapsed();
     raw.until_none(&format!("test.end={label}"), PATIENCE);
     let gone = began.elapsed();
     println!("{how}: output closed after {closed:?}, all gone after {gone:?}");
-    // A removal that waits for a process to end by itself takes ten seconds.
+    // A removal that waits for a process to end on its own takes ten seconds.
     let limit = Duration::from_secs(9).max(one_container * 20);
     assert!(gone < limit, "{gone:?}, where a container took {one_container:?}");
     assert!(foreign.exists(), "a container without labels is nobody's to remove");
@@ -183,7 +183,7 @@ fn another_program_takes_its_place() {
     assert!(ended("exec", None).success());
 }
 
-/// The engine's socket, reached over TCP on loopback.
+/// Checks an engine whose socket is reached over TCP on loopback.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a container engine"]
 async fn sigkill_with_an_engine_on_tcp() {

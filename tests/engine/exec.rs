@@ -49,7 +49,7 @@ async fn user_environment_and_directory() {
         .unwrap();
     assert_eq!(output.stdout_text(), "app\n/home/app\nbase a=b c\n");
     let outcome = container.exec(["id"]).with_user("no-such-user").await;
-    // Docker refuses, or the command fails: either way it does not run as somebody else.
+    // Docker refuses, or the command fails: in any case it does not run as another user.
     assert!(outcome.is_err() || !outcome.unwrap().success());
 }
 
@@ -78,7 +78,7 @@ async fn input_that_nobody_reads_does_no_harm() {
 #[ignore = "needs a container engine"]
 async fn output_streams_while_the_command_runs() {
     let container = sleeper().start().await.unwrap();
-    // It ends only when the test says so.
+    // The command ends only when the test lets it.
     let lines = "echo first; while ! test -f /tmp/go; do sleep 0.02; done; echo last >&2; exit 4";
     let mut stream = container.exec(["sh", "-c", lines]).stream().await.unwrap();
     let first = stream.next().await.unwrap().unwrap();
@@ -114,7 +114,7 @@ async fn a_large_output_is_complete() {
 async fn a_command_that_is_not_there() {
     let container = sleeper().start().await.unwrap();
     let began = Instant::now();
-    // Some engines refuse it, others report a code as a shell would.
+    // Some engines refuse it, others report an exit code like a shell's.
     match container.exec(["no-such-command"]).await {
         Ok(output) => assert!([126, 127].contains(&output.code), "{output:?}"),
         Err(error) => assert!(format!("{error:?}").contains("no-such-command"), "{error:?}"),

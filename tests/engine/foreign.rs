@@ -1,4 +1,5 @@
-//! What others make of castoff's containers has its labels, and is theirs.
+//! Resources that others make from castoff's containers: they have its labels, but are not
+//! castoff's.
 
 use std::io::Write;
 
@@ -14,7 +15,7 @@ use crate::support::{PATIENCE, engine, sleeper, unique};
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const ENTRY: &str = "foreign::child_process_entry";
 
-/// Holds two containers, one under a name of the user's, and makes one of an image that it is told.
+/// Holds two containers, one with a name of the user's, and makes a container of a given image.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn child_process_entry() {
@@ -32,7 +33,7 @@ async fn child_process_entry() {
     drop((held, named, again));
 }
 
-/// An image that somebody committed of a container, and their container of it.
+/// An image that somebody else committed from a container, and their container of it.
 struct Theirs {
     container: Foreign,
     image: Foreign,
@@ -57,7 +58,7 @@ impl Theirs {
     }
 }
 
-/// Starts a program that holds containers; one of them gets another name by the user's hand.
+/// Starts a program that holds containers; one of them is renamed by the user.
 fn holder(raw: &Raw, label: &str) -> (Running, String, Theirs, Vec<String>) {
     let mut child = Running::start(ENTRY, &[(LABEL, label)]);
     let said = child.says("holds: ");
@@ -71,8 +72,8 @@ fn holder(raw: &Raw, label: &str) -> (Running, String, Theirs, Vec<String>) {
     (child, name.to_owned(), theirs, ours.into())
 }
 
-/// An image as a commit leaves it that is cut off before it has a name, and one that somebody else has
-/// made of an image of castoff's; for a program that holds that.
+/// Returns an image as a commit leaves it that is interrupted before it has a name, and one that
+/// somebody else made from an image of castoff's, for a program that holds that.
 fn nameless(raw: &Raw, image: &str) -> (String, Foreign) {
     let labels = raw.inspect(&format!("images/{image}")).unwrap();
     let mut labels = labels["Config"]["Labels"].clone();
@@ -103,14 +104,14 @@ async fn what_a_commit_that_was_cut_off_left_goes_and_what_others_committed_stay
         let (cut_off, theirs) = nameless(&raw, words[2]);
         if by_a_sweep {
             child.kill_with_guardian(token_of(words[0]));
-            // Theirs keeps the image that it was made on.
+            // Their image keeps the image that it was made from.
             let _ = engine.sweep().await;
         } else {
             child.kill();
         }
         raw.until_gone(&cut_off);
         raw.until_none(&format!("test.sweep={label}"), PATIENCE);
-        // On Podman nothing tells it from an image that a step of a build made.
+        // On Podman it can't be distinguished from an intermediate image of a build.
         assert!(theirs.exists() || differences::is_podman(&engine));
         drop(theirs);
         engine.sweep().await.unwrap();
@@ -144,7 +145,7 @@ async fn what_others_made_stays_when_the_next_program_sweeps() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn what_others_made_of_what_is_kept_or_dropped_stays() {
-    // A place of its own, since pruning is for all that were kept in one.
+    // A separate state directory, since pruning removes everything that was kept in one.
     let state = tempfile::tempdir().unwrap();
     let mut config = Config::from_env();
     config.state_dir = Some(state.path().into());

@@ -1,5 +1,5 @@
-//! Programs that fork without `exec`: what is the parent's stays the parent's, and a child that uses
-//! castoff has a session of its own.
+//! Programs that fork without `exec`: the parent's resources stay the parent's, and a child that
+//! uses castoff has a session of its own.
 
 use std::io::Write;
 use std::process::ChildStdin;
@@ -18,13 +18,13 @@ use crate::support::{PATIENCE, engine, sleeper, unique};
 const ENTRY: &str = "forks::child_process_entry";
 const WHAT: &str = "CASTOFF_TEST_FORK";
 const LABEL: &str = "CASTOFF_TEST_LABEL";
-/// How often a program forks while its threads are at work.
+/// The number of forks of a program whose threads are busy.
 const FORKS: u32 = 40;
 
-/// The parent gets the child's number, the child nothing.
+/// Forks. The parent gets the child's process id, the child `None`.
 #[expect(unsafe_code, reason = "what is tested is what a fork does")]
 fn fork() -> Option<Pid> {
-    // SAFETY: as any program does that forks without `exec`, whether it should or not.
+    // SAFETY: like any program that forks without `exec`, whether it should or not.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork");
     Pid::from_raw(pid)
@@ -43,7 +43,7 @@ async fn container(whose: &str, label: &str) -> Container {
     sleeper().with_label(format!("test.{whose}"), label).start().await.unwrap()
 }
 
-/// An engine on which what is shared goes soon.
+/// Returns an engine with a short linger for shared resources.
 async fn hasty() -> Engine {
     let mut config = Config::from_env();
     config.linger = Some(Duration::from_millis(300));
@@ -55,7 +55,7 @@ async fn shared(label: &str) -> Container {
     builder.shared().await.unwrap()
 }
 
-/// What the program does. Run by itself, it is a test of nothing.
+/// Runs in the program. Run on its own, it tests nothing.
 #[test]
 #[ignore = "needs a container engine"]
 fn child_process_entry() {
@@ -105,7 +105,7 @@ fn forever<T>(_held: T) -> ! {
     }
 }
 
-/// What a child does that uses castoff. It never comes back.
+/// Uses castoff in a child. Never returns.
 fn uses(label: &str) -> ! {
     told();
     let own = runtime();
@@ -142,7 +142,8 @@ fn inherits(parents: &tokio::runtime::Runtime, label: &str) {
     parents.block_on(volume.remove()).unwrap();
 }
 
-/// Whether all that a child may try with its parent's handles fails, and says why.
+/// Returns whether everything that a child may try with its parent's handles fails with an
+/// explanation.
 fn refused(held: &Container, volume: Volume) -> bool {
     let fails = |result: castoff::Result<()>| {
         let error = result.unwrap_err();
@@ -166,7 +167,7 @@ fn refused(held: &Container, volume: Volume) -> bool {
     })
 }
 
-/// Forks while other threads are in the middle of all that castoff does.
+/// Forks while other threads are using castoff.
 fn under_load(label: &str) {
     let at_work = AtomicBool::new(true);
     std::thread::scope(|threads| {
@@ -192,7 +193,7 @@ fn under_load(label: &str) {
     });
 }
 
-/// Whether a child can make something, remove it and end.
+/// Returns whether a child can create and remove a volume, and end.
 fn a_child_works(label: &str) -> bool {
     let Some(child) = fork() else {
         let made = runtime().block_on(async {
@@ -213,7 +214,7 @@ fn a_child_works(label: &str) -> bool {
     false
 }
 
-/// A child and its parent ask for a name each, the one after the other.
+/// Makes a child and its parent request one name each.
 fn names(parents: &tokio::runtime::Runtime) {
     let server = parents.block_on(Redis::new().start()).unwrap();
     let Some(child) = fork() else {
@@ -226,7 +227,7 @@ fn names(parents: &tokio::runtime::Runtime) {
 
 struct Program {
     running: Running,
-    /// Open as long as the child is to live, which has it as well.
+    /// Open until the child is to end; the child has it as well.
     input: ChildStdin,
     raw: Raw,
     label: String,
@@ -245,7 +246,7 @@ impl Program {
         self.input.write_all(b"go on\n").unwrap();
     }
 
-    /// The parent.
+    /// Kills the parent.
     fn kill(&mut self) {
         self.running.signal(Signal::KILL);
         self.running.wait();

@@ -1,4 +1,4 @@
-//! The guardian itself: when it can't start, is killed or is stopped, and what it looks like.
+//! The guardian itself: when it can't start, is killed or is stopped, and how it appears to others.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::support::{PATIENCE, engine, eventually, unique};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 
-/// Volumes are made faster than containers, and what guards one guards the other.
+/// Creates a volume: faster than a container, and guarded in the same way.
 async fn volume(label: &str) -> castoff::Result<Volume> {
     Volume::builder().with_label("test.guardian", label).create().await
 }
@@ -27,7 +27,7 @@ fn say(text: &str) {
     std::io::stdout().flush().unwrap();
 }
 
-/// Waits until the guardian of a session is another one than `old`.
+/// Waits until a session has a guardian other than `old`.
 fn another(token: &str, old: Option<Pid>) -> Pid {
     let began = Instant::now();
     loop {
@@ -92,7 +92,7 @@ async fn child_that_begins_with_few_descriptors() {
     let first = volume(&label).await;
     drop(fill);
     say(&format!("first: {}", if first.is_ok() { "made" } else { "failed" }));
-    // With what came of the first, and without.
+    // With and without the result of the first.
     let second = volume(&label).await.unwrap();
     let mut held = vec![second];
     while engine().await.reaper() != Reaper::Guardian {
@@ -201,7 +201,7 @@ async fn a_guardian_that_is_stopped_holds_no_drop_up_and_learns_everything_later
     let token = child.says("token: ");
     let guardian = another(&token, None);
     kill_process(guardian, Signal::STOP).unwrap();
-    // More words than the stream has room for.
+    // More messages than the stream has room for.
     child.tell();
     let kept = Foreign::adopt(&raw, format!("volumes/{}", child.says("kept: ")));
     kill_process(guardian, Signal::CONT).unwrap();
@@ -213,7 +213,7 @@ async fn a_guardian_that_is_stopped_holds_no_drop_up_and_learns_everything_later
     assert!(kept.exists(), "it has heard what is to be kept");
 }
 
-/// Waits until a guardian has read what there was to read, and sleeps.
+/// Waits until a guardian has read all messages, and sleeps.
 fn caught_up(guardian: Pid) {
     let began = Instant::now();
     let mut asleep = 0;
@@ -225,7 +225,8 @@ fn caught_up(guardian: Pid) {
     }
 }
 
-/// What a CI server does that ends all that has its mark in the environment, and `pkill -f`.
+/// Kills all processes with this mark, like `pkill -f` or a CI server that looks for it in the
+/// environment.
 fn kill_what_bears(mark: &str) -> usize {
     let mut killed = 0;
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -259,11 +260,11 @@ async fn whoever_ends_a_program_by_its_name_or_environment_leaves_the_guardian()
     raw.until_none(&format!("test.guardian={label}"), PATIENCE);
 }
 
-/// Passes everything on to the engine, but a call that creates a volume only when the gate opens.
+/// A proxy of the engine that holds a call that creates a volume until the gate opens.
 struct SlowEngine {
     connections: Arc<AtomicUsize>,
     asked: mpsc::Receiver<()>,
-    /// The volume has been made.
+    /// Receives once the volume has been created.
     answered: mpsc::Receiver<()>,
     gate: Arc<(Mutex<bool>, Condvar)>,
 }
@@ -314,10 +315,10 @@ fn pass_on(
             return;
         }
     }
-    // Its sender is gone; the engine goes on with what it has read, and is not cut off.
+    // Its sender is gone; the engine continues with the request, and is not cut off.
 }
 
-/// Also when nobody is there any more to read it.
+/// Passes answers back, even if there is no longer a reader.
 fn pass_back(mut far: UnixStream, mut near: UnixStream, answer: &mpsc::Sender<()>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = far.read(&mut buffer) {
@@ -343,7 +344,7 @@ async fn what_a_slow_engine_makes_of_a_dead_processs_call_is_removed() {
     let child = Running::start("guardian::child_that_holds_a_volume", &variables);
     slow.asked.recv_timeout(PATIENCE).unwrap();
     child.kill();
-    // The guardian has looked for as long as it does where every call was answered, and longer.
+    // The guardian has looked for as long as it does when every call was answered, and longer.
     let (began, before) = (Instant::now(), slow.connections.load(Ordering::SeqCst));
     while slow.connections.load(Ordering::SeqCst) < before + 4 * 11 {
         assert!(began.elapsed() < 3 * PATIENCE, "it does not look any more");

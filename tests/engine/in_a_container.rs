@@ -1,5 +1,6 @@
-//! The program runs in a container, as its first process: what ends with that, and what the next
-//! one finds. Each test runs this binary in a container of its own, with the engine's socket.
+//! The program runs in a container, as its first process: the resources that end with it, and those
+//! that the next one finds. Each test runs this binary in a container of its own, with the engine's
+//! socket.
 
 use std::sync::OnceLock;
 
@@ -26,7 +27,7 @@ struct Held {
     shared: Container,
 }
 
-/// What the program in the container does. Run by itself, it is a test of nothing.
+/// Runs in the container. Run on its own, it tests nothing.
 #[test]
 #[ignore = "needs a container engine"]
 fn child_process_entry() {
@@ -54,7 +55,7 @@ fn child_process_entry() {
             for n in 0..4 {
                 runtime.spawn(busy(label.clone(), n));
             }
-            // The others go on while the end waits for what is there.
+            // The other threads continue while the exit waits for the removals.
             std::process::exit(3);
         }
         how => {
@@ -79,7 +80,8 @@ fn child_process_entry() {
     }
 }
 
-/// Two of one kind and one of each other, one of them shared; and, for who is killed, one is kept.
+/// Holds two containers and one of each other kind, one of them shared; a program that is to be
+/// killed also keeps one.
 async fn hold(label: &str) -> Held {
     let net = Network::builder().with_label("test.host", label).create().await.unwrap();
     let volume = Volume::builder().with_label("test.host", label).create().await.unwrap();
@@ -95,7 +97,7 @@ async fn hold(label: &str) -> Held {
     Held { containers, net, volume, shared }
 }
 
-/// Makes one after the other, shared and not, and lets go of each.
+/// Creates containers in sequence, shared and not, and drops each.
 async fn busy(label: String, n: usize) {
     for round in 0.. {
         let builder = sleeper().with_label("test.host", &label);
@@ -107,7 +109,7 @@ async fn busy(label: String, n: usize) {
     }
 }
 
-/// A published port is reached from here, and bound on that address alone.
+/// Checks that a published port can be reached from here, and is bound on that address alone.
 async fn port(label: &str) {
     let web = Container::builder(WEB).with_label("test.host", label).with_port(8080);
     let web = web.start().await.unwrap();
@@ -180,7 +182,7 @@ async fn set_up() -> (Raw, String) {
     (Raw::of(&engine), socket.to_str().unwrap().to_owned())
 }
 
-/// Runs a program that ends by itself. All it had is gone by then.
+/// Runs a program that ends on its own. All of its resources are gone by then.
 async fn ended(how: &str) -> i64 {
     let (raw, socket) = set_up().await;
     let label = unique(how);
@@ -253,7 +255,7 @@ async fn what_a_killed_container_left_goes_with_the_next_start_in_another_one() 
         let note = raw.labelled("volumes", &format!("castoff.keeps=container {id}")).remove(0);
         [format!("containers/{id}"), format!("volumes/{note}")]
     });
-    // Somebody makes an image of what the first one has, and a container of that.
+    // Somebody else commits an image of the first one's container, and makes a container of that.
     let image = unique("committed");
     let of = raw.labelled("containers", &dead).remove(0);
     let commit = format!("/commit?container={of}&repo={image}");

@@ -1,4 +1,4 @@
-//! Copies into what is in memory: tmpfs mounts and volumes, links to them, and one below the other.
+//! Copies into memory: tmpfs mounts and volumes, links to them, and nested ones.
 
 use std::os::unix::fs::symlink;
 
@@ -24,7 +24,7 @@ async fn what_goes_into_a_volume_in_memory_is_there() {
     assert_eq!(sh(&container, "cat /data/late").await, "late");
     assert_eq!(container.read_file("/data/late").await.unwrap(), b"late");
 
-    // Where nobody has it mounted, nothing would stay in it.
+    // While no container has it mounted, no file would stay in it.
     container.stop().await.unwrap();
     let error = container.copy_to(b"x", "/data/x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
@@ -151,7 +151,7 @@ async fn what_every_container_has_in_memory() {
     let error = container.read_file_up_to("/dev/shm/early", 4).await.unwrap_err();
     assert!(format!("{error:?}").contains("more than the 4 bytes"), "{error:?}");
     assert_eq!(container.read_file_up_to("/dev/shm/early", 5).await.unwrap(), b"early");
-    // Of the kernel's files, none says how long it is.
+    // The kernel's files do not report their length.
     assert_eq!(container.read_file("/proc/1/comm").await.unwrap(), b"sleep\n");
     let dir = tempfile::tempdir().unwrap();
     let error = container.copy_from("/proc/1/comm", dir.path()).await.unwrap_err();

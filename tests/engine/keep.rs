@@ -1,4 +1,4 @@
-//! What stays for a look.
+//! Resources that stay for inspection.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -46,11 +46,11 @@ fn child_process_entry() {
     }
 }
 
-/// Which of the two stay, the one that is held to the end and the one that is dropped; and what is
-/// said about it.
+/// Returns whether each container stays, the one held to the end and the one dropped, and the
+/// messages about them.
 fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // A place of its own, since pruning is for all that were kept in one.
+    // A separate state directory, since pruning removes everything that was kept in one.
     let state = tempfile::tempdir().unwrap();
     let mut config = Config::from_env();
     config.state_dir = Some(state.path().into());
@@ -73,7 +73,7 @@ fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
     }
     let status = child.wait();
     let errors = child.errors();
-    // The guardian has done what it does when its lock is free.
+    // The guardian is done once its lock is free.
     for file in std::fs::read_dir(state.path().join("castoff/sessions")).unwrap().flatten() {
         let file = std::fs::File::open(file.path()).unwrap();
         rustix::fs::flock(file, rustix::fs::FlockOperation::LockExclusive).unwrap();

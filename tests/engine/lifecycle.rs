@@ -1,4 +1,4 @@
-//! From create to remove.
+//! The life of containers, from create to remove.
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ async fn waiting_for_the_end() {
     let lines = "trap 'exit 42' USR1; echo up; while :; do sleep 0.02; done";
     let container = script(lines).with_wait(WaitFor::log("up")).start().await.unwrap();
     let waiting = container.wait();
-    // By a signal: a command in the container that ends it is killed with it.
+    // By a signal: a command in the container that ended it would be killed with it.
     let (code, ending) = tokio::join!(waiting, container.kill("USR1"));
     ending.unwrap();
     assert_eq!(code.unwrap(), 42);
@@ -149,7 +149,7 @@ async fn an_image_that_a_container_uses_is_not_removed() {
         assert_eq!(error.kind(), ErrorKind::Conflict, "of one that does not run: {error:?}");
     }
     user.remove().await.unwrap();
-    // The name that a container was created under is in use, another one is not.
+    // The name that a container was created from is in use, another one is not.
     let (other, under) = (unique("other"), unique("under"));
     images.tag(&name, &other).await.unwrap();
     images.tag(&name, &under).await.unwrap();
@@ -186,7 +186,7 @@ async fn an_image_of_ours_that_somebody_elses_container_is_of_stays() {
     assert!(raw.remove(&format!("containers/{user}")));
     let found = found.unwrap();
     assert!(found["RepoTags"].as_array().unwrap().contains(&name.clone().into()), "{found}");
-    // It may have gone with the container that used it.
+    // The name may have been removed with the container that used it.
     raw.remove(&format!("images/{name}"));
     raw.until_gone(&format!("images/{name}"));
 }
@@ -259,13 +259,13 @@ async fn what_is_kept_lives_on_with_what_it_uses() {
     let builder = sleeper().with_network(&net, ()).with_volume(&volume, "/data");
     let container = builder.start().await.unwrap();
     let name = container.name().to_owned();
-    // In the order in which they can be removed after all.
+    // In the order in which they can be removed in the end.
     let kept_net = Foreign::adopt(&raw, format!("networks/{}", net.id()));
     let kept_volume = Foreign::adopt(&raw, format!("volumes/{}", volume.name()));
     assert_eq!(container.keep(), name);
     let kept = Foreign::adopt(&raw, format!("containers/{name}"));
     drop((net, volume));
-    // One removal through the same thread: what was to be removed is by then.
+    // A removal through the same thread: all earlier ones are done after it.
     sleeper().start().await.unwrap().remove().await.unwrap();
     let inspect = raw.inspect(&format!("containers/{name}")).unwrap();
     assert_eq!(inspect["State"]["Running"], true);
@@ -281,7 +281,7 @@ async fn remove_reports_and_is_done_when_it_returns() {
     let path = format!("containers/{}", container.id());
     container.remove().await.unwrap();
     assert!(raw.inspect(&path).is_none());
-    // One that somebody else has removed is removed.
+    // A container that somebody else has removed counts as removed.
     let container = sleeper().start().await.unwrap();
     assert!(raw.remove(&format!("containers/{}", container.id())));
     container.remove().await.unwrap();
@@ -302,7 +302,8 @@ async fn a_container_that_somebody_else_removed_is_an_error() {
     }
 }
 
-/// No type parameter: containers of different images go into one collection or struct.
+/// A struct without a type parameter: containers of different images fit into one collection or
+/// struct.
 #[derive(Debug)]
 struct Stack {
     all: Vec<Container>,
@@ -366,7 +367,7 @@ async fn run_returns_all_output_and_the_code() {
     assert_eq!(output.stdout.len(), 108_894);
     let error = output.ok().unwrap_err();
     assert_eq!(error.exit_code(), Some(6));
-    // One that ends before anybody could attach has its output as well.
+    // A container that ends before an attach could complete still has its output.
     for _ in 0..5 {
         let output =
             Container::builder(BUSYBOX).with_command(["echo", "quick"]).run().await.unwrap();

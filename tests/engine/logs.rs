@@ -1,4 +1,4 @@
-//! What a container wrote.
+//! The output of containers.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use castoff::{Container, ErrorKind, WaitFor};
 use crate::differences;
 use crate::support::{eventually, script, texts};
 
-/// A container that has written and ended.
+/// Returns a container that has written its output and ended.
 async fn ended(lines: &str) -> Container {
     let container = script(lines).without_wait().start().await.unwrap();
     container.wait().await.unwrap();
@@ -69,7 +69,7 @@ async fn following_brings_lines_as_they_are_written_until_the_end() {
     assert_eq!(followed.next().await.unwrap().unwrap().text, "first");
     // Without following, the log ends here.
     assert_eq!(texts(container.logs().lines()).await, ["first"]);
-    // By a signal: a command in the container that ends it is killed with it.
+    // By a signal: a command in the container that ended it would be killed with it.
     container.kill("USR1").await.unwrap();
     assert_eq!(followed.next().await.unwrap().unwrap().text, "last");
     assert!(followed.next().await.is_none());
@@ -78,7 +78,7 @@ async fn following_brings_lines_as_they_are_written_until_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a container engine"]
 async fn following_goes_on_over_the_runs_of_a_restart_policy() {
-    // (It ends some time after its last line, so that the two are stamped in this order.)
+    // The pause after the last line ensures that the end has a later time than the line.
     let lines = "echo run >> /runs; echo run $(wc -l < /runs); sleep 0.3; exit 1";
     let policy = RestartPolicy::OnFailure { max_retries: Some(2) };
     let container =
@@ -87,7 +87,7 @@ async fn following_goes_on_over_the_runs_of_a_restart_policy() {
     let (all, last) = (container.logs().with_follow(), container.logs().with_follow().with_tail(1));
     let (all, last) = tokio::join!(texts(all.lines()), texts(last.lines()));
     assert_eq!(all, ["run 1", "run 2", "run 3"]);
-    // It began with the last line that there was by then, and left nothing out from there on.
+    // It began with the last line so far, and missed none after it.
     assert!(!last.is_empty() && all.ends_with(&last), "{last:?}");
     assert_eq!(
         texts(container.logs().with_follow().with_tail(2).lines()).await,
@@ -114,7 +114,7 @@ async fn timestamps_begin_each_line() {
 async fn since_leaves_out_what_is_older() {
     let lines = "echo old; while ! test -f /tmp/go; do sleep 0.02; done; echo new; exec sleep 3600";
     let container = script(lines).with_wait(WaitFor::log("old")).start().await.unwrap();
-    // The first line has been seen and the second waits: within one second, often.
+    // The first line has arrived and the second is still to come: often within one second.
     let between = SystemTime::now();
     container.exec(["touch", "/tmp/go"]).await.unwrap().ok().unwrap();
     eventually("the second line", async || container.logs().text().await.unwrap().contains("new"))
@@ -180,7 +180,7 @@ async fn no_output_is_no_line() {
     assert!(container.logs().with_follow().lines().next().await.is_none());
 }
 
-/// All bytes, in no order that looks like text.
+/// Prints all bytes, in an order that does not look like text.
 const EVERY_BYTE: &str =
     "i=0; while test $i -lt 256; do printf \"\\\\$(printf %03o $i)\"; i=$((i+1)); done";
 
@@ -218,7 +218,7 @@ async fn what_looks_like_a_frame_on_a_terminal_is_output() {
     let container = script("exec sleep 3600").start().await.unwrap();
     let output = container.exec(["sh", "-c", lines]).with_tty().await.unwrap();
     assert_eq!(output.stdout, expected);
-    // A log gets whole lines.
+    // A log receives whole lines.
     let waited = script(&format!("{lines}; echo; exec sleep 3600")).with_tty();
     drop(waited.with_wait(WaitFor::log("hi")).start().await.unwrap());
 }

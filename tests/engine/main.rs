@@ -1,10 +1,10 @@
-//! The engine tier: everything against a real engine, read from inside the containers.
+//! The engine tier: tests against a real engine, with results read from inside the containers.
 //!
 //! One binary, so that it is linked once. Every test is `#[ignore]`d, as it needs an engine with
-//! the test images; `cargo xtask test` runs them. `CASTOFF_ENGINE` says which engine, and what
-//! Docker and Podman do differently stands in `differences`.
+//! the test images; `cargo xtask test` runs them. `CASTOFF_ENGINE` selects the engine, and
+//! `differences` lists the differences between Docker and Podman.
 
-// The helpers are test code as well: a panic there is the report.
+// Helpers are test code as well: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
 #[cfg(feature = "buildkit")]

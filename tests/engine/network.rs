@@ -1,4 +1,4 @@
-//! Networks: who finds whom, who doesn't, and when they go.
+//! Networks: which containers find each other, and when networks are removed.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,8 +10,8 @@ use crate::differences;
 use crate::raw::Raw;
 use crate::support::{BUSYBOX, WEB, engine, eventually, printed, sh, sleeper, unique};
 
-/// A /24 that no other test has; 10.213.0.0/16 is nobody else's on a test machine. Processes are
-/// spread over it by their id.
+/// Returns a /24 that no other test has, in 10.213.0.0/16, which nothing else uses on a test
+/// machine. Processes are spread over it by their id.
 fn subnet() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -19,9 +19,9 @@ fn subnet() -> String {
     format!("10.{}.{process}.0/24", 213 + n)
 }
 
-/// What a web server of that name says to a container in these networks.
+/// Returns the response of a web server with that name to a container in these networks.
 async fn fetched(from: &Container, name: &str) -> Option<String> {
-    // The limit is nc's own: it dials for two seconds. (busybox's wget crashes with one.)
+    // The time limit is nc's own: it tries for two seconds. With one, busybox's wget crashes.
     let get = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {name} 8080 | tail -n 1");
     let output = from.exec(["sh", "-c", &get]).await.unwrap();
     Some(output.stdout_text().trim_end().to_owned()).filter(|text| !text.is_empty())
@@ -73,7 +73,7 @@ async fn a_container_in_two_networks() {
     assert_ne!(web.ip(&one).unwrap(), web.ip(&two).unwrap());
     assert_eq!(fetched(&in_one, "web-one").await.as_deref(), Some("hello"));
     assert_eq!(fetched(&in_two, "web-two").await.as_deref(), Some("hello"));
-    // Each alias in its own network only.
+    // Each alias works in its own network only.
     assert!(fetched(&in_one, "web-two").await.is_none());
 }
 
@@ -93,7 +93,7 @@ async fn networks_are_apart() {
     let web = Container::builder(WEB).with_network(&one, "web").start().await.unwrap();
     let other = sleeper().with_network(&two, ()).start().await.unwrap();
     assert!(fetched(&other, "web").await.is_none());
-    // (Another engine that starts on this machine, in a test of restarts, sets the firewall anew.)
+    // Another engine that starts on this machine, in a test of restarts, resets the firewall.
     let address = web.ip(&one).unwrap().to_string();
     let apart = async || fetched(&other, &address).await.is_none();
     eventually("the networks are apart", apart).await;
@@ -154,7 +154,7 @@ async fn an_internal_network_has_no_way_out() {
     let raw = Raw::of(inside.engine());
     let inspect = raw.inspect(&format!("networks/{}", inside.id())).unwrap();
     assert_eq!(inspect["Internal"], true);
-    // From outside there is no way in, which from another network there never is: a container
+    // From outside there is no way in, and from another network there never is one: a container
     // that is in both shows that the address works.
     let outside = Network::create().await.unwrap();
     let both = sleeper().with_network(&outside, ()).with_network(&inside, ()).start();
@@ -310,7 +310,7 @@ async fn a_container_reaches_a_port_of_the_loopback_here_and_nobody_else_does() 
         let hosts = sh(&container, "grep host.docker.internal /etc/hosts").await;
         let gateway = hosts.split_whitespace().next().unwrap().to_owned();
         let place = format!("{gateway}:{port}");
-        // It is an address of this machine, so that others can send there: they hear nothing.
+        // It is an address of this machine, so others can connect there: they receive nothing.
         let elsewhere = format!("nc -w 3 {gateway} {port} < /dev/null || true");
         assert_eq!(sh(&stranger, &elsewhere).await, "", "own network: {own}");
         drop(container);

@@ -151,7 +151,7 @@ async fn read_only_root() {
     assert_eq!(seen.await, "shut\nopen");
 }
 
-/// The first of these files that exists: cgroup v1, then v2.
+/// Returns a command that prints the first existing file: cgroup v1, then v2.
 fn cgroup(v1: &str, v2: &str) -> String {
     format!("cat /sys/fs/cgroup/{v1} 2>/dev/null || cat /sys/fs/cgroup/{v2}")
 }
@@ -261,7 +261,7 @@ async fn privileged() {
             let mask = u64::from_str_radix(output.stdout_text().trim(), 16).unwrap();
             assert_ne!(mask & CAP_NET_ADMIN, 0);
         }
-        // A machine that lacks a capability itself can't give all of them away.
+        // A machine that lacks a capability itself can't give it to a container.
         Err(error) => {
             let story = format!("{error:?}");
             assert_eq!(error.kind(), ErrorKind::Exited, "{story}");
@@ -443,7 +443,7 @@ async fn another_containers_network() {
     drop((first, second));
     let missing = NetworkMode::Container(unique("nobody"));
     let error = sleeper().with_network_mode(missing).start().await.unwrap_err();
-    // A 404 of another sort must not start a pull.
+    // A 404 for another reason must not start a pull.
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     assert!(format!("{error:?}").contains("nobody"), "{error:?}");
 }
@@ -466,7 +466,7 @@ async fn a_pull_that_is_forbidden_or_fails_names_the_image() {
     assert_eq!(error.image(), Some("castoff.test/missing:9"));
     assert!(error.to_string().contains("`castoff.test/missing:9`"), "{error}");
 
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     let image = "127.0.0.1:1/team/app:2";
     let always = Container::builder(image).with_pull_policy(PullPolicy::Always);
     let error = always.start().await.unwrap_err();

@@ -12,7 +12,7 @@ use crate::differences;
 use crate::raw::Raw;
 use crate::support::{BUSYBOX, REDIS, WEB, eventually, script, sh, sleeper};
 
-/// A server that answers each connection with a word.
+/// Returns a server that answers each connection with a word.
 fn says(word: &str, port: u16) -> ContainerBuilder {
     let port = port.to_string();
     let serve = ["nc", "-ll", "-p", port.as_str(), "-e", "echo", word];
@@ -39,7 +39,7 @@ async fn get(address: SocketAddr) -> String {
     text
 }
 
-/// A port that was free a moment ago, from a range that the kernel hands to nobody by itself.
+/// Returns a port that was free a moment ago, from a range that the kernel never assigns itself.
 fn free_port() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let free = |port: &u16| {
@@ -62,7 +62,7 @@ async fn a_free_port_is_on_loopback_only() {
     let bindings = raw["NetworkSettings"]["Ports"]["8080/tcp"].as_array().unwrap();
     assert_eq!(bindings.len(), 1, "{bindings:?}");
     assert_eq!(bindings[0]["HostIp"], "127.0.0.1");
-    // 127.0.0.2 is this machine as well, and has nothing there.
+    // 127.0.0.2 is this machine as well, without a listener.
     let elsewhere = SocketAddr::from(([127, 0, 0, 2], address.port()));
     assert!(TcpStream::connect(elsewhere).await.is_err());
 }
@@ -109,7 +109,7 @@ async fn several_ports_and_protocols() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(address).await.unwrap();
     let mut buffer = [0; 64];
-    // A datagram may be lost, by its nature.
+    // A datagram may always be lost.
     eventually("an answer", async || {
         if socket.send(b"hello").await.is_err() {
             return false;
@@ -197,7 +197,7 @@ async fn port_zero_is_refused() {
 async fn ports_are_learned_again_after_a_restart() {
     let container = says("again", 700).with_port(700).start().await.unwrap();
     assert_eq!(heard(container.addr(700).unwrap()).await, "again");
-    // Nothing waits in a process 1 without a handler for SIGTERM.
+    // A process 1 without a handler for SIGTERM does not end on request.
     container.stop_within(Duration::ZERO).await.unwrap();
     let error = container.addr(700).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PortNotPublished);
@@ -219,11 +219,11 @@ async fn ports_are_learned_again_when_a_restart_policy_starts_it_again() {
     let container = builder.start().await.unwrap();
     let before = container.addr(700).unwrap();
     let stays = differences::ports_stay_over_restarts(container.engine());
-    // The script removes it as it begins; between the runs nothing can be run.
+    // The script removes the file as it begins; between the runs no command can run.
     let began_anew = async || {
         container.exec(["test", "!", "-e", "/die"]).await.is_ok_and(|output| output.success())
     };
-    // It ends by itself: nobody who holds a handle has asked for that.
+    // It ends on its own, rather than through a handle.
     sh(&container, "touch /die").await;
     eventually("it serves on another port", async || match container.addr(700) {
         Ok(now) if now != before || stays => heard(now).await == "here" && began_anew().await,

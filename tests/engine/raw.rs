@@ -1,4 +1,4 @@
-//! The engine's API without castoff: what a test asserts should not be asked of what it tests.
+//! The engine's API without castoff: an assertion should not depend on the code under test.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use castoff::Engine;
 use serde_json::{Value, json};
 
-/// Plain HTTP/1.0 requests on the engine's socket. They block, for milliseconds.
+/// Plain HTTP/1.0 requests on the engine's socket. They block for milliseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
     socket: PathBuf,
 }
 
-/// What castoff makes, by the engine's path for it.
+/// The kinds of resources, by the engine's paths for them.
 pub(crate) const KINDS: [&str; 3] = ["containers", "networks", "volumes"];
 
 impl Raw {
@@ -27,13 +27,13 @@ impl Raw {
         Raw { socket }
     }
 
-    /// Status and body of one request; a body that is no JSON comes as a string.
+    /// Sends a request. Returns the status and the body, as a string unless it is JSON.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(Value::to_string).unwrap_or_default();
         self.send(method, path, "application/json", body.as_bytes())
     }
 
-    /// The same with a body of any kind.
+    /// Sends the same with a body of any type.
     pub(crate) fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         write!(
@@ -53,7 +53,7 @@ impl Raw {
         (status.unwrap_or_else(|| panic!("no HTTP answer: {head}")), body)
     }
 
-    /// The inspect of a resource such as `containers/NAME`, or `None` when it does not exist.
+    /// Inspects a resource such as `containers/NAME`; `None` if it does not exist.
     pub(crate) fn inspect(&self, what: &str) -> Option<Value> {
         let path = match what.split_once('/') {
             Some(("containers" | "images", _)) => format!("/{what}/json"),
@@ -62,17 +62,17 @@ impl Raw {
         match self.call("GET", &path, None) {
             (200, body) => Some(body),
             (404, _) => None,
-            // Docker, of an image that goes while it looks; and Podman, of a container.
+            // Docker for an image that is removed meanwhile, and Podman for a container.
             (500, body) if body.to_string().contains("layer does not exist") => None,
             (500, body) if body.to_string().contains("no such container") => None,
             (500, body) if body.to_string().contains("image not known") => None,
-            // Podman, of an image's id that it does not know.
+            // Podman for an unknown image id.
             (500, body) if body.to_string().contains("64-byte hexadecimal") => None,
             other => panic!("inspect of {what}: {other:?}"),
         }
     }
 
-    /// The ids (of volumes: names) of what has a label.
+    /// Returns the ids (for volumes, the names) of resources with a label.
     pub(crate) fn labelled(&self, kind: &str, label: &str) -> Vec<String> {
         let filters = json!({ "label": [label] }).to_string();
         let filters: String = form_urlencoded::byte_serialize(filters.as_bytes()).collect();
@@ -82,7 +82,7 @@ impl Raw {
         found.iter().filter_map(name).collect()
     }
 
-    /// A list. Podman and containerd stores fail when an image goes while they look at it.
+    /// Returns a list. Podman and containerd stores fail if an image is removed meanwhile.
     pub(crate) fn listed(&self, path: &str) -> Value {
         let mut answer = (0, Value::Null);
         for _ in 0..20 {
@@ -94,12 +94,12 @@ impl Raw {
         panic!("GET {path}: {answer:?}");
     }
 
-    /// Containers, networks and volumes with a label.
+    /// Returns the number of containers, networks and volumes with a label.
     pub(crate) fn count(&self, label: &str) -> usize {
         KINDS.iter().map(|kind| self.labelled(kind, label).len()).sum()
     }
 
-    /// How long it took until nothing has the label any more.
+    /// Waits until no resource has the label. Returns the time that took.
     pub(crate) fn until_none(&self, label: &str, limit: Duration) -> Duration {
         let began = Instant::now();
         loop {
@@ -121,17 +121,17 @@ impl Raw {
         }
     }
 
-    /// Removes a resource such as `containers/NAME` and says whether it was there.
+    /// Removes a resource such as `containers/NAME` and returns whether it existed.
     pub(crate) fn remove(&self, what: &str) -> bool {
         self.call("DELETE", &format!("/{what}?force=true&v=true"), None).0 < 300
     }
 
-    /// A container that castoff knows nothing of, gone with the handle.
+    /// Creates a container that castoff does not know, removed with the handle.
     pub(crate) fn foreign_container(&self, name: &str) -> Foreign {
         self.foreign_container_of(super::support::BUSYBOX, name)
     }
 
-    /// The same of another image.
+    /// Creates the same from another image.
     pub(crate) fn foreign_container_of(&self, image: &str, name: &str) -> Foreign {
         let image = image.trim_start_matches("images/");
         let body = json!({ "Image": image, "Cmd": ["sleep", "3600"] });
@@ -143,14 +143,14 @@ impl Raw {
         Foreign { raw: self.clone(), what: format!("containers/{name}") }
     }
 
-    /// A volume that castoff knows nothing of, gone with the handle.
+    /// Creates a volume that castoff does not know, removed with the handle.
     pub(crate) fn foreign_volume(&self, name: &str) -> Foreign {
         let (status, answer) = self.call("POST", "/volumes/create", Some(&json!({ "Name": name })));
         assert_eq!(status, 201, "{answer}");
         Foreign { raw: self.clone(), what: format!("volumes/{name}") }
     }
 
-    /// A network that castoff knows nothing of, gone with the handle.
+    /// Creates a network that castoff does not know, removed with the handle.
     pub(crate) fn foreign_network(&self, name: &str) -> Foreign {
         let body = json!({ "Name": name, "CheckDuplicate": true });
         let (status, answer) = self.call("POST", "/networks/create", Some(&body));
@@ -159,7 +159,7 @@ impl Raw {
     }
 }
 
-/// Something that exists on the engine and is not castoff's to remove.
+/// A resource on the engine that castoff must not remove.
 #[derive(Debug)]
 pub(crate) struct Foreign {
     raw: Raw,
@@ -167,12 +167,12 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
-    /// Takes over something that was kept, to remove it after all.
+    /// Takes over a kept resource, to remove it in the end.
     pub(crate) fn adopt(raw: &Raw, what: String) -> Foreign {
         Foreign { raw: raw.clone(), what }
     }
 
-    /// The name or id.
+    /// Returns the name or id.
     pub(crate) fn name(&self) -> &str {
         self.what.split_once('/').map_or("", |(_, name)| name)
     }

@@ -1,4 +1,4 @@
-//! Images and a real registry: pushed, read, pulled, deleted, and read by a program of others.
+//! Images in a real registry: pushed, read, pulled, deleted, and read by another program.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,7 @@ async fn server() -> RegistryServer {
     castoff_modules::Registry::new().with_user(USER, PASSWORD).start().await.unwrap()
 }
 
-/// An engine that has the login for a registry, as after `docker login`.
+/// Returns an engine that has the login for a registry, as after `docker login`.
 async fn logged_in(host: &str, password: &str) -> Engine {
     let login = [USER, password].join(":");
     let login =
@@ -33,7 +33,7 @@ async fn logged_in(host: &str, password: &str) -> Engine {
     Engine::connect_with(config).await.unwrap()
 }
 
-/// An image without a system in it: one file, for any platform.
+/// Returns an image without an operating system: one file, for any platform.
 async fn service(engine: &Engine, platform: &str) -> Image {
     let file =
         Stage::scratch().label("test", unique("service")).copy("service", "/").cmd(["/service"]);
@@ -95,7 +95,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
         assert_eq!(one["Digest"], index.as_str());
     }
 
-    // The engine takes the one of its own platform.
+    // The engine takes the image of its own platform.
     let name = server.name_for(&format!("team/service@{index}"));
     engine.images().pull(&name).await.unwrap();
     let pulled = engine.images().details(&name).await.unwrap();
@@ -195,7 +195,7 @@ async fn tls_is_verified() {
     let plain = Registry::new(&host).with_login(USER, PASSWORD).check().await.unwrap_err();
     assert!(plain.to_string().contains("400"), "{plain}");
 
-    // Docker asks registries on this machine without verifying them.
+    // Docker does not verify registries on this machine.
     let engine = logged_in(&host, PASSWORD).await;
     if differences::is_podman(&engine) {
         return;
@@ -246,7 +246,7 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     let name = server.name_for("team/cached:1");
     let label = unique("inline");
     let step = format!("head -c 16 /dev/urandom > /id-{label}");
-    // Docker keeps it in the image, and where it has a containerd store also beside it.
+    // Docker stores the cache in the image, and with a containerd store also beside it.
     let beside = differences::has_containerd_store(&Raw::of(&engine));
     let built = async |with_cache: bool| {
         let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
@@ -268,7 +268,7 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     let raw = Raw::of(&engine);
     eventually("the step is forgotten", async || forget(&raw, &label)).await;
     let second = built(true).await;
-    // The step writes something else each time that it runs.
+    // The step writes something else at each run.
     assert_eq!(says(&second, &["sh", "-c", &command]).await, id);
     let cached = second.report().cached(&format!("RUN {step}"));
     assert_eq!(cached, Some(true), "{}", second.report());
@@ -308,8 +308,8 @@ async fn a_cache_in_a_directory_serves_an_engine_that_has_lost_its_own() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Removes the records of one step from the engine's build cache, and nothing else of it; says whether
-/// there were any. (An engine that removes something at that moment may say nothing.)
+/// Removes the records of one step from the engine's build cache, and no others. Returns whether
+/// there were any; an engine that is removing records may not report it.
 fn forget(raw: &Raw, step: &str) -> bool {
     let (_, usage) = raw.call("GET", "/system/df", None);
     let records = usage["BuildCache"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! An engine of the test's own, which is stopped, killed and started again under castoff.
+//! An engine of the test's own, which is stopped, killed and restarted while castoff uses it.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ use crate::support::{AT_ONCE, BUSYBOX, PATIENCE, engine, sleeper};
 
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 
-/// A dockerd with a directory of its own, without any network.
+/// A dockerd with a directory of its own, without a network.
 struct Daemon {
     home: tempfile::TempDir,
     process: Option<Child>,
@@ -45,7 +45,7 @@ impl Daemon {
     fn up(&mut self) {
         let place = |name: &str| self.home.path().join(name);
         let log = std::fs::File::options().create(true).append(true).open(place("log")).unwrap();
-        // In a network namespace of its own: without a bridge it would remove the one of the other
+        // In a network namespace of its own: without a bridge it would remove that of the other
         // engine on this machine.
         let mut daemon = Command::new("unshare");
         daemon.args(["--net", "dockerd"]);
@@ -54,7 +54,7 @@ impl Daemon {
         daemon.args(["--bridge=none", "--iptables=false", "--storage-driver=vfs"]);
         daemon.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
         daemon.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        // Of one that was killed: by now these may be other processes' numbers.
+        // Left by a killed engine: these numbers may be other processes' by now.
         for pid in ["pid", "exec/containerd/containerd.pid"] {
             let _ = std::fs::remove_file(place(pid));
         }
@@ -67,7 +67,7 @@ impl Daemon {
         }
     }
 
-    /// In peace, with all its containers, or not.
+    /// Ends it, with all of its containers or without, depending on the signal.
     fn down(&mut self, signal: Signal) {
         let mut process = self.process.take().unwrap();
         kill_process(Pid::from_child(&process), signal).unwrap();
@@ -91,7 +91,7 @@ fn socket_of(engine: &Engine) -> PathBuf {
     engine.endpoint().socket().unwrap().to_owned()
 }
 
-/// The body of an answer as it comes.
+/// Sends a request and returns the raw answer.
 fn request(socket: &std::path::Path, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(socket).unwrap();
     let length = body.len();
@@ -157,7 +157,7 @@ async fn an_engine_may_be_restarted_at_any_time() {
     child.kill();
     raw.until_none("test.restart=waits", AT_ONCE);
 
-    // While it removes: first in the midst of it, then with nobody there.
+    // While it removes: first during a removal, then without an engine.
     let child = holder(&daemon, "removes");
     child.kill();
     while raw.count("test.restart=removes") == 4 {

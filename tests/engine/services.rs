@@ -1,4 +1,4 @@
-//! The examples of services: built, shipped small, and answering.
+//! The example services: built, shipped small, and running.
 
 use castoff::Image;
 use serde_json::Value;
@@ -12,7 +12,8 @@ mod example;
 
 use example::{go, node, python, service};
 
-/// Runs it; gives what it answers, and its size as a share of the stage that built it.
+/// Runs an image. Returns its response, and its size as a fraction of that of the stage that built
+/// it.
 async fn shipped(image: &Image) -> (Value, f64) {
     let report = image.report();
     println!("{report}");
@@ -62,7 +63,7 @@ async fn a_python_service_is_shipped_without_rights_and_compilers() {
     assert!(share < 0.6, "{share}");
     let gcc = image.container().with_command(["which", "gcc", "pip"]).run().await.unwrap();
     assert!(!gcc.success(), "{}", gcc.stdout_text());
-    // What the build trusted is no part of it.
+    // The secrets of the build are not part of it.
     let secrets = image.container().with_command(["ls", "-A", "/run"]).run().await.unwrap();
     assert!(!secrets.stdout_text().contains("secrets"), "{}", secrets.stdout_text());
 }

@@ -1,4 +1,4 @@
-//! One container for everybody who wants the same, in threads and in processes.
+//! One container for all users with the same spec, in threads and in processes.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,10 @@ use crate::support::{BUSYBOX, PATIENCE, WEB, engine, eventually, pruning, sleepe
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const READY: &str = "CASTOFF_TEST_READY";
 const ENTRY: &str = "shared::child_process_entry";
-/// Long enough to see that it stays, short enough to wait for.
+/// Long enough to observe that it stays, short enough to wait for.
 const LINGER: Duration = Duration::from_millis(700);
 
-/// An engine on which what is shared goes soon.
+/// Returns an engine with a short linger for shared resources.
 async fn hasty() -> Engine {
     let mut config = Config::from_env();
     config.linger = Some(LINGER);
@@ -29,7 +29,7 @@ fn labelled(label: &str) -> ContainerBuilder {
     sleeper().with_label("test.shared", label)
 }
 
-/// Joins, says under which id, and waits to be told to end.
+/// Joins in a child process, prints the id, and waits to be ended.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn child_process_entry() {
@@ -70,7 +70,7 @@ async fn threads_get_the_same_one_and_it_goes_a_while_after_the_last() {
     let again = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert_eq!(again.id(), last.id());
     drop((last, again));
-    // Still there for the next one, which joins while it lingers.
+    // It still exists for the next user, who joins while it lingers.
     let next = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert_eq!(next.id(), found[0]);
     drop(next);
@@ -126,7 +126,8 @@ async fn processes_get_the_same_one_and_it_goes_when_all_are_killed() {
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     let last = children.pop().unwrap();
     children.into_iter().for_each(Running::kill);
-    // The guardians of the killed let go; the last user has it still, well after the linger.
+    // The guardians of the killed processes let go; the last user still has it, well after the
+    // linger.
     let still = std::time::Instant::now();
     eventually("the linger is over", async || still.elapsed() > 2 * LINGER).await;
     assert_eq!(raw.labelled("containers", &shared), ids[..1]);
@@ -186,7 +187,7 @@ async fn one_that_is_gone_or_has_ended_is_made_anew() {
 #[ignore = "needs a container engine"]
 async fn removing_one_handle_leaves_it_to_the_others_and_keeping_it_to_everybody() {
     let label = unique("others");
-    // A place of its own, since pruning is for all that were kept in one.
+    // A separate state directory, since pruning removes everything that was kept in one.
     let state = tempfile::tempdir().unwrap();
     let mut config = Config::from_env();
     (config.linger, config.state_dir) = (Some(LINGER), Some(state.path().into()));
@@ -231,7 +232,7 @@ async fn letting_go_while_another_makes_it_is_safe() {
     let waiting = tokio::time::timeout(Duration::from_millis(300), never().shared()).await;
     assert!(waiting.is_err());
     drop(making);
-    // Its place is free, and the one that let go does not stand in the way.
+    // Its place is free, and the abandoned one does not block it.
     let made = labelled(&label).with_engine(&engine).shared().await.unwrap();
     drop(made);
     raw.until_none(&format!("test.shared={label}"), PATIENCE);
@@ -270,7 +271,7 @@ async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
         data.set_up_once("seed", set_up).await.unwrap();
     }
     assert_eq!(runs.load(Ordering::Relaxed), 1);
-    // A network that was taken away by hand is no trap for those who come next.
+    // A network that was removed by hand does not affect later users.
     drop((first, second, one, two, data));
     raw.until_none(&format!("test.shared={label}"), PATIENCE);
     let gone = net().await.unwrap();
@@ -293,7 +294,7 @@ async fn a_lock_is_held_by_one_user_of_a_container_at_a_time() {
     assert!(joined.try_lock("part 2").await.unwrap().is_some());
     drop(held);
     assert!(joined.try_lock("part 1").await.unwrap().is_some());
-    // One that nobody shares has locks as well, and none of another's.
+    // A container that is not shared has locks as well, and they are its own.
     let alone = labelled(&label).with_engine(&engine).start().await.unwrap();
     let _held = alone.try_lock("part 1").await.unwrap().unwrap();
     assert!(alone.clone().try_lock("part 1").await.unwrap().is_none());
@@ -329,7 +330,7 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     assert_eq!(runs.load(Ordering::SeqCst), 2);
     assert!(container.set_up_once("another", async || Ok::<_, Error>(())).await.unwrap());
 
-    // Who lets go has done nothing.
+    // A dropped set-up counts as not done.
     let never = container.set_up_once("never", async || {
         std::future::pending::<()>().await;
         Ok::<_, castoff::Error>(())
@@ -337,7 +338,7 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     assert!(tokio::time::timeout(Duration::from_millis(200), never).await.is_err());
     assert!(container.set_up_once("never", async || Ok::<_, Error>(())).await.unwrap());
 
-    // In other processes it is done as well, until the container is another one.
+    // It is done for other processes as well, until the container is replaced.
     let mut first = Running::start(ENTRY, &[(LABEL, &label)]);
     assert_eq!(first.says("id: "), container.id());
     first.says("sets up");
@@ -354,7 +355,7 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
     let anew = labelled(&label).with_engine(&engine).shared().await.unwrap();
     assert!(anew.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
-    // One that is nobody else's as well.
+    // The same for a container that is not shared.
     let own = Container::builder(BUSYBOX).with_command(["sleep", "3600"]).start().await.unwrap();
     assert!(own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     assert!(!own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
@@ -391,7 +392,7 @@ async fn conditions_that_differ_in_anything_are_waited_for_by_whoever_joins() {
     drop(one);
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
 
-    // Closures are the same if they are said to be, and never otherwise.
+    // Closures are equal only if they have the same identity.
     for (identity, wanted) in [(Some("probe-1"), 1), (None, 2)] {
         let calls = std::sync::Arc::new(AtomicUsize::new(0));
         let counted = || {
@@ -441,7 +442,7 @@ async fn one_with_a_name_of_its_own_is_made_anew_while_others_hold_what_has_ende
     let second = start().await.unwrap();
     assert_ne!(first.id(), second.id());
     assert_eq!(second.inspect().await.unwrap().name, label);
-    // Whoever held the other one still can look at it.
+    // Users of the old one can still inspect it.
     assert_eq!(first.state().await.unwrap().exit_code, 137);
     drop((first, second));
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);

@@ -1,5 +1,5 @@
-//! A state directory that can't be used as it should: plain containers go on, and what can't be
-//! done without it says so.
+//! An unusable state directory: plain containers work, and operations that need it fail with a
+//! message.
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -33,7 +33,8 @@ async fn child_process_entry() {
     drop(held);
 }
 
-/// What a child says that can't share, and that all it has goes when it is killed.
+/// Returns the error of a child that can't share, and checks that its resources are removed when it
+/// is killed.
 async fn refused(home: &Path, before: &str) -> String {
     let raw = Raw::of(&engine().await);
     let label = unique("state");
@@ -101,13 +102,13 @@ async fn a_directory_that_is_deleted_under_them_takes_nothing_from_anybody() {
     };
     let mut first = start();
     let one = first.says("id: ");
-    // (The first one may be writing there at this moment.)
+    // The first one may be writing there at this moment.
     let state = home.path().join("castoff");
     let deleted = async || std::fs::remove_dir_all(&state).is_ok() || !state.exists();
     eventually("the directory is deleted", deleted).await;
     let mut second = start();
     let two = second.says("id: ");
-    // They can't find each other any more, and neither removes what the other one has.
+    // They can no longer find each other, and neither removes the other's resources.
     assert_ne!(one, two);
     first.kill();
     raw.until_gone(&format!("containers/{one}"));

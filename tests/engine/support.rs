@@ -1,4 +1,4 @@
-//! What the tests share: the images, short containers, and waiting for a condition.
+//! Shared parts of the tests: the images, short containers, and waiting for a condition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,34 +13,34 @@ pub(crate) const WEB: &str = "castoff.test/web";
 pub(crate) const NOSHELL: &str = "castoff.test/noshell";
 pub(crate) const REDIS: &str = "castoff.test/redis";
 
-/// Far more than anything here takes, on a busy machine too.
+/// Limit far beyond the time of anything here, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// "At once", as opposed to a startup timeout of 60 s.
+/// Limit for "at once", as opposed to a startup timeout of 60 s.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn engine() -> Engine {
     Engine::connect().await.unwrap()
 }
 
-/// A container that does nothing until it is killed.
+/// Returns a container that does nothing until it is killed.
 pub(crate) fn sleeper() -> ContainerBuilder {
     Container::builder(BUSYBOX).with_command(["sleep", "3600"])
 }
 
-/// A container that runs a shell script.
+/// Returns a container that runs a shell script.
 pub(crate) fn script(lines: &str) -> ContainerBuilder {
     Container::builder(BUSYBOX).with_command(["sh", "-c", lines])
 }
 
-/// What a script prints in a container that is set up as given. It must succeed.
+/// Returns the output of a script in a container with these settings. It must succeed.
 pub(crate) async fn printed(builder: ContainerBuilder, lines: &str) -> String {
     let output = builder.with_command(["sh", "-c", lines]).run().await.unwrap();
     assert!(output.success(), "code {}: {}", output.code, output.stderr_text());
     output.stdout_text().trim_end().to_owned()
 }
 
-/// As [`printed`], in the plain image.
+/// Returns the output like [`printed`], in the plain image.
 pub(crate) async fn printed_by(
     lines: &str,
     set_up: impl FnOnce(ContainerBuilder) -> ContainerBuilder,
@@ -48,13 +48,13 @@ pub(crate) async fn printed_by(
     printed(set_up(Container::builder(BUSYBOX)), lines).await
 }
 
-/// What a script prints in a running container. It must succeed.
+/// Returns the output of a script in a running container. It must succeed.
 pub(crate) async fn sh(container: &Container, lines: &str) -> String {
     let output = container.exec(["sh", "-c", lines]).await.unwrap().ok().unwrap();
     output.stdout_text().trim_end().to_owned()
 }
 
-/// Holds off all other tests that prune what was kept, or that count on it, also in other processes.
+/// Blocks all other tests that prune kept resources, or rely on them, even in other processes.
 pub(crate) fn pruning() -> std::fs::File {
     let file = std::fs::File::create(std::env::temp_dir().join("castoff-test-pruning.lock"));
     let file = file.unwrap();
@@ -62,7 +62,7 @@ pub(crate) fn pruning() -> std::fs::File {
     file
 }
 
-/// A name that nothing else has, in this process or another.
+/// Returns a unique name, across processes.
 pub(crate) fn unique(what: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +70,7 @@ pub(crate) fn unique(what: &str) -> String {
     format!("test-{what}-{}-{n}-{:x}", std::process::id(), time & 0xff_ffff)
 }
 
-/// Comes back when the condition holds; panics when it doesn't within [`PATIENCE`].
+/// Returns once the condition holds; panics if it doesn't within [`PATIENCE`].
 pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !holds().await {
@@ -79,7 +79,7 @@ pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// All lines until the end, as text.
+/// Returns all lines until the end, as text.
 pub(crate) async fn texts(mut lines: LogLines) -> Vec<String> {
     let mut texts = Vec::new();
     while let Some(line) = lines.next().await {

@@ -1,4 +1,4 @@
-//! What a program and its guardian leave when both are killed, the next one removes.
+//! Resources left by a program and its guardian, both killed: the next program removes them.
 
 use std::io::Write;
 
@@ -11,7 +11,8 @@ use crate::support::{PATIENCE, engine, eventually, sleeper, unique};
 const LABEL: &str = "CASTOFF_TEST_LABEL";
 const ENTRY: &str = "sweep::child_process_entry";
 
-/// Holds one of each kind and keeps a container; or, without a label, only looks at what is there.
+/// Holds one resource of each kind and keeps a container; without a label, only inspects the
+/// engine.
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn child_process_entry() {
@@ -57,7 +58,7 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
     let foreign = raw.foreign_container(&unique("foreign"));
     let Left { child, name, kept, image } = holder(&raw, &dead);
     let mut sibling = holder(&raw, &living);
-    // Others may make a container of an image that castoff made of one of its own.
+    // Somebody else may make a container from an image that castoff made from one of its own.
     let inherits = raw.foreign_container_of(&sibling.image, &unique("inherits"));
     let owner = || raw.inspect(&format!("containers/{name}")).unwrap();
     let owner = owner()["Config"]["Labels"]["castoff.owner"].as_str().unwrap().to_owned();
@@ -86,7 +87,7 @@ async fn leftovers_of_the_dead_go_and_nothing_else_does() {
     }
     raw.until_none(&living, PATIENCE);
     raw.until_none(&format!("test.sweep={label}"), PATIENCE);
-    // All three gave their images the same name, which only the last one has kept.
+    // All three gave their images the same name, which only the last one still has.
     let images = async || raw.labelled("images", &format!("test.sweep={label}")).is_empty();
     eventually("the images go", images).await;
 }
@@ -106,7 +107,7 @@ async fn what_a_sweep_that_ended_halfway_left_goes_without_a_further_program() {
     let kept = Foreign::adopt(&raw, format!("containers/{}", words[1]));
     child.kill_with_guardian(token_of(words[0]));
 
-    // As a sweep does that another program has begun: it has the lock, and has noted that.
+    // Like a sweep that another program has begun: it has the lock, and has recorded that.
     let files = std::fs::read_dir(home.path().join("castoff/sessions")).unwrap();
     let mut files = files.map(|file| file.unwrap().path());
     let file = files.find(|path| path.to_string_lossy().contains(token_of(words[0]))).unwrap();
@@ -207,7 +208,7 @@ async fn what_was_kept_when_nothing_else_was_held_is_kept_by_a_sweep() {
     child.kill_with_guardian(&token);
     let label = format!("test.sweep={label}");
     assert_eq!(raw.count(&label), 2);
-    // It is for all the dead of this place, also those that others have killed.
+    // It covers all dead sessions of this place, including those that others have killed.
     if let Err(error) = engine.sweep().await {
         println!("of somebody else's: {error:?}");
     }

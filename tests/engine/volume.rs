@@ -1,4 +1,4 @@
-//! Volumes: what outlives a container, and what doesn't outlive the volume.
+//! Volumes: they outlive a container, and their content is removed with them.
 
 use castoff::{Container, ErrorKind, Volume};
 
@@ -55,7 +55,7 @@ async fn a_foreign_volume_of_that_name_is_a_conflict_and_stays() {
     let error = Volume::builder().with_name(&name).create().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     assert!(error.to_string().contains(&name), "{error}");
-    // The next one's removal goes through the same thread: what was to be removed is by then.
+    // The next removal goes through the same thread: all earlier ones are done after it.
     Volume::create().await.unwrap().remove().await.unwrap();
     assert!(foreign.exists());
 }

@@ -1,4 +1,4 @@
-//! Waits: when they come true, and what is told when they can't.
+//! Waits: when they succeed, and their errors when they can't.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::support::{
 
 const PYTHON: &str = "castoff.test/python-slim";
 
-/// A start that must fail, and must do so at once.
+/// Runs a start that must fail, and must do so at once.
 async fn fails(builder: ContainerBuilder) -> Error {
     let name = unique("fails");
     let began = Instant::now();
@@ -42,7 +42,7 @@ async fn log_text_regex_times_and_stream() {
     ] {
         let wait: WaitFor = wait;
         let container = script(lines).with_wait(wait).start().await.unwrap();
-        // All of them came after the pause; the two streams are in no order between them.
+        // All of them came after the pause; the order of the two streams is not defined.
         let text = container.logs().text().await.unwrap();
         assert!(text.contains("ready 22") || text.contains("oops"), "{text}");
     }
@@ -57,7 +57,7 @@ async fn log_text_regex_times_and_stream() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a container engine"]
 async fn only_lines_of_this_start_count() {
-    // From the second run on, it is up only when the test says so.
+    // From the second run on, it prints `up` only when the test lets it.
     let lines = "echo x >> /runs; test $(wc -l < /runs) = 1 || \
                  while ! test -f /go; do sleep 0.02; done; rm -f /go; echo up; exec sleep 3600";
     let builder = script(lines).with_wait(WaitFor::log("up")).with_stop_timeout(Duration::ZERO);
@@ -88,7 +88,7 @@ async fn only_lines_of_this_start_count() {
     assert_eq!(ups, "up\nup\nup\n");
 }
 
-/// Listens after 0.7 s; the engine's proxy accepts before that.
+/// Returns a server that listens after 0.7 s; the engine's proxy accepts before that.
 fn late_server() -> ContainerBuilder {
     Container::builder(BUSYBOX)
         .with_command(["sh", "-c", "sleep 0.7; exec nc -ll -p 700 -e echo here"])
@@ -107,7 +107,7 @@ async fn heard(container: &Container) -> String {
 async fn a_port_counts_when_the_service_listens() {
     let container = late_server().with_wait(WaitFor::port(700)).start().await.unwrap();
     assert_eq!(heard(&container).await, "here\n");
-    // It is also what is waited for when nothing is said.
+    // This is also the default wait.
     assert_eq!(heard(&late_server().start().await.unwrap()).await, "here\n");
 }
 
@@ -163,7 +163,7 @@ printf 'HTTP/1.1 %s\\r\\nConnection: close\\r\\n\\r\\n' \"$answer\"
 async fn health() {
     let container = Container::builder(HEALTH).with_wait(WaitFor::health()).start().await.unwrap();
     sh(&container, "test -f /tmp/healthy").await;
-    // It is also what is waited for when nothing is said.
+    // This is also the default wait.
     let container = Container::builder(HEALTH).start().await.unwrap();
     sh(&container, "test -f /tmp/healthy").await;
     let error = fails(sleeper().with_wait(WaitFor::health())).await;
@@ -197,7 +197,7 @@ async fn exec_and_file() {
         let container = script(lines).with_wait(wait).start().await.unwrap();
         sh(&container, "test -f /tmp/state").await;
     }
-    // No shell and no other program is needed for a file.
+    // A file needs no shell or other program.
     let bare = Container::builder(NOSHELL).with_wait(WaitFor::file("/www/index.html"));
     drop(bare.start().await.unwrap());
 }
@@ -304,7 +304,7 @@ async fn a_strategy_of_ones_own_and_a_closure() {
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
 
-/// Runs for a moment, says why, and ends.
+/// Returns a container that runs for a moment, prints the reason, and ends.
 fn dying() -> ContainerBuilder {
     script("sleep 0.3; echo dying; exit 3").with_port(700)
 }
@@ -470,16 +470,16 @@ async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a container engine"]
 async fn a_time_does_not_pass_in_a_container_that_has_ended() {
-    // It ends when the time is almost over, so that no other look would tell.
+    // It ends when the time is almost over, so that no later inspection would notice.
     let wait = WaitFor::duration(Duration::from_millis(1_000));
     let error = fails(script("sleep 0.85; exit 3").with_wait(wait)).await;
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(3)), "{error:?}");
-    // Where the end is what is wanted, it is no error.
+    // If the end is waited for, it is not an error.
     let either = WaitFor::any([WaitFor::exit().into(), WaitFor::duration(PATIENCE).into()]);
     drop(script("exit 3").with_wait(either).start().await.unwrap());
 }
 
-/// Fails twice, and then serves, with another port each time.
+/// Returns a container that fails twice, and then serves, on another port each time.
 fn third_time_lucky(policy: RestartPolicy) -> ContainerBuilder {
     let lines = "echo x >> /runs; n=$(wc -l < /runs); echo run $n; \
                  test $n -ge 3 || { sleep 0.3; exit 4; }; touch /works; echo works; \
@@ -594,7 +594,7 @@ async fn hooks_run_between_the_start_and_the_waits_and_once_it_is_ready() {
             ready.lock().unwrap().push("ready");
             async move { container.exec(["test", "-f", "/made"]).await?.ok().map(drop) }
         });
-    // A clone is another one of the same.
+    // A clone is a separate container with the same spec.
     let (one, two) = (builder.clone().start().await.unwrap(), builder.create().await.unwrap());
     assert_ne!(one.id(), two.id());
     assert_eq!(*seen.lock().unwrap(), ["started", "ready"]);
@@ -626,7 +626,7 @@ async fn the_clone_of_a_builder_says_what_it_can_not_copy_as_well() {
     assert_eq!(wrong.clone().start().await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
-/// A server that speaks TLS, for `localhost`, and the certificate of whoever signed its own.
+/// Returns a server that speaks TLS, for `localhost`, and the certificate of its authority.
 fn tls_server() -> (ContainerBuilder, String) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();

@@ -1,4 +1,4 @@
-//! What the benchmarks write while they measure.
+//! The output of the benchmarks while they measure.
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::report::Report;
 use crate::stats::{Judged, Row};
 
-/// What has arrived at the other end.
+/// The bytes that have arrived at the other end.
 #[derive(Clone, Default)]
 struct Arrived(Rc<RefCell<Vec<u8>>>);
 
@@ -33,7 +33,7 @@ impl Write for Arrived {
 #[test]
 fn each_row_is_written_when_it_is_measured() {
     let (table, file) = (Arrived::default(), Arrived::default());
-    // As a pipe and a file are: nothing arrives before it is flushed.
+    // Like a pipe or a file: bytes arrive only when they are flushed.
     let (slow_table, slow_file) = (BufWriter::new(table.clone()), BufWriter::new(file.clone()));
     let mut report = Report::begin(slow_table, slow_file, &json!({ "engine": "1" })).unwrap();
     assert!(table.lines()[0].contains("castoff"), "{:?}", table.lines());

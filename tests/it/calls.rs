@@ -1,4 +1,4 @@
-//! Promise 5: no call that is not needed. The exact requests of everything usual.
+//! Promise 5: no unnecessary call. The exact requests of all common operations.
 
 use std::net::TcpListener;
 
@@ -66,7 +66,7 @@ async fn ports_are_waited_for_from_here_with_the_containers_end_in_view() {
     fake.publish("6379/tcp", port);
     let container = app(&engine).with_port(6379).start().await.unwrap();
     let mut seen = requests(&fake);
-    // The probe may have won before the watch was sent.
+    // The probe may have succeeded before the watch was sent.
     seen.retain(|request| request != WAIT);
     assert_eq!(seen, [CREATE, START, INSPECT]);
     fake.clear_requests();
@@ -319,7 +319,7 @@ async fn copies_go_in_before_the_start() {
         .into_iter()
         .map(|r| if r.starts_with("PUT") { put.to_owned() } else { r })
         .collect();
-    // Nothing has to be looked for in the root; here neither /etc/app nor /etc exists.
+    // The root needs no look-up; here neither /etc/app nor /etc exists.
     assert_eq!(put_seen, [CREATE, put, head, head, put, START, INSPECT]);
     drop(container);
 }

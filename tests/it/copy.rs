@@ -1,4 +1,4 @@
-//! Copies: what is in the archives that are sent, and what becomes of those that come back.
+//! Copies: the content of the archives that are sent, and the handling of those that are received.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -24,7 +24,7 @@ fn directory(mode: u32, owner: (u64, u64)) -> Entry {
     Entry { kind: tar::EntryType::Directory, mode, owner, content: Vec::new() }
 }
 
-/// Where the last archive was unpacked, and what it held.
+/// Returns the path of the last upload, and the content of its archive.
 fn last_upload(fake: &FakeEngine) -> (String, BTreeMap<String, Entry>) {
     let requests = fake.requests();
     let put = requests.iter().rfind(|r| r.method == "PUT").unwrap();
@@ -74,7 +74,7 @@ async fn bytes_become_a_file() {
 async fn directories_that_exist_are_left_as_they_are() {
     let (fake, container) = with_container().await;
     container.copy_to(b"first", "/etc/app/one").await.unwrap();
-    // The fake engine now finds /etc/app in what was put there.
+    // The fake engine now finds /etc/app in the archives that it received.
     container.copy_to(b"second", "/etc/app/sub/two").await.unwrap();
     let expected = [
         ("sub/".to_owned(), directory(0o755, (0, 0))),

@@ -1,4 +1,4 @@
-//! Docker 29: API 1.53, of which 1.44 is the oldest that it still speaks, and the containerd store.
+//! Docker 29: API 1.53, with 1.44 as the oldest supported version, and the containerd store.
 
 use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::engine::ApiVersion;

@@ -1,15 +1,15 @@
-//! The corpus of `tests/dockerfiles`: what an engine takes is read without an error and written so that
-//! it reads the same; what an engine refuses is told.
+//! The corpus of `tests/dockerfiles`: files that an engine accepts are read without an error, and
+//! written so that they are read back the same; files that an engine refuses are reported.
 
 use std::fs;
 use std::path::PathBuf;
 
 use castoff::dockerfile::{Dockerfile, Parsed};
 
-/// What an engine refuses for reasons that are not in the text alone.
+/// Files that an engine refuses for reasons outside of the text.
 const NOT_IN_THE_TEXT: [&str; 0] = [];
 
-/// What Docker 20.10 takes, and newer engines read in another way or not at all.
+/// Files that Docker 20.10 accepts, and that newer engines read differently or refuse.
 const NEWER_RULES: [&str; 3] =
     ["directive-check-hides-escape", "from-stage-name-other-case", "heredoc-without-text-in-run"];
 
@@ -31,7 +31,7 @@ fn shown(parsed: &Parsed) -> Vec<String> {
     parsed.diagnostics.iter().map(ToString::to_string).collect()
 }
 
-/// Reads it, writes it and reads it again; gives the reason why that does not work.
+/// Reads, writes and rereads a file. Returns the reason if that fails.
 fn problem(text: &str) -> Option<String> {
     let parsed = Dockerfile::parse(text);
     if parsed.has_errors() {

@@ -1,4 +1,4 @@
-//! Promise 3: a drop is cheap and safe, wherever it happens, and says so when it can't be.
+//! Promise 3: a drop is cheap and safe, wherever it happens, and reports when it can't be.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,7 +18,7 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// With a guardian and without one.
+/// Runs a test with a guardian and without one.
 fn each(test: impl Fn(&FakeEngine, &Engine)) {
     let runtime = current_thread();
     for (fake, engine) in [runtime.block_on(setup()), runtime.block_on(guarded())] {
@@ -67,7 +67,7 @@ fn while_panicking() {
         let container = started(engine);
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let _container = container;
-            // As a panic is, but without a word on the terminal.
+            // Like a panic, but without a message on the terminal.
             resume_unwind(Box::new("stop"));
         }));
         assert_eq!(*unwound.unwrap_err().downcast::<&str>().unwrap(), "stop");
@@ -137,7 +137,7 @@ async fn without_a_guardian_a_drop_waits_for_its_removal() {
     assert_eq!(fake.leftovers(), [""; 0]);
 }
 
-/// The slowest test of this tier: the bound is ten seconds.
+/// Checks the bound of ten seconds: the slowest test of this tier.
 #[tokio::test]
 async fn without_a_guardian_a_drop_does_not_wait_forever() {
     let (fake, engine) = setup().await;
@@ -168,7 +168,7 @@ async fn containers_go_before_what_they_use_in_whatever_order_they_are_dropped()
             drop(container);
         }
         arrived(&gate).await;
-        // Something else comes and goes meanwhile: there is nothing ahead of it.
+        // Another resource comes and goes meanwhile: its calls don't wait for the held one.
         drop(Network::builder().with_engine(&engine).create().await.unwrap());
         fake.until(|s| s.count("DELETE", "*") == 2).await;
         gate.release();
@@ -424,7 +424,8 @@ async fn the_last_of_several_handles_removes() {
     drop(two);
 }
 
-/// What [`a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more`] runs as a process of its own.
+/// Runs for [`a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more`], in a process of its
+/// own.
 #[test]
 fn child_whose_stderr_is_closed() {
     if std::env::var_os("CASTOFF_TEST_CLOSED_STDERR").is_none() {
@@ -439,7 +440,7 @@ fn child_whose_stderr_is_closed() {
         let engine = connect(config).await;
         (fake, engine)
     });
-    // So that it is surely closed by now.
+    // Waits for the test, so that stderr is surely closed by now.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(started(&engine));
     let held = started(&engine);
@@ -471,7 +472,7 @@ fn a_kept_handle_is_dropped_when_nobody_reads_stderr_any_more() {
     assert!(output.status.success() && text.contains("both are kept"), "{output:?}");
 }
 
-/// As long as a removal is tried at first, and a little more: some fourteen seconds.
+/// Lasts a little longer than the first attempts at a removal: some fourteen seconds.
 #[tokio::test]
 async fn what_is_dropped_while_the_engine_is_away_goes_when_it_is_back() {
     let (fake, engine) = guarded().await;
@@ -479,12 +480,12 @@ async fn what_is_dropped_while_the_engine_is_away_goes_when_it_is_back() {
     let start = || app(&engine).with_name("mine").start();
     let container =
         app(&engine).with_name("mine").with_network(&network, "it").start().await.unwrap();
-    // At first it is tried thirteen times.
+    // The first round makes thirteen attempts.
     fake.on("DELETE", "/containers/*").times(15).fail(503, "starting");
     drop((container, network));
     let tried = |n| move |state: &crate::fake::State| state.count("DELETE", "/containers/*") == n;
     fake.wait_until(tried(13), 3 * LONG);
-    // What goes on in the background is nothing that a start waits for.
+    // A start does not wait for the attempts in the background.
     let error = start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     fake.wait_until(tried(16), LONG);

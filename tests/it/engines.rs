@@ -1,4 +1,4 @@
-//! Engines answer in their own ways: what castoff makes of the words, statuses and habits of each.
+//! Differences of engines in their messages, statuses and habits, and castoff's handling of each.
 
 use castoff::{Container, Engine, ErrorKind};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::fake::{FakeEngine, PullScript};
 use crate::support::*;
 
-/// An engine that calls itself Podman.
+/// Starts an engine that identifies as Podman.
 async fn podman() -> (FakeEngine, Engine) {
     let fake = FakeEngine::start();
     fake.add_image(IMAGE);
@@ -63,7 +63,7 @@ async fn another_thing_that_is_missing_is_no_reason_to_pull() {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
         assert_eq!(fake.count("POST", "/images/create"), 0);
     }
-    // The image is there, so it is not what an unknown 404 is about.
+    // The image exists, so an unknown 404 must be about something else.
     let (fake, engine) = setup().await;
     fake.on("POST", "/containers/create").fail(404, "an answer that nobody knows yet");
     assert_eq!(app(&engine).start().await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -79,7 +79,7 @@ async fn a_free_port_that_another_process_takes_is_chosen_anew() {
     assert_eq!(fake.count("POST", "/containers/create"), 3);
     assert_eq!(fake.leftovers(), [format!("container {}", container.name())]);
 
-    // For ever is no way to try, and one's own port is nothing to choose.
+    // The attempts are limited, and a fixed port is not retried.
     fake.on("POST", "/containers/*/start").fail(500, taken);
     for (builder, creates) in
         [(app(&engine).with_port(80), 4), (app(&engine).with_fixed_port(49153, 80), 1)]
@@ -121,10 +121,10 @@ async fn podman_is_never_asked_to_remove_an_image_by_force() {
     assert!(error.to_string().contains("somebody"), "{error}");
     let requests = fake.requests();
     let removals: Vec<_> = requests.iter().filter(|sent| sent.method == "DELETE").collect();
-    // By force it would remove the containers as well, running ones included.
+    // A forced removal would also remove the containers, even running ones.
     assert!(!removals.is_empty() && removals.iter().all(|sent| sent.get("force") != "true"));
 
-    // It says "no such container" of another one that went meanwhile: the image is still there.
+    // It reports "no such container" about another one that went meanwhile: the image still exists.
     fake.clear_rules();
     fake.on("GET", "/images/*/json").respond(200, json!({ "Id": "sha256:abc" }));
     fake.on("GET", "/containers/json").respond(200, json!([]));

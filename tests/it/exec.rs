@@ -1,4 +1,4 @@
-//! Commands in containers: what goes in, what comes out, and how they end.
+//! Commands in containers: their input, their output, and their ends.
 
 use castoff::engine::LogStream;
 use castoff::{Container, ErrorKind};

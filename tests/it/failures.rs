@@ -1,5 +1,5 @@
-//! An engine that fails in every way: the errors name what failed and why, keep their cause,
-//! and come in time.
+//! An engine that fails in every way: the errors name the failed step and the reason, keep their
+//! sources, and come in time.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::fake::{FakeEngine, PullScript, Stream, frame};
 use crate::support::*;
 
-/// The requests of a start that waits for its log, and the step that each belongs to.
+/// The requests of a start that waits for its log, each with its step.
 const STEPS: [(&str, &str, &str); 5] = [
     ("POST", "/containers/create", "create"),
     ("PUT", "/containers/*/archive", "copy"),
@@ -72,7 +72,7 @@ async fn errors_of_the_engine_are_told_in_its_words() {
     for (step, error) in failing(spoil).await {
         assert_eq!((error.kind(), error.status()), (ErrorKind::Engine, Some(500)), "{step}");
         assert!(error.to_string().contains("disk on fire"), "{step}: {error}");
-        // The log that there is comes along, where there is a container to ask for it.
+        // The error has the log so far, if there is a container that has one.
         let started = matches!(step, "inspect" | "wait");
         assert_eq!(error.log_tail() == ["starting"], started, "{step}: {error:?}");
     }

@@ -1,4 +1,4 @@
-//! What can't be used is said before anything is sent, by name.
+//! Unusable input: errors name it before anything is sent.
 
 use std::time::Duration;
 
@@ -133,7 +133,8 @@ async fn secrets_are_in_no_error_and_no_debug() {
     }
 }
 
-/// A test's thread has 2 MiB of stack, and a debug build moves futures about by value.
+/// Checks the size of futures: a test's thread has 2 MiB of stack, and a debug build moves futures
+/// by value.
 #[test]
 fn a_start_needs_little_stack() {
     fn small<T>(what: &str, future: T) {

@@ -1,4 +1,4 @@
-//! Tests against a fake engine: every request is seen, and everything can be made to fail.
+//! Tests against a fake engine, which records every request, and on which every request can fail.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod bench_report;

@@ -1,4 +1,4 @@
-//! A module of one's own, from castoff's public API alone.
+//! A module outside of castoff, written with its public API only.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{IMAGE, guarded, setup};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// A server that greets, unless it was told something impolite.
+/// A server that greets, unless its greeting is impolite.
 struct Greeter {
     container: ContainerBuilder,
     greeting: String,
@@ -132,7 +132,7 @@ async fn what_is_copied_counts_by_its_identity_where_it_has_one() {
     let made = |text: &str| CopySource::bytes(text).with_identity("for localhost");
     let one = shared(made("this")).await.unwrap();
     assert_eq!(shared(made("that")).await.unwrap().id(), one.id());
-    // A reader that can be read only once does not have to be.
+    // A reader that can be read only once does not need to be read for this.
     let reader = CopySource::reader(&b"read"[..], 4).with_identity("for localhost");
     assert_eq!(shared(reader).await.unwrap().id(), one.id());
     for other in [
@@ -146,7 +146,7 @@ async fn what_is_copied_counts_by_its_identity_where_it_has_one() {
     assert_eq!(created(&fake), 5);
 }
 
-/// A module that is never ready by its own condition.
+/// A module whose own condition is never met.
 struct Sleepy(ContainerBuilder);
 
 impl Module for Sleepy {

@@ -1,5 +1,6 @@
-//! Promise 1: owned before it exists. Whatever goes wrong, and whenever, nothing is left.
-//! Promise 4: and what is not ours stays.
+//! Promise 1: a resource is owned before it exists. Whatever goes wrong, and whenever, nothing is
+//! left.
+//! Promise 4: castoff leaves the resources of others alone.
 
 use std::future::Future;
 use std::time::Duration;
@@ -92,7 +93,7 @@ async fn a_start_can_be_dropped_at_every_await() {
 }
 
 trait Found {
-    /// Answers a look at a path: there is something.
+    /// Answers a look-up of a path: it exists.
     fn found(self);
 }
 
@@ -139,7 +140,7 @@ async fn networks_volumes_and_commits_can_be_dropped_at_every_await() {
     nothing_left(&fake).await;
 }
 
-/// Which requests of a start are held, before they take effect or before they are answered.
+/// The requests of a start that are held, before their effect or before their answer.
 const STEPS: [(&str, &str); 7] = [
     ("POST", "/containers/create"),
     ("HEAD", "/containers/*/archive"),
@@ -353,7 +354,7 @@ async fn somebody_elses_container_of_the_same_name_stays() {
     let error = app(&engine).with_name("db").start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!((error.container(), error.status()), (Some("db"), Some(409)));
-    // The removal of what comes next is behind any that there might be of the other.
+    // The next removal comes after any removal of the other.
     drop(running(&engine).await);
     assert_eq!(fake.count("DELETE", "*"), 1);
     assert_eq!(fake.containers()[0].id, id);

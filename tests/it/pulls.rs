@@ -1,4 +1,4 @@
-//! Pulls: how often, with which credentials, under which names, and what their failures say.
+//! Pulls: their number, credentials and names, and the messages of their failures.
 
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn one_failure_is_told_to_all_who_wait_and_not_remembered() {
     let (fake, engine) = setup().await;
     fake.set_pullable("redis:7", PullScript::error("manifest unknown").times(1));
     let gate = fake.on("POST", "/images/create").gate();
-    // Both have joined the pull before it may go on.
+    // Both have joined the pull before it can continue.
     let two = [(); 2].map(|()| engine.images().pull("redis:7").progress().unwrap());
     gate.release();
     for one in two {
@@ -205,7 +205,7 @@ async fn an_image_id_is_never_pulled() {
         assert_eq!(pulls(&fake), 0);
         assert!(fake.requests().iter().all(|sent| !sent.path.contains(":latest")), "{id}");
     }
-    // One that is there needs no pull, whatever the policy.
+    // An existing image needs no pull, whatever the policy.
     engine.images().pull(&there).await.unwrap();
     let builder =
         Container::builder(&there).with_engine(&engine).with_pull_policy(PullPolicy::Always);
@@ -221,14 +221,15 @@ async fn a_platform_that_there_is_not_is_told_with_what_there_is() {
                    wanted linux/arm64, actual: linux/amd64";
     fake.on("POST", "/containers/create").fail(404, refused);
     let here = "the engine has the image for linux/amd64, and linux/arm64 was asked for";
-    // The registry can't be asked.
+    // The registry can't be reached.
     let down = "lookup registry-1.docker.io: no such host";
     fake.set_pullable(IMAGE, PullScript::status(500, down));
     let error = arm().start().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::Pull, Some("pull")), "{error:?}");
     assert!(error.to_string().starts_with(here), "{error}");
     assert!(chain(&error).contains("no such host"), "{error:?}");
-    // It has that platform not either; an old engine pulls another one then, and says so late.
+    // The registry does not have that platform either; an old engine then pulls another one, and
+    // fails later.
     fake.set_pullable(IMAGE, PullScript::ok());
     let error = arm().start().await.unwrap_err();
     assert_eq!((error.kind(), error.step()), (ErrorKind::ImageNotFound, Some("create")));
@@ -237,7 +238,7 @@ async fn a_platform_that_there_is_not_is_told_with_what_there_is() {
     assert_eq!(error.kind(), ErrorKind::ImageNotFound, "{error:?}");
     assert!(error.to_string().starts_with(here), "{error}");
     assert!(chain(&error).contains("`Never`"), "{error:?}");
-    // A newer one says it at once.
+    // A newer engine fails at once.
     let unmatched = "no matching manifest for linux/arm64/v8 in the manifest list entries";
     fake.set_pullable("other:1", PullScript::error(unmatched));
     let platforms = json!([{ "os": "linux", "architecture": "amd64" },
@@ -312,7 +313,8 @@ async fn prefixes_and_substitutes_change_what_is_used() {
     assert_eq!((postgres.image(), redis.image()), ("postgres:17", "redis:7"));
 }
 
-/// What [`a_credential_helper_that_hangs_keeps_no_program_from_ending`] runs as a process of its own.
+/// Runs for [`a_credential_helper_that_hangs_keeps_no_program_from_ending`], in a process of its
+/// own.
 #[test]
 fn child_with_a_helper_that_hangs() {
     let Some(dir) = std::env::var_os("CASTOFF_TEST_DOCKER_CONFIG") else { return };
@@ -333,7 +335,7 @@ fn child_with_a_helper_that_hangs() {
             } => {}
         }
     });
-    // Waits for all blocking tasks, as the end of `#[tokio::main]` does.
+    // Waits for all blocking tasks, like the end of `#[tokio::main]`.
     drop(runtime);
     println!("the runtime has ended");
 }

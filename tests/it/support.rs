@@ -1,4 +1,4 @@
-//! What the tests share: a fake engine with a client on it, and ways to look at both.
+//! Shared parts of the tests: a fake engine with a client, and inspections of both.
 
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
@@ -16,10 +16,10 @@ use crate::fake::{FakeEngine, Gate, State};
 /// The image that every fake engine of these tests has.
 pub(crate) const IMAGE: &str = "app:1";
 
-/// Far longer than anything here takes.
+/// Limit far beyond the time of anything here.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
-/// Settings for a fake engine and nothing else, without a guardian.
+/// Returns settings for a fake engine and nothing else, without a guardian.
 pub(crate) fn config(fake: &FakeEngine) -> Config {
     let mut config = Config::default();
     config.engine = Some(fake.endpoint());
@@ -32,7 +32,7 @@ pub(crate) async fn connect(config: Config) -> Engine {
     Engine::connect_with(config).await.unwrap()
 }
 
-/// A fake engine with [`IMAGE`], and a client without a guardian: its drops wait.
+/// Starts a fake engine with [`IMAGE`], and a client without a guardian: its drops wait.
 pub(crate) async fn setup() -> (FakeEngine, Engine) {
     let fake = FakeEngine::start();
     fake.add_image(IMAGE);
@@ -41,7 +41,7 @@ pub(crate) async fn setup() -> (FakeEngine, Engine) {
     (fake, engine)
 }
 
-/// The same with a guardian: drops hand over and return.
+/// Starts the same with a guardian: drops hand over and return.
 pub(crate) async fn guarded() -> (FakeEngine, Engine) {
     let fake = FakeEngine::start();
     fake.add_image(IMAGE);
@@ -52,17 +52,18 @@ pub(crate) async fn guarded() -> (FakeEngine, Engine) {
     (fake, engine)
 }
 
-/// A container of [`IMAGE`].
+/// Returns a builder for a container of [`IMAGE`].
 pub(crate) fn app(engine: &Engine) -> ContainerBuilder {
     Container::builder(IMAGE).with_engine(engine)
 }
 
-/// One that is ready as soon as the engine has started it.
+/// Returns a container that is ready as soon as the engine has started it.
 pub(crate) async fn running(engine: &Engine) -> Container {
     app(engine).start().await.unwrap()
 }
 
-/// The requests so far, as `GET /containers/{id}/logs?follow,stdout`: the query's names.
+/// Returns the requests so far, as `GET /containers/{id}/logs?follow,stdout`, with the query's
+/// names.
 pub(crate) fn requests(fake: &FakeEngine) -> Vec<String> {
     let queries = fake.requests();
     let line = |(call, request): (String, &crate::fake::Recorded)| {
@@ -72,13 +73,13 @@ pub(crate) fn requests(fake: &FakeEngine) -> Vec<String> {
     fake.calls().into_iter().zip(&queries).map(line).collect()
 }
 
-/// The bodies of the requests of one kind.
+/// Returns the bodies of the requests of one kind.
 pub(crate) fn bodies(fake: &FakeEngine, method: &str, path: &str) -> Vec<Value> {
     let fits = |r: &&crate::fake::Recorded| r.method == method && r.path == path;
     fake.requests().iter().filter(fits).map(|r| r.body.clone()).collect()
 }
 
-/// The names of the fields of an object that say something.
+/// Returns the names of an object's fields that are not null.
 pub(crate) fn keys(object: &Value) -> Vec<&str> {
     let fields = object.as_object().unwrap().iter();
     fields.filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str()).collect()
@@ -91,13 +92,13 @@ pub(crate) fn is_empty(state: &State) -> bool {
         && state.networks.iter().all(|network| predefined.contains(&network.name.as_str()))
 }
 
-/// Waits until nothing of anybody is left on the engine.
+/// Waits until the engine has no resources of anybody.
 pub(crate) async fn nothing_left(fake: &FakeEngine) {
     fake.until(is_empty).await;
     assert_eq!(fake.leftovers(), [""; 0]);
 }
 
-/// How many creations the engine has answered with success, and how many containers it lost.
+/// Returns the number of successful creations, and that of removed containers.
 pub(crate) fn balance(state: &State) -> (usize, usize) {
     let created =
         |r: &&crate::fake::Recorded| r.path == "/containers/create" && r.status == Some(201);
@@ -114,7 +115,7 @@ pub(crate) async fn arrived_times(gate: &Gate, n: usize) {
     assert!(arrival.is_ok(), "{} of {n} requests arrived", gate.arrivals());
 }
 
-/// Polls a future so many times, and then drops it.
+/// Polls a future this many times, and then drops it.
 pub(crate) async fn poll_times<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;
@@ -132,7 +133,7 @@ pub(crate) async fn poll_times<F: Future>(future: F, times: usize) -> Option<F::
     .await
 }
 
-/// An error and all of its causes.
+/// Returns the messages of an error and all of its sources.
 pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -143,7 +144,7 @@ pub(crate) fn chain(error: &Error) -> String {
     text
 }
 
-/// Somebody else's request, without castoff.
+/// Sends a request of somebody else, without castoff.
 pub(crate) fn foreign(fake: &FakeEngine, path: &str, body: &Value) -> Value {
     let mut stream = UnixStream::connect(fake.socket()).unwrap();
     let body = body.to_string();
@@ -156,7 +157,7 @@ pub(crate) fn foreign(fake: &FakeEngine, path: &str, body: &Value) -> Value {
     serde_json::from_str(body).unwrap_or(Value::Null)
 }
 
-/// A container that castoff has nothing to do with; returns its id.
+/// Creates a container that castoff does not know. Returns its id.
 pub(crate) fn foreign_container(fake: &FakeEngine, name: &str, labels: &Value) -> String {
     let path = format!("/containers/create?name={name}");
     let made = foreign(fake, &path, &json!({ "Image": IMAGE, "Labels": labels }));

@@ -1,4 +1,4 @@
-//! What a sweep asks, and whom it leaves alone.
+//! The requests of a sweep, and the resources that it leaves alone.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::fake::FakeEngine;
 use crate::support::{app, foreign_container, guarded, running, setup};
 
-/// The token of a session that is not there any more.
+/// The token of a dead session.
 const DEAD: &str = "dead00dead";
 
-/// This state directory's name, and the file of a dead session there.
+/// Returns this state directory's name, and the file of a dead session in it.
 fn dead_session(fake: &FakeEngine) -> (String, PathBuf) {
     let state = fake.state_dir().join("castoff");
     let only = |part: &str| {
@@ -25,7 +25,7 @@ fn dead_session(fake: &FakeEngine) -> (String, PathBuf) {
     (place, state.join("sessions").join(format!("{engine}-{DEAD}.lock")))
 }
 
-/// A container as castoff makes it, of a process of which the labels tell.
+/// Creates a container like castoff's own, of the process in the labels.
 fn made(fake: &FakeEngine, name: &str, labels: &serde_json::Value) -> String {
     let mut labels = labels.clone();
     labels["castoff.resource"] = json!(name);
@@ -41,12 +41,12 @@ async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
     engine.sweep().await.unwrap();
     assert!(fake.calls().is_empty(), "{:?}", fake.calls());
 
-    // Clean: its process said so before it died.
+    // Clean: its process recorded that before it died.
     std::fs::write(&file, "").unwrap();
     engine.sweep().await.unwrap();
     assert!(fake.calls().is_empty() && !file.exists());
 
-    // Of an engine that nobody has used for long; of one that somebody has.
+    // The file of an engine that has been unused for long, and of one in use.
     let [old, new] = ["00000000000000aa", "00000000000000bb"].map(|engine| {
         let other = file.with_file_name(format!("{engine}-{DEAD}.lock"));
         std::fs::write(&other, "owned\n").unwrap();
@@ -73,7 +73,7 @@ async fn one_list_call_for_each_kind_and_none_when_nothing_was_left() {
         "DELETE /containers/{id}".to_owned(),
         "GET /containers/json".into(),
         "GET /images/json".into(),
-        // Which images have the labels of a container, as there is one to remove.
+        // Lists the images with a container's labels, as there is one to remove.
         "GET /images/json".into(),
         "GET /networks".into(),
         "GET /volumes".into(),
@@ -114,7 +114,7 @@ async fn what_an_engine_makes_late_to_be_shared_is_looked_for() {
     fake.until(|state| !state.containers.iter().any(|one| one.id == half)).await;
     assert!(lease.exists(), "more may come");
 
-    // Somebody else makes it now, and says what the one before may have left.
+    // Another process creates it now, and records what the previous one may have left.
     let config = engine.config().clone();
     let made = app(&engine).shared().await.unwrap();
     let key = made.inspect().await.unwrap().labels["castoff.shared"].clone();
@@ -167,13 +167,13 @@ async fn under_another_name_and_without_its_image_nobody_can_say_whose_it_is() {
     fake.on("GET", &format!("/images/{image}/json")).times(1).fail(404, "No such image");
     assert_eq!(engine.sweep().await.unwrap().containers, 1);
     assert!(!there(&named) && there(&other));
-    // Where its image is there and has no such label, it is castoff's under any name.
+    // If its image exists without that label, the container is castoff's, under any name.
     std::fs::write(&file, "owned\n").unwrap();
     assert_eq!(engine.sweep().await.unwrap().containers, 1);
     assert!(!there(&other));
 }
 
-/// A lease whose users are all dead, and what it is for.
+/// Returns a lease whose users are all dead, and its resource.
 fn dead_lease(fake: &FakeEngine, session: &std::path::Path) -> (String, PathBuf) {
     let labels = json!({ "castoff.session": "s", "castoff.shared": "k-g" });
     let shared = made(fake, "shared", &labels);
@@ -215,7 +215,7 @@ async fn an_engine_that_does_not_answer_a_list_blocks_no_start() {
     let left = made(&fake, "left", &labels);
     std::fs::write(&file, "owned\n").unwrap();
     let list = fake.on("GET", "/networks").times(1).gate();
-    // Under another name the state is another one's, whose first start this is.
+    // Another spelling of the state directory makes this the first start there.
     let mut config = engine.config().clone();
     config.state_dir = Some(fake.state_dir().join("castoff").join(".."));
     let engine = castoff::Engine::connect_with(config).await.unwrap();
@@ -223,7 +223,7 @@ async fn an_engine_that_does_not_answer_a_list_blocks_no_start() {
     let there = |id: &str| fake.containers().iter().any(|container| container.id == id);
     assert!(list.arrivals() == 1 && there(started.id()) && there(&left));
     list.release();
-    // It goes on by itself.
+    // The sweep continues on its own.
     fake.until(|state| state.containers.iter().all(|container| container.id != left)).await;
 }
 
@@ -271,7 +271,7 @@ async fn a_lock_that_is_held_is_a_session_that_lives() {
     fake.clear_requests();
     engine.sweep().await.unwrap();
     assert!(fake.calls().is_empty());
-    // Pruning goes by labels, and leaves what is somebody's all the same.
+    // Pruning uses labels, but leaves resources in use alone.
     assert_eq!(engine.prune_kept().await.unwrap().containers, 0);
     drop(held);
     assert_eq!(engine.sweep().await.unwrap().containers, 1);
@@ -339,7 +339,7 @@ async fn what_is_shared_and_lingers_is_in_nobodys_way() {
     drop(app(&engine).shared().await.unwrap());
     foreign_container(&fake, "taken", &json!({}));
     let named = app(&engine).with_name("taken").start();
-    // It does not wait for the linger to tell of a name that is somebody else's.
+    // It does not wait for the linger to report a name that belongs to somebody else.
     let error = tokio::time::timeout(crate::support::LONG, named).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), castoff::ErrorKind::Conflict);
 }
@@ -372,7 +372,7 @@ async fn labels_of_a_container_do_not_make_those_of_its_image_look_like_it() {
 
 #[tokio::test]
 async fn a_sweep_forgets_no_set_up_of_a_process_that_has_no_session_lock() {
-    // Without a guardian there is none.
+    // Without a guardian there is no session lock.
     let (_fake, engine) = setup().await;
     let container = running(&engine).await;
     let set_up = async || container.set_up_once("k", async || Ok::<_, castoff::Error>(())).await;

@@ -1,5 +1,5 @@
-//! Every wait against an engine that behaves as it is told, and promise 6: no wait outlives
-//! what it waits for.
+//! Every wait against a scripted engine, and promise 6: no wait outlives the container that it
+//! waits for.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ async fn start(engine: &Engine, wait: impl Into<WaitFor>) -> Result<Container> {
     app(engine).with_wait(wait).start().await
 }
 
-/// A start under way, with its log followed.
+/// Begins a start, and waits until its log is followed.
 async fn following(
     fake: &FakeEngine,
     engine: &Engine,
@@ -187,7 +187,7 @@ async fn want_of_memory_is_told_also_when_the_engine_notes_it_late() {
     let error = starting.await.unwrap().unwrap_err();
     assert!(error.oom_killed(), "{error:?}");
 
-    // Without a limit nobody waits for it.
+    // Without a memory limit, castoff does not wait for that event.
     let events = fake.requests().iter().filter(|r| r.path.ends_with("/events")).count();
     let error = app(&engine).with_wait(WaitFor::log("never")).start().await.unwrap_err();
     assert!(!error.oom_killed(), "{error:?}");
@@ -207,7 +207,7 @@ async fn a_container_that_ends_while_it_is_waited_for() {
         WaitFor::health().into(),
         WaitFor::any([WaitFor::log("never").into(), WaitFor::file("/never").into()]),
     ];
-    // A port where nobody listens.
+    // A port without a listener.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for wait in waits {
         let (fake, engine) = setup().await;
@@ -297,7 +297,7 @@ async fn the_images_healthcheck_counts_as_well() {
     fake.until(|s| s.followers == 1).await;
     fake.only_container().health("healthy");
     drop(starting.await.unwrap().unwrap());
-    // And can be turned off.
+    // The default wait can be turned off.
     drop(app(&engine).with_healthcheck(Healthcheck::disabled()).start().await.unwrap());
 }
 
@@ -317,8 +317,8 @@ async fn a_port_that_drops_its_guests_is_not_open_yet() {
     drop((container, kept));
 }
 
-/// Answers each request with the next of these, the last one again and again; hands out what
-/// was asked.
+/// Serves each request the next of these answers, and the last one repeatedly. Returns the port and
+/// the requests.
 fn serve(answers: &'static [&'static str]) -> (u16, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -551,7 +551,7 @@ async fn a_container_that_ends_before_anybody_waits() {
     let error = app(&engine).start().await.unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(64)));
     assert_eq!(error.log_tail(), ["usage: app FILE"]);
-    // Nobody asked whether it runs.
+    // Without a wait, castoff does not check whether it runs.
     drop(app(&engine).without_wait().start().await.unwrap());
 }
 

@@ -1,4 +1,4 @@
-//! Installing packages on Debian and Ubuntu.
+//! Installation of packages on Debian and Ubuntu.
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::step::step;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Installs the packages without their recommendations; one more try after a failure.
+/// Installs packages without their recommendations. Retries once after a failure.
 pub(crate) fn install(packages: &[&str]) -> Outcome {
     step(&format!("install {}", packages.join(" ")), || {
         let mut lists = lists();
@@ -23,19 +23,19 @@ pub(crate) fn install(packages: &[&str]) -> Outcome {
     })
 }
 
-/// Whether packages can be installed here without a question.
+/// Returns whether packages can be installed here without a password.
 pub(crate) fn available() -> bool {
     find("apt-get").is_some() && can_be_root()
 }
 
-/// Whether the archive has a package of this name to install.
+/// Returns whether the archive has a package with this name.
 pub(crate) fn has(package: &str) -> bool {
     let mut policy = command("apt-cache");
     policy.args(["policy", package]).env("LC_ALL", "C");
     output(policy).is_ok_and(|text| text.contains("Candidate: ") && !text.contains("(none)\n  V"))
 }
 
-/// The proxy that apt is configured to use.
+/// Returns the proxy that apt is configured to use.
 pub(crate) fn proxy() -> Option<String> {
     let mut dump = command("apt-config");
     dump.arg("dump");
@@ -45,7 +45,7 @@ pub(crate) fn proxy() -> Option<String> {
     line.split('"').nth(1).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-/// How apt reaches its mirrors here, and what it puts up with there: the same for another root.
+/// Returns apt's settings for its mirrors, to use in another root.
 pub(crate) fn acquisition() -> String {
     let mut dump = command("apt-config");
     dump.arg("dump");
@@ -59,19 +59,19 @@ pub(crate) fn acquisition() -> String {
     text.lines().filter(of_mirrors).map(|line| format!("{line}\n")).collect()
 }
 
-/// A value of `/etc/os-release`.
+/// Returns a value of `/etc/os-release`.
 pub(crate) fn release(key: &str) -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     line.unwrap_or_default().trim_matches('"').to_owned()
 }
 
-/// Refreshes the package lists, unless this program has done so.
+/// Refreshes the package lists, unless this program has already done so.
 pub(crate) fn update() -> Outcome {
     lists().read()
 }
 
-/// The package lists. One at a time: what else runs beside it would find the lock taken.
+/// The package lists. Locked by one caller at a time: another apt would find its lock taken.
 struct Lists {
     fresh: bool,
 }
@@ -94,8 +94,8 @@ impl Lists {
     }
 }
 
-/// A broken third-party source is no reason to stop: whether the packages can be had is seen when
-/// they are installed.
+/// Reads the package lists. A broken third-party source is ignored: the installation shows whether
+/// the packages are available.
 fn read_lists() -> Outcome {
     let mut update = as_root("apt-get");
     update.args(["-o", "Acquire::Retries=2", "update"]);

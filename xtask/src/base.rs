@@ -1,4 +1,4 @@
-//! The Debian base of the test images: pulled where a registry answers, else made on the spot.
+//! The Debian base of the test images: pulled if a registry answers, or else made on the spot.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::{Outcome, apt, paths};
 
 /// The image's name.
 pub(crate) const NAME: &str = "debian";
-/// What the image's hash covers: change it to have the base rebuilt.
+/// The part of the image's hash to change for a rebuild of the base.
 pub(crate) const VERSION: &str = "bookworm-1";
 
 const PULLED: &str = "debian:12-slim";
@@ -21,11 +21,11 @@ const PULL_LIMIT: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(900);
 const MIRROR: &str = "http://deb.debian.org/debian";
 const SECURITY: &str = "http://deb.debian.org/debian-security";
-/// Nothing that a container runs is unpacked, and nothing is synced: neither here nor in the images
-/// that build on this one, where it takes most of the time.
+/// A script that excludes files that no container needs, and disables syncing: here and in the
+/// images based on this one, where it takes most of the time.
 const SLIM: &str = "mkdir -p \"$1/etc/dpkg/dpkg.cfg.d\" && cd \"$1/etc/dpkg/dpkg.cfg.d\" \
     && { echo force-unsafe-io; printf 'path-exclude=/usr/share/%s/*\\n' doc man locale info; } > slim";
-/// Documentation, translations and package lists: nothing that a container runs.
+/// A script that removes documentation, translations and package lists, which no container needs.
 const TRIMMED: &str = "cd \"$1\" && rm -rf var/lib/apt/lists/* var/cache/apt/* var/log/* \
     usr/share/doc/* usr/share/man/* usr/share/locale/* usr/share/info/* etc/apt/apt.conf \
     && mv sources.new etc/apt/sources.list.d/debian.sources \
@@ -39,13 +39,13 @@ pub(crate) fn provide(client: &Client, reference: &str, label: &str) -> Outcome 
     say("  no registry answers: making the base with debootstrap");
     let rootfs = paths::scratch(&format!("debian-{}", process::id()))?;
     let made = bootstrap(&rootfs).and_then(|()| import(client, &rootfs, reference, label));
-    // Files of root's.
+    // These files belong to root.
     let mut remove = as_root("rm");
     remove.args(["-rf", "--one-file-system"]).arg(&rootfs);
     made.and(output(remove).map(drop))
 }
 
-/// A build, as a tag alone could not carry the label.
+/// Tags the pulled image by a build, as a tag alone could not carry the label.
 fn tag(client: &Client, reference: &str, label: &str) -> Outcome {
     let context = paths::scratch(&format!("base-{}", process::id()))?;
     paths::write(&context.join("Dockerfile"), &format!("FROM {PULLED}\n"))?;
@@ -81,7 +81,7 @@ fn bootstrap(rootfs: &Path) -> Outcome {
     output(trim).map(drop)
 }
 
-/// Makes a minimal Debian in a folder. `by` says how the long commands are run.
+/// Makes a minimal Debian in a folder. `by` wraps the long commands.
 pub(crate) fn debootstrap(
     rootfs: &Path,
     codename: &str,
@@ -96,18 +96,20 @@ pub(crate) fn debootstrap(
     first.args(["debootstrap", "--foreign", "--variant=minbase"]).args(more).arg(codename);
     first.arg(rootfs).arg(mirror);
     logged(by(first), "debootstrap", LIMIT)?;
-    // Between its two stages dpkg can be told how.
+    // Between its two stages dpkg can be configured.
     let mut slim = as_root("sh");
     slim.args(["-c", SLIM, "slim"]).arg(rootfs);
     output(slim)?;
-    // It mounts proc there and leaves it: in mounts of its own, it goes with the process.
+    // It mounts proc and leaves it mounted: in a mount namespace of its own, that ends with the
+    // process.
     let mut second = as_root("unshare");
     second.args(["--mount", "--propagation", "private", "chroot"]).arg(rootfs);
     second.args(["/debootstrap/debootstrap", "--second-stage"]);
     logged(by(second), "debootstrap-2", LIMIT)
 }
 
-/// Packs and imports; the archive goes through a file, as sudo and the client differ in rights.
+/// Packs and imports a root. The archive goes through a file, as sudo and the client differ in
+/// rights.
 fn import(client: &Client, rootfs: &Path, reference: &str, label: &str) -> Outcome {
     let archive = paths::scratch(&format!("debian-{}.tar", process::id()))?;
     let mut tar = as_root("tar");
@@ -121,14 +123,14 @@ fn import(client: &Client, rootfs: &Path, reference: &str, label: &str) -> Outco
     imported
 }
 
-/// The mirrors that the host itself uses, when it runs Debian.
+/// Returns the mirrors that the host itself uses, if it runs Debian.
 fn mirrors() -> (String, String) {
     let debian = apt::release("ID") == "debian";
     let listed = if debian { host_mirrors(&apt::release("VERSION_CODENAME")) } else { None };
     listed.unwrap_or_else(|| (MIRROR.into(), SECURITY.into()))
 }
 
-/// The mirrors of a release and of its security updates that apt uses here.
+/// Returns apt's mirrors of a release and of its security updates on this machine.
 pub(crate) fn host_mirrors(codename: &str) -> Option<(String, String)> {
     let mut lines = Vec::new();
     for file in ["sources.list", "sources.list.d/debian.sources"] {
@@ -142,7 +144,7 @@ pub(crate) fn host_mirrors(codename: &str) -> Option<(String, String)> {
     Some((main, security))
 }
 
-/// Pairs of URI and suite, from both formats of apt's sources.
+/// Returns pairs of URI and suite, from both formats of apt's sources.
 fn one_lines(text: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut uri = String::new();
@@ -165,7 +167,7 @@ fn one_lines(text: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// apt's sources for a release.
+/// Returns apt's sources for a release.
 pub(crate) fn deb822(codename: &str, main: &str, security: &str) -> String {
     let entry = |uri: &str, suites: &str| {
         format!(

@@ -1,7 +1,7 @@
 //! `cargo xtask dockerfiles --buildkit`: the parser against BuildKit's own, on the whole corpus.
 //!
-//! `docker buildx build --call=outline` reads a file as a build of its last stage does, up to the first
-//! step; `--call=targets` lists its stages.
+//! `docker buildx build --call=outline` reads a file like a build of its last stage, up to the
+//! first step; `--call=targets` lists its stages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,13 +18,14 @@ use crate::{Outcome, images, paths, rig};
 
 const ENGINE: &str = "docker28-containerd";
 const FOLDERS: [&str; 5] = ["accepted", "buildkit", "lenient", "rejected", "late"];
-/// How many files are looked at at once.
+/// The number of files that are checked at once.
 const THREADS: usize = 3;
-/// What BuildKit says where it has found nothing wrong, and can't get an image.
+/// BuildKit's messages for a file without errors whose image it can't get.
 const ABSENT: [&str; 5] =
     ["resolve source metadata", "failed to do request", "pull access", "dial tcp", ": not found"];
 
-/// Runs it; an error where the two differ, and `tests/dockerfiles/buildkit.txt` doesn't say why.
+/// Runs the comparison. Fails if the two differ without a reason in
+/// `tests/dockerfiles/buildkit.txt`.
 pub(crate) fn judge() -> Outcome {
     let rig = rig::named(ENGINE)?;
     let ran = rig.endpoint().answers();
@@ -76,10 +77,10 @@ fn compare(engine: &Endpoint, buildx: &Path) -> Outcome {
     Err(format!("BuildKit reads in another way, and it is not known why:\n{}", others.join("\n")))
 }
 
-/// What is said of a file.
+/// The verdict on a file.
 #[derive(Debug)]
 enum Verdict {
-    /// With the names of its stages.
+    /// Accepted, with the names of its stages.
     Taken(String),
     Refused(String),
 }
@@ -103,13 +104,13 @@ impl Verdict {
     }
 }
 
-/// `folder/file` without its ending.
+/// Returns `folder/file` without its extension.
 fn name(corpus: &Path, file: &Path) -> String {
     let name = file.strip_prefix(corpus).unwrap_or(file).with_extension("");
     name.display().to_string()
 }
 
-/// What castoff says of each file of the corpus.
+/// Returns castoff's verdict on each file of the corpus.
 fn verdicts(engine: &Endpoint, corpus: &Path) -> Outcome<BTreeMap<PathBuf, Verdict>> {
     let mut check = cargo(engine, &["run", "--quiet", "-p", "castoff", "--features", "full"]);
     check.args(["--example", "dockerfile_check", "--"]);
@@ -163,12 +164,12 @@ impl Buildx<'_> {
     }
 }
 
-/// Runs a command with an input; what it prints, or its last error.
+/// Runs a command with an input. Returns its output, or its last error.
 fn fed(mut command: Command, input: &[u8]) -> Outcome<String> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cannot run buildx: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It may have ended for a reason that it gives.
+        // The command may have ended already; its exit code then shows why.
         drop(stdin.write_all(input));
     }
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
@@ -180,7 +181,7 @@ fn fed(mut command: Command, input: &[u8]) -> Outcome<String> {
     Err(last.unwrap_or("it says nothing").to_owned())
 }
 
-/// The names in the list of targets, of which each is on a line of its own.
+/// Returns the names in the list of targets, each of which is on a line of its own.
 fn names(listed: &str) -> String {
     let name = |line: &str| {
         let name = line.trim().strip_prefix("\"name\": \"")?;
@@ -189,7 +190,7 @@ fn names(listed: &str) -> String {
     listed.lines().filter_map(name).collect::<Vec<_>>().join(" ")
 }
 
-/// Without the line that names another frontend, which would have to be pulled.
+/// Removes the line that names another frontend, which would have to be pulled.
 fn without_frontend(text: &[u8]) -> Vec<u8> {
     let names_one = |line: &&[u8]| {
         let line = String::from_utf8_lossy(line).to_ascii_lowercase();

@@ -26,7 +26,7 @@ pub(crate) fn context(folder: &Path) -> Outcome<PathBuf> {
     Ok(context)
 }
 
-/// Downloads and unpacks the package; nothing is installed.
+/// Downloads and unpacks the package, without installing it.
 fn from_package(folder: &Path) -> Outcome<PathBuf> {
     let download = || {
         let mut download = command("apt-get");
@@ -52,7 +52,7 @@ fn from_package(folder: &Path) -> Outcome<PathBuf> {
         .ok_or_else(|| "the package busybox-static holds no busybox".into())
 }
 
-/// The installed busybox, when it needs no libraries.
+/// Returns the installed busybox, if it needs no libraries.
 fn installed(reason: String) -> Outcome<PathBuf> {
     let binary = find("busybox").ok_or(reason)?;
     let bytes = fs::read(&binary).map_err(|e| e.to_string())?;

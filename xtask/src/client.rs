@@ -8,7 +8,7 @@ use crate::apt;
 use crate::command::{command, find, logged, output};
 use crate::endpoint::Endpoint;
 
-/// A client of one engine. Both kinds know the verbs that xtask uses.
+/// A client of one engine. Both kinds support the verbs that xtask uses.
 #[derive(Debug)]
 pub(crate) struct Client {
     engine: Endpoint,
@@ -16,7 +16,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The client for an engine; installs one where there is none.
+    /// Returns the client for an engine; installs one if there is none.
     pub(crate) fn of(engine: &Endpoint) -> Outcome<Self> {
         let docker = || Self { engine: engine.clone(), podman: false };
         if find("docker").is_some() {
@@ -32,7 +32,7 @@ impl Client {
         Ok(docker())
     }
 
-    /// The client with some arguments. The classic builder needs no plugin.
+    /// Returns a command of the client. The classic builder needs no plugin.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut client = command(if self.podman { "podman" } else { "docker" });
         if self.podman {
@@ -45,23 +45,23 @@ impl Client {
         client
     }
 
-    /// Runs silently; returns standard output.
+    /// Runs a command silently. Returns its standard output.
     pub(crate) fn output(&self, args: &[&str]) -> Outcome<String> {
         output(self.command(args))
     }
 
-    /// Runs with output to a log, within a time limit.
+    /// Runs a command with output to a log, within a time limit.
     pub(crate) fn logged(&self, args: &[&str], log: &str, limit: Duration) -> Outcome {
         logged(self.command(args), log, limit)
     }
 
-    /// The id of a local image.
+    /// Returns the id of a local image.
     pub(crate) fn image_id(&self, reference: &str) -> Option<String> {
         let id = self.output(&["image", "inspect", "--format", "{{.Id}}", reference]).ok()?;
         Some(id.trim().to_owned())
     }
 
-    /// A label of a local image.
+    /// Returns a label of a local image.
     pub(crate) fn image_label(&self, reference: &str, label: &str) -> Option<String> {
         let format = format!("{{{{index .Config.Labels {label:?}}}}}");
         let text = self.output(&["image", "inspect", "--format", &format, reference]).ok()?;

@@ -1,4 +1,4 @@
-//! Running other programs: shown, silent, or logged with a time limit.
+//! Execution of other programs: with the terminal, silent, or logged with a time limit.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::{Outcome, paths};
 
 const SYSTEM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
-/// The program's path, looked for on `PATH` and where system programs are.
+/// Returns a program's path, from `PATH` or the system folders.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -21,7 +21,8 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A command whose `PATH` includes the system folders, without what cargo sets for xtask itself.
+/// Returns a command whose `PATH` includes the system folders, without cargo's variables for xtask
+/// itself.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let path = env::var_os("PATH").unwrap_or_default();
@@ -38,7 +39,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A command with root's rights, through `sudo -n` where need be.
+/// Returns a command with root's rights, through `sudo -n` if needed.
 pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     if is_root() {
         return command(program);
@@ -48,22 +49,22 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     sudo
 }
 
-/// Whether this process is root's.
+/// Returns whether this process runs as root.
 pub(crate) fn is_root() -> bool {
     user() == 0
 }
 
-/// Whether commands can get root's rights without a question.
+/// Returns whether commands can get root's rights without a password.
 pub(crate) fn can_be_root() -> bool {
     is_root() || (find("sudo").is_some() && output(as_root("true")).is_ok())
 }
 
-/// The effective user id.
+/// Returns the effective user id.
 pub(crate) fn user() -> u32 {
     fs::metadata("/proc/self").map_or(u32::MAX, |data| data.uid())
 }
 
-/// Runs with the terminal's streams.
+/// Runs a command with the terminal's streams.
 pub(crate) fn run(mut command: Command) -> Outcome {
     let shown = show(&command);
     println!("  $ {shown}");
@@ -71,7 +72,7 @@ pub(crate) fn run(mut command: Command) -> Outcome {
     verdict(status, &shown)
 }
 
-/// Runs silently; returns standard output.
+/// Runs a command silently. Returns its standard output.
 pub(crate) fn output(mut command: Command) -> Outcome<String> {
     let shown = show(&command);
     let output =
@@ -81,7 +82,7 @@ pub(crate) fn output(mut command: Command) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs with output to `target/xtask/<log>.log`; its tail is part of the error.
+/// Runs a command with output to `target/xtask/<log>.log`, whose tail is part of the error.
 pub(crate) fn logged(mut command: Command, log: &str, limit: Duration) -> Outcome {
     let shown = show(&command);
     let log = paths::scratch(&format!("{log}.log"))?;
@@ -99,7 +100,7 @@ pub(crate) fn logged(mut command: Command, log: &str, limit: Duration) -> Outcom
             return verdict(status, &shown).map_err(|reason| format!("{reason}\n{}", tail(&log)));
         }
         if Instant::now() > deadline {
-            // The child may be gone by now; either way it is over.
+            // The child may have ended by now.
             drop(child.kill());
             drop(child.wait());
             return Err(format!("{shown}: no end after {} s\n{}", limit.as_secs(), tail(&log)));
@@ -108,12 +109,12 @@ pub(crate) fn logged(mut command: Command, log: &str, limit: Duration) -> Outcom
     }
 }
 
-/// Opens a log file anew.
+/// Creates or truncates a log file.
 pub(crate) fn open_log(path: &Path) -> Outcome<File> {
     File::create(path).map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
-/// The last lines of a log, indented, under its name.
+/// Returns the last lines of a log, indented, under its name.
 pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -126,7 +127,7 @@ fn verdict(status: ExitStatus, shown: &str) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}")) }
 }
 
-/// The command as somebody would type it: its program without the folder.
+/// Returns the command as a user would type it: its program without the folder.
 fn show(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let program = path.file_name().unwrap_or(path.as_os_str());

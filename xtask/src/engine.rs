@@ -1,4 +1,4 @@
-//! Finding an engine, or setting one up.
+//! Discovery or set-up of an engine.
 
 use std::env;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::{Outcome, apt, podman};
 
 const DOCKERD: Daemon = Daemon { name: "engine", own_pid_file: Some("/var/run/docker.pid") };
 
-/// Where daemons note their pids, and what a process of theirs is called.
+/// The pid files of daemons, with the names of their processes.
 const PID_FILES: [(&str, &str); 2] = [
     ("/var/run/docker.pid", "dockerd"),
     ("/var/run/docker/containerd/containerd.pid", "containerd"),
@@ -29,7 +29,7 @@ no container engine answers, and none can be set up without help. Either
   - or, on Debian or Ubuntu, run this as root or with passwordless sudo: it installs docker.io
 and run the same command again.";
 
-/// `cargo xtask engine <verb>`.
+/// Runs `cargo xtask engine <verb>`.
 pub(crate) fn verb(verb: &str) -> Outcome {
     match verb {
         "up" => up().map(drop),
@@ -39,7 +39,7 @@ pub(crate) fn verb(verb: &str) -> Outcome {
     }
 }
 
-/// An engine that answers: found, started or installed.
+/// Returns an engine that answers: found, started or installed.
 pub(crate) fn up() -> Outcome<Endpoint> {
     let endpoint = match named()? {
         Some(endpoint) => endpoint,
@@ -71,8 +71,8 @@ fn status() -> Outcome {
     if any { Ok(()) } else { Err("no engine answers; try `cargo xtask engine up`".into()) }
 }
 
-/// The first engine that answers. An engine named by a variable is meant: its silence is an
-/// error, unless it is the one that set-up would start.
+/// Returns the first engine that answers. One that a variable names must answer, unless it is the
+/// one that the set-up would start.
 fn named() -> Outcome<Option<Endpoint>> {
     for variable in ["CASTOFF_ENGINE", "DOCKER_HOST"] {
         let Some(address) = env::var(variable).ok().filter(|text| !text.is_empty()) else {
@@ -125,7 +125,8 @@ fn set_up() -> Outcome<Endpoint> {
     Ok(docker)
 }
 
-/// Debian's docker.io holds the client too until release 12, and docker-cli after it.
+/// Installs Docker. Debian's docker.io contains the client until release 12; later it is in
+/// docker-cli.
 fn install() -> Outcome {
     let mut packages = vec!["docker.io", "iptables", "ca-certificates"];
     if apt::has("docker-cli") {
@@ -134,7 +135,7 @@ fn install() -> Outcome {
     apt::install(&packages)
 }
 
-/// Whether the service manager brings the engine up, as it does right after installation.
+/// Returns whether the service manager starts the engine, as it does right after installation.
 fn came_up_by_itself(docker: &Endpoint) -> bool {
     if Path::new("/run/systemd/system").exists() {
         let mut systemctl = as_root("systemctl");
@@ -171,8 +172,8 @@ fn start(docker: &Endpoint) -> Outcome {
     DOCKERD.start(&dockerd, docker)
 }
 
-/// Removes the pid file of a daemon that was killed. By now its pid may be another process's,
-/// which dockerd takes for itself, or for its containerd.
+/// Removes the pid file of a daemon that was killed. Its pid may belong to another process by now,
+/// which dockerd would take for itself, or for its containerd.
 fn forget(file: &str, name: &str) -> Outcome {
     let Ok(pid) = fs::read_to_string(file) else { return Ok(()) };
     let process = fs::read_to_string(format!("/proc/{}/comm", pid.trim()));

@@ -1,4 +1,4 @@
-//! Providing the test images on an engine: built there, or brought over from the Docker next to it.
+//! Provision of the test images on an engine: built there, or copied from the machine's Docker.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +14,9 @@ use crate::recipe::{Recipe, all, with_parents};
 use crate::step::step;
 use crate::{Outcome, apt, base, busybox, paths};
 
-/// The label that holds the hash of what an image was made of.
+/// The label with the hash of an image's inputs.
 const LABEL: &str = "castoff.test.hash";
-/// How many images are built at once.
+/// The number of images that are built at once.
 const BUILDERS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -26,7 +26,7 @@ pub(crate) fn provide(engine: &Endpoint, force: bool) -> Outcome {
     shown(|| bring(engine, recipes, force))
 }
 
-/// Makes these test images present and current, and the ones that they build on.
+/// Makes these test images present and current, and the ones that they are based on.
 pub(crate) fn provide_some(engine: &Endpoint, names: &[&str]) -> Outcome {
     bring(engine, with_parents(all()?, names)?, false)
 }
@@ -47,7 +47,7 @@ fn bring(engine: &Endpoint, recipes: Vec<Recipe>, force: bool) -> Outcome {
     let replaced: Vec<String> =
         wanted.iter().filter_map(|recipe| client.image_id(&recipe.reference())).collect();
     build_all(&client, wanted)?;
-    // An image goes after those that build on it. One that is still in use stays.
+    // An image is removed after those that are based on it. One that is still in use stays.
     for id in replaced.iter().rev() {
         if recipes.iter().all(|recipe| client.image_id(&recipe.reference()).as_ref() != Some(id)) {
             drop(client.output(&["image", "rm", id]));
@@ -56,7 +56,7 @@ fn bring(engine: &Endpoint, recipes: Vec<Recipe>, force: bool) -> Outcome {
     Ok(())
 }
 
-/// Builds them, several at once: they wait for mirrors and disks more than they compute.
+/// Builds images, several at once: they wait for mirrors and disks more than they compute.
 fn build_all(client: &Client, mut wanted: Vec<&Recipe>) -> Outcome {
     while !wanted.is_empty() {
         let blocked =
@@ -85,7 +85,7 @@ fn current(client: &Client, recipe: &Recipe) -> bool {
     client.image_label(&recipe.reference(), LABEL).as_ref() == Some(&recipe.hash)
 }
 
-/// For an engine beside the machine's Docker, that Docker, if it already has the images.
+/// Returns the machine's Docker as a source of images for another engine, if it has them.
 fn source(engine: &Endpoint, wanted: &[&Recipe]) -> Option<Client> {
     let docker = Endpoint::new(DOCKER);
     if *engine == docker || !docker.answers() || docker.is_podman() {
@@ -129,18 +129,18 @@ fn build(client: &Client, recipe: &Recipe) -> Outcome {
     }
     let context = busybox::context(folder)?;
     let built = build_in(client, &context, recipe, &label);
-    // Left behind, it does no harm.
+    // It does no harm if it stays.
     drop(fs::remove_dir_all(&context));
     built
 }
 
-/// Builds with the host's network: it reaches the package mirror wherever the host does, which
-/// a bridge with another MTU or a proxy on the loopback interface would spoil.
+/// Builds with the host's network: it reaches the package mirror wherever the host does, while a
+/// bridge with another MTU or a proxy on the loopback interface would prevent that.
 fn build_in(client: &Client, context: &Path, recipe: &Recipe, label: &str) -> Outcome {
     let reference = recipe.reference();
     let context = context.display().to_string();
     let mut args = vec!["build", "--network", "host", "--label", label, "--tag", &reference];
-    // A predefined argument: it is not kept in the image.
+    // A predefined argument: it is not stored in the image.
     let proxy = apt::proxy().map(|url| format!("http_proxy={url}"));
     if let Some(proxy) = &proxy {
         args.extend(["--build-arg", proxy]);

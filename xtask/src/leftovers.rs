@@ -1,4 +1,4 @@
-//! The check that closes every run: the engine holds nothing of castoff's, and no guardian lives on.
+//! The check after every run: the engine has no resources of castoff's, and no guardian lives.
 
 use std::fs;
 use std::thread;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::endpoint::{Endpoint, strings};
 
-/// `{"label":["castoff.session"]}`, encoded for a query; images have their own.
+/// The query `{"label":["castoff.session"]}`, encoded; images have another one.
 const FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.session%22%5D%7D";
 const IMAGE_FILTER: &str = "filters=%7B%22label%22%3A%5B%22castoff.image.session%22%5D%7D";
-/// The name of the process that removes what a killed test leaves behind.
+/// The name of the process that removes the leftovers of a killed test.
 const GUARDIAN: &str = "castoff-guard";
-/// Removal goes on for a moment after the tests' processes end.
+/// Limit for removals after the tests' processes have ended.
 const LIMIT: Duration = Duration::from_secs(15);
-/// A guardian whose engine is gone, as fake ones are, waits a minute for it to come back; one whose
-/// process was killed within a create call looks for two minutes for what comes of that.
+/// Limit for guardians. One whose engine is gone, like fake ones, waits a minute for its return;
+/// one whose process was killed within a create call looks two minutes for the result.
 const GUARDIAN_LIMIT: Duration = Duration::from_secs(150);
 
-/// Waits until nothing is left; else lists it.
+/// Waits until nothing is left. Fails with a list otherwise.
 pub(crate) fn check(engine: &Endpoint) -> Outcome {
     let began = Instant::now();
     loop {
@@ -66,7 +66,7 @@ fn guardians() -> Vec<String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let guardians = processes.filter(|process| {
         let name = fs::read_to_string(process.path().join("comm"));
-        // A zombie of someone else's holds nothing.
+        // A zombie of another process holds nothing.
         let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
         name.is_ok_and(|name| name.trim() == GUARDIAN) && !status.contains("State:\tZ")
     });

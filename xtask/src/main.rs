@@ -1,7 +1,7 @@
 //! Set-up, tests and benchmarks of castoff: `cargo xtask help`.
 //!
-//! Depends on the standard library alone, so that it is built in a second or two and nothing of
-//! castoff has to compile before an engine can be set up.
+//! Depends on the standard library alone, so that it is built in a second or two and castoff does
+//! not have to compile before an engine can be set up.
 
 mod apt;
 mod base;
@@ -33,7 +33,7 @@ mod test;
 
 use std::process::ExitCode;
 
-/// What every task returns; the error is a sentence for the person at the terminal.
+/// The result of every task; the error is a sentence for the user.
 type Outcome<T = ()> = Result<T, String>;
 
 const USAGE: &str = "\

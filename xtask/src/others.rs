@@ -1,5 +1,5 @@
-//! Tests on engines beside the machine's own: those of a usual `cargo xtask test`, `cargo xtask test
-//! --engine`, and `cargo xtask matrix`.
+//! Tests on engines beside the machine's own: those of a normal `cargo xtask test`,
+//! `cargo xtask test --engine`, and `cargo xtask matrix`.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -14,18 +14,18 @@ use crate::{Outcome, chaos, images, leftovers, paths};
 
 use crate::rig::missing;
 
-/// What a usual run adds to the machine's engine: the engine tier where new installations are, in
-/// threads, and what ends in every way on Podman of today.
+/// The tests of a normal run beyond the machine's engine: the engine tier on an engine like that of
+/// new installations, in threads, and the tests of all ends on a recent Podman.
 const USUAL: [(&str, &[&str]); 2] = [
     ("docker28-containerd", &[]),
     ("podman58", &["ends::", "sweep::", "shared::", "build_ends::"]),
 ];
-/// The modules that have most to share, as in a whole run.
+/// The modules that share most, as in a whole run.
 const MODULES: [&str; 2] = ["mariadb", "redis"];
-/// How long one cell of the matrix may take.
+/// Limit for the time of one cell of the matrix.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(3_600);
 
-/// The tests of the library on these engines, or those that a filter picks.
+/// Runs the library's tests, or those of a filter, on these engines.
 pub(crate) fn test(name: &str, filter: &[&str], steps: &mut Steps) -> Outcome {
     for rig in rig::chosen(name)? {
         on(&rig, filter, steps);
@@ -33,12 +33,12 @@ pub(crate) fn test(name: &str, filter: &[&str], steps: &mut Steps) -> Outcome {
     Ok(())
 }
 
-/// Whether other engines can run beside the machine's.
+/// Returns whether other engines can run beside the machine's.
 pub(crate) fn are_possible() -> bool {
     missing().is_none()
 }
 
-/// What a usual run tries on other engines; where there can be none, the table says so.
+/// Runs the normal tests on other engines; if there can be none, the table says why.
 pub(crate) fn usual(steps: &mut Steps) {
     for (name, filter) in USUAL {
         match (missing(), rig::named(name)) {
@@ -48,7 +48,7 @@ pub(crate) fn usual(steps: &mut Steps) {
     }
 }
 
-/// Starts the engine, unless it runs; tests there; and stops it, if it was started for this.
+/// Starts an engine if needed, runs the tests there, and stops it if it was started for this.
 fn on(rig: &Rig, filter: &[&str], steps: &mut Steps) {
     let name = rig.name();
     let ran = rig.endpoint().answers();
@@ -68,7 +68,7 @@ fn on(rig: &Rig, filter: &[&str], steps: &mut Steps) {
     }
 }
 
-/// The engine tier, in threads, with the features that a whole run builds.
+/// Returns the command for the engine tier, in threads, with the features of a whole run.
 fn tier(rig: &Rig, engine: &Endpoint, filter: &[&str]) -> Command {
     let mut args = vec!["test", "--workspace", "--no-fail-fast", "--features", TESTED];
     args.extend(["--lib", "--test", "engine", "--"]);
@@ -84,7 +84,8 @@ fn modules(rig: &Rig, engine: &Endpoint) -> Command {
     rig.inside(&cargo(engine, &args))
 }
 
-/// `cargo xtask matrix`: all these engines against the tiers, in one table; an error when a cell is red.
+/// Runs `cargo xtask matrix`: all these engines against the tiers, in one table. Fails if a cell is
+/// red.
 pub(crate) fn matrix() -> Outcome {
     let mut table =
         format!("{:22}{:>18}{:>18}{:>26}\n", "engine", "engine tier", "modules", "chaos");
@@ -113,7 +114,7 @@ pub(crate) fn matrix() -> Outcome {
     if red == 0 { Ok(()) } else { Err(format!("{red} cells are red; logs are in target/xtask")) }
 }
 
-/// Whether one cell is green, and what it says: how many of how many passed, or how many leaks.
+/// Runs one cell. Returns whether it is green, and its text: the tests that passed, or the leaks.
 fn cell(log: &str, command: Command) -> (bool, String) {
     let good = logged(command, log, LIMIT).is_ok();
     let text = paths::scratch(&format!("{log}.log")).ok();
@@ -121,7 +122,7 @@ fn cell(log: &str, command: Command) -> (bool, String) {
     (good, summed(&text))
 }
 
-/// What a log of tests or of chaos comes to.
+/// Summarizes a log of tests or of chaos.
 fn summed(log: &str) -> String {
     if let Some(line) = log.lines().rev().find(|line| line.contains(" leaks")) {
         return line.trim().to_owned();

@@ -1,4 +1,4 @@
-//! `cargo xtask package`: what would be published is what a user needs, and no more.
+//! `cargo xtask package`: checks that packages have the files that a user needs, and no others.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::command::{command, output};
 use crate::{Outcome, paths};
 
-/// The crates that are published, and where they are.
+/// The published crates, with their folders.
 const CRATES: [(&str, &str); 2] = [("castoff", "."), ("castoff-modules", "modules")];
 
-/// What a package may hold beside `src/`; cargo adds the first four by itself.
+/// The files that a package may have beside `src/`; cargo adds the first four itself.
 const FILES: [&str; 8] = [
     ".cargo_vcs_info.json",
     "Cargo.lock",
@@ -20,13 +20,13 @@ const FILES: [&str; 8] = [
     "LICENSE-MIT",
     "README.md",
 ];
-/// What each has to hold.
+/// The files that each package must have.
 const NEEDED: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs"];
 
-/// The most that the files of a package may have together, before they are compressed.
+/// Limit for the total size of a package's files, before compression, in bytes.
 const LIMIT: u64 = 3 << 20;
 
-/// Fails when a package has a file too many or too few, or is too large.
+/// Fails if a package has a file too many or too few, or is too large.
 pub(crate) fn check() -> Outcome {
     for (name, folder) in CRATES {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
@@ -48,7 +48,7 @@ pub(crate) fn check() -> Outcome {
     Ok(())
 }
 
-/// The files that should not be in the list, and those that are missing.
+/// Returns the files that should not be in the list, and those that are missing.
 fn problems(list: &str) -> Vec<String> {
     let allowed = |file: &&str| file.starts_with("src/") || FILES.contains(file);
     let too_many = list.lines().filter(|file| !allowed(file));
@@ -58,7 +58,7 @@ fn problems(list: &str) -> Vec<String> {
 }
 
 fn size(folder: &Path, list: &str) -> u64 {
-    // Those that cargo makes are not in the folder.
+    // Files that cargo generates are not in the folder.
     list.lines()
         .filter_map(|file| fs::metadata(folder.join(file)).ok())
         .map(|data| data.len())

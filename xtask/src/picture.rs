@@ -7,32 +7,32 @@ use std::time::{Duration, Instant};
 use crate::command::command;
 use crate::{Outcome, paths};
 
-/// The recording, from the root of the repository. The README shows it.
+/// The recording, relative to the root of the repository. The README shows it.
 const FILE: &str = "docs/demo.svg";
-/// What a reader would type.
+/// The command that a reader would type.
 const COMMAND: &str = "cargo xtask demo";
 
-/// Pauses are cut to this; what the lines themselves say about time stays.
+/// Limit for pauses in the picture; times in the lines themselves stay.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
-/// How long the command stands there before its output begins.
+/// The time that the command is shown before its output begins.
 const TYPED: Duration = Duration::from_millis(600);
 
-/// Columns of the terminal: longer lines are cut.
+/// The number of columns of the terminal; longer lines are cut.
 const COLUMNS: usize = 100;
-/// Pixels from one line to the next, and around all of them.
+/// The pixels from one line to the next, and around all of them.
 const LINE: usize = 18;
 const MARGIN: usize = 16;
-/// Pixels of one column: 0.6 of the font's size, as in most monospaced fonts.
+/// The pixels of one column: 0.6 of the font's size, as in most monospaced fonts.
 const COLUMN: f64 = 7.8;
 
-/// A line of output, and when it came.
+/// A line of output, with the time when it was printed.
 #[derive(Debug, PartialEq)]
 struct Line {
     at: Duration,
     text: String,
 }
 
-/// Runs the demo, and writes what it printed as an SVG image.
+/// Runs the demo, and draws its output as an SVG image.
 pub(crate) fn picture() -> Outcome {
     let lines = without_long_pauses(record()?);
     let file = paths::root().join(FILE);
@@ -41,7 +41,7 @@ pub(crate) fn picture() -> Outcome {
     Ok(())
 }
 
-/// Runs the demo as a process of its own, so that its output can be read.
+/// Runs the demo as a process of its own, to read its output.
 fn record() -> Outcome<Vec<Line>> {
     let program = std::env::current_exe().map_err(|e| format!("cannot find xtask: {e}"))?;
     let mut demo = command(program);
@@ -60,7 +60,7 @@ fn read(output: ChildStdout) -> Vec<Line> {
     let mut lines = Vec::new();
     for text in BufReader::new(output).lines().map_while(Result::ok) {
         println!("{text}");
-        // Lines that say what is still going on: a terminal shows them for a moment only.
+        // Lines about running jobs: a terminal shows them only briefly.
         if !text.starts_with('…') {
             lines.push(Line { at: began.elapsed(), text });
         }
@@ -68,7 +68,7 @@ fn read(output: ChildStdout) -> Vec<Line> {
     lines
 }
 
-/// Moves lines forward in time, so that nobody has to look at a compiler for a minute.
+/// Moves lines forward in time, so that viewers do not wait a minute for the compiler.
 fn without_long_pauses(lines: Vec<Line>) -> Vec<Line> {
     let (mut before, mut now) = (Duration::ZERO, TYPED);
     let shift = |Line { at, text }| {
@@ -79,7 +79,7 @@ fn without_long_pauses(lines: Vec<Line>) -> Vec<Line> {
     lines.into_iter().map(shift).collect()
 }
 
-/// The image. Where nothing moves, as in print, all lines are there from the beginning.
+/// Draws the image. Without animation, as in print, all lines are visible from the beginning.
 fn svg(lines: &[Line]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a hundred columns")]
     let width = (COLUMNS as f64 * COLUMN).ceil() + 2.0 * MARGIN as f64;
@@ -105,7 +105,7 @@ fn svg(lines: &[Line]) -> String {
     svg + "</svg>\n"
 }
 
-/// A line of text, the start of it in the color of a class.
+/// Draws a line of text, with its start in the color of a class.
 fn drawn(row: usize, at: Duration, start: &str, class: &str, rest: &str) -> String {
     let y = MARGIN + row * LINE + 13;
     let room = COLUMNS.saturating_sub(start.chars().count());
@@ -118,7 +118,7 @@ fn drawn(row: usize, at: Duration, start: &str, class: &str, rest: &str) -> Stri
     )
 }
 
-/// Splits off the time at the start of a line (`  4448 ms  `), and what is xtask's own.
+/// Splits off the time at the start of a line (`  4448 ms  `). A line without one is xtask's own.
 fn split(text: &str) -> (&str, &str) {
     if let Some((time, _)) = text.split_once(" ms  ")
         && time.trim_start().bytes().all(|byte| byte.is_ascii_digit())
@@ -135,7 +135,7 @@ fn cut(text: &str, columns: usize) -> String {
     text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Replaces what XML means otherwise.
+/// Escapes characters that are special in XML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

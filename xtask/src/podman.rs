@@ -1,4 +1,4 @@
-//! Podman next to Docker, for running the same tests against its Docker-compatible API.
+//! Podman next to Docker, to run the same tests against its Docker-compatible API.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,13 +11,14 @@ use crate::{Outcome, apt, paths};
 
 const SERVICE: Daemon = Daemon { name: "podman", own_pid_file: None };
 
-/// Larger limits than these need CAP_SYS_RESOURCE, which containers and some machines lack.
+/// Settings for containers. Larger limits would need CAP_SYS_RESOURCE, which containers and some
+/// machines lack.
 const CONTAINERS: &str = "\
 [containers]
 default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]
 ";
 
-/// `cargo xtask engine podman <verb>`.
+/// Runs `cargo xtask engine podman <verb>`.
 pub(crate) fn verb(verb: &str) -> Outcome {
     match verb {
         "up" => up().map(|endpoint| println!("use it: CASTOFF_ENGINE={endpoint}")),
@@ -34,13 +35,13 @@ pub(crate) fn verb(verb: &str) -> Outcome {
     }
 }
 
-/// The socket of xtask's own Podman service.
+/// Returns the socket of xtask's own Podman service.
 pub(crate) fn endpoint() -> Endpoint {
     let folder = if is_root() { Some("/run".to_owned()) } else { env::var("XDG_RUNTIME_DIR").ok() };
     Endpoint::new(&format!("{}/castoff-podman.sock", folder.unwrap_or_else(|| "/tmp".to_owned())))
 }
 
-/// A Podman service that answers: found, started or installed.
+/// Returns a Podman service that answers: found, started or installed.
 pub(crate) fn up() -> Outcome<Endpoint> {
     let endpoint = endpoint();
     if endpoint.answers() {
@@ -63,8 +64,8 @@ pub(crate) fn up() -> Outcome<Endpoint> {
     Ok(endpoint)
 }
 
-/// A private containers.conf. crun refuses cgroup v1 and hybrid hierarchies, where runc works;
-/// cgroupfs needs no systemd.
+/// Writes a private containers.conf. crun refuses cgroup v1 and hybrid hierarchies, for which runc
+/// works; cgroupfs needs no systemd.
 fn configuration() -> Outcome<PathBuf> {
     let mut text = CONTAINERS.to_owned();
     text.push_str("\n[engine]\ncgroup_manager = \"cgroupfs\"\n");

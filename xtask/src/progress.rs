@@ -1,4 +1,4 @@
-//! What is going on at the moment: a line that moves on a terminal, else a plain line now and then.
+//! Progress of running jobs: an animated line on a terminal, or else a plain line now and then.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,12 +8,12 @@ use std::{env, io, thread};
 
 static BOARD: Mutex<Board> = Mutex::new(Board { jobs: Vec::new(), next: 0, drawn: false });
 
-/// How often the line on a terminal moves.
+/// The interval of the animated line.
 const MOVES: Duration = Duration::from_millis(100);
-/// How often a plain line says what is still going on.
+/// The interval of plain lines.
 const PLAIN: Duration = Duration::from_secs(20);
 
-/// Everything that is going on, and whether a line that moves stands on the terminal.
+/// The running jobs, and whether the animated line is on the terminal.
 #[derive(Debug)]
 struct Board {
     jobs: Vec<(u64, Job)>,
@@ -33,7 +33,7 @@ struct Job {
 pub(crate) struct Going(u64);
 
 impl Going {
-    /// Puts a job on the board.
+    /// Adds a job to the board.
     pub(crate) fn begin(what: &str) -> Self {
         let mut board = board();
         board.next += 1;
@@ -43,7 +43,7 @@ impl Going {
         Self(id)
     }
 
-    /// Says how far the job has come.
+    /// Sets the progress of the job.
     pub(crate) fn at(&self, how_far: String) {
         if let Some((_, job)) = board().jobs.iter_mut().find(|(id, _)| *id == self.0) {
             job.how_far = how_far;
@@ -57,25 +57,25 @@ impl Drop for Going {
     }
 }
 
-/// Prints a line that stays, above the one that moves.
+/// Prints a permanent line above the animated one.
 pub(crate) fn say(line: &str) {
     let mut board = board();
     board.clear();
     println!("{line}");
 }
 
-/// Removes the line that moves, for what is printed otherwise.
+/// Removes the animated line, before other output.
 pub(crate) fn clear() {
     board().clear();
 }
 
-/// Shows what is going on while the work lasts.
+/// Shows the running jobs during the work.
 pub(crate) fn shown<T>(work: impl FnOnce() -> T) -> T {
     let ended = AtomicBool::new(false);
     let began = Instant::now();
     thread::scope(|scope| {
         let showing = scope.spawn(|| show(began, &ended));
-        // Also when the work panics, as the scope waits for the thread.
+        // This also works if the work panics, as the scope waits for the thread.
         let _end = End(&ended, showing.thread().clone());
         work()
     })
@@ -108,7 +108,7 @@ fn show(began: Instant, ended: &AtomicBool) {
             let spinner = ["|", "/", "-", "\\"][turn % 4];
             let line = line(&jobs, spinner, began, Instant::now());
             eprint!("{}", cut(&line, width - 1));
-            // Without it the next turn shows it.
+            // If this fails, the next turn shows it.
             drop(io::stderr().flush());
             board.drawn = true;
         } else {
@@ -117,7 +117,7 @@ fn show(began: Instant, ended: &AtomicBool) {
     }
 }
 
-/// `| 41 s: compile 54 of 143 (41 s), debootstrap bookworm (12 s)`
+/// Formats `| 41 s: compile 54 of 143 (41 s), debootstrap bookworm (12 s)`.
 fn line(jobs: &[&Job], mark: &str, began: Instant, now: Instant) -> String {
     let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
     let jobs: Vec<String> = jobs
@@ -138,7 +138,7 @@ fn cut(line: &str, width: usize) -> String {
 }
 
 impl Board {
-    /// Removes the line that moves: a return to its start, and "erase in line" (ECMA-48).
+    /// Removes the animated line: a return to its start, and "erase in line" (ECMA-48).
     fn clear(&mut self) {
         if self.drawn {
             eprint!("\r\x1b[2K");

@@ -1,4 +1,4 @@
-//! What the test images are made of: one folder each, the order among them, and their hashes.
+//! The recipes of the test images: one folder each, their order, and their hashes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,27 +9,27 @@ use crate::{Outcome, base, paths};
 /// The prefix of every test image's name.
 pub(crate) const PREFIX: &str = "castoff.test/";
 
-/// One image to provide.
+/// The recipe of an image.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
-    /// The name below `castoff.test/`.
+    /// The name after `castoff.test/`.
     pub(crate) name: String,
-    /// The folder with its Dockerfile; none for the Debian base.
+    /// The folder with its Dockerfile; `None` for the Debian base.
     pub(crate) folder: Option<PathBuf>,
-    /// The test images that it builds on.
+    /// The test images that it is based on.
     pub(crate) parents: Vec<String>,
-    /// A hash of the folder and of the images it builds on.
+    /// A hash of the folder and of the images that it is based on.
     pub(crate) hash: String,
 }
 
 impl Recipe {
-    /// The full reference.
+    /// Returns the full reference.
     pub(crate) fn reference(&self) -> String {
         format!("{PREFIX}{}:latest", self.name)
     }
 }
 
-/// Every test image, each after the ones that it builds on.
+/// Returns every test image, each after the ones that it is based on.
 pub(crate) fn all() -> Outcome<Vec<Recipe>> {
     let folder = paths::root().join("tests").join("images");
     let mut folders = BTreeMap::new();
@@ -45,11 +45,12 @@ pub(crate) fn all() -> Outcome<Vec<Recipe>> {
     Ok(done)
 }
 
-/// Those of the images that have these names, and the ones that they build on, in the same order.
+/// Returns the images with these names, and the ones that they are based on, in the same order.
 pub(crate) fn with_parents(recipes: Vec<Recipe>, names: &[&str]) -> Outcome<Vec<Recipe>> {
     let mut wanted: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut kept = Vec::new();
-    // Each stands after what it builds on, so that from the last one on, all are known in time.
+    // Each comes after the images that it is based on, so in reverse order their names are known in
+    // time.
     for recipe in recipes.into_iter().rev() {
         if wanted.contains(&recipe.name) {
             wanted.extend(recipe.parents.iter().cloned());
@@ -98,7 +99,7 @@ fn visit(
     Ok(hash)
 }
 
-/// The test images named in `FROM` lines and `COPY --from` options.
+/// Returns the test images in `FROM` lines and `COPY --from` options.
 fn parents(dockerfile: &str) -> Vec<String> {
     let lines = dockerfile.lines().filter(|line| !line.trim_start().starts_with('#'));
     let words = lines.flat_map(str::split_whitespace);
@@ -122,7 +123,7 @@ fn hash_folder(folder: &Path, hash: &mut Fnv) -> Outcome {
     Ok(())
 }
 
-/// The entries of a folder, in name order.
+/// Returns the entries of a folder, sorted by name.
 pub(crate) fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let read = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut paths: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -134,7 +135,7 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// FNV-1a with 64 bits: stable, and enough to tell one edit from another.
+/// A hash by FNV-1a with 64 bits: stable, and enough to distinguish edits.
 struct Fnv(u64);
 
 impl Fnv {
@@ -143,7 +144,7 @@ impl Fnv {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        // The length keeps neighbours apart.
+        // The length separates neighbors.
         let length = (bytes.len() as u64).to_le_bytes();
         for byte in length.iter().chain(bytes) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

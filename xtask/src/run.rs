@@ -1,4 +1,4 @@
-//! Running cargo against an engine, and `cargo xtask bench`.
+//! Cargo commands against an engine, and `cargo xtask bench`.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::recipe::PREFIX;
 use crate::{Outcome, engine, images, leftovers, paths};
 
-/// Points the modules' default images at the test images.
+/// The test images that replace the modules' default images.
 const SUBSTITUTES: [(&str, &str); 18] = [
     ("postgres:17", "postgres"),
     ("mariadb:11", "mariadb"),
@@ -29,7 +29,7 @@ const SUBSTITUTES: [(&str, &str); 18] = [
     ("busybox:1", "busybox"),
 ];
 
-/// What the examples of services are built from.
+/// The base images of the example services.
 const BASES: [(&str, &str); 5] = [
     ("GO_IMAGE", "golang"),
     ("NODE_IMAGE", "node"),
@@ -38,13 +38,13 @@ const BASES: [(&str, &str); 5] = [
     ("PYTHON_SLIM_IMAGE", "python-slim"),
 ];
 
-/// As castoff reads them.
+/// Returns the substitutes in castoff's format.
 pub(crate) fn substitutes() -> String {
     let pairs = SUBSTITUTES.map(|(default, image)| format!("{default}={PREFIX}{image}"));
     pairs.join(",")
 }
 
-/// A cargo command in the workspace, against the engine.
+/// Returns a cargo command in the workspace, against the engine.
 pub(crate) fn cargo(engine: &Endpoint, args: &[&str]) -> Command {
     let mut cargo = command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     cargo.args(args).current_dir(paths::root());

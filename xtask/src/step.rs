@@ -1,4 +1,4 @@
-//! Timed steps: each says what it does and how long it took, and a table closes the run.
+//! Timed steps: each prints its name and its duration, and a table closes the run.
 
 use std::time::{Duration, Instant};
 
@@ -17,16 +17,16 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<
     outcome
 }
 
-/// A run of many steps that goes on after a failure and reports all of them.
+/// A run of many steps that continues after a failure and reports all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     rows: Vec<(String, Duration, Outcome)>,
-    /// What can't be run on this machine, and why.
+    /// The steps that can't run on this machine, with the reasons.
     left_out: Vec<(String, String)>,
 }
 
 impl Steps {
-    /// Runs one step and records it; true when it succeeded.
+    /// Runs one step and records it. Returns whether it succeeded.
     pub(crate) fn run(&mut self, what: &str, work: impl FnOnce() -> Outcome) -> bool {
         progress::say(&format!("\n== {what}"));
         let started = Instant::now();
@@ -40,12 +40,12 @@ impl Steps {
         good
     }
 
-    /// Notes what can't be run on this machine: the table says so.
+    /// Records a step that can't run on this machine, for the table.
     pub(crate) fn leave_out(&mut self, what: &str, reason: &str) {
         self.left_out.push((what.to_owned(), reason.to_owned()));
     }
 
-    /// Prints the table; an error when any step failed.
+    /// Prints the table. Fails if any step failed.
     pub(crate) fn finish(self) -> Outcome {
         let width = self.rows.iter().map(|(what, ..)| what.chars().count()).max().unwrap_or(0);
         let total: Duration = self.rows.iter().map(|(_, took, _)| *took).sum();

@@ -1,4 +1,4 @@
-//! `cargo xtask suite`: forty tests that share one container, and what the engine saw of it.
+//! `cargo xtask suite`: forty tests that share one container, and the engine's record of it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
@@ -10,12 +10,12 @@ use crate::step::Steps;
 use crate::test::TESTED;
 use crate::{Outcome, engine, images, leftovers, paths};
 
-/// Labels of what the suites' tests create, encoded for a query.
+/// Labels of the containers of the suites' tests, encoded for a query.
 const FORTY: &str = "castoff-suite%3Dyes";
 const DATABASES: &str = "castoff-suite%3Ddatabases";
-/// How long what is shared stays: longer than any pause between two tests.
+/// The time that shared containers stay: longer than any pause between two tests.
 const LINGER: Duration = Duration::from_secs(5);
-/// What goes on for a moment after that.
+/// Limit for removals after that.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// One way to run the tests.
@@ -24,7 +24,7 @@ struct Case {
     label: &'static str,
     args: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
-    /// Containers that are created in all.
+    /// The expected number of created containers.
     created: std::ops::RangeInclusive<usize>,
 }
 
@@ -86,7 +86,7 @@ const CASES: [Case; 6] = [
     },
 ];
 
-/// With all that it needs.
+/// Runs it with everything that it needs.
 pub(crate) fn alone() -> Outcome {
     let engine = engine::up()?;
     images::provide(&engine, false)?;
@@ -106,16 +106,16 @@ pub(crate) fn suite(engine: &Endpoint, steps: &mut Steps) {
 
 impl Case {
     fn run(&self, engine: &Endpoint) -> Outcome {
-        // One of an earlier run may linger, and would be joined.
+        // A container of an earlier run may linger, and would be joined.
         gone(engine, self.label, Instant::now())?;
         let before = since_1970();
         let mark = paths::scratch("suite.mark")?;
-        // Absent unless a run was cut short.
+        // The file exists only if a run was cut short.
         drop(fs::remove_file(&mark));
         let mut tests = cargo(engine, self.args);
         tests.envs(self.variables.iter().copied()).env("CASTOFF_SUITE_MARK", &mark);
         if !self.variables.is_empty() {
-            // The killed test is run again, and that is no failure.
+            // The killed test is run again, which is not a failure.
             tests.args(["--retries", "1"]);
         }
         run(tests)?;
@@ -137,7 +137,7 @@ impl Case {
     }
 }
 
-/// Two test runs of one user share as well.
+/// Checks that two test runs of one user share as well.
 fn two_at_once(engine: &Endpoint) -> Outcome {
     let before = since_1970();
     let runs = [NEXTEST, LIBTEST].map(|args| cargo(engine, args).spawn());
@@ -154,7 +154,7 @@ fn two_at_once(engine: &Endpoint) -> Outcome {
     }
 }
 
-/// Waits until what was shared is gone.
+/// Waits until shared containers are gone.
 fn gone(engine: &Endpoint, label: &str, ended: Instant) -> Outcome {
     while left(engine, label)? > 0 {
         if ended.elapsed() > LINGER + SLACK {
@@ -170,7 +170,7 @@ fn left(engine: &Endpoint, label: &str) -> Outcome<usize> {
     Ok(strings(&engine.get(&format!("/containers/json?all=1&{filters}"))?, "Id").len())
 }
 
-/// Containers of the suite that the engine has created since then, as its events tell.
+/// Returns the number of the suite's containers created since a time, from the engine's events.
 fn created(engine: &Endpoint, label: &str, since: u64) -> Outcome<usize> {
     let filters = format!(
         "filters=%7B%22label%22%3A%5B%22{label}%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D"

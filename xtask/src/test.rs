@@ -8,35 +8,37 @@ use crate::run::cargo;
 use crate::step::Steps;
 use crate::{Outcome, chaos, engine, images, leftovers, others, package, suite};
 
-/// Doctests have no ignored tier of their own: the ignored ones are not meant to run.
+/// The targets to test. Doctests have no ignored tier of their own: the ignored ones are not meant
+/// to run.
 ///
-/// Whatever a whole run builds, it builds with the features of the whole workspace: another choice of
-/// packages would compile what they share once more.
+/// A whole run builds everything with the features of the whole workspace: another choice of
+/// packages would compile shared dependencies again.
 const TARGETS: [&str; 4] = ["--lib", "--bins", "--tests", "--examples"];
 
-/// Tests wait on the engine more than they compute: more of them than there are processors.
+/// The number of test threads. Tests wait for the engine more than they compute, so there are more
+/// than processors.
 pub(crate) const THREADS: &str = "--test-threads=4";
 
 /// The suite of the modules. It is the same for each of them, and its checks start dozens of
-/// servers, so all of it runs under nextest; in threads, the modules with most to share do.
+/// servers, so all of it runs under nextest; in threads, only the modules that share most.
 const MODULES: &str = "castoff-conformance";
 const IN_THREADS: [&str; 2] = ["mariadb", "redis"];
 
-/// What takes long and is the same in threads: nextest has run it.
+/// Long tests that are the same in threads; they run under nextest only.
 const IN_PROCESSES: [&str; 5] =
     ["build::", "build_cache::", "dockerfiles::", "registry::", "services::"];
 
-/// All of the library, and the unit tests of all modules; and with what CI can't run.
+/// The features of the library and all modules; and, in `ALL`, those that CI can't run.
 pub(crate) const TESTED: &str = "castoff/full,castoff-modules/full";
 const ALL: &str = "castoff/full,castoff-conformance/unverified,castoff-modules/full";
 
-/// What to run.
+/// The selection of tests.
 #[derive(Debug, Default, PartialEq)]
 struct Plan<'a> {
     registry: bool,
-    /// On the machine's engine alone, and not on those that most people have.
+    /// Whether to use the machine's engine alone, without the engines that most users have.
     here: bool,
-    /// An engine beside the machine's, or all of them.
+    /// The name of an engine beside the machine's, or `all`.
     engine: Option<&'a str>,
     runner: Option<&'a str>,
     filter: Vec<&'a str>,
@@ -61,17 +63,17 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Everything, the static checks included, unless something was picked.
+    /// Returns whether everything runs, including the static checks: nothing was selected.
     fn complete(&self) -> bool {
         self.runner.is_none() && self.filter.is_empty()
     }
 
-    /// What the tiers of a whole run leave to a step of its own.
+    /// Returns arguments that exclude the tests with a step of their own from a whole run.
     fn left_out(&self) -> &'static [&'static str] {
         if self.complete() { &["--exclude", "castoff-suite"] } else { &[] }
     }
 
-    /// Whether the tests in threads run on another engine.
+    /// Returns whether the tests in threads run on another engine.
     fn goes_elsewhere(&self) -> bool {
         self.complete() && !self.here && !self.registry && others::are_possible()
     }
@@ -81,7 +83,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Runs it all and sums it up.
+/// Runs everything and summarizes it.
 pub(crate) fn test(args: &[&str]) -> Outcome {
     let plan = Plan::new(args)?;
     let mut steps = Steps::default();
@@ -194,7 +196,7 @@ fn libtest(engine: &Endpoint, plan: &Plan<'_>, steps: &mut Steps) {
     }
 }
 
-/// With a registry, the modules run the images that they name by default.
+/// Returns a test command. With a registry, the modules run their own default images.
 fn tests(engine: &Endpoint, plan: &Plan<'_>, args: &[&str]) -> std::process::Command {
     let mut command = cargo(engine, args);
     if plan.registry {
@@ -203,7 +205,7 @@ fn tests(engine: &Endpoint, plan: &Plan<'_>, args: &[&str]) -> std::process::Com
     command
 }
 
-/// `cargo install` puts it where cargo looks, on `PATH` or not.
+/// Returns whether nextest is in cargo's home, where cargo finds it even if it is not on `PATH`.
 fn in_cargo_home() -> bool {
     let home = env::var("CARGO_HOME")
         .unwrap_or_else(|_| format!("{}/.cargo", env::var("HOME").unwrap_or_default()));

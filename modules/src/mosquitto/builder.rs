@@ -1,4 +1,4 @@
-//! [`Mosquitto`]: what a broker is to be.
+//! [`Mosquitto`]: the description of a broker.
 
 use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result};
 
@@ -9,19 +9,19 @@ use crate::shape::recipe;
 const FILE: &str = "/castoff/mosquitto/mosquitto.conf";
 const PASSWORDS: &str = "/castoff/mosquitto/passwords";
 const RULES: &str = "/castoff/mosquitto/rules";
-/// What the image has as volumes.
+/// The volumes of the image.
 const DATA: &str = "/mosquitto/data";
 const LOG: &str = "/mosquitto/log";
 /// The broker's user and group in the official image.
 const OWNER: (u32, u32) = (1883, 1883);
 
-/// Describes an Eclipse Mosquitto broker. Nothing happens before [`start`](Self::start).
+/// A description of an Eclipse Mosquitto broker. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `eclipse-mosquitto:2`; nobody needs credentials; nothing is kept on disk. It
-/// is ready when it accepts a `CONNECT`.
+/// By default: image `eclipse-mosquitto:2`; no credentials needed; no data on disk. It is ready
+/// when it accepts a `CONNECT`.
 ///
-/// It runs by a configuration file of this module's, since the image's own lets nobody in from
-/// outside of the container.
+/// It uses a configuration file of this module, since the image's own rejects clients from outside
+/// of the container.
 #[must_use = "nothing is started before `start()`"]
 pub struct Mosquitto {
     container: ContainerBuilder,
@@ -36,7 +36,7 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// A broker with everything by default.
+    /// Describes a broker with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("eclipse-mosquitto:2").with_port(PORT);
         Mosquitto {
@@ -52,55 +52,55 @@ impl Mosquitto {
         }
     }
 
-    /// A user; nobody gets in without being one. The first one's name and password are in
-    /// [`MosquittoServer::url`]. Default: everybody gets in.
+    /// Adds a user; then all clients need credentials. The first user's name and password are in
+    /// [`MosquittoServer::url`]. Default: no credentials.
     ///
-    /// A name may not hold a colon or control characters, nor begin with `#` or begin or end with
-    /// white space; a password may hold anything but NUL.
+    /// A name must not contain a colon or control characters, begin with `#`, or begin or end with
+    /// white space; a password must not contain NUL.
     pub fn with_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.users.push((name.into(), password.into()));
         self
     }
 
-    /// Who may read and write what, in lines of the broker's ACL file, such as
-    /// `user ann` and `topic read limits/#` below it; see `acl_file` in
-    /// [mosquitto.conf](https://mosquitto.org/man/mosquitto-conf-5.html). With rules nothing is
-    /// allowed but what they say. Several texts are put one below the other.
+    /// Adds access rules, in lines of the broker's ACL file, such as `user ann` with
+    /// `topic read limits/#` below it; see `acl_file` in
+    /// [mosquitto.conf](https://mosquitto.org/man/mosquitto-conf-5.html). With rules, everything
+    /// that they do not allow is forbidden. Several texts are joined in order.
     pub fn with_acl(mut self, rules: impl Into<String>) -> Self {
         self.rules.push(rules.into());
         self
     }
 
-    /// A setting of [mosquitto.conf](https://mosquitto.org/man/mosquitto-conf-5.html). One that
-    /// belongs to a listener is the one's on port 1883.
+    /// Sets an option of [mosquitto.conf](https://mosquitto.org/man/mosquitto-conf-5.html). An
+    /// option of a listener applies to the one on port 1883.
     pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.push((key.into(), value.into()));
         self
     }
 
-    /// Text for the configuration file, below this module's own.
+    /// Adds text to the configuration file, after this module's own.
     pub fn with_config_file(mut self, text: impl Into<String>) -> Self {
         self.file = Some(text.into());
         self
     }
 
-    /// MQTT over websockets as well, on port 9001; see [`MosquittoServer::websocket_url`].
+    /// Enables MQTT over websockets as well, on port 9001; see [`MosquittoServer::websocket_url`].
     pub fn with_websockets(mut self) -> Self {
         self.websockets = true;
         self
     }
 
-    /// Keeps retained messages and lasting sessions over a restart: on disk, after every change.
+    /// Keeps retained messages and persistent sessions over a restart: on disk, after every change.
     pub fn with_durability(mut self) -> Self {
         self.durable = true;
         self
     }
 
-    /// TLS on a port of its own, which the handle's addresses then lead to. The broker's
+    /// Enables TLS on a port of its own, to which the handle's addresses then lead. The broker's
     /// certificate is for `localhost`, the loopback addresses and the container's aliases in its
     /// networks, signed by [`MosquittoServer::ca_certificate`].
     ///
-    /// Port 1883 stays as it is, for this module to speak with the broker.
+    /// Port 1883 is unchanged; this module uses it to speak with the broker.
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self) -> Self {
         self.tls = true;
@@ -166,7 +166,7 @@ impl Mosquitto {
             set("listener", &WEBSOCKET_PORT.to_string());
             set("protocol", "websockets");
         }
-        // The last one is the one that settings below belong to.
+        // Options below belong to the last listener.
         set("listener", &PORT.to_string());
         for (key, value) in &self.config {
             set(key, value);
@@ -230,7 +230,7 @@ impl Module for Mosquitto {
         let files =
             [(FILE, self.file()), (PASSWORDS, passwords), (RULES, self.rules.join("\n") + "\n")];
         for (path, text) in files.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
-            // Readable to nobody else, as newer versions ask for.
+            // Readable only by its owner, as newer versions require.
             let source = CopySource::bytes(text).with_mode(0o600).with_owner(OWNER.0, OWNER.1);
             container = container.with_copy(source, path);
         }

@@ -1,4 +1,5 @@
-//! An Eclipse Mosquitto broker: [`Mosquitto`] describes one, [`MosquittoServer`] is one that runs.
+//! An Eclipse Mosquitto broker: [`Mosquitto`] describes one, [`MosquittoServer`] is a handle to a
+//! running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -14,7 +15,7 @@
 //! # One broker, many tests
 //!
 //! Start it with `shared()`, and let every test put a [`prefix`](MosquittoServer::prefix) of its
-//! own before its topics. MQTT knows no other rooms on one broker.
+//! own before its topics. MQTT has no other way to separate clients of one broker.
 
 mod builder;
 mod packet;
@@ -28,8 +29,8 @@ pub use server::MosquittoServer;
 /// The port that the broker listens on in its container, without TLS.
 pub const PORT: u16 = 1883;
 
-/// The port that it listens on for TLS, where it is to.
+/// The port that it listens on for TLS, if enabled.
 pub const TLS_PORT: u16 = 8883;
 
-/// The port that it listens on for websockets, where it is to.
+/// The port that it listens on for websockets, if enabled.
 pub const WEBSOCKET_PORT: u16 = 9001;

@@ -6,7 +6,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The longest answer to these packets.
+/// Limit for the length of an answer to these packets.
 const LONGEST: usize = 64;
 
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
@@ -20,7 +20,8 @@ pub(super) const IDENTIFIER: [u8; 2] = [0, 1];
 /// A name and a password.
 pub(super) type Login<'a> = Option<(&'a str, &'a str)>;
 
-/// Asks for a session that ends with the connection, under a name of the server's choice.
+/// Writes a request for a session that ends with the connection, under a name of the server's
+/// choice.
 pub(super) fn connect(login: Login<'_>) -> Vec<u8> {
     let (clean, user, password) = (0x02, 0x80, 0x40);
     let flags = if login.is_some() { clean | user | password } else { clean };
@@ -32,13 +33,13 @@ pub(super) fn connect(login: Login<'_>) -> Vec<u8> {
     packet(0x10, &body)
 }
 
-/// A message that has to be acknowledged (quality of service 1).
+/// Writes a message that must be acknowledged (quality of service 1).
 pub(super) fn publish(topic: &str, payload: &[u8], retain: bool) -> Vec<u8> {
     let body = [&string(topic)[..], &IDENTIFIER, payload].concat();
     packet(0x32 | u8::from(retain), &body)
 }
 
-/// Kind and body of the next packet.
+/// Reads the next packet. Returns its kind and body.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Vec<u8>)> {
     let kind = stream.read_u8().await?;
     let length = usize::from(stream.read_u8().await?);
@@ -50,7 +51,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(u
     Ok((kind, body))
 }
 
-/// What the code in a `CONNACK` means.
+/// Returns the meaning of the code in a `CONNACK`.
 pub(super) fn meaning(code: u8) -> &'static str {
     match code {
         0 => "connection accepted",
@@ -65,7 +66,7 @@ pub(super) fn meaning(code: u8) -> &'static str {
 
 fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![kind];
-    // Seven bits a byte, the lowest first; the eighth says that more follow.
+    // Seven bits a byte, the lowest first; the eighth means that more follow.
     let mut length = body.len();
     loop {
         let more = if length > 0x7f { 0x80 } else { 0 };
@@ -79,7 +80,8 @@ fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Text after its length in two bytes. It has been seen to that no text is longer than those tell.
+/// Writes text after its length in two bytes. Callers have checked that no text is too long for
+/// that.
 fn string(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], &text.as_bytes()[..length.into()]].concat()

@@ -1,19 +1,20 @@
 //! A line of Mosquitto's password file: `user:$7$iterations$salt$hash`.
 //!
-//! What `mosquitto_passwd` writes: PBKDF2 (RFC 8018) with HMAC (RFC 2104) by SHA-512, twelve bytes
-//! of salt, 64 of hash.
+//! The format is that of `mosquitto_passwd`: PBKDF2 (RFC 8018) with HMAC (RFC 2104) by SHA-512,
+//! twelve bytes of salt, 64 of hash.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pbkdf2::pbkdf2_hmac_array;
 use sha2::{Digest, Sha512};
 
-/// As `mosquitto_passwd` has it. A test's passwords keep no secret.
+/// The number of `mosquitto_passwd`. A test's passwords protect no secrets.
 const ITERATIONS: u32 = 101;
 const SALT: usize = 12;
 const HASH: usize = 64;
 
-/// The line of a user. The salt comes from the name: the same recipe has to make the same file.
+/// Returns the line of a user. The salt is derived from the name, since the same description must
+/// result in the same file.
 pub(super) fn line(user: &str, password: &str) -> String {
     let salt = &Sha512::digest(user)[..SALT];
     let hash = pbkdf2_hmac_array::<Sha512, HASH>(password.as_bytes(), salt, ITERATIONS);
@@ -24,7 +25,8 @@ pub(super) fn line(user: &str, password: &str) -> String {
 mod tests {
     use super::*;
 
-    /// By Python's `hashlib.pbkdf2_hmac`, with a password that is longer than SHA-512's block too.
+    /// Computed by Python's `hashlib.pbkdf2_hmac`, also with a password longer than SHA-512's
+    /// block.
     #[test]
     fn a_line_is_the_one_that_others_make() {
         let known = concat!(

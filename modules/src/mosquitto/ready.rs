@@ -1,4 +1,4 @@
-//! When a broker takes clients, by its own protocol: it accepts a `CONNECT`.
+//! The check whether a broker is ready, in its own protocol: it accepts a `CONNECT`.
 
 use std::io;
 
@@ -28,10 +28,10 @@ async fn converse(
         return Ok(Answer::NotYet(format!("{kind:#x} {body:?}")));
     };
     if *code == 0 {
-        // It may have hung up already, which is no matter.
+        // The broker may have closed the connection already, which does not matter.
         let _ = stream.write_all(&DISCONNECT).await;
     }
-    // It lives and wants credentials that the module was not told of.
+    // The broker runs and needs credentials that the module does not have.
     let ready = *code == 0 || anonymous && matches!(code, 4 | 5);
     let said = meaning(*code).to_owned();
     Ok(if ready { Answer::Ready(said) } else { Answer::NotYet(said) })
@@ -41,7 +41,7 @@ async fn converse(
 mod tests {
     use super::*;
 
-    /// What the probe makes of a server that answers so.
+    /// Returns the probe's result for a server with this answer.
     async fn answer(login: Login<'_>, bytes: &[u8]) -> io::Result<Answer> {
         let mut wire = tokio::io::join(bytes, tokio::io::sink());
         converse(&mut wire, &connect(login), login.is_none()).await

@@ -1,4 +1,4 @@
-//! [`MosquittoServer`]: one that runs.
+//! [`MosquittoServer`]: the handle to a running broker.
 
 use std::fmt::Display;
 use std::io;
@@ -18,9 +18,9 @@ use crate::shape::{Service, server};
 use crate::unique::token;
 use crate::url::encode;
 
-/// How long an answer may take.
+/// Limit for the time of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest that a packet may be, and what goes before the payload at most.
+/// Limit for a payload: the longest packet, less the most that can precede the payload.
 const LONGEST: usize = 0x0fff_ffff - 70_000;
 
 /// An Eclipse Mosquitto broker, removed with its data when this handle is dropped.
@@ -45,68 +45,69 @@ impl MosquittoServer {
         Ok(MosquittoServer { service: Service::new(container, port)?, login, ca, websockets })
     }
 
-    /// The URL for a client on this machine: `mqtt://127.0.0.1:49153`, with the first user's name
-    /// and password where there are users. With TLS it begins with `mqtts`.
+    /// Returns the URL for a client on this machine: `mqtt://127.0.0.1:49153`, with the first
+    /// user's name and password if there are users. With TLS it begins with `mqtts`.
     #[must_use]
     pub fn url(&self) -> String {
         url(self.scheme(), self.login(), self.addr())
     }
 
-    /// The URL for a client in a network that the broker is in.
+    /// Returns the URL for a client in a network that the broker is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(self.scheme(), self.login(), self.network_addr())
     }
 
-    /// The URL for a client on this machine that speaks MQTT over websockets, if it was asked for:
-    /// `ws://127.0.0.1:49154`. It holds no credentials; MQTT has its own.
+    /// Returns the URL for a client on this machine that speaks MQTT over websockets, if they are
+    /// enabled: `ws://127.0.0.1:49154`. It contains no credentials; MQTT has its own.
     #[must_use]
     pub fn websocket_url(&self) -> Option<String> {
         let addr = self.container().addr(WEBSOCKET_PORT).ok().filter(|_| self.websockets)?;
         Some(format!("ws://{addr}"))
     }
 
-    /// The name of the first user, if there are users.
+    /// Returns the name of the first user, if there are users.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.login().map(|(name, _)| name)
     }
 
-    /// The password of the first user, if there are users.
+    /// Returns the password of the first user, if there are users.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         self.login().map(|(_, password)| password)
     }
 
-    /// The certificate in PEM that a client has to trust; none without TLS.
+    /// Returns the certificate, in PEM, that a client must trust; `None` without TLS.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
         self.ca.as_deref()
     }
 
-    /// The beginning of topics that nobody else is given: `7f3a90c1d2e4/`.
+    /// Returns a unique prefix for topics: `7f3a90c1d2e4/`.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("{}/", token())
     }
 
-    /// Publishes a message, as the first user where there are users, and waits for the broker to
-    /// acknowledge it (quality of service 1). A broker acknowledges as well what its rules forbid.
+    /// Publishes a message, as the first user if there are users, and waits for the broker to
+    /// acknowledge it (quality of service 1). A broker also acknowledges messages that its rules
+    /// forbid.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a topic that is empty or has `+`, `#` or a NUL in it, or
-    /// what is longer than MQTT can tell; [`ErrorKind::Io`] when the broker is not reached or does
-    /// not want it.
+    /// [`ErrorKind::InvalidInput`] for a topic that is empty or contains `+`, `#` or NUL, or a
+    /// message longer than MQTT allows; [`ErrorKind::Io`] if the broker can't be reached or rejects
+    /// it.
     ///
     /// # Cancel safety
-    /// When the future is dropped it may have been published or not.
+    /// If the future is dropped, the message may or may not have been published.
     pub async fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> Result<()> {
         self.send(topic, payload.as_ref(), false).await
     }
 
-    /// As [`publish`](Self::publish), and the broker keeps the message for whoever subscribes
-    /// later. An empty one takes back what was kept.
+    /// Publishes a message like [`publish`](Self::publish), and makes the broker keep it for later
+    /// subscribers. An empty one deletes the message that was kept.
     ///
     /// # Errors
     /// As for [`publish`](Self::publish).

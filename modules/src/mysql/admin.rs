@@ -1,4 +1,4 @@
-//! [`Admin`]: what this process has to say to a server as `root`.
+//! [`Admin`]: this process's access to a server as `root`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,21 +18,21 @@ use crate::background::thread;
 use crate::liveness::Liveness;
 use crate::per_process::PerProcess;
 
-/// How many connections a process has to a server for this at most.
+/// Limit for the connections of a process to a server for this purpose.
 const CONNECTIONS: usize = 6;
 
-/// The side of `root` of one server, as this process sees it.
+/// The `root` access to one server, shared within this process.
 pub(super) struct Admin {
-    /// Whose token is part of the names of what this process makes.
+    /// The liveness, whose token is part of the names of this process's resources.
     pub(super) liveness: Liveness,
     pub(super) parts: Parts,
     pub(super) thread: Handle,
     idle: Mutex<Vec<Conn>>,
     places: Semaphore,
     next: AtomicU64,
-    /// Whether it has looked what dead processes have left.
+    /// Whether the resources of dead processes have been removed.
     pub(super) swept: AtomicBool,
-    /// What makes the tables and all else of a template, by what it was made once for.
+    /// The scripts that recreate the content of templates, by the key of the template.
     pub(super) templates: Mutex<HashMap<String, Arc<Script>>>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Admin {
 static ADMINS: PerProcess<Mutex<HashMap<String, Weak<Admin>>>> = PerProcess::new();
 
 impl Admin {
-    /// That of a container, made if need be.
+    /// Returns the admin of a container, creating it if needed.
     pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
         let thread = thread()?;
         let mut admins = ADMINS.here().lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,19 +62,19 @@ impl Admin {
         Ok(admin)
     }
 
-    /// A name for something of this process's: `castoff_<kind>_<token>_<n>`.
+    /// Returns a name for a resource of this process: `castoff_<kind>_<token>_<n>`.
     pub(super) fn name(&self, kind: &str) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         format!("castoff_{kind}_{}_{number}", self.liveness.token())
     }
 
-    /// A session for a while. It is closed with the link, or kept by [`done`](Self::done).
+    /// Borrows a session. It is closed with the link, or kept by [`done`](Self::done).
     pub(super) async fn link(&self, addr: SocketAddr) -> Result<Link<'_>> {
         let place = self.places.acquire().await.ok();
         Ok(Link { conn: self.conn(addr).await?, _place: place })
     }
 
-    /// Keeps a session for the next one, as if it was new.
+    /// Resets a session and keeps it for the next caller.
     pub(super) async fn done(&self, link: Link<'_>) {
         let mut conn = link.conn;
         if matches!(conn.reset().await, Ok(true)) {
@@ -82,7 +82,7 @@ impl Admin {
         }
     }
 
-    /// Runs statements one after the other.
+    /// Runs statements in sequence.
     pub(super) async fn execute(&self, addr: SocketAddr, statements: &[String]) -> Result<()> {
         let mut link = self.link(addr).await?;
         for statement in statements {
@@ -92,7 +92,7 @@ impl Admin {
         Ok(())
     }
 
-    /// The rows that a query finds, as text.
+    /// Returns the result rows of a query, as text.
     pub(super) async fn rows(&self, addr: SocketAddr, query: &str) -> Result<Vec<Vec<String>>> {
         let mut link = self.link(addr).await?;
         let rows = link.rows(query).await?;
@@ -101,7 +101,7 @@ impl Admin {
         Ok(rows.into_iter().map(text).collect())
     }
 
-    /// A connection that was kept and still answers, or a new one.
+    /// Returns a kept connection that still answers, or a new one.
     async fn conn(&self, addr: SocketAddr) -> Result<Conn> {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(mut conn) = kept
@@ -119,7 +119,7 @@ impl Admin {
             .user(Some("root"))
             .pass(Some(&self.parts.root))
             .prefer_socket(Some(false))
-            // A mode of the server's may take the quotes of a name for those of a text.
+            // A mode of the server could turn the quotes of a name into those of a text.
             .setup(vec!["SET NAMES utf8mb4, sql_mode = ''"]);
         Conn::new(options).await.map_err(|error| {
             let what = format!("can't connect to the server at {addr}");

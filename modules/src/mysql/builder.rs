@@ -1,4 +1,4 @@
-//! [`MariaDb`] and [`MySql`]: what a server is to be.
+//! [`MariaDb`] and [`MySql`]: the descriptions of servers.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -10,14 +10,14 @@ use super::server::MariaDbServer;
 use super::server::MySqlServer;
 use crate::shape::recipe;
 
-/// A recipe for one of the two.
+/// Defines the description of one of the two.
 macro_rules! described {
     ($(#[$about:meta])* $recipe:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
         $(#[$about])*
         ///
-        /// By default: user, password and database `test`, and the same password for `root`; data in
-        /// memory and not synced; up to 500 connections. It is ready when it greets by TCP, after all
-        /// init scripts.
+        /// By default: user, password and database `test`, and the same password for `root`; data
+        /// in memory and not synced; up to 500 connections. It is ready when it sends its greeting
+        /// over TCP, after all init scripts.
         #[must_use = "nothing is started before `start()`"]
         pub struct $recipe {
             container: ContainerBuilder,
@@ -25,45 +25,45 @@ macro_rules! described {
         }
 
         impl $recipe {
-            /// A server with everything by default.
+            /// Describes a server with all defaults.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
                 $recipe { container: Container::builder(image).with_port(PORT), options: Options::new() }
             }
 
-            /// The user's name. It may not be `root`, who is there anyway.
+            /// Sets the user's name. It must not be `root`, which always exists.
             pub fn with_user(mut self, user: impl Into<String>) -> Self {
                 self.options.parts.user = user.into();
                 self
             }
 
-            /// The user's password.
+            /// Sets the user's password.
             pub fn with_password(mut self, password: impl Into<String>) -> Self {
                 self.options.parts.password = password.into();
                 self
             }
 
-            /// The password of `root`, by which databases are made and dropped.
+            /// Sets the password of `root`, which creates and drops databases.
             pub fn with_root_password(mut self, password: impl Into<String>) -> Self {
                 self.options.parts.root = password.into();
                 self
             }
 
-            /// The database that is created, in which the user may do everything.
+            /// Sets the database to create, in which the user has all rights.
             pub fn with_database(mut self, database: impl Into<String>) -> Self {
                 self.options.parts.database = database.into();
                 self
             }
 
-            /// SQL that is run in the database before the server is ready, by `root`. May be called
-            /// several times: they run in that order. An error in it ends the server, and so the
-            /// start.
+            /// Adds SQL for `root` to run in the database before the server is ready. May be called
+            /// several times: the texts run in that order. An error in it ends the server, so the
+            /// start fails.
             pub fn with_init_sql(self, sql: impl Into<String>) -> Self {
                 self.with_init_script("init.sql", sql.into())
             }
 
-            /// A script that is run before the server is ready, in the order of the calls: SQL for a
-            /// name that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`.
+            /// Adds a script to run before the server is ready, in the order of the calls: SQL for
+            /// a name that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`.
             pub fn with_init_script(
                 mut self,
                 name: impl Into<String>,
@@ -73,22 +73,22 @@ macro_rules! described {
                 self
             }
 
-            /// A server option, passed as `--key=value`. It wins over this module's own.
+            /// Sets a server option, passed as `--key=value`. It overrides this module's own.
             pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
                 self.options.config.push((key.into(), value.into()));
                 self
             }
 
-            /// Writes as a server of production does: to disk, and synced. The data outlives a
-            /// restart, and still goes with the container.
+            /// Writes like a production server: to disk, and synced. The data survives a restart,
+            /// but is still removed with the container.
             pub fn with_durability(mut self) -> Self {
                 self.options.durable = true;
                 self
             }
 
-            /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses
-            /// and these names, signed by the server's `ca_certificate()`. Who does not ask for TLS
-            /// is served without.
+            /// Makes the server speak TLS, with a certificate for `localhost`, the loopback
+            /// addresses and these names, signed by the server's `ca_certificate()`. Clients may
+            /// still connect without TLS.
             #[cfg(feature = "tls")]
             pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
                 self.options.tls = Some(names.into_iter().map(Into::into).collect());
@@ -126,14 +126,14 @@ const MYSQL: Flavour =
 
 #[cfg(feature = "mariadb")]
 described! {
-    /// Describes a MariaDB server, of the image `mariadb:11`. Nothing happens before
+    /// A description of a MariaDB server, of the image `mariadb:11`. Nothing happens before
     /// [`start`](Self::start).
     MariaDb => MariaDbServer, MARIADB, "mariadb", "11"
 }
 
 #[cfg(feature = "mysql")]
 described! {
-    /// Describes a MySQL server, of the image `mysql:8.4`. Nothing happens before
+    /// A description of a MySQL server, of the image `mysql:8.4`. Nothing happens before
     /// [`start`](Self::start).
     MySql => MySqlServer, MYSQL, "mysql", "8.4"
 }

@@ -1,4 +1,4 @@
-//! [`MySqlDatabase`]: a database of one's own, and the templates that it is made from.
+//! [`MySqlDatabase`]: a database for one test, and the templates from which it is made.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,14 +20,14 @@ use super::server::url;
 use crate::background;
 use crate::fingerprint::Fingerprint;
 
-/// What may go wrong in somebody's migration.
+/// The error of a user's migration.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A database that nobody else has, dropped with this handle; made by the server's `database()`.
+/// A database for one test, dropped with this handle; created by the server's `database()`.
 ///
-/// It holds a share of the server. Dropping it hands the work to a thread of this crate's and
-/// returns. What a process leaves that ends before that is dropped by the next one that makes a
-/// database there.
+/// It holds a share of the server. Dropping it hands the work to a thread of this crate and
+/// returns. If a process ends before that, the next one that creates a database on the server drops
+/// what is left.
 #[must_use = "the database is dropped with its handle"]
 pub struct MySqlDatabase {
     server: Container,
@@ -37,25 +37,26 @@ pub struct MySqlDatabase {
 }
 
 impl MySqlDatabase {
-    /// The URL for a client on this machine, for the server's user, who may do everything in it.
+    /// Returns the URL for a client on this machine, for the server's user, who has all rights in
+    /// it.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.admin.parts, self.server.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(&self.admin.parts, format!("{}:{PORT}", self.server.name()), &self.name)
     }
 
-    /// Its name on the server.
+    /// Returns its name on the server.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// An empty one, owned on the background thread before it is made.
+    /// Creates an empty database, owned on the background thread before it exists.
     async fn create(server: Container, admin: Arc<Admin>) -> Result<Self> {
         let addr = server.addr(PORT)?;
         let thread = admin.thread.clone();
@@ -69,7 +70,7 @@ impl MySqlDatabase {
             made.admin.execute(addr, &statements).await?;
             let (background, server) = (Arc::clone(&made.admin), made.server.clone());
             drop(made.admin.thread.spawn(async move {
-                // Nobody depends on it.
+                // No caller depends on the outcome.
                 let _ = sweep(&background, &server, addr).await;
             }));
             Ok(made)
@@ -80,12 +81,12 @@ impl MySqlDatabase {
 
 impl Drop for MySqlDatabase {
     fn drop(&mut self) {
-        // While the server is stopped there is nothing to be done.
+        // A stopped server needs no cleanup.
         let Ok(addr) = self.server.addr(PORT) else { return };
         let admin = Arc::clone(&self.admin);
         let statement = drop_it(&self.name);
         drop(self.admin.thread.spawn(async move {
-            // The server may be on its way out as well.
+            // The server may be going away as well.
             let _ = admin.execute(addr, &[statement]).await;
         }));
     }
@@ -97,45 +98,45 @@ impl fmt::Debug for MySqlDatabase {
     }
 }
 
-/// The methods of both servers.
+/// Defines the methods of both servers.
 macro_rules! databases {
     ($server:ident) => {
         impl $server {
-            /// An empty database for one test, in which the server's user may do everything.
+            /// Creates an empty database for one test, in which the server's user has all rights.
             ///
             /// # Errors
-            /// When the server can't be reached, or refuses.
+            /// Fails if the server can't be reached, or refuses.
             ///
             /// # Cancel safety
-            /// When the future is dropped, the database is dropped if it comes to be.
+            /// If the future is dropped, the database is dropped if it was created.
             pub async fn database(&self) -> Result<MySqlDatabase> {
                 MySqlDatabase::create(self.container().clone(), Arc::clone(self.admin())).await
             }
 
-            /// A database for one test, with migrations: `migrate` is run once for the server and
-            /// this key, on a database whose URL it is given. For everybody who asks, all of it is
-            /// made anew on the server: what `mysqldump --routines --triggers --events` of the copy
-            /// says is what it says of the original, to the byte, with the copy's name in place of
-            /// the original's. The past of system-versioned tables comes along, from MariaDB 10.11
-            /// on; before, it is an error to have such tables. Events run in the copies, and not in
-            /// what these are made from.
+            /// Creates a database for one test, with migrations: `migrate` runs once for the server
+            /// and this key, on a database whose URL it receives. For each caller, its result is
+            /// recreated on the server: `mysqldump --routines --triggers --events` gives the same
+            /// output for the copy as for the original, to the byte, with the copy's name in place
+            /// of the original's. The history of system-versioned tables is copied from MariaDB
+            /// 10.11 on; on older servers, such tables are an error. Events run in the copies, but
+            /// not in the template.
             ///
-            /// Not copied are privileges on single databases, tables and routines (the server's user
-            /// may do everything in each), rows of engines that keep them elsewhere (`MERGE`,
+            /// Not copied are privileges on single databases, tables and routines (the server's
+            /// user has all rights in each), rows of engines that store them elsewhere (`MERGE`,
             /// `FEDERATED`, `CONNECT`, `SPIDER`, `OQGRAPH`, `BLACKHOLE`), and the optimizer's
-            /// histograms. What the server refuses to make again, as a view whose table is gone, is
-            /// an error with its statement.
+            /// histograms. If the server refuses to recreate an object, such as a view whose table
+            /// is gone, the error has its statement.
             ///
-            /// The key should change when the migrations do. If they fail, nothing stays of it, and
-            /// whoever asks next runs them again.
+            /// The key should change when the migrations do. If they fail, no trace of them stays,
+            /// and the next caller runs them again.
             ///
             /// # Errors
-            /// That of `migrate`, as the cause of one that names the key; as for
-            /// [`database`](Self::database) otherwise.
+            /// The error of `migrate`, as the source of one that names the key; otherwise as for
+            /// [`database`](Self::database).
             ///
             /// # Cancel safety
-            /// When the future is dropped, the migrations count as not run, and the database is
-            /// dropped if it comes to be.
+            /// If the future is dropped, the migrations count as not run, and the database is
+            /// dropped if it was created.
             pub async fn database_from<F, Fut, T, E>(
                 &self,
                 key: impl AsRef<str>,
@@ -163,7 +164,7 @@ databases!(MariaDbServer);
 databases!(MySqlServer);
 
 impl MySqlDatabase {
-    /// Fills an empty one from the template of a key, which is made if need be.
+    /// Fills an empty database from the template of a key, which is created if needed.
     async fn fill(
         &self,
         key: &str,
@@ -185,8 +186,8 @@ impl MySqlDatabase {
     }
 }
 
-/// What is in memory is gone after a restart, and what was made once is to be made again: so data
-/// that begins anew has another name.
+/// Returns a name for the server's data directory. A restart loses data in memory, and then
+/// one-time steps must run again: so new data has another name.
 async fn data_directory(admin: &Admin, addr: SocketAddr) -> Result<String> {
     let token = crate::unique::token();
     let statements = [
@@ -200,13 +201,14 @@ async fn data_directory(admin: &Admin, addr: SocketAddr) -> Result<String> {
     Ok(rows.into_iter().flatten().next().unwrap_or_default())
 }
 
-/// Makes a template of a finished database. Its events wait: nothing is to change a template.
+/// Creates a template from a finished database. Its events are disabled, as a template must not
+/// change.
 async fn make_template(admin: &Admin, addr: SocketAddr, from: &str, template: &str) -> Result<()> {
     let (user, own) = (user(admin), name(template));
     let before = [
         drop_it(template),
         format!("CREATE DATABASE {own}"),
-        // Views on views of the user's are made only where the user may see these.
+        // The user's views on other views can only be created if the user may see these.
         format!("GRANT ALL ON {own}.* TO {user}"),
         "CREATE TABLE IF NOT EXISTS castoff_admin.events \
          (template VARCHAR(64), name VARCHAR(64), PRIMARY KEY (template, name)) \
@@ -229,13 +231,13 @@ async fn make_template(admin: &Admin, addr: SocketAddr, from: &str, template: &s
     admin.execute(addr, &[format!("REVOKE ALL ON {own}.* FROM {user}")]).await
 }
 
-/// The events of a template that its copies run.
+/// Returns the events of a template that its copies run.
 async fn enabled(admin: &Admin, addr: SocketAddr, template: &str) -> Result<BTreeSet<String>> {
     let query = format!("SELECT name FROM castoff_admin.events WHERE template = '{template}'");
     Ok(admin.rows(addr, &query).await?.into_iter().flatten().collect())
 }
 
-/// Makes everything of a template in an empty database.
+/// Recreates the content of a template in an empty database.
 async fn copy(admin: &Admin, addr: SocketAddr, once: &str, from: &str, to: &str) -> Result<()> {
     let known = admin.templates.lock().unwrap_or_else(PoisonError::into_inner).get(once).cloned();
     let enabled = enabled(admin, addr, from).await?;
@@ -255,7 +257,7 @@ async fn copy(admin: &Admin, addr: SocketAddr, once: &str, from: &str, to: &str)
     Ok(())
 }
 
-/// The server's user, from wherever it comes.
+/// Returns the server's user, from any host.
 fn user(admin: &Admin) -> String {
     format!("{}@'%'", quoted(&admin.parts.user))
 }
@@ -264,7 +266,7 @@ fn drop_it(name: &str) -> String {
     format!("DROP DATABASE IF EXISTS {}", self::name(name))
 }
 
-/// Drops, once in this process, the databases of processes that are gone: those whose maker's lock is
+/// Drops, once in this process, the databases of dead processes: those whose creator's lock is
 /// free.
 async fn sweep(admin: &Admin, server: &Container, addr: SocketAddr) -> Result<()> {
     if admin.swept.swap(true, Ordering::Relaxed) {

@@ -1,14 +1,14 @@
-//! [`Link`]: one session of `root`, for a while.
+//! [`Link`]: a borrowed session of `root`.
 
 use castoff::{Error, Result};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 use tokio::sync::SemaphorePermit;
 
-/// What a query finds: bytes, as names and texts may be in any character set.
+/// A result row, as bytes, since names and texts may be in any character set.
 pub(super) type Row = Vec<Vec<u8>>;
 
-/// A session that nobody else uses meanwhile.
+/// A session in exclusive use.
 pub(super) struct Link<'a> {
     pub(super) conn: Conn,
     pub(super) _place: Option<SemaphorePermit<'a>>,
@@ -20,7 +20,7 @@ impl Link<'_> {
         self.conn.query_drop(sql).await.map_err(told)
     }
 
-    /// The rows that a query finds. NULL is empty.
+    /// Returns the result rows of a query. NULL is empty.
     pub(super) async fn rows(&mut self, query: &str) -> Result<Vec<Row>> {
         let rows: Vec<mysql_async::Row> = self.conn.query(query).await.map_err(told)?;
         let bytes = |value| match value {
@@ -32,12 +32,13 @@ impl Link<'_> {
     }
 }
 
-/// A column as text; empty where there is none.
+/// Returns a column as text; empty if it does not exist.
 pub(super) fn field(row: &Row, column: usize) -> String {
     row.get(column).map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
 }
 
-/// A statement that the server has shown. It shows none where the right to see it is missing.
+/// Returns a statement from the server's output. The server omits it if the right to see it is
+/// missing.
 pub(super) fn words(row: &Row, column: usize) -> Result<Vec<u8>> {
     match row.get(column) {
         Some(sql) if !sql.is_empty() => Ok(sql.clone()),
@@ -45,7 +46,7 @@ pub(super) fn words(row: &Row, column: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// The error with what the server said in it.
+/// Converts an error, with the server's message in it.
 pub(super) fn told(error: mysql_async::Error) -> Error {
     let what = match &error {
         mysql_async::Error::Server(said) => format!("the server said: {said}"),

@@ -1,5 +1,5 @@
 //! MariaDB and MySQL servers: [`MariaDb`] and [`MySql`] describe one, [`MariaDbServer`] and
-//! [`MySqlServer`] are those that run.
+//! [`MySqlServer`] are handles to running ones.
 //!
 //! ```no_run
 //! # #[cfg(feature = "mariadb")]
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! MySQL shares all code with MariaDB. In castoff's CI it is MySQL 9.7, by the options of the image
-//! `mysql`; MariaDB is 10.11.
+//! MySQL shares all code with MariaDB. castoff's CI runs MySQL 9.7, with the options of the image
+//! `mysql`, and MariaDB 10.11.
 
 mod admin;
 mod builder;

@@ -1,34 +1,35 @@
-//! [`Options`]: what both recipes have in common.
+//! [`Options`]: the options that both descriptions share.
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 
 use super::ready;
 use super::server::Parts;
 
-/// Where the data lies.
+/// The data directory.
 const DATA: &str = "/var/lib/mysql";
 /// The server's user in the official images.
 #[cfg(feature = "tls")]
 const OWNER: (u32, u32) = (999, 999);
 
-/// In what the two differ.
+/// The differences between MariaDB and MySQL.
 #[derive(Debug)]
 pub(super) struct Flavour {
     pub(super) name: &'static str,
-    /// What its image's variables begin with.
+    /// The prefix of its image's variables.
     pub(super) variables: &'static str,
-    /// The server's and the client's program.
+    /// The programs of the server and the client.
     pub(super) program: &'static str,
     pub(super) client: &'static str,
 }
 
-/// What a crash would need: a test's data doesn't survive its server anyway.
+/// Options that disable protection against crashes: a test's data does not survive its server
+/// anyway.
 const FAST: [&str; 3] =
     ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin"];
-/// Who connects is not looked up, and many tests may have a pool each.
+/// Options that skip the look-up of client names, and allow many tests with a pool each.
 const OWN: [&str; 3] = ["--skip-name-resolve", "--performance-schema=OFF", "--max-connections=500"];
 
-/// What a server is to be.
+/// The options of a server.
 pub(super) struct Options {
     pub(super) parts: Parts,
     pub(super) config: Vec<(String, String)>,
@@ -103,7 +104,7 @@ impl Options {
             .with_wait(ready::wait(flavour.name)))
     }
 
-    /// The last setting of a name counts, so the user's go last.
+    /// Returns the command. The last value of an option counts, so the user's come last.
     fn command(&self, flavour: &Flavour) -> Vec<String> {
         let mut command = vec![flavour.program.to_owned()];
         command.extend(OWN.map(str::to_owned));

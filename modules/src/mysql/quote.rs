@@ -1,17 +1,17 @@
 //! Names and texts in SQL.
 
-/// A name in backticks.
+/// Quotes a name with backticks.
 pub(super) fn name(text: &str) -> String {
     format!("`{}`", text.replace('`', "``"))
 }
 
-/// A text in quotes, for a session in which a backslash escapes.
+/// Quotes a text, for a session in which a backslash escapes.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// SQL with one database's name in place of another's, wherever it stands as a whole word. Names of
-/// castoff's databases are random, so nothing else has them.
+/// Replaces one database's name in SQL by another's, wherever it is a whole word. The names of
+/// castoff's databases are random, so no other object has them.
 pub(super) fn renamed(sql: &[u8], from: &str, to: &str) -> Vec<u8> {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
     let mut written = Vec::with_capacity(sql.len());

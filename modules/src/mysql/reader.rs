@@ -1,4 +1,4 @@
-//! [`Reader`]: reads what is in a database, as statements that make it again.
+//! [`Reader`]: reads a database as statements that recreate it.
 
 use std::collections::BTreeMap;
 
@@ -8,40 +8,40 @@ use super::link::{Link, Row, field, words};
 use super::quote::{name, quoted};
 use super::script::{Event, Step};
 
-/// Engines whose tables have their rows elsewhere, or none.
+/// Engines whose tables store their rows elsewhere, or have none.
 const WITHOUT_ROWS: [&str; 6] =
     ["MRG_MYISAM", "FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "BLACKHOLE"];
 
-/// Reads one database, in which the session is.
+/// A reader of the database that the session uses.
 pub(super) struct Reader<'a, 'b> {
     pub(super) link: &'a mut Link<'b>,
     pub(super) from: &'a str,
-    /// That of the database.
+    /// The collation of the database.
     pub(super) collation: String,
 }
 
-/// The columns of a table of which rows consist.
+/// The columns of a table that its rows consist of.
 #[derive(Default)]
 struct Columns {
     own: Vec<String>,
-    /// Of a system-versioned table: from when until when a row was current.
+    /// The columns for the period in which a row was current, of a system-versioned table.
     period: Vec<String>,
 }
 
 impl Reader<'_, '_> {
-    /// The rows of a query of `information_schema`, with `{}` for the database's name.
+    /// Returns the rows of a query of `information_schema`, with `{}` for the database's name.
     async fn ask(&mut self, query: &str) -> Result<Vec<Row>> {
         self.link.rows(&query.replace("{}", &quoted(self.from))).await
     }
 
-    /// What the server says of one object.
+    /// Returns the output of `SHOW CREATE` for one object.
     async fn show(&mut self, kind: &str, object: &str) -> Result<Row> {
         let query = format!("SHOW CREATE {kind} {}", name(object));
         let row = self.link.rows(&query).await?.into_iter().next();
         row.ok_or_else(|| Error::other(format!("the server says nothing to `{query}`")))
     }
 
-    /// The database's own character set, collation, encryption and comment.
+    /// Reads the database's own character set, collation, encryption and comment.
     pub(super) async fn database(&mut self) -> Result<Vec<Step>> {
         let own = "SELECT default_collation_name FROM information_schema.schemata \
             WHERE schema_name = {}";
@@ -57,7 +57,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// The tables with their rows, after the sequences that they take numbers from.
+    /// Reads the tables with their rows, after the sequences that supply their numbers.
     pub(super) async fn tables(&mut self) -> Result<Vec<Step>> {
         let tables = "SELECT table_name, table_type, engine FROM information_schema.tables \
             WHERE table_schema = {} AND table_type NOT LIKE '%VIEW' ORDER BY table_name";
@@ -95,7 +95,7 @@ impl Reader<'_, '_> {
             let (column, extra) = (name(&field(&row, 1)), field(&row, 2).to_ascii_uppercase());
             match field(&row, 3).as_str() {
                 "ROW START" | "ROW END" => columns.period.push(column),
-                // `DEFAULT_GENERATED` is a default that is an expression.
+                // `DEFAULT_GENERATED` means that the default is an expression.
                 _ if extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED") => {}
                 _ => columns.own.push(column),
             }
@@ -103,7 +103,8 @@ impl Reader<'_, '_> {
         Ok(tables)
     }
 
-    /// Functions before all else that may call them, and packages before their bodies.
+    /// Reads the routines: functions before others that may call them, and packages before their
+    /// bodies.
     pub(super) async fn routines(&mut self) -> Result<Vec<Step>> {
         let all = "SELECT routine_type, routine_name, database_collation \
             FROM information_schema.routines WHERE routine_schema = {} \
@@ -120,7 +121,7 @@ impl Reader<'_, '_> {
         Ok(steps)
     }
 
-    /// The views, each with its session.
+    /// Reads the views, each with its session.
     pub(super) async fn views(&mut self) -> Result<Vec<Vec<Step>>> {
         let all = "SELECT table_name FROM information_schema.tables WHERE table_schema = {} \
             AND table_type LIKE '%VIEW' ORDER BY table_name";
@@ -137,7 +138,7 @@ impl Reader<'_, '_> {
         Ok(views)
     }
 
-    /// The triggers, in the order in which those of one event are run.
+    /// Reads the triggers, in the order in which those of one event run.
     pub(super) async fn triggers(&mut self) -> Result<Vec<Step>> {
         let all = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = {} \
             ORDER BY event_object_table, event_manipulation, action_timing, action_order";
@@ -152,7 +153,7 @@ impl Reader<'_, '_> {
         Ok(steps)
     }
 
-    /// The events, by name.
+    /// Reads the events, sorted by name.
     pub(super) async fn events(&mut self) -> Result<Vec<Event>> {
         let all = "SELECT event_name, UNIX_TIMESTAMP(created), definer \
             FROM information_schema.events \
@@ -163,11 +164,11 @@ impl Reader<'_, '_> {
             let shown = self.show("EVENT", &own).await?;
             let (mode, charset, collation) = (field(&shown, 1), field(&shown, 4), field(&shown, 5));
             let mut steps = self.session(&mode, &charset, &collation, &field(&shown, 6));
-            // One whose time has passed meanwhile would be dropped at once.
+            // Without this, an event whose time has passed would be dropped at once.
             let (zone, created) = (quoted(&field(&shown, 2)), field(&row, 1));
             steps.push(Step::own(format!("SET time_zone = {zone}, timestamp = {created}")));
             steps.push(Step::own(words(&shown, 3)?));
-            // Who alters an event becomes its definer, if nothing else is said.
+            // `ALTER` makes its user the event's definer, unless another is given.
             let definer = field(&row, 2);
             let (user, host) = definer.rsplit_once('@').unwrap_or((&definer, "%"));
             let definer = format!("{}@{}", name(user), name(host));
@@ -177,7 +178,8 @@ impl Reader<'_, '_> {
         Ok(events)
     }
 
-    /// What a routine keeps of the session in which it was made, and of its database.
+    /// Returns the session settings that a routine keeps from its creation, and its database's
+    /// collation.
     fn session(&self, mode: &str, charset: &str, collation: &str, database: &str) -> Vec<Step> {
         let session = format!(
             "SET character_set_client = {charset}, collation_connection = {collation}, \
@@ -186,7 +188,7 @@ impl Reader<'_, '_> {
         vec![self.collated(database), Step::own(session)]
     }
 
-    /// Back to how tables are made.
+    /// Returns the steps back to the session in which tables are created.
     pub(super) fn session_of_tables(&self) -> Vec<Step> {
         vec![self.collated(&self.collation), Step::own(super::script::SESSION)]
     }
@@ -196,7 +198,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// What fills a table. A row of old keeps the time in which it was current.
+/// Returns the statements that fill a table. Old rows keep their period.
 fn rows(own: &str, source: &str, columns: Columns, versioned: bool) -> Vec<Step> {
     let Columns { own: mut names, mut period } = columns;
     if !versioned {
@@ -212,7 +214,8 @@ fn rows(own: &str, source: &str, columns: Columns, versioned: bool) -> Vec<Step>
     let names = names.join(", ");
     let insert =
         format!("INSERT INTO {own} ({names}) SELECT {names} FROM {source} FOR SYSTEM_TIME ALL");
-    // From MariaDB 10.11 on; a server without it has to say so, else the past would be lost.
+    // Exists from MariaDB 10.11 on; an older server must fail here, or else the history would be
+    // lost.
     let set = |on: u8| Step::rows(format!("SET system_versioning_insert_history = {on}"));
     vec![set(1), Step::rows(insert), set(0)]
 }

@@ -1,7 +1,7 @@
-//! When a server takes connections, by its own protocol.
+//! The check whether a server accepts connections, in its own protocol.
 //!
-//! While it makes its databases, the image runs a server without a network, so whoever greets by
-//! TCP is the real one. MySQL documentation, "Protocol::HandshakeV10" and "ERR_Packet".
+//! While it creates its databases, the image runs a server without a network, so only the real one
+//! sends a greeting over TCP. MySQL documentation, "Protocol::HandshakeV10" and "ERR_Packet".
 
 use std::io;
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::PORT;
 use crate::probe::{Answer, text, until_ready};
 
-/// No server has a longer greeting.
+/// Limit for the length of a greeting.
 const LONGEST: usize = 64 << 10;
 const GREETING: u8 = 10;
 const REFUSAL: u8 = 0xff;

@@ -1,10 +1,10 @@
-//! [`Script`]: all that is in a database, as statements that make it in another one.
+//! [`Script`]: the content of a database, as statements that recreate it in another one.
 //!
-//! What is read, and in which session it is made again, is as in `mysqldump` and `mariadb-dump`
-//! (client/mysqldump.cc), so nothing is left out that they have. Three things differ: rows never
-//! leave the server; the past of system-versioned tables comes along; and a view whose base is not
-//! there yet is tried again after the others, since on the stand-ins of `mysqldump` no check option
-//! can be.
+//! It reads the same objects, and recreates them in the same sessions, as `mysqldump` and
+//! `mariadb-dump` (client/mysqldump.cc), so it omits nothing that they include. There are three
+//! differences: rows never leave the server; the history of system-versioned tables is copied; and
+//! a view whose base does not exist yet is retried after the others, since the stand-in views of
+//! `mysqldump` can't have check options.
 
 use std::sync::OnceLock;
 
@@ -14,9 +14,9 @@ use super::link::Link;
 use super::quote::{name, renamed};
 use super::reader::Reader;
 
-/// The session in which tables are read and made. Reading is in `binary`, so that the text of a
-/// routine stays in the character set that it was written in. MySQL alone makes primary keys of its
-/// own and can hide them; MariaDB alone has constraints that can be off while a row comes.
+/// The session in which tables are read and created. Reading is in `binary`, so that the text of a
+/// routine stays in its original character set. Only MySQL creates primary keys of its own and can
+/// hide them; only MariaDB has constraints that can be off during an insert.
 pub(super) const SESSION: &str = "SET NAMES utf8mb4, character_set_results = binary, \
     sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', sql_quote_show_create = 1, \
     foreign_key_checks = 0, unique_checks = 0, innodb_strict_mode = 0, timestamp = DEFAULT \
@@ -24,17 +24,17 @@ pub(super) const SESSION: &str = "SET NAMES utf8mb4, character_set_results = bin
     show_gipk_in_create_table_and_information_schema = 1 */ \
     /*M!100201 , check_constraint_checks = 0 */";
 
-/// All that is in a database.
+/// The content of a database.
 pub(super) struct Script {
     from: String,
-    /// The database, its tables with their rows, and its routines.
+    /// The statements for the database, its tables with their rows, and its routines.
     base: Vec<Step>,
     views: Vec<Vec<Step>>,
-    /// In which order the views could be made.
+    /// The order in which the views could be created.
     order: OnceLock<Vec<usize>>,
     triggers: Vec<Step>,
     events: Vec<Event>,
-    /// What each may have changed of the session and the database is as before.
+    /// The statements that undo changes to the session and the database.
     end: Vec<Step>,
 }
 
@@ -42,24 +42,24 @@ pub(super) struct Script {
 pub(super) struct Event {
     pub(super) name: String,
     pub(super) steps: Vec<Step>,
-    /// What alters it, but for the last word.
+    /// The statement that alters it, without the last word.
     pub(super) alter: String,
 }
 
 /// One statement.
 pub(super) struct Step {
     sql: Vec<u8>,
-    /// Whether the name of the database in it is to be that of the copy.
+    /// Whether the database's name in it is replaced by the copy's.
     renames: bool,
 }
 
 impl Step {
-    /// One in which the name of the database is to be that of the copy.
+    /// Creates a statement in which the database's name is replaced by the copy's.
     pub(super) fn own(sql: impl Into<Vec<u8>>) -> Step {
         Step { sql: sql.into(), renames: true }
     }
 
-    /// One that is run as it is.
+    /// Creates a statement that runs unchanged.
     pub(super) fn rows(sql: String) -> Step {
         Step { sql: sql.into(), renames: false }
     }
@@ -80,7 +80,7 @@ impl Script {
         Ok(Script { from: from.to_owned(), base, views, order, triggers, events, end })
     }
 
-    /// Makes all of it but the events in an empty database.
+    /// Recreates everything but the events in an empty database.
     pub(super) async fn run(&self, link: &mut Link<'_>, to: &str) -> Result<()> {
         enter(link, to).await?;
         self.each(link, to, &self.base).await?;
@@ -89,7 +89,7 @@ impl Script {
         self.each(link, to, &self.triggers).await
     }
 
-    /// Makes the events, and then switches them with the word for each, if there is one.
+    /// Creates the events, and alters each by the word that `switch` returns for it, if any.
     pub(super) async fn run_events(
         &self,
         link: &mut Link<'_>,
@@ -118,7 +118,7 @@ impl Script {
         Ok(())
     }
 
-    /// Makes the views, each after those that it is made of: which these are, the server alone knows.
+    /// Creates the views, each after those that it depends on. Only the server knows these.
     async fn make_views(&self, link: &mut Link<'_>, to: &str) -> Result<()> {
         let all = || (0..self.views.len()).collect();
         let mut left: Vec<usize> = self.order.get().cloned().unwrap_or_else(all);
@@ -138,13 +138,13 @@ impl Script {
                 return Err(error);
             }
         }
-        // Another one may have been faster, and its order is as good.
+        // Another caller may have set it first; its order is just as good.
         let _ = self.order.set(made);
         Ok(())
     }
 }
 
-/// Has the session be that in which tables are made, in a database.
+/// Sets up the session for creating tables, in a database.
 async fn enter(link: &mut Link<'_>, database: &str) -> Result<()> {
     link.run(SESSION.as_bytes()).await?;
     link.run(format!("USE {}", name(database)).as_bytes()).await

@@ -1,4 +1,4 @@
-//! [`MariaDbServer`] and [`MySqlServer`]: those that run.
+//! [`MariaDbServer`] and [`MySqlServer`]: the handles to running servers.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::options::{Flavour, Options};
 use crate::shape::{Service, server};
 use crate::url::encode;
 
-/// What a client has to know of it, besides where it is.
+/// The data that a client needs, besides the address.
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) user: String,
@@ -20,7 +20,7 @@ pub(super) struct Parts {
     pub(super) database: String,
 }
 
-/// A handle for one of the two.
+/// Defines the handle of one of the two.
 macro_rules! running {
     ($(#[$about:meta])* $server:ident, $recipe:literal) => {
         $(#[$about])*
@@ -57,51 +57,53 @@ macro_rules! running {
                 })
             }
 
-            /// The URL of the default database, for a client on this machine:
+            /// Returns the URL of the default database, for a client on this machine:
             /// `mysql://test:test@127.0.0.1:49153/test`.
             #[must_use]
             pub fn url(&self) -> String {
                 self.url_for(self.database_name())
             }
 
-            /// The URL of another database of this server. The user has to have been let in there.
+            /// Returns the URL of another database of this server. The user must have rights in it.
             #[must_use]
             pub fn url_for(&self, database: &str) -> String {
                 url(&self.admin.parts, self.addr(), database)
             }
 
-            /// The URL for `root`, in no database.
+            /// Returns the URL for `root`, in no database.
             #[must_use]
             pub fn root_url(&self) -> String {
                 format!("mysql://root:{}@{}", encode(&self.admin.parts.root), self.addr())
             }
 
-            /// The URL of the default database, for a client in a network that the server is in.
+            /// Returns the URL of the default database, for a client in a network that the server
+            /// is in.
             #[must_use]
             pub fn network_url(&self) -> String {
                 url(&self.admin.parts, self.network_addr(), self.database_name())
             }
 
-            /// The user's name.
+            /// Returns the user's name.
             #[must_use]
             pub fn user(&self) -> &str {
                 &self.admin.parts.user
             }
 
-            /// The user's password.
+            /// Returns the user's password.
             #[must_use]
             pub fn password(&self) -> &str {
                 &self.admin.parts.password
             }
 
-            /// The name of the default database, which was created with the server. For one of your
-            /// own, see [`database`](Self::database).
+            /// Returns the name of the default database, which was created with the server. For one
+            /// of your own, see [`database`](Self::database).
             #[must_use]
             pub fn database_name(&self) -> &str {
                 &self.admin.parts.database
             }
 
-            /// The certificate, in PEM, of the authority that signed the server's; where it was made
+            /// Returns the certificate, in PEM, of the authority that signed the server's; `None`
+            /// without
             #[doc = concat!("[`with_tls`](", $recipe, "::with_tls).")]
             #[cfg(feature = "tls")]
             #[must_use]
@@ -109,15 +111,15 @@ macro_rules! running {
                 self.ca.as_deref()
             }
 
-            /// Runs SQL as `root` in the default database, with the client in the container. What it
-            /// prints comes back: rows with tabs between their columns.
+            /// Runs SQL as `root` in the default database, with the client in the container.
+            /// Returns its output: rows with tabs between columns.
             ///
             /// # Errors
-            /// When a statement fails: with what the client said. Those before it have had their
-            /// effect.
+            /// Fails with the client's output if a statement fails. Statements before it have had
+            /// their effect.
             ///
             /// # Cancel safety
-            /// When the future is dropped, the client may go on.
+            /// If the future is dropped, the client may continue.
             pub async fn sql(&self, text: impl AsRef<str>) -> Result<String> {
                 let parts = &self.admin.parts;
                 let command = [self.client, "-uroot", "--batch", "--skip-column-names"];

@@ -1,8 +1,8 @@
-//! [`Account`]: an account of one's own.
+//! [`Account`]: an account for one test.
 //!
-//! What holds an account is a lock of the container's, so that a restart of the server does not give
-//! it away. No clock has to be trusted, and whatever ends a process gives free what it had. An
-//! account in which any client still is counts as taken.
+//! The container's lock marks an account as taken, so a restart of the server does not release it.
+//! No clock matters, and the end of a process, for whatever reason, releases its accounts. An
+//! account that still has a connected client counts as taken.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
@@ -17,20 +17,20 @@ use super::server::Access;
 use super::session::{Login, Session, number};
 use crate::unique::token;
 
-/// How long it is waited for one when all are taken: what was dropped just now comes free when
-/// the server has noticed.
+/// Limit for waiting for an account when all are taken: one that was just dropped is free as soon
+/// as the server has noticed.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long the server may take to delete what was in an account that is given back.
+/// Limit for the server to delete the data of an account that is returned.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// An account that nobody else is given: its subjects, streams, buckets and consumers are seen by
-/// nobody else. They are deleted when this handle is dropped.
+/// An account for one test: nobody else sees its subjects, streams, buckets and consumers. They are
+/// deleted when this handle is dropped.
 ///
-/// It holds a share of the server, which so lives as long as its accounts, and a lock, which is
-/// what keeps others away: across threads and processes, until it is dropped or its process ends,
-/// however it does, also if the server is restarted. As long as a client is still in it nobody else
-/// gets it either.
+/// It holds a share of the server, which therefore lives as long as its accounts, and a lock. The
+/// lock excludes others across threads and processes, until it is dropped or its process ends for
+/// whatever reason, even if the server is restarted. An account that still has a connected client
+/// is not given to others either.
 #[must_use = "the account is given back when its handle is dropped"]
 pub struct Account {
     server: Container,
@@ -41,8 +41,8 @@ pub struct Account {
     lease: Option<Lease>,
 }
 
-/// The lock, and two connections that wait for the end: one in the account, and one that can empty
-/// it.
+/// The lock, and two connections that are kept for the end: one in the account, and one that can
+/// empty it.
 struct Lease {
     inside: TcpStream,
     system: TcpStream,
@@ -72,39 +72,39 @@ impl Account {
         Ok(Account { server, addr, access, name, user, lease: Some(lease) })
     }
 
-    /// The URL for a client on this machine: `nats://castoff-7:castoff-7@127.0.0.1:49153`. Some
-    /// clients [don't look at its credentials](super#credentials-in-urls).
+    /// Returns the URL for a client on this machine: `nats://castoff-7:castoff-7@127.0.0.1:49153`.
+    /// Some clients [ignore its credentials](super#credentials-in-urls).
     #[must_use]
     pub fn url(&self) -> String {
         self.access.url(&self.login(), self.server.addr(PORT).unwrap_or(self.addr))
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         self.access.url(&self.login(), format!("{}:{PORT}", self.server.name()))
     }
 
-    /// The account's name on the server.
+    /// Returns the account's name on the server.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name of its user.
+    /// Returns the name of its user.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The password of its user.
+    /// Returns the password of its user.
     #[must_use]
     pub fn password(&self) -> &str {
-        // It keeps no secret: who gets an account is a matter of asking.
+        // It protects no secret: anybody can claim an account.
         &self.user
     }
 
-    /// The server's container.
+    /// Returns the server's container.
     pub fn container(&self) -> &Container {
         &self.server
     }
@@ -115,12 +115,11 @@ impl Account {
 }
 
 impl Drop for Account {
-    /// A thread waits for the server to have emptied the account, and only then leaves it: what
-    /// is deleted late would be the next one's. If it does not come to that, the next one empties
-    /// it.
+    /// Leaves the account on a thread, once the server has emptied it: a late deletion would affect
+    /// the next user. If that fails, the next user empties it.
     fn drop(&mut self) {
         let Some(lease) = self.lease.take() else { return };
-        // Of a process that this one was forked from, which goes on with it.
+        // An account inherited in a fork still belongs to the parent process.
         let inherited = |error: castoff::Error| error.kind() == castoff::ErrorKind::Conflict;
         if self.server.addr(PORT).is_err_and(inherited) {
             return;
@@ -133,14 +132,14 @@ impl Drop for Account {
 
 impl Lease {
     fn end(self, account: &str) {
-        // A server that is gone has nothing to be emptied.
+        // A server that is gone does not need to be emptied.
         let _ = farewell(self.system, account);
         drop(self.inside);
         drop(self.lock);
     }
 }
 
-/// Has an account emptied, and waits for the answer, whatever it is.
+/// Asks the server to empty an account, and waits for any answer.
 fn farewell(mut system: TcpStream, account: &str) -> io::Result<()> {
     system.set_nonblocking(false)?;
     system.set_read_timeout(Some(FAREWELL))?;
@@ -165,8 +164,8 @@ impl fmt::Debug for Account {
     }
 }
 
-/// A connection in an account that nobody holds and in which there is no other, with its lock; `None`
-/// when all are taken.
+/// Returns a connection in an account that nobody holds or is connected to, with its lock; `None`
+/// if all are taken.
 async fn attempt(
     server: &Container,
     addr: SocketAddr,
@@ -190,15 +189,15 @@ async fn attempt(
     Ok(None)
 }
 
-/// All of them. Connections are numbered, so each starts at another, and one that is given back
-/// rests for as long as it can.
+/// Returns all accounts. Connections are numbered, so each starts at a different account, and one
+/// that was returned is reused as late as possible.
 fn candidates(id: u64, pool: u32) -> impl Iterator<Item = u32> {
     let start = id.checked_rem(pool.into()).and_then(|start| u32::try_from(start).ok());
     let start = start.unwrap_or(0);
     (0..pool).map(move |step| 1 + (start + step) % pool)
 }
 
-/// How many are connected in an account.
+/// Returns the number of connections in an account.
 async fn connections(system: &mut Session, account: &str) -> Result<u64> {
     let subject = format!("$SYS.REQ.ACCOUNT.{account}.CONNZ");
     let answer = system.ask(&subject, r#"{"limit":1}"#).await?;
@@ -207,12 +206,12 @@ async fn connections(system: &mut Session, account: &str) -> Result<u64> {
         .ok_or_else(|| Error::other(format!("the server does not tell who is in {account}")))
 }
 
-/// The subject that deletes all that JetStream keeps for an account.
+/// Returns the subject that deletes an account's JetStream data.
 pub(super) fn emptying(account: &str) -> String {
     format!("$JS.API.ACCOUNT.PURGE.{account}")
 }
 
-/// Deletes all that JetStream keeps for an account. Without JetStream nobody answers.
+/// Deletes an account's JetStream data. Without JetStream there is no answer.
 pub(super) async fn empty(system: &mut Session, account: &str) -> Result<()> {
     match system.ask(&emptying(account), "").await? {
         Some(answer) if answer.contains("\"error\"") => {

@@ -1,4 +1,4 @@
-//! [`Nats`]: what a server is to be.
+//! [`Nats`]: the description of a server.
 
 use castoff::{Container, ContainerBuilder, CopySource, Module, Result};
 
@@ -6,18 +6,18 @@ use super::config::{DATA, Options};
 use super::{MONITORING_PORT, NatsServer, PORT, ready};
 use crate::shape::recipe;
 
-/// Where the configuration file lies.
+/// The path of the configuration file.
 const FILE: &str = "/castoff/nats.conf";
-/// How many accounts are there to be given out: they cost 50 ms of the start and 6 MB.
+/// The default number of accounts for tests: they cost 50 ms of the start and 6 MB.
 const ACCOUNTS: u32 = 256;
 
-/// Describes a NATS server. Nothing happens before [`start`](Self::start).
+/// A description of a NATS server. Nothing happens before [`start`](Self::start).
 ///
-/// By default: image `nats:2`; nobody needs credentials; JetStream with its data in memory; 256
-/// accounts for tests besides the one that is everybody's. It is ready when it answers `PING` to
-/// who is logged in, and JetStream is ready by then.
+/// By default: image `nats:2`; no credentials needed; JetStream with its data in memory; 256
+/// accounts for tests besides the common one. It is ready when it answers `PING` to a client that
+/// is logged in; JetStream is ready by then.
 ///
-/// What is mounted at `/data` takes the place of the data in memory.
+/// A mount at `/data` replaces the data in memory.
 #[must_use = "nothing is started before `start()`"]
 pub struct Nats {
     container: ContainerBuilder,
@@ -25,7 +25,7 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         let container = Container::builder("nats:2").with_port(PORT);
         let options = Options {
@@ -42,31 +42,31 @@ impl Nats {
         Nats { container, options }
     }
 
-    /// A user; nobody gets in without being one. The first one's name and password are in
-    /// [`NatsServer::url`]; all are in the same account. Default: everybody gets in.
+    /// Adds a user; then all clients need credentials. The first user's name and password are in
+    /// [`NatsServer::url`]; all are in the same account. Default: no credentials.
     ///
-    /// Names may not begin with `castoff-`, passwords not with `$2`, by which the server knows a
-    /// hash; NUL is no part of either.
+    /// Names must not begin with `castoff-`, nor passwords with `$2`, which marks a hash for the
+    /// server. Neither may contain NUL.
     pub fn with_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.options.users.push((name.into(), password.into()));
         self
     }
 
-    /// A token that everybody has to have who connects. The server can have no users then, and so
-    /// no accounts for tests either.
+    /// Sets a token that all clients need. The server can't have users then, and so no accounts for
+    /// tests either.
     pub fn with_token(mut self, token: impl Into<String>) -> Self {
         self.options.token = Some(token.into());
         self
     }
 
-    /// How many accounts [`NatsServer::account`] can give out at the same time. Default: 256. A
-    /// thousand make the start about 150 ms longer than none.
+    /// Sets the limit for accounts that [`NatsServer::account`] can give out at the same time.
+    /// Default: 256. A thousand make the start about 150 ms longer than none.
     pub fn with_accounts(mut self, number: u32) -> Self {
         self.options.accounts = number;
         self
     }
 
-    /// No JetStream: only messages that nobody keeps.
+    /// Disables JetStream, so that messages are not stored.
     pub fn without_jetstream(mut self) -> Self {
         self.options.jetstream = false;
         self
@@ -78,20 +78,20 @@ impl Nats {
         self
     }
 
-    /// The monitoring interface, by HTTP; see [`NatsServer::monitoring_url`].
+    /// Enables the monitoring interface, by HTTP; see [`NatsServer::monitoring_url`].
     pub fn with_monitoring(mut self) -> Self {
         self.options.monitoring = true;
         self
     }
 
-    /// Text for the end of the configuration file, such as `max_payload: 8MB`. It wins over this
-    /// module's own; several are put one below the other.
+    /// Adds text to the end of the configuration file, such as `max_payload: 8MB`. It overrides
+    /// this module's own; several texts are joined in order.
     pub fn with_config(mut self, text: impl Into<String>) -> Self {
         self.options.config.push(text.into());
         self
     }
 
-    /// TLS, for those clients who want it. The server's certificate is for `localhost`, the
+    /// Enables TLS for clients that ask for it. The server's certificate is for `localhost`, the
     /// loopback addresses and the container's aliases in its networks, signed by
     /// [`NatsServer::ca_certificate`].
     #[cfg(feature = "tls")]
@@ -107,7 +107,7 @@ impl Nats {
             return Ok(container);
         }
         let names = names(container.spec());
-        // The image's only user.
+        // The image's only user is root.
         Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 

@@ -1,19 +1,19 @@
-//! [`Options`], and the configuration file that comes of them.
+//! [`Options`], and the configuration file made from them.
 //!
-//! NATS documentation, "Server Configuration". Its text is UTF-8, and what is in double quotes
-//! may hold backslashed characters.
+//! NATS documentation, "Server Configuration". The file is UTF-8, and double quotes may contain
+//! characters escaped by a backslash.
 
 use castoff::{Error, ErrorKind, Result};
 
 use super::{MONITORING_PORT, PORT};
 
-/// Where JetStream keeps its data.
+/// The directory of JetStream's data.
 pub(super) const DATA: &str = "/data";
-/// The account of those who are given none.
+/// The account of clients outside of the pool.
 pub(super) const MAIN: &str = "MAIN";
-/// The user of whoever comes without credentials, where that is allowed.
+/// The user of clients without credentials, where they are allowed.
 const ANYBODY: &str = "castoff-anybody";
-/// The user of this module's own questions, in the system account.
+/// The user of this module's own requests, in the system account.
 pub(super) const SYSTEM: &str = "castoff-system";
 
 pub(super) struct Options {
@@ -46,17 +46,17 @@ impl Options {
         self.token.iter().try_for_each(|token| check_secret("token", token))
     }
 
-    /// How many accounts there are to be given out.
+    /// Returns the number of accounts for tests.
     pub(super) fn pool(&self) -> u32 {
         // A server with a token has no users, and so no accounts.
         if self.token.is_some() { 0 } else { self.accounts }
     }
 
-    /// The user's text goes last: the last value of a name counts.
+    /// Returns the configuration file. The last value of a name counts, so the user's text comes
+    /// last.
     pub(super) fn file(&self) -> String {
         let mut text = format!("port: {PORT}\n");
-        // Who keeps an account does nothing else, so isn't there to answer. Those who are gone
-        // are noticed by TCP.
+        // A connection that only keeps an account does not answer pings. TCP detects dead ones.
         text.push_str("ping_interval: \"24h\"\n");
         if self.jetstream {
             text.push_str(&format!("jetstream {{ store_dir: {} }}\n", quoted(DATA)));
@@ -69,7 +69,7 @@ impl Options {
             let file = |name: &str| quoted(&format!("{}/{name}", crate::tls::DIRECTORY));
             let (certificate, key) = (file("server.crt"), file("server.key"));
             text.push_str(&format!("tls {{ cert_file: {certificate}, key_file: {key} }}\n"));
-            // This module's own questions go without.
+            // This module's own requests do not use TLS.
             text.push_str("allow_non_tls: true\n");
         }
         match &self.token {
@@ -108,12 +108,12 @@ impl Options {
     }
 }
 
-/// The name of an account of the pool.
+/// Returns the name of an account of the pool.
 pub(super) fn pooled_account(number: u32) -> String {
     format!("CASTOFF_{number}")
 }
 
-/// Its only user, and that user's password.
+/// Returns the name of that account's only user, which is also the password.
 pub(super) fn pooled_user(number: u32) -> String {
     format!("castoff-{number}")
 }
@@ -124,7 +124,7 @@ fn check_secret(what: &str, secret: &str) -> Result<()> {
     } else if secret.contains('\0') {
         "has a NUL in it"
     } else if secret.starts_with("$2") {
-        // The server takes `$2a$..` for bcrypt's hash of a password.
+        // The server takes `$2a$..` for a bcrypt hash of a password.
         "begins as a hash of bcrypt does"
     } else {
         return Ok(());

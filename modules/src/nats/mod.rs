@@ -1,4 +1,4 @@
-//! A NATS server: [`Nats`] describes one, [`NatsServer`] is one that runs.
+//! A NATS server: [`Nats`] describes one, [`NatsServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -13,7 +13,7 @@
 //! # One server, many tests
 //!
 //! Start it with `shared()`, and give every test an [`Account`] of its own: subjects, streams,
-//! buckets and consumers that nobody else sees, and none at first.
+//! buckets and consumers that nobody else sees, with none at first.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -28,10 +28,10 @@
 //!
 //! # Credentials in URLs
 //!
-//! They are there, percent-encoded as RFC 3986 has it. But **the crate `async-nats` does not look
-//! at them** (version 0.50, `connector.rs`): who gives it an account's URL and nothing else comes
-//! without credentials, and so into the account that is everybody's. Give it
-//! [`Account::user`] and [`Account::password`], or the server's, by its options:
+//! URLs contain them, percent-encoded as in RFC 3986. But **the crate `async-nats` ignores them**
+//! (version 0.50, `connector.rs`): a client with only an account's URL connects without
+//! credentials, and so to the common account. Pass it [`Account::user`] and [`Account::password`],
+//! or the server's, by its options:
 //!
 //! ```ignore
 //! let (user, password) = (account.user().to_owned(), account.password().to_owned());
@@ -53,5 +53,5 @@ pub use server::NatsServer;
 /// The port that the server listens on in its container, with TLS and without.
 pub const PORT: u16 = 4222;
 
-/// The port of its monitoring interface, where it is to have one.
+/// The port of its monitoring interface, if enabled.
 pub const MONITORING_PORT: u16 = 8222;

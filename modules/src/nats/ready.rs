@@ -1,4 +1,4 @@
-//! When a server serves its clients, by its own protocol: it answers `PING` to who has logged in.
+//! The check whether a server is ready, in its own protocol: it answers `PING` after a login.
 
 use std::io;
 
@@ -29,7 +29,7 @@ async fn converse(
     }
     stream.get_mut().write_all(&login.greeting()).await?;
     let said = line(&mut stream).await?;
-    // It lives, and wants what the module was not told of.
+    // The server runs, and needs credentials or TLS that the module does not have.
     let locked = matches!(login, Login::Nobody) && said.contains("Authorization Violation")
         || said.contains("TLS Required");
     Ok(if said == "PONG" || locked { Answer::Ready(said) } else { Answer::NotYet(said) })
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
 
-    /// What the probe makes of a server that says this, and then closes.
+    /// Returns the probe's result for a server that sends this and then closes.
     async fn answer(login: Login, bytes: &[u8]) -> io::Result<Answer> {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         theirs.write_all(bytes).await?;

@@ -1,4 +1,4 @@
-//! [`NatsServer`]: one that runs.
+//! [`NatsServer`]: the handle to a running server.
 
 use std::fmt::Display;
 
@@ -22,7 +22,7 @@ pub struct NatsServer {
     monitoring: bool,
 }
 
-/// How clients reach a server, whoever they are.
+/// The parts of a server's URL that all clients share.
 #[derive(Clone)]
 pub(super) struct Access {
     ca: Option<String>,
@@ -55,20 +55,20 @@ impl NatsServer {
         })
     }
 
-    /// The URL for a client on this machine: `nats://127.0.0.1:49153`, with user and password or
-    /// the token where there are some. With TLS it begins with `tls`.
+    /// Returns the URL for a client on this machine: `nats://127.0.0.1:49153`, with user and
+    /// password or the token if there are any. With TLS it begins with `tls`.
     #[must_use]
     pub fn url(&self) -> String {
         self.access.url(&self.login, self.addr())
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         self.access.url(&self.login, self.network_addr())
     }
 
-    /// The name of the first user, if there are users.
+    /// Returns the name of the first user, if there are users.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         match &self.login {
@@ -77,7 +77,7 @@ impl NatsServer {
         }
     }
 
-    /// The password of the first user, if there are users.
+    /// Returns the password of the first user, if there are users.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         match &self.login {
@@ -86,7 +86,7 @@ impl NatsServer {
         }
     }
 
-    /// The token, if there is one.
+    /// Returns the token, if there is one.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         match &self.login {
@@ -95,32 +95,31 @@ impl NatsServer {
         }
     }
 
-    /// The certificate in PEM that a client has to trust; none without TLS.
+    /// Returns the certificate, in PEM, that a client must trust; `None` without TLS.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
         self.access.ca.as_deref()
     }
 
-    /// Where the monitoring interface is, if it was asked for: `http://127.0.0.1:49154`; see
-    /// `/varz`, `/jsz` and its like.
+    /// Returns the URL of the monitoring interface, if it is enabled: `http://127.0.0.1:49154`; see
+    /// `/varz`, `/jsz` and the like.
     #[must_use]
     pub fn monitoring_url(&self) -> Option<String> {
         let addr = self.container().addr(MONITORING_PORT).ok().filter(|_| self.monitoring)?;
         Some(format!("http://{addr}"))
     }
 
-    /// An account that nobody else is given, in this process or another, with nothing in it. It
-    /// takes a few questions to the server.
+    /// Claims an account that nobody else has, in this process or another, with nothing in it. It
+    /// takes a few requests to the server.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when all are in use, by default 256;
-    /// [`ErrorKind::Unsupported`] when the server has none, since it has a token or
-    /// [`with_accounts`](super::Nats::with_accounts) said so; [`ErrorKind::Io`] when it is not
-    /// reached.
+    /// [`ErrorKind::Conflict`] if all are in use, by default 256; [`ErrorKind::Unsupported`] if the
+    /// server has none, because of a token or [`with_accounts`](super::Nats::with_accounts);
+    /// [`ErrorKind::Io`] if it can't be reached.
     ///
     /// # Cancel safety
-    /// When the future is dropped nothing stays claimed.
+    /// If the future is dropped, nothing stays claimed.
     pub async fn account(&self) -> Result<Account> {
         if self.pool == 0 {
             let message = "the server has no accounts for tests";
@@ -130,22 +129,21 @@ impl NatsServer {
         Account::claim(self.container(), &self.access, self.pool).await
     }
 
-    /// The beginning of a subject that nobody else is given: `7f3a90c1d2e4.`. For tests that have
-    /// to be in one account.
+    /// Returns a unique prefix for subjects: `7f3a90c1d2e4.`. For tests that must share an account.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("{}.", token())
     }
 
-    /// Deletes all streams, consumers and buckets of the account that is everybody's; those of
-    /// [`Account`]s stay.
+    /// Deletes all streams, consumers and buckets of the common account; those of [`Account`]s
+    /// stay.
     ///
     /// # Errors
-    /// What the server answered; [`ErrorKind::Unsupported`] with a token;
-    /// [`ErrorKind::Io`] when it is not reached.
+    /// The server's error; [`ErrorKind::Unsupported`] with a token; [`ErrorKind::Io`] if it can't
+    /// be reached.
     ///
     /// # Cancel safety
-    /// When the future is dropped it may have been done or not.
+    /// If the future is dropped, it may or may not have been done.
     pub async fn delete_streams(&self) -> Result<()> {
         if self.token().is_some() {
             let message = "a server with a token has no system account to delete streams by";

@@ -1,4 +1,4 @@
-//! [`Session`]: a few words of the client protocol.
+//! [`Session`]: a small part of the client protocol.
 //!
 //! NATS documentation, "Client Protocol".
 
@@ -14,12 +14,12 @@ use tokio::time::timeout;
 use super::config::{Options, SYSTEM};
 use crate::unique::token;
 
-/// How long an answer may take.
+/// Limit for the time of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest line and message that are read.
+/// Limit for the length of a line or a message, in bytes.
 const LONGEST: u64 = 8 << 20;
 
-/// Who connects.
+/// The credentials of a client.
 #[derive(Clone)]
 pub(super) enum Login {
     Nobody,
@@ -28,12 +28,12 @@ pub(super) enum Login {
 }
 
 impl Login {
-    /// That of this module's own questions.
+    /// Returns the credentials of this module's own requests.
     pub(super) fn system() -> Self {
         Login::User(SYSTEM.into(), SYSTEM.into())
     }
 
-    /// That of the server's users.
+    /// Returns the credentials of the server's first user, or its token.
     pub(super) fn of(options: &Options) -> Self {
         match (&options.token, options.users.first()) {
             (Some(token), _) => Login::Token(token.clone()),
@@ -42,7 +42,8 @@ impl Login {
         }
     }
 
-    /// The first words of a client, after which the server answers `PONG` to whom it lets in.
+    /// Returns the first messages of a client, which the server answers with `PONG` if it accepts
+    /// them.
     pub(super) fn greeting(&self) -> Vec<u8> {
         let mut fields = String::from(
             r#""verbose":false,"pedantic":false,"lang":"rust","version":"0","protocol":1,"headers":true,"no_responders":true,"name":"castoff""#,
@@ -59,7 +60,7 @@ impl Login {
     }
 }
 
-/// A string in JSON.
+/// Writes a string in JSON.
 fn json(text: &str) -> String {
     let mut json = String::from("\"");
     for c in text.chars() {
@@ -72,18 +73,18 @@ fn json(text: &str) -> String {
     json + "\""
 }
 
-/// What the server says.
+/// A message of the server.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Line(String),
-    /// A message to a subscription; none when there was nobody to answer a question.
+    /// A message to a subscription; `None` if there was no responder.
     Message(String, Option<String>),
 }
 
 /// A connection that is logged in.
 pub(super) struct Session {
     addr: SocketAddr,
-    /// The server's number for it, another for each.
+    /// The server's unique number of the connection.
     pub(super) id: u64,
     stream: BufReader<TcpStream>,
     inbox: String,
@@ -105,7 +106,7 @@ impl Session {
         within(addr, opening).await
     }
 
-    /// Asks for an answer of one message; none when nobody is there to answer.
+    /// Sends a request and returns the answer, one message; `None` if there is no responder.
     pub(super) async fn ask(&mut self, subject: &str, body: &str) -> Result<Option<String>> {
         let addr = self.addr;
         within(addr, async {
@@ -126,7 +127,7 @@ impl Session {
         .await
     }
 
-    /// What the server says next. Refusals are errors, and its `PING` is answered.
+    /// Reads the server's next message. Refusals are errors, and `PING`s are answered.
     async fn listen(&mut self) -> io::Result<Said> {
         let said = read(&mut self.stream).await?;
         if let Said::Line(line) = &said {
@@ -140,14 +141,14 @@ impl Session {
         Ok(said)
     }
 
-    /// The bare connection, which belongs to no runtime and does not block.
+    /// Returns the bare connection, which belongs to no runtime and does not block.
     pub(super) fn into_std(self) -> Result<std::net::TcpStream> {
         let addr = self.addr;
         self.stream.into_inner().into_std().map_err(|error| failed(addr, error))
     }
 }
 
-/// The value of a number in an object of JSON.
+/// Finds the value of a number in a JSON object.
 pub(super) fn number(json: &str, name: &str) -> Option<u64> {
     let (_, value) = json.split_once(&format!("\"{name}\":"))?;
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
@@ -164,7 +165,7 @@ fn failed(addr: SocketAddr, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, addr.to_string()).with_source(error)
 }
 
-/// A line without its end.
+/// Reads a line, without its end.
 pub(super) async fn line(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
     let mut line = Vec::new();
     stream.take(LONGEST).read_until(b'\n', &mut line).await?;

@@ -1,6 +1,6 @@
-//! [`Admin`]: what this process has to say to a server as its superuser.
+//! [`Admin`]: this process's access to a server as its superuser.
 //!
-//! Its connections are kept, as to make one costs more than to clone a database.
+//! Its connections are kept, as opening one costs more than cloning a database.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -19,15 +19,15 @@ use crate::background;
 use crate::liveness::Liveness;
 use crate::per_process::PerProcess;
 
-/// How many connections a process has to a server for this at most.
+/// Limit for the connections of a process to a server for this purpose.
 const CONNECTIONS: usize = 6;
-/// Where the connections are.
+/// The database that the connections use.
 const MAINTENANCE: &str = "castoff_admin";
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
-/// The superuser's side of one server, as this process sees it.
+/// The superuser's access to one server, shared within this process.
 pub(super) struct Admin {
-    /// Whose token is part of the names of what this process makes.
+    /// The liveness, whose token is part of the names of this process's resources.
     pub(super) liveness: Liveness,
     pub(super) parts: Parts,
     thread: Handle,
@@ -35,9 +35,9 @@ pub(super) struct Admin {
     places: Semaphore,
     next: AtomicU64,
     version: OnceLock<u32>,
-    /// Whether it has looked what dead processes have left.
+    /// Whether the resources of dead processes have been removed.
     pub(super) swept: AtomicBool,
-    /// Templates of which a spare is being made.
+    /// Templates for which a spare is being made.
     pub(super) sparing: Mutex<BTreeSet<String>>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Admin {
 static ADMINS: PerProcess<Mutex<HashMap<String, Weak<Admin>>>> = PerProcess::new();
 
 impl Admin {
-    /// That of a container, made if need be.
+    /// Returns the admin of a container, creating it if needed.
     pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
         let thread = background::thread()?;
         let mut admins = ADMINS.here().lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,18 +68,18 @@ impl Admin {
         Ok(admin)
     }
 
-    /// A name for something of this process's: `castoff_<kind>_<token>_<n>`.
+    /// Returns a name for a resource of this process: `castoff_<kind>_<token>_<n>`.
     pub(super) fn name(&self, kind: &str) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         format!("castoff_{kind}_{}_{number}", self.liveness.token())
     }
 
-    /// Runs something on the admin thread, in the background.
+    /// Runs a future on the admin thread, in the background.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.thread.spawn(work));
     }
 
-    /// Runs something on the admin thread. It goes on when the future is dropped.
+    /// Runs a future on the admin thread. It continues when the caller's future is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
@@ -92,7 +92,7 @@ impl Admin {
         self.ask(addr, sql).await.map(drop)
     }
 
-    /// The first column of what some statements find, as text.
+    /// Returns the first column of the result of statements, as text.
     pub(super) async fn names(&self, addr: SocketAddr, sql: &str) -> Result<Vec<String>> {
         let messages = self.ask(addr, sql).await?;
         let names = messages.iter().filter_map(|message| match message {
@@ -102,7 +102,7 @@ impl Admin {
         Ok(names.collect())
     }
 
-    /// The server's version, such as 170002. Asked for once.
+    /// Returns the server's version, such as 170002. Asks the server once.
     pub(super) async fn version(&self, addr: SocketAddr) -> Result<u32> {
         if let Some(version) = self.version.get() {
             return Ok(*version);
@@ -112,8 +112,8 @@ impl Admin {
         Ok(*self.version.get_or_init(|| version))
     }
 
-    /// Asks on one of the kept connections. One that turns out to be dead, after a restart, is
-    /// replaced once.
+    /// Runs statements on one of the kept connections. If it turns out to be dead, after a restart,
+    /// it is replaced once.
     async fn ask(&self, addr: SocketAddr, sql: &str) -> Result<Vec<SimpleQueryMessage>> {
         let place = self.places.acquire().await;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -133,7 +133,7 @@ impl Admin {
         answer.map_err(told)
     }
 
-    /// A connection to a database of our own: one that is connected to can't be cloned.
+    /// Connects to a database of castoff's own: a database that has connections can't be cloned.
     async fn maintain(&self, addr: SocketAddr) -> Result<Client> {
         match self.connect(addr, MAINTENANCE).await {
             Err(error) if says(&error, &SqlState::UNDEFINED_DATABASE) => {}
@@ -143,7 +143,7 @@ impl Admin {
         let create = format!("CREATE DATABASE {MAINTENANCE} TEMPLATE template0");
         match first.batch_execute(&create).await {
             Ok(()) => {}
-            // Somebody else was faster.
+            // Another caller was faster.
             Err(error)
                 if matches!(
                     error.code(),
@@ -154,7 +154,7 @@ impl Admin {
         self.connect(addr, MAINTENANCE).await
     }
 
-    /// A connection to a database, run by the admin thread.
+    /// Connects to a database. The admin thread drives the connection.
     async fn connect(&self, addr: SocketAddr, database: &str) -> Result<Client> {
         let mut config = Config::new();
         config
@@ -170,14 +170,14 @@ impl Admin {
             Error::new(ErrorKind::Connection, what).with_source(error)
         })?;
         self.spawn(async move {
-            // Whoever uses the client learns of it.
+            // The users of the client learn of the error.
             let _ = connection.await;
         });
         Ok(client)
     }
 }
 
-/// Whether the server said this, somewhere in the chain of causes.
+/// Returns whether the server reported this state, somewhere in the chain of sources.
 pub(super) fn says(error: &Error, state: &SqlState) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -190,7 +190,7 @@ pub(super) fn says(error: &Error, state: &SqlState) -> bool {
     false
 }
 
-/// The error with what the server said in it.
+/// Converts an error, with the server's message in it.
 pub(super) fn told(error: tokio_postgres::Error) -> Error {
     let what = match error.as_db_error() {
         Some(said) => format!("the server said: {} ({})", said.message(), said.code().code()),

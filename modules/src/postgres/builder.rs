@@ -1,4 +1,4 @@
-//! [`Postgres`]: what a server is to be.
+//! [`Postgres`]: the description of a server.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,25 @@ use super::server::Parts;
 use super::{PORT, PostgresServer, prepared, ready};
 use crate::shape::recipe;
 
-/// Where the data lies. Said aloud, since images from version 18 on have another default.
+/// The data directory. Set explicitly, since images from version 18 on have another default.
 pub(super) const DATA: &str = "/var/lib/postgresql/data";
 
-/// Whatever a crash would need: a test's data doesn't survive its server anyway.
+/// Options that disable protection against crashes: a test's data does not survive its server
+/// anyway.
 const FAST: [(&str, &str); 3] =
     [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
-/// Many tests with a pool each, where the default is 100. It costs nothing until they come.
+/// The limit for connections, for many tests with a pool each; the default is 100. It costs nothing
+/// until they are used.
 const CONNECTIONS: (&str, &str) = ("max_connections", "500");
 
-/// Describes a PostgreSQL server. Nothing happens before [`start`](Self::start).
+/// A description of a PostgreSQL server. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `postgres:17`; user, password and database `postgres`; data in memory, with
-/// `fsync`, `synchronous_commit` and `full_page_writes` off; up to 500 connections. It is ready when
-/// it takes connections by TCP, after all init scripts.
+/// `fsync`, `synchronous_commit` and `full_page_writes` off; up to 500 connections. It is ready
+/// when it accepts connections over TCP, after all init scripts.
 ///
-/// User, password and database are set by this type's own methods, whatever the environment says.
-/// What is mounted at `/var/lib/postgresql/data` takes the place of the data in memory.
+/// User, password and database are set by this type's own methods, which override the environment.
+/// A mount at `/var/lib/postgresql/data` replaces the data in memory.
 #[must_use = "nothing is started before `start()`"]
 pub struct Postgres {
     pub(super) container: ContainerBuilder,
@@ -39,7 +41,7 @@ pub struct Postgres {
     pub(super) ssl: Option<Vec<String>>,
 }
 
-/// Something to run on a fresh data directory.
+/// A script to run on a fresh data directory.
 #[derive(Clone)]
 pub(super) enum Script {
     Bytes(Vec<u8>),
@@ -47,7 +49,7 @@ pub(super) enum Script {
 }
 
 impl Postgres {
-    /// A server with everything by default.
+    /// Describes a server with all defaults.
     pub fn new() -> Self {
         Postgres {
             container: Container::builder("postgres:17").with_port(PORT),
@@ -63,38 +65,38 @@ impl Postgres {
         }
     }
 
-    /// The superuser's name.
+    /// Sets the superuser's name.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The superuser's password. It must not be empty.
+    /// Sets the superuser's password. It must not be empty.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// The database that is created.
+    /// Sets the database to create.
     pub fn with_database(mut self, database: impl Into<String>) -> Self {
         self.database = database.into();
         self
     }
 
-    /// SQL that is run in the database before the server is ready. May be called several times:
-    /// they run in that order. An error in it ends the server, and so the start.
+    /// Adds SQL to run in the database before the server is ready. May be called several times: the
+    /// texts run in that order. An error in it ends the server, so the start fails.
     pub fn with_init_sql(self, sql: impl Into<String>) -> Self {
         self.with_init_script("init.sql", sql.into())
     }
 
-    /// A script that is run before the server is ready, in the order of the calls: SQL for a name
+    /// Adds a script to run before the server is ready, in the order of the calls: SQL for a name
     /// that ends in `.sql` (or `.sql.gz`), a shell script for `.sh`.
     pub fn with_init_script(mut self, name: impl Into<String>, script: impl Into<Vec<u8>>) -> Self {
         self.scripts.push((name.into(), Script::Bytes(script.into())));
         self
     }
 
-    /// As [`with_init_script`](Self::with_init_script), with a file of this machine.
+    /// Adds a file of this machine, like [`with_init_script`](Self::with_init_script).
     pub fn with_init_file(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -102,33 +104,33 @@ impl Postgres {
         self
     }
 
-    /// An extension that is created in the database, with those that it needs, and so is there in
-    /// the clones that [`PostgresServer::database`] makes. The image has to have it. A data directory
-    /// that is there already stays as it is.
+    /// Creates an extension in the database, with its dependencies, and so in the clones of
+    /// [`PostgresServer::database`]. The image must contain it. An existing data directory is not
+    /// changed.
     pub fn with_extension(self, name: impl AsRef<str>) -> Self {
         let name = super::sql::identifier(name.as_ref());
         let sql = format!("CREATE EXTENSION IF NOT EXISTS {name} CASCADE;\n");
         self.with_init_script("extension.sql", sql)
     }
 
-    /// A server setting, passed as `-c key=value`. It wins over this module's own.
+    /// Sets a server option, passed as `-c key=value`. It overrides this module's own.
     pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.push((key.into(), value.into()));
         self
     }
 
-    /// Writes as a server of production does: to disk, and synced. For tests of crashes and
-    /// restarts; the data outlives a restart, and still goes with the container.
+    /// Writes like a production server: to disk, and synced. For tests of crashes and restarts; the
+    /// data survives a restart, but is still removed with the container.
     pub fn with_durability(mut self) -> Self {
         self.durable = true;
         self
     }
 
-    /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and
-    /// these names, signed by [`PostgresServer::ca_certificate`]. Who does not ask for TLS is
-    /// served without.
+    /// Makes the server speak TLS, with a certificate for `localhost`, the loopback addresses and
+    /// these names, signed by [`PostgresServer::ca_certificate`]. Clients may still connect without
+    /// TLS.
     ///
-    /// It is put in place by a shell in the image, before the image's own entry point
+    /// A shell in the image puts it in place, before the image's own entry point
     /// `docker-entrypoint.sh`.
     #[cfg(feature = "tls")]
     pub fn with_ssl(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -136,13 +138,13 @@ impl Postgres {
         self
     }
 
-    /// Keeps the data directory, as it is after init and all init scripts, in an image of this
-    /// engine, and starts from that: the first start takes longer, all later ones take less than
+    /// Keeps the data directory, after initialization and all init scripts, in an image of this
+    /// engine, and starts from that: the first start takes longer, and all later ones less than
     /// half of the time.
     ///
-    /// The image is named `castoff-prepared/postgres:..`, by a hash of the server's image, its
-    /// environment, user, password, database and scripts, so that another one is made when one of
-    /// them changes. It stays until [`prune_prepared`](super::prune_prepared), or
+    /// The image is named `castoff-prepared/postgres:..`, with a hash of the server's image, its
+    /// environment, user, password, database and scripts, so that a change of one of them makes
+    /// another image. It stays until [`prune_prepared`](super::prune_prepared), or
     /// [`Engine::prune_kept`](castoff::Engine::prune_kept).
     pub fn with_prepared_image(mut self) -> Self {
         self.prepared = Some(prepared::Use::Wanted);
@@ -202,7 +204,7 @@ impl Module for Postgres {
 }
 
 impl Postgres {
-    /// Where the data lies, and what is there in the beginning.
+    /// Sets the data directory, and its initial content.
     fn with_data(&self, container: ContainerBuilder) -> ContainerBuilder {
         let mounts = &container.spec().mounts;
         let mounted = mounts.iter().any(|mount| mount.target.trim_end_matches('/') == DATA);
@@ -245,8 +247,8 @@ impl Postgres {
         Ok(container)
     }
 
-    /// The key may be read by its owner only, and which number the server's user has is for the
-    /// image to know.
+    /// Adds certificates. Only its owner may read the key, and only the image knows the number of
+    /// the server's user.
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, DIRECTORY};
@@ -272,7 +274,7 @@ impl Postgres {
     }
 }
 
-/// The last setting of a name counts, so the user's go last.
+/// Returns the command. The last value of an option counts, so the user's come last.
 fn command(durable: bool, config: &[(String, String)]) -> Vec<String> {
     let own = FAST.iter().filter(|_| !durable).chain([&CONNECTIONS]);
     let own = own.map(|(key, value)| format!("{key}={value}"));

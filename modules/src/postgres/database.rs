@@ -1,4 +1,4 @@
-//! [`PgDatabase`]: a database of one's own.
+//! [`PgDatabase`]: a database for one test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,19 +13,19 @@ use super::PORT;
 use super::admin::{Admin, says};
 use super::server::url;
 
-/// How many clones of a template wait to be taken, on a server.
+/// The number of spare clones of a template on a server.
 const SPARES: usize = 2;
-/// From this version on a clone can be a copy of files, which is faster than the default.
+/// The first version in which a clone can be a copy of files, which is faster than the default.
 const FILE_COPY: u32 = 150_000;
-/// From this version on a database can be dropped with its sessions.
+/// The first version in which a database can be dropped with its sessions.
 const FORCE: u32 = 130_000;
 
-/// A database that nobody else has, dropped with this handle; made by
-/// [`PostgresServer::database`](super::PostgresServer::database) and its like.
+/// A database for one test, dropped with this handle; created by
+/// [`PostgresServer::database`](super::PostgresServer::database) and its variants.
 ///
-/// It holds a share of the server, which so lives as long as its databases. Dropping it hands the
-/// work to a thread of this crate's and returns: sessions that are still open are ended. What a
-/// process leaves that ends before that is dropped by the next one that makes a database there.
+/// It holds a share of the server, which therefore lives as long as its databases. Dropping it
+/// hands the work to a thread of this crate and returns; open sessions are ended. If a process ends
+/// before that, the next one that creates a database on the server drops what is left.
 #[must_use = "the database is dropped with its handle"]
 pub struct PgDatabase {
     server: Container,
@@ -40,25 +40,25 @@ impl PgDatabase {
         Ok(PgDatabase { server, addr, admin, name })
     }
 
-    /// The URL for a client on this machine.
+    /// Returns the URL for a client on this machine.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.admin.parts, self.server.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(&self.admin.parts, format!("{}:{PORT}", self.server.name()), &self.name)
     }
 
-    /// Its name on the server.
+    /// Returns its name on the server.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The server's container.
+    /// Returns the server's container.
     pub fn container(&self) -> &Container {
         &self.server
     }
@@ -66,11 +66,11 @@ impl PgDatabase {
 
 impl Drop for PgDatabase {
     fn drop(&mut self) {
-        // While the server is stopped there is nothing to be done.
+        // A stopped server needs no cleanup.
         let Ok(addr) = self.server.addr(PORT) else { return };
         let (admin, name) = (Arc::clone(&self.admin), std::mem::take(&mut self.name));
         self.admin.spawn(async move {
-            // The server may be on its way out as well.
+            // The server may be going away as well.
             let _ = remove(&admin, addr, &name).await;
         });
     }
@@ -85,7 +85,7 @@ impl fmt::Debug for PgDatabase {
     }
 }
 
-/// Drops a database with whatever sessions it has.
+/// Drops a database with all of its sessions.
 pub(super) async fn remove(admin: &Admin, addr: SocketAddr, name: &str) -> Result<()> {
     if admin.version(addr).await? >= FORCE {
         let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
@@ -95,7 +95,7 @@ pub(super) async fn remove(admin: &Admin, addr: SocketAddr, name: &str) -> Resul
     admin.execute(addr, &format!("DROP DATABASE IF EXISTS {name}")).await
 }
 
-/// Ends all sessions in a database, named by a literal's content.
+/// Returns the statement that ends all sessions in a database.
 pub(super) fn end_sessions(name: &str) -> String {
     let name = super::sql::literal(name);
     format!(
@@ -104,8 +104,8 @@ pub(super) fn end_sessions(name: &str) -> String {
     )
 }
 
-/// Clones a database under a name of ours, with its owner, its privileges and its settings, which
-/// PostgreSQL itself leaves out. It has to be there, and nobody in it.
+/// Clones a database under a name of castoff's, with its owner, its privileges and its settings,
+/// which PostgreSQL itself leaves out. The original must exist, without sessions.
 pub(super) async fn copy(admin: &Admin, addr: SocketAddr, from: &str, to: &str) -> Result<()> {
     let fast = admin.version(addr).await? >= FILE_COPY;
     let strategy = if fast { " STRATEGY FILE_COPY" } else { "" };
@@ -114,7 +114,7 @@ pub(super) async fn copy(admin: &Admin, addr: SocketAddr, from: &str, to: &str) 
     copy_properties(admin, addr, from, to).await
 }
 
-/// What `pg_database` and `pg_db_role_setting` say of one database, for another as well.
+/// Copies the content of `pg_database` and `pg_db_role_setting` about one database to another.
 pub(super) async fn copy_properties(
     admin: &Admin,
     addr: SocketAddr,
@@ -146,8 +146,7 @@ pub(super) async fn copy_properties(
     admin.execute(addr, &sql).await
 }
 
-/// A database made of a template: a spare one where there is one, which takes no time, else a
-/// clone.
+/// Creates a database from a template: takes a spare if there is one, or else makes a clone.
 pub(super) async fn take(
     admin: &Arc<Admin>,
     server: &Container,
@@ -157,27 +156,27 @@ pub(super) async fn take(
     admin.liveness.hold(server).await?;
     let name = admin.name("db");
     let taken = admin.names(addr, &claim(template, &name)).await;
-    // Two that want the same spare may get in each other's way; then it is not taken.
+    // Two callers that want the same spare may collide; then it is not taken.
     if !taken.is_ok_and(|found| found.contains(&name)) {
         copy(admin, addr, template, &name).await?;
     }
     let (background, template) = (Arc::clone(admin), template.to_owned());
     let server = server.clone();
     admin.spawn(async move {
-        // Nobody depends on either.
+        // No caller depends on either outcome.
         let _ = spare(&background, addr, &template).await;
         let _ = sweep(&background, &server, addr).await;
     });
     Ok(name)
 }
 
-/// The beginning of the names of a template's spares.
+/// Returns the prefix of the names of a template's spares.
 fn spares_of(template: &str) -> String {
     template.replacen("_template_", "_spare_", 1)
 }
 
-/// Renames a spare, if there is one, in one round trip. Of two who want the same the second one
-/// finds it gone and goes on to the next.
+/// Returns the statement that renames a spare, if there is one, in one round trip. If two callers
+/// want the same one, the second finds it gone and tries the next.
 fn claim(template: &str, name: &str) -> String {
     let spares = spares(template);
     format!(
@@ -194,14 +193,14 @@ fn claim(template: &str, name: &str) -> String {
     )
 }
 
-/// The query for a template's spares.
+/// Returns the query for a template's spares.
 fn spares(template: &str) -> String {
     let prefix = spares_of(template);
     let length = prefix.len() + 1;
     format!("SELECT datname FROM pg_database WHERE left(datname, {length}) = '{prefix}_'")
 }
 
-/// Makes a clone for whoever comes next, in this process or another.
+/// Creates a clone for the next caller, in this process or another.
 async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
     let busy = |at: &Admin| at.sparing.lock().map_or(true, |mut set| !set.insert(template.into()));
     if busy(admin) {
@@ -209,7 +208,7 @@ async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
     }
     let made = async {
         if admin.names(addr, &spares(template)).await?.len() < SPARES {
-            // Under another name until it is complete, so that nobody takes it before.
+            // It has another name until it is complete, so that nobody takes it before.
             let making = admin.name("making");
             let own = making.trim_start_matches("castoff_making_");
             copy(admin, addr, template, &making).await?;
@@ -225,8 +224,8 @@ async fn spare(admin: &Admin, addr: SocketAddr, template: &str) -> Result<()> {
     made
 }
 
-/// Drops, once in this process, the databases of processes that are gone: those whose maker's lock is
-/// free. One that somebody still has a session in stays.
+/// Drops, once in this process, the databases of dead processes: those whose creator's lock is
+/// free. A database with an open session stays.
 async fn sweep(admin: &Admin, server: &Container, addr: SocketAddr) -> Result<()> {
     if admin.swept.swap(true, Ordering::Relaxed) {
         return Ok(());

@@ -1,4 +1,5 @@
-//! A PostgreSQL server: [`Postgres`] describes one, [`PostgresServer`] is one that runs.
+//! A PostgreSQL server: [`Postgres`] describes one, [`PostgresServer`] is a handle to a running
+//! one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -19,8 +20,8 @@
 //!
 //! # A database for every test
 //!
-//! One server for a whole test run, whether tests are threads or processes, and a database for each
-//! of them that nobody else has seen:
+//! One server for a whole test run, whether tests are threads or processes, and a new database for
+//! each test:
 //!
 //! ```no_run
 //! # async fn migrate(url: &str) -> Result<(), std::io::Error> { Ok(()) }
@@ -34,8 +35,8 @@
 //! ```
 //!
 //! The migration runs once for the server and the key. Its result is a template, and databases are
-//! clones of it: a copy of files on the server takes some milliseconds, and one that was made
-//! beforehand, in the background, takes less than one.
+//! clones of it: a copy of files on the server takes some milliseconds, and a clone that was made
+//! in advance, in the background, takes less than one.
 
 mod admin;
 mod builder;

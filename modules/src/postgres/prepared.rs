@@ -1,4 +1,4 @@
-//! Data directories that are kept as images, so that the next start finds everything done.
+//! Data directories that are kept as images, so that later starts find them initialized.
 
 use std::time::Duration;
 
@@ -12,28 +12,27 @@ use super::sql::{identifier, literal};
 use super::{PORT, Postgres};
 use crate::fingerprint::Fingerprint;
 
-/// Where the data lies in the image: no image has a volume there, and an image of a container
-/// leaves volumes out.
+/// The data directory in the image: no image has a volume there, as a commit leaves volumes out.
 pub(super) const MAKING: &str = "/castoff/postgres";
 const REPOSITORY: &str = "castoff-prepared/postgres";
-/// To be changed when images that were made before would not do any more.
+/// The version of the images' format. Change it when older images would no longer work.
 const VERSION: u32 = 1;
 
-/// What a recipe has to do with a prepared image.
+/// The relation of a description to a prepared image.
 #[derive(Clone)]
 pub(super) enum Use {
-    /// It was asked for.
+    /// An image was requested.
     Wanted,
-    /// This is the server whose data is kept.
+    /// This server makes the data for the image.
     Making,
-    /// It is there, and the recipe starts from it.
+    /// The image exists, and the server starts from it.
     Made,
 }
 
-/// The images that [`Postgres::with_prepared_image`] has made on an engine.
+/// Lists the images that [`Postgres::with_prepared_image`] has made on an engine.
 ///
 /// # Errors
-/// When the engine can't be asked.
+/// Fails if the engine can't be asked.
 ///
 /// # Cancel safety
 /// Dropping the future leaves nothing behind.
@@ -41,17 +40,17 @@ pub async fn prepared_images(engine: &Engine) -> Result<Vec<ImageSummary>> {
     engine.images().list(REPOSITORY).await
 }
 
-/// Removes the images that [`Postgres::with_prepared_image`] has made on an engine, and says how many it has
-/// removed; one that somebody else removed meanwhile does not count. The next start makes them anew.
+/// Removes the images that [`Postgres::with_prepared_image`] has made on an engine, and returns the
+/// number removed, without those that others removed meanwhile. The next start makes them again.
 ///
-/// One that a container uses is tried again for some seconds, as that may be on its way out. What one
-/// image comes to keeps no other from being removed.
+/// An image that a container uses is retried for some seconds, as the container may be going away.
+/// The failure of one image does not keep others from being removed.
 ///
 /// # Errors
-/// When the engine can't be asked, or one of them could not be removed: it is still there.
+/// Fails if the engine can't be asked, or if an image could not be removed; it then still exists.
 ///
 /// # Cancel safety
-/// When the future is dropped, some of them may be removed.
+/// If the future is dropped, some of them may have been removed.
 pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
     let mut left: Vec<String> =
         prepared_images(engine).await?.into_iter().map(|image| image.id).collect();
@@ -62,7 +61,8 @@ pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
         for id in left {
             match engine.images().remove(&id).await {
                 Ok(()) => removed += 1,
-                // Engines have statuses of their own for what another image or container came to.
+                // Engines report the fate of other images and containers with statuses of their
+                // own.
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => {
                     may_pass |= error.kind() == ErrorKind::Conflict
@@ -81,7 +81,7 @@ pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
     }
 }
 
-/// Pauses before what could not be removed is tried again.
+/// The pauses before another attempt to remove images.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
@@ -90,7 +90,7 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
 ];
 
-/// Finds the recipe's image or makes it, and has the recipe start from it.
+/// Finds or makes the image of a description, and changes the description to start from it.
 pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
     let engine = match recipe.container.engine() {
         Some(engine) => engine.clone(),
@@ -116,7 +116,8 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
                 .with_envs(spec.env)
                 .with_engine(&engine),
             user: recipe.user.clone(),
-            // The image's environment is that of the container: the real one is set afterwards.
+            // The image inherits the container's environment, so the real password is set
+            // afterwards.
             password: format!("castoff-{hash}"),
             scripts: scripts
                 .into_iter()
@@ -143,7 +144,7 @@ async fn find(engine: &Engine, name: &str) -> Result<Option<String>> {
     Ok(images.into_iter().next().map(|image| image.id))
 }
 
-/// A name may come to mean another image.
+/// Returns an image's id, as a name may come to mean another image.
 async fn image_id(engine: &Engine, image: &str) -> Result<String> {
     match engine.images().inspect(image).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -154,8 +155,8 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
     }
 }
 
-/// Initialises a server, ends it and keeps what it has written: once, however many processes want
-/// it at the same time.
+/// Initializes a server, stops it and keeps its data: once, even if several processes want it at
+/// the same time.
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));
     let container = making.lower(container)?.shared_as(name).await?;
@@ -177,11 +178,11 @@ async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str
         Ok::<_, Error>(())
     };
     container.set_up_once("castoff postgres image", keep).await?;
-    // Others may still be looking at it; then it goes with them.
+    // If others are still using it, it is removed after them.
     container.remove().await
 }
 
-/// The scripts with their content, which is what counts.
+/// Reads the scripts' content, on which the image depends.
 async fn contents(scripts: &[(String, Script)]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut contents = Vec::new();
     for (name, script) in scripts {
@@ -197,13 +198,13 @@ async fn contents(scripts: &[(String, Script)]) -> Result<Vec<(String, Vec<u8>)>
     Ok(contents)
 }
 
-/// Puts the kept data where it belongs, unless a volume has some already, and goes on as the
-/// image does.
+/// Returns an entry point that puts the kept data in place, unless a volume already has some, and
+/// then continues like the image's own.
 pub(super) fn entry_point(data: &str) -> Vec<String> {
     shell(&format!("{}; exec docker-entrypoint.sh \"$@\"", fill(data)))
 }
 
-/// The same with something to do before.
+/// Returns the same with a step before it.
 #[cfg(feature = "tls")]
 pub(super) fn entry_point_after(before: &str, data: &str) -> Vec<String> {
     shell(&format!("{before} && {}; exec docker-entrypoint.sh \"$@\"", fill(data)))
@@ -213,7 +214,7 @@ fn fill(data: &str) -> String {
     format!("[ -s {data}/PG_VERSION ] || cp -a {MAKING}/. {data}/")
 }
 
-/// An entry point that runs these lines, with the command as `"$@"`.
+/// Returns an entry point that runs these lines, with the command as `"$@"`.
 pub(super) fn shell(lines: &str) -> Vec<String> {
     ["sh", "-c", lines, "sh"].map(str::to_owned).into()
 }

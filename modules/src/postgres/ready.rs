@@ -1,9 +1,10 @@
-//! When a server takes connections, by its own protocol.
+//! The check whether a server accepts connections, in its own protocol.
 //!
-//! While it makes its database, the image runs a server that listens on a unix socket only, so
-//! whoever answers by TCP is the real one. It gets a `StartupMessage` and is ready when it asks to
-//! authenticate, or refuses for a reason other than that it is starting up. TLS is not asked for
-//! first: a server answers that before it is ready, so the answer would say nothing.
+//! While it creates its database, the image runs a server that listens on a unix socket only, so
+//! only the real one answers over TCP. The probe sends a `StartupMessage`. The server is ready when
+//! it asks for authentication, or refuses for a reason other than that it is starting up. The probe
+//! does not ask for TLS first: a server answers that before it is ready, so the answer would prove
+//! nothing.
 //!
 //! PostgreSQL documentation, "Message Formats" and "PostgreSQL Error Codes".
 
@@ -18,7 +19,7 @@ use crate::probe::{Answer, text, until_ready};
 const PROTOCOL_3_0: u32 = 3 << 16;
 /// `cannot_connect_now`: starting up, shutting down or in recovery.
 const CANNOT_CONNECT_NOW: &str = "57P03";
-/// No server writes a longer answer.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: usize = 64 << 10;
 
 pub(super) fn wait(user: &str, database: &str) -> ProbeWait {
@@ -53,13 +54,13 @@ async fn converse(
     if !matches!(kind, b'R' | b'E') || !(4..LONGEST).contains(&length) {
         return Ok(Answer::NotYet(format!("a message of type {kind:#04x}, unlike PostgreSQL")));
     }
-    // To its end: a connection that is closed with bytes unread is reset, and the server logs that.
+    // Reads to the end: closing a connection with unread bytes resets it, and the server logs that.
     let mut body = vec![0; length - 4];
     stream.read_exact(&mut body).await?;
     Ok(if kind == b'R' { Answer::Ready("authentication".into()) } else { refusal(&body) })
 }
 
-/// The verdict of an `ErrorResponse`: fields of a type byte and a text that ends in NUL.
+/// Returns the result for an `ErrorResponse`: fields of a type byte and a text that ends in NUL.
 fn refusal(body: &[u8]) -> Answer {
     let field = |kind: u8| {
         let mut fields = body.split(|byte| *byte == 0);
@@ -78,7 +79,7 @@ fn refusal(body: &[u8]) -> Answer {
 mod tests {
     use super::*;
 
-    /// What the probe makes of a server that answers so, and then closes.
+    /// Returns the probe's result for a server that sends this and then closes.
     async fn answer(bytes: &[u8]) -> io::Result<Answer> {
         let (mut ours, mut theirs) = tokio::io::duplex(1024);
         theirs.write_all(bytes).await?;

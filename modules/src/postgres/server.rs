@@ -1,4 +1,4 @@
-//! [`PostgresServer`]: one that runs.
+//! [`PostgresServer`]: the handle to a running server.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct PostgresServer {
     ca: Option<String>,
 }
 
-/// What a client has to know of it, besides where it is.
+/// The data that a client needs, besides the address.
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) user: String,
@@ -46,51 +46,51 @@ impl PostgresServer {
         })
     }
 
-    /// The URL of the default database, for a client on this machine:
+    /// Returns the URL of the default database, for a client on this machine:
     /// `postgres://user:password@127.0.0.1:49153/database`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_for(self.database_name())
     }
 
-    /// The URL of another database of this server.
+    /// Returns the URL of another database of this server.
     #[must_use]
     pub fn url_for(&self, database: &str) -> String {
         url(&self.admin.parts, self.addr(), database)
     }
 
-    /// The URL of the default database, for a client in a network that the server is in.
+    /// Returns the URL of the default database, for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         self.network_url_for(self.database_name())
     }
 
-    /// The URL of another database of this server, for a client in a network that it is in.
+    /// Returns the URL of another database of this server, for a client in a network that it is in.
     #[must_use]
     pub fn network_url_for(&self, database: &str) -> String {
         url(&self.admin.parts, self.network_addr(), database)
     }
 
-    /// The superuser's name.
+    /// Returns the superuser's name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.admin.parts.user
     }
 
-    /// The superuser's password.
+    /// Returns the superuser's password.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.admin.parts.password
     }
 
-    /// The name of the default database, which was created with the server. For one of your own,
-    /// see [`database`](Self::database).
+    /// Returns the name of the default database, which was created with the server. For one of your
+    /// own, see [`database`](Self::database).
     #[must_use]
     pub fn database_name(&self) -> &str {
         &self.admin.parts.database
     }
 
-    /// The certificate, in PEM, of the authority that signed the server's; where it was made
+    /// Returns the certificate, in PEM, of the authority that signed the server's; `None` without
     /// [`with_ssl`](super::Postgres::with_ssl).
     #[cfg(feature = "tls")]
     #[must_use]
@@ -99,13 +99,14 @@ impl PostgresServer {
     }
 
     /// Runs `psql` with this text in the container, on the default database: SQL, and its own
-    /// commands such as `\dt`. What it prints comes back, rows only and without alignment.
+    /// commands such as `\dt`. Returns its output, rows only and without alignment.
     ///
     /// # Errors
-    /// When a statement fails: with what `psql` said. Those before it have had their effect.
+    /// Fails with the output of `psql` if a statement fails. Statements before it have had their
+    /// effect.
     ///
     /// # Cancel safety
-    /// When the future is dropped, `psql` may go on.
+    /// If the future is dropped, `psql` may continue.
     pub async fn psql(&self, text: impl AsRef<str>) -> Result<String> {
         let parts = &self.admin.parts;
         let command = ["psql", "-h", "127.0.0.1", "-U", &parts.user, "-d", &parts.database];

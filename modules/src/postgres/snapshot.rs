@@ -1,4 +1,4 @@
-//! Snapshots: a database as it was, to go back to.
+//! Snapshots: earlier states of a database, to return to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use super::sql::identifier;
 use super::{PORT, PostgresServer};
 use crate::fingerprint::Fingerprint;
 
-/// Between two attempts to end the sessions of a database; whoever connects meanwhile waits.
+/// The pause between two attempts to end the sessions of a database; new clients wait meanwhile.
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl PostgresServer {
-    /// Keeps the server's default database as it is now, under this name; an earlier one of that
-    /// name is replaced. Open sessions in the database are ended.
+    /// Keeps the current state of the server's default database under this name, replacing an
+    /// earlier one of that name. Open sessions in the database are ended.
     ///
-    /// For tests that run one after the other on the same database. Where each can have its own,
-    /// [`database`](Self::database) is faster and they can run at the same time.
+    /// For tests that run in sequence on the same database. If each can have its own,
+    /// [`database`](Self::database) is faster and allows them to run at the same time.
     ///
     /// # Errors
-    /// When the server can't be reached, or refuses.
+    /// Fails if the server can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// It goes on when the future is dropped.
+    /// It continues when the future is dropped.
     pub async fn snapshot(&self, name: impl AsRef<str>) -> Result<()> {
         self.snapshot_of(self.database_name(), name).await
     }
 
-    /// As [`snapshot`](Self::snapshot), of another database of the server.
+    /// Keeps the state of another database, like [`snapshot`](Self::snapshot).
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such database; as for
-    /// [`snapshot`](Self::snapshot) otherwise.
+    /// [`ErrorKind::NotFound`] if there is no such database; otherwise as for
+    /// [`snapshot`](Self::snapshot).
     ///
     /// # Cancel safety
     /// As for [`snapshot`](Self::snapshot).
@@ -55,7 +55,7 @@ impl PostgresServer {
                 let there = format!("SELECT datname FROM pg_database WHERE datname = '{snapshot}'");
                 let mut swap = format!("ALTER DATABASE {making} RENAME TO {snapshot}");
                 if !own.names(addr, &there).await?.is_empty() {
-                    // Sent together they are one transaction.
+                    // Sent together, these are one transaction.
                     swap = format!("ALTER DATABASE {snapshot} RENAME TO {old}; {swap}");
                 }
                 own.execute(addr, &swap).await?;
@@ -66,20 +66,20 @@ impl PostgresServer {
             .map_err(|error| missing(error, "no such database"))
     }
 
-    /// Takes the server's default database back to a snapshot. Open sessions in it are ended;
-    /// whoever connects meanwhile waits, and finds the database as it was. The snapshot stays.
+    /// Returns the server's default database to a snapshot. Open sessions in it are ended; clients
+    /// that connect meanwhile wait, and find the database in that state. The snapshot stays.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such snapshot; otherwise when the server can't be
-    /// reached, or refuses. The database is then as it was before the call.
+    /// [`ErrorKind::NotFound`] if there is no such snapshot. Also fails if the server can't be
+    /// reached, or refuses. The database is then unchanged.
     ///
     /// # Cancel safety
-    /// It goes on when the future is dropped.
+    /// It continues when the future is dropped.
     pub async fn restore(&self, name: impl AsRef<str>) -> Result<()> {
         self.restore_of(self.database_name(), name).await
     }
 
-    /// As [`restore`](Self::restore), of another database of the server.
+    /// Returns another database to a snapshot, like [`restore`](Self::restore).
     ///
     /// # Errors
     /// As for [`restore`](Self::restore).
@@ -96,7 +96,8 @@ impl PostgresServer {
                 let (making, old) = (own.name("making"), own.name("db"));
                 copy(&own, addr, &snapshot, &making).await?;
                 let current = identifier(&database);
-                // Sent together they are one transaction: there is no moment without a database of that name.
+                // Sent together, these are one transaction, so a database of that name exists at
+                // any time.
                 let swap = format!(
                     "ALTER DATABASE {current} RENAME TO {old}; \
                      ALTER DATABASE {making} RENAME TO {current}"
@@ -112,8 +113,8 @@ impl PostgresServer {
     }
 }
 
-/// Does what can't be done while others have sessions in a database, and ends those meanwhile.
-/// The server has new ones wait, and gives up after five seconds.
+/// Runs work that is impossible while others have sessions in a database, and ends those meanwhile.
+/// The server makes new ones wait, and gives up after five seconds.
 async fn without_sessions(
     admin: &Admin,
     addr: SocketAddr,
@@ -123,7 +124,7 @@ async fn without_sessions(
     let ending = async {
         let sessions = end_sessions(database);
         loop {
-            // If this fails, so does the work.
+            // If this fails, the work fails too.
             let _ = admin.names(addr, &sessions).await;
             tokio::time::sleep(PAUSE).await;
         }
@@ -134,7 +135,7 @@ async fn without_sessions(
     }
 }
 
-/// The name on the server; what it is called may be too long, and contain anything.
+/// Returns the name on the server; the user's name may be too long, and contain anything.
 fn named(database: &str, name: &str) -> String {
     let print = Fingerprint::new("snapshot").part(database).part(name);
     format!("castoff_snapshot_{}", print.digits())

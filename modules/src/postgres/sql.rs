@@ -1,12 +1,12 @@
-//! Quoting.
+//! Quoting of names and texts in SQL.
 
-/// A name, whatever it contains. PostgreSQL documentation, 4.1.1.
+/// Quotes a name, whatever it contains (PostgreSQL documentation, 4.1.1).
 pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string constant. With a backslash in it, it is one with escapes, so that it means the same
-/// whatever `standard_conforming_strings` is.
+/// Quotes a string constant. If it contains a backslash, the form with escapes is used, so that it
+/// means the same for every value of `standard_conforming_strings`.
 pub(super) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') {

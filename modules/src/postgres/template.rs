@@ -1,4 +1,4 @@
-//! Templates: what databases are cloned from, each made once for a server.
+//! Templates: the databases from which others are cloned, each made once for a server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,22 +12,22 @@ use super::database::{copy, copy_properties, end_sessions, remove, take};
 use super::{PORT, PgDatabase, PostgresServer};
 use crate::fingerprint::Fingerprint;
 
-/// What may go wrong in somebody's migration.
+/// The error of a user's migration.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl PostgresServer {
-    /// A database for one test: a copy of the server's default database as it was when the first
-    /// one was asked for, with the extensions and all else that came from init scripts.
+    /// Creates a database for one test: a copy of the server's default database as it was at the
+    /// first call, with the extensions and everything else from init scripts.
     ///
-    /// It takes milliseconds, as the copy is made from a template on the server, and usually
-    /// beforehand. However many ask, in whatever threads and processes share the server, each gets
-    /// its own.
+    /// It takes milliseconds, as the copy is made from a template on the server, and usually in
+    /// advance. Each call, in any of the threads and processes that share the server, gets a
+    /// database of its own.
     ///
     /// # Errors
-    /// When the server can't be reached, or refuses.
+    /// Fails if the server can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the database is dropped if it comes to be.
+    /// If the future is dropped, the database is dropped if it was created.
     pub async fn database(&self) -> Result<PgDatabase> {
         let template = self.default_template(None).await?;
         match self.clone_of(&template).await {
@@ -40,11 +40,12 @@ impl PostgresServer {
         }
     }
 
-    /// As [`database`](Self::database), with migrations: `migrate` is run once for the server and
-    /// this key, on a database whose URL it is given, and the result is cloned for everybody.
+    /// Creates a [`database`](Self::database) with migrations: `migrate` runs once for the server
+    /// and this key, on a database whose URL it receives, and the result is cloned for every
+    /// caller.
     ///
-    /// The key should change when the migrations do. If they fail, nothing stays of it, and whoever
-    /// asks next runs them again. Sessions that are left open are ended.
+    /// The key should change when the migrations do. If they fail, no trace of them stays, and the
+    /// next caller runs them again. Sessions that are left open are ended.
     ///
     /// ```no_run
     /// # async fn migrate(url: &str) -> Result<(), std::io::Error> { Ok(()) }
@@ -57,12 +58,12 @@ impl PostgresServer {
     /// ```
     ///
     /// # Errors
-    /// That of `migrate`, as the cause of one that names the key; as for
-    /// [`database`](Self::database) otherwise.
+    /// The error of `migrate`, as the source of one that names the key; otherwise as for
+    /// [`database`](Self::database).
     ///
     /// # Cancel safety
-    /// When the future is dropped, the migrations count as not run, and the database is dropped if
-    /// it comes to be.
+    /// If the future is dropped, the migrations count as not run, and the database is dropped if it
+    /// was created.
     pub async fn database_from<F, Fut, T, E>(
         &self,
         key: impl AsRef<str>,
@@ -77,12 +78,13 @@ impl PostgresServer {
         self.made_by(named(Fingerprint::new("key").part(key)), key, migrate).await
     }
 
-    /// As [`database_from`](Self::database_from), with the `*.sql` files of a directory, in the
-    /// order of their names. The key is their content. Each may hold several statements.
+    /// Creates a database like [`database_from`](Self::database_from), with the `*.sql` files of a
+    /// directory as migrations, sorted by name. Their content is the key. Each may contain several
+    /// statements.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the files can't be read, [`ErrorKind::InvalidInput`] when there is
-    /// none; as for [`database_from`](Self::database_from) otherwise, with the file named.
+    /// [`ErrorKind::Io`] if the files can't be read, [`ErrorKind::InvalidInput`] if there are none;
+    /// otherwise as for [`database_from`](Self::database_from), with the name of the file.
     ///
     /// # Cancel safety
     /// As for [`database_from`](Self::database_from).
@@ -110,7 +112,7 @@ impl PostgresServer {
         .await
     }
 
-    /// A clone of this template, made by these migrations where it is not there yet.
+    /// Clones a template, which these migrations create if it does not exist.
     async fn made_by<F, Fut, T, E>(
         &self,
         template: String,
@@ -124,7 +126,7 @@ impl PostgresServer {
     {
         let mut migrate = Some(migrate);
         if let Some(start) = self.template_of(&template, key, &mut migrate, None).await? {
-            // A restart took it along.
+            // A restart has lost the template.
             self.template_of(&template, key, &mut migrate, Some(&start)).await?;
         }
         self.clone_of(&template).await
@@ -134,7 +136,7 @@ impl PostgresServer {
         let (server, admin) = (self.container().clone(), Arc::clone(self.admin()));
         let addr = server.addr(PORT)?;
         let (own, template) = (Arc::clone(&admin), template.to_owned());
-        // Made and owned on the admin's thread, whatever becomes of this future.
+        // Created and owned on the admin's thread, whatever becomes of this future.
         admin
             .run(async move {
                 let name = take(&own, &server, addr, &template).await?;
@@ -143,14 +145,14 @@ impl PostgresServer {
             .await
     }
 
-    /// When the server was started: what it had in memory before that is gone.
+    /// Returns the time of the server's start: its earlier data in memory is lost.
     async fn started(&self) -> Result<String> {
         let addr = self.container().addr(PORT)?;
         let asked = self.admin().names(addr, "SELECT pg_postmaster_start_time()::text").await?;
         Ok(asked.into_iter().next().unwrap_or_default())
     }
 
-    /// Sees to the template of the default database, and says its name.
+    /// Ensures that the template of the default database exists, and returns its name.
     async fn default_template(&self, start: Option<&str>) -> Result<String> {
         let template = named(Fingerprint::new("default"));
         let once = format!("castoff postgres {template} {}", start.unwrap_or_default());
@@ -168,7 +170,7 @@ impl PostgresServer {
                 };
                 let made = made.await;
                 if made.is_err() {
-                    // What can't be dropped now is swept later.
+                    // If it can't be dropped now, it is swept later.
                     let _ = remove(admin, addr, &making).await;
                 }
                 made
@@ -177,8 +179,8 @@ impl PostgresServer {
         Ok(template)
     }
 
-    /// Copies the default database. It can't be cloned while somebody has a session there; then
-    /// its content is dumped and restored.
+    /// Copies the default database. It can't be cloned while it has a session; then its content is
+    /// dumped and restored.
     async fn copy_default(&self, to: &str) -> Result<()> {
         let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
         let from = &admin.parts.database;
@@ -203,8 +205,8 @@ impl PostgresServer {
         copy_properties(admin, addr, from, to).await
     }
 
-    /// Sees to the template of a key. Says when the server was started if the template should be
-    /// there and is not.
+    /// Ensures that the template of a key exists. Returns the time of the server's start if the
+    /// template should exist but does not.
     async fn template_of<F, Fut, T, E>(
         &self,
         template: &str,
@@ -243,12 +245,12 @@ impl PostgresServer {
     }
 }
 
-/// Makes a template of a finished database: nobody gets in any more.
+/// Creates a template from a finished database, which then refuses sessions.
 async fn freeze(admin: &Admin, addr: SocketAddr, made: &str, template: &str) -> Result<()> {
     admin.execute(addr, &format!("ALTER DATABASE {made} ALLOW_CONNECTIONS false")).await?;
     admin.names(addr, &end_sessions(made)).await?;
     admin.execute(addr, &format!("ALTER DATABASE {made} IS_TEMPLATE true")).await?;
-    // The name says that it is complete.
+    // The name marks it as complete.
     admin.execute(addr, &format!("ALTER DATABASE {made} RENAME TO {template}")).await
 }
 
@@ -257,12 +259,12 @@ async fn exists(admin: &Admin, addr: SocketAddr, name: &str) -> Result<bool> {
     Ok(!admin.names(addr, &found).await?.is_empty())
 }
 
-/// Returns the name of the template that is made of this.
+/// Returns the name of the template for a source.
 fn named(source: Fingerprint) -> String {
     format!("castoff_template_{}", source.digits())
 }
 
-/// The SQL files of a directory, by name.
+/// Reads the SQL files of a directory, sorted by name.
 fn read_sql(directory: &Path) -> Result<Vec<(String, String)>> {
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Io, format!("can't read `{}`", directory.display()))
@@ -294,7 +296,7 @@ mod tests {
         assert_eq!(key("a"), key("a"));
         assert_ne!(key("a"), key("b"));
         assert_ne!(named(Fingerprint::new("default")), key(""));
-        // With a token and a number after it, it is a spare's name.
+        // With a token and a number after it, it is the name of a spare.
         assert!(key("a").len() + "_".len() + 12 + "_".len() + 10 <= 63);
     }
 

@@ -1,4 +1,4 @@
-//! [`RabbitMq`]: what a broker is to be.
+//! [`RabbitMq`]: the description of a broker.
 
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
@@ -6,16 +6,16 @@ use super::server::Parts;
 use super::{MANAGEMENT_PORT, PORT, RabbitMqServer, ready};
 use crate::shape::{SLOW, recipe};
 
-/// Where the data lies.
+/// The data directory.
 const DATA: &str = "/var/lib/rabbitmq";
 const CONFIG: &str = "/etc/rabbitmq/conf.d/90-castoff.conf";
 const PLUGINS: &str = "/etc/rabbitmq/enabled_plugins";
 
-/// Describes a RabbitMQ broker. Nothing happens before [`start`](Self::start).
+/// A description of a RabbitMQ broker. Nothing happens before [`start`](Self::start).
 ///
 /// By default: image `rabbitmq:4`; user and password `guest`, who may connect from everywhere; the
-/// virtual host `/`; the management plugin, and data in memory. It is ready when a connection to the
-/// virtual host is open, and the management interface answers.
+/// virtual host `/`; the management plugin, and data in memory. It is ready when a connection to
+/// the virtual host is open, and the management interface answers.
 #[must_use = "nothing is started before `start()`"]
 pub struct RabbitMq {
     container: ContainerBuilder,
@@ -27,7 +27,7 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// A broker with everything by default.
+    /// Describes a broker with all defaults.
     pub fn new() -> Self {
         RabbitMq {
             container: Container::builder("rabbitmq:4")
@@ -42,37 +42,38 @@ impl RabbitMq {
         }
     }
 
-    /// The administrator's name, in ASCII and without a colon.
+    /// Sets the administrator's name, in ASCII and without a colon.
     pub fn with_user(mut self, user: impl Into<String>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The administrator's password, in ASCII.
+    /// Sets the administrator's password, in ASCII.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// The virtual host that is there from the beginning, in ASCII. Default: `/`.
+    /// Sets the initial virtual host, in ASCII. Default: `/`.
     pub fn with_vhost(mut self, vhost: impl Into<String>) -> Self {
         self.vhost = vhost.into();
         self
     }
 
-    /// A plugin besides `rabbitmq_management`, such as `rabbitmq_stream`. The image has to have it.
+    /// Adds a plugin besides `rabbitmq_management`, such as `rabbitmq_stream`. The image must
+    /// contain it.
     pub fn with_plugin(mut self, name: impl Into<String>) -> Self {
         self.plugins.push(name.into());
         self
     }
 
-    /// A line of `rabbitmq.conf`: `channel_max`, `consumer_timeout`.
+    /// Sets an option of `rabbitmq.conf`: `channel_max`, `consumer_timeout`.
     pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.push((key.into(), value.into()));
         self
     }
 
-    /// The settings as a file. What is set twice counts as set last.
+    /// Returns the settings as a file. The last value of a key counts.
     fn file(&self) -> Result<String> {
         let mut file = String::from("loopback_users = none\n");
         for (key, value) in &self.config {
@@ -88,7 +89,8 @@ impl RabbitMq {
     fn check(&self) -> Result<()> {
         let parts = [("user", &self.user), ("password", &self.password), ("vhost", &self.vhost)];
         for (option, value) in parts {
-            // AMQP's short strings; and the broker reads more than ASCII in another encoding.
+            // These are AMQP's short strings, and the broker reads characters beyond ASCII in
+            // another encoding.
             if value.is_empty() || value.len() > 255 || value.contains('\0') || !value.is_ascii() {
                 let what = format!("{option}: it must have 1 to 255 ASCII characters, and no NUL");
                 return Err(Error::new(ErrorKind::InvalidInput, what));

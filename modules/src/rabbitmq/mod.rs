@@ -1,4 +1,4 @@
-//! A RabbitMQ broker: [`RabbitMq`] describes one, [`RabbitMqServer`] is one that runs.
+//! A RabbitMQ broker: [`RabbitMq`] describes one, [`RabbitMqServer`] is a handle to a running one.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! A broker takes some seconds to start, so sharing one saves most here: a virtual host of one's
-//! own is made in a fraction of a second.
+//! A broker takes some seconds to start, so sharing one saves most here: creating a virtual host
+//! takes a fraction of a second.
 
 mod builder;
 mod ready;

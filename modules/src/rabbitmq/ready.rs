@@ -1,7 +1,8 @@
-//! When a broker takes connections, by its own protocol.
+//! The check whether a broker accepts connections, in its own protocol.
 //!
-//! A connection is opened to the end, since the port is open before the broker has loaded its users
-//! and virtual hosts. AMQP 0-9-1 specification, sections 2.2.4 and 4.2, and the methods of class 10.
+//! The probe opens a connection completely, since the port is open before the broker has loaded its
+//! users and virtual hosts. AMQP 0-9-1 specification, sections 2.2.4 and 4.2, and the methods of
+//! class 10.
 
 use std::io;
 
@@ -13,7 +14,7 @@ use super::{MANAGEMENT_PORT, PORT};
 use crate::http::Request;
 use crate::probe::{Answer, text, until_ready};
 
-/// No broker has a longer frame before the connection is open.
+/// Limit for the length of a frame before the connection is open.
 const LONGEST: u32 = 64 << 10;
 const CONNECTION: u16 = 10;
 const START: u16 = 10;
@@ -24,7 +25,7 @@ const OPEN: u16 = 40;
 const OPEN_OK: u16 = 41;
 const CLOSE: u16 = 50;
 
-/// For a connection to a virtual host.
+/// Returns a wait for a connection to a virtual host.
 pub(super) fn connection(user: &str, password: &str, vhost: &str) -> ProbeWait {
     let (who, vhost) = (format!("\0{user}\0{password}"), vhost.to_owned());
     let what = format!("RabbitMQ to open a connection to `{vhost}`");
@@ -34,7 +35,7 @@ pub(super) fn connection(user: &str, password: &str, vhost: &str) -> ProbeWait {
     })
 }
 
-/// For the management interface, which is there a bit later.
+/// Returns a wait for the management interface, which is ready a bit later.
 pub(super) fn management(user: &str, password: &str) -> ProbeWait {
     let asking = Request::new("GET", "/api/whoami").with_basic_auth(user, password);
     WaitFor::probe("RabbitMQ's management interface", move |target: WaitTarget| {
@@ -63,7 +64,7 @@ async fn open(
                 stream.write_all(&frame(START_OK, &answer)).await?;
             }
             TUNE => {
-                // As it proposes.
+                // Accepts the broker's proposal.
                 stream.write_all(&frame(TUNE_OK, &arguments)).await?;
                 let path = [&short(vhost)[..], &short(""), &[0]].concat();
                 stream.write_all(&frame(OPEN, &path)).await?;
@@ -71,7 +72,7 @@ async fn open(
             OPEN_OK => {
                 let bye = [&200_u16.to_be_bytes()[..], &short("bye"), &[0; 4]].concat();
                 stream.write_all(&frame(CLOSE, &bye)).await?;
-                // One that is not closed to its end is a warning in the log.
+                // A connection that is not closed completely causes a warning in the log.
                 read(stream).await?;
                 return Ok(Answer::Ready("an open connection".into()));
             }
@@ -83,7 +84,7 @@ async fn open(
     }
 }
 
-/// The next method of the connection, with its arguments.
+/// Reads the next method of the connection, with its arguments.
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(u16, Vec<u8>)> {
     let kind = stream.read_u8().await?;
     stream.read_u16().await?;
@@ -109,7 +110,7 @@ fn frame(method: u16, arguments: &[u8]) -> Vec<u8> {
     [&head[..], &method, arguments, &[0xce]].concat()
 }
 
-/// A short string; the recipe has seen to it that it is one.
+/// Writes a short string; the description has checked its length.
 fn short(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
     [&[length], text.as_bytes()].concat()

@@ -1,4 +1,4 @@
-//! [`RabbitMqServer`]: one that runs.
+//! [`RabbitMqServer`]: the handle to a running broker.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ pub struct RabbitMqServer {
     parts: Parts,
 }
 
-/// What a client has to know of it, besides where it is.
+/// The data that a client needs, besides the address.
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) user: String,
@@ -33,52 +33,52 @@ impl RabbitMqServer {
         Ok(RabbitMqServer { service: Service::new(container, PORT)?, parts })
     }
 
-    /// The URL of the virtual host that was there from the beginning, for a client on this machine:
+    /// Returns the URL of the initial virtual host, for a client on this machine:
     /// `amqp://guest:guest@127.0.0.1:49153/%2F`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_for(&self.parts.vhost)
     }
 
-    /// The URL of another virtual host of this broker.
+    /// Returns the URL of another virtual host of this broker.
     #[must_use]
     pub fn url_for(&self, vhost: &str) -> String {
         url(&self.parts, self.addr(), vhost)
     }
 
-    /// The URL for a client in a network that the broker is in.
+    /// Returns the URL for a client in a network that the broker is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(&self.parts, self.network_addr(), &self.parts.vhost)
     }
 
-    /// The URL of the management interface, for a browser on this machine.
+    /// Returns the URL of the management interface, for a browser on this machine.
     ///
     /// # Errors
-    /// While the broker is stopped.
+    /// Fails while the broker is stopped.
     pub fn management_url(&self) -> Result<String> {
         Ok(format!("http://{}", self.container().addr(MANAGEMENT_PORT)?))
     }
 
-    /// The administrator's name.
+    /// Returns the administrator's name.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.parts.user
     }
 
-    /// The administrator's password.
+    /// Returns the administrator's password.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.parts.password
     }
 
-    /// A virtual host that nobody else has, deleted when its handle is dropped.
+    /// Creates a virtual host for one test, deleted when its handle is dropped.
     ///
     /// # Errors
-    /// When the broker can't be reached, or refuses.
+    /// Fails if the broker can't be reached, or refuses.
     ///
     /// # Cancel safety
-    /// When the future is dropped, an empty virtual host may stay until the broker goes.
+    /// If the future is dropped, an empty virtual host may stay until the broker is removed.
     pub async fn vhost(&self) -> Result<Vhost> {
         let name = format!("castoff-{}", token());
         let made = Vhost::new(self.container().clone(), self.parts.clone(), name.clone())?;
@@ -89,25 +89,25 @@ impl RabbitMqServer {
         Ok(made)
     }
 
-    /// Takes over definitions in RabbitMQ's own format: queues, exchanges, bindings, users,
-    /// policies, as the management interface exports them.
+    /// Imports definitions in RabbitMQ's own format: queues, exchanges, bindings, users, policies,
+    /// as the management interface exports them.
     ///
     /// # Errors
-    /// With the broker's reason when it refuses; when it can't be reached.
+    /// Fails with the broker's reason if it refuses, or if it can't be reached.
     ///
     /// # Cancel safety
-    /// They may be taken over when the future is dropped.
+    /// They may be imported even if the future is dropped.
     pub async fn define(&self, json: impl AsRef<str>) -> Result<()> {
         self.call("POST", "definitions", json.as_ref()).await
     }
 
-    /// Removes all messages from a queue that wait there.
+    /// Removes all waiting messages from a queue.
     ///
     /// # Errors
-    /// When there is no such queue, or the broker can't be reached.
+    /// Fails if there is no such queue, or the broker can't be reached.
     ///
     /// # Cancel safety
-    /// They may be removed when the future is dropped.
+    /// They may be removed even if the future is dropped.
     pub async fn purge(&self, vhost: &str, queue: &str) -> Result<()> {
         let path = format!("queues/{}/{}/contents", encode(vhost), encode(queue));
         self.call("DELETE", &path, "").await
@@ -119,7 +119,7 @@ impl RabbitMqServer {
     }
 }
 
-/// One to the management interface.
+/// Returns a request to the management interface.
 pub(super) fn request(parts: &Parts, method: &'static str, path: &str) -> Request {
     Request::new(method, format!("/api/{path}")).with_basic_auth(&parts.user, &parts.password)
 }

@@ -1,4 +1,4 @@
-//! [`Vhost`]: a virtual host of one's own.
+//! [`Vhost`]: a virtual host for one test.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,11 +8,10 @@ use castoff::{Container, Result};
 use super::server::{Parts, request, url};
 use super::{MANAGEMENT_PORT, PORT};
 
-/// A virtual host that nobody else has; made by
-/// [`RabbitMqServer::vhost`](super::RabbitMqServer::vhost).
+/// A virtual host for one test; created by [`RabbitMqServer::vhost`](super::RabbitMqServer::vhost).
 ///
-/// It holds a share of the broker. Dropping it hands the deletion to a thread and returns; when the
-/// process ends before that has been at it, an unused virtual host stays until the broker goes.
+/// It holds a share of the broker. Dropping it hands the deletion to a thread and returns. If the
+/// process ends before that is done, an unused virtual host stays until the broker is removed.
 #[must_use = "the virtual host is deleted with its handle"]
 pub struct Vhost {
     broker: Container,
@@ -27,19 +26,19 @@ impl Vhost {
         Ok(Vhost { broker, addr, parts, name })
     }
 
-    /// The URL for a client on this machine.
+    /// Returns the URL for a client on this machine.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.parts, self.broker.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
-    /// The URL for a client in a network that the broker is in.
+    /// Returns the URL for a client in a network that the broker is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         url(&self.parts, format!("{}:{PORT}", self.broker.name()), &self.name)
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -48,7 +47,7 @@ impl Vhost {
 
 impl Drop for Vhost {
     fn drop(&mut self) {
-        // While the broker is stopped there is nothing to be done.
+        // A stopped broker needs no cleanup.
         let Ok(addr) = self.broker.addr(MANAGEMENT_PORT) else { return };
         request(&self.parts, "DELETE", &format!("vhosts/{}", self.name)).send_in_background(addr);
     }

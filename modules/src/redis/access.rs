@@ -1,4 +1,4 @@
-//! [`Access`]: how a server is spoken to.
+//! [`Access`]: the credentials and certificate of a server.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// The URL for the user `default`.
+    /// Returns the URL for the user `default`.
     pub(super) fn url(&self, addr: impl Display) -> String {
         match &self.password {
             Some(password) => self.url_as("", password, addr),
@@ -28,12 +28,12 @@ impl Access {
         format!("{}://{}:{}@{addr}", self.scheme(), encode(user), encode(password))
     }
 
-    /// As the IANA has it, and as all clients know it.
+    /// Returns the scheme that is registered with the IANA and that all clients know.
     fn scheme(&self) -> &'static str {
         if self.ca.is_some() { "rediss" } else { "redis" }
     }
 
-    /// A connection of the user `default`.
+    /// Opens a connection of the user `default`.
     pub(super) async fn session(&self, container: &Container) -> Result<Session> {
         let addr: SocketAddr = container.addr(PORT)?;
         Session::open(addr, self.password.as_deref()).await

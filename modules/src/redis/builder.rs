@@ -1,4 +1,4 @@
-//! [`Redis`] and [`Valkey`]: what a server is to be.
+//! [`Redis`] and [`Valkey`]: the descriptions of servers.
 
 use castoff::{Container, ContainerBuilder, Module, Result};
 
@@ -15,10 +15,9 @@ macro_rules! server_recipe {
         #[doc = concat!("Describes a ", $name, " server. Nothing happens before [`start`](Self::start).")]
         ///
         #[doc = concat!("By default: image `", $image, ":", $tag, "`; no password; 1024 databases; data in memory, without")]
-        /// snapshots. It is ready when it answers `PING`, so not before it has loaded what it has
-        /// to load.
+        /// snapshots. It is ready when it answers `PING`, and so not before it has loaded its data.
         ///
-        /// What is mounted at `/data` takes the place of the data in memory.
+        /// A mount at `/data` replaces the data in memory.
         #[must_use = "nothing is started before `start()`"]
         pub struct $recipe {
             container: ContainerBuilder,
@@ -26,22 +25,23 @@ macro_rules! server_recipe {
         }
 
         impl $recipe {
-            /// A server with everything by default.
+            /// Describes a server with all defaults.
             pub fn new() -> Self {
                 let container = Container::builder(concat!($image, ":", $tag)).with_port(PORT);
                 $recipe { container, options: Options::default() }
             }
 
-            /// The password of the user `default`. Default: none.
+            /// Sets the password of the user `default`. Default: none.
             ///
-            /// It may hold anything but NUL, and may not be empty.
+            /// It must not be empty or contain NUL.
             pub fn with_password(mut self, password: impl Into<String>) -> Self {
                 self.options.password = Some(password.into());
                 self
             }
 
-            /// Another user, and what it may do, such as `~cached:* +@read`; see the server's
-            /// documentation of [ACL rules](https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/#acl-rules).
+            /// Adds another user with its rights, such as `~cached:* +@read`; see the server's
+            /// documentation of
+            /// [ACL rules](https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/#acl-rules).
             ///
             #[doc = concat!("It connects by [`url_as`](super::", stringify!($server), "::url_as).")]
             pub fn with_user(
@@ -55,14 +55,14 @@ macro_rules! server_recipe {
                 self
             }
 
-            /// A server setting, passed as `--key value` or in a file. It wins over this module's own, and
-            /// over [`with_config_file`](Self::with_config_file).
+            /// Sets a server option, passed as `--key value` or in a file. It overrides this
+            /// module's own, and those of [`with_config_file`](Self::with_config_file).
             pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
                 self.options.config.push((key.into(), value.into()));
                 self
             }
 
-            /// The text of a configuration file. It wins over this module's defaults.
+            /// Sets the text of a configuration file. It overrides this module's defaults.
             pub fn with_config_file(mut self, text: impl Into<String>) -> Self {
                 self.options.file = Some(text.into());
                 self
@@ -74,11 +74,11 @@ macro_rules! server_recipe {
                 self
             }
 
-            /// TLS on a port of its own, which the handle's addresses then lead to. The server's
+            /// Enables TLS on a port of its own, to which the handle's addresses then lead. The
             /// certificate is for `localhost`, the loopback addresses and the container's aliases
             #[doc = concat!("in its networks, signed by [`", stringify!($server), "::ca_certificate`](super::", stringify!($server), "::ca_certificate).")]
             ///
-            /// Port 6379 stays as it is, for this module to speak with the server.
+            /// Port 6379 is unchanged; this module uses it to speak with the server.
             #[cfg(feature = "tls")]
             pub fn with_tls(mut self) -> Self {
                 self.options.tls = true;

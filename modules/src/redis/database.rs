@@ -1,4 +1,4 @@
-//! [`Database`]: a logical database of one's own.
+//! [`Database`]: a logical database for one test.
 
 use std::fmt;
 use std::io::Write;
@@ -10,12 +10,12 @@ use super::access::Access;
 use super::lease;
 use super::resp::command;
 
-/// A logical database that nobody else is given, emptied when this handle is dropped.
+/// A logical database for one test, emptied when this handle is dropped.
 ///
-/// It holds a share of the server, which so lives as long as its databases, and a lock, which is
-/// what keeps others away: across threads and processes, until it is dropped or its process ends,
-/// however it does, also if the server is restarted or all its connections are ended. As long as a
-/// client is still in it nobody else gets it either.
+/// It holds a share of the server, which therefore lives as long as its databases, and a lock. The
+/// lock excludes others across threads and processes, until it is dropped or its process ends for
+/// whatever reason, even if the server is restarted or all its connections are ended. A database
+/// that still has a connected client is not given to others either.
 #[must_use = "the database is emptied when its handle is dropped"]
 pub struct Database {
     server: Container,
@@ -42,32 +42,32 @@ impl Database {
         })
     }
 
-    /// The URL for a client on this machine: `redis://127.0.0.1:49153/17`.
+    /// Returns the URL for a client on this machine: `redis://127.0.0.1:49153/17`.
     #[must_use]
     pub fn url(&self) -> String {
         self.at(self.access.url(self.server.addr(self.port).unwrap_or(self.addr)))
     }
 
-    /// As [`url`](Self::url), for another user than `default`.
+    /// Returns the [`url`](Self::url) for a user other than `default`.
     #[must_use]
     pub fn url_as(&self, user: &str, password: &str) -> String {
         let addr = self.server.addr(self.port).unwrap_or(self.addr);
         self.at(self.access.url_as(user, password, addr))
     }
 
-    /// The URL for a client in a network that the server is in.
+    /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
         self.at(self.access.url(format!("{}:{}", self.server.name(), self.port)))
     }
 
-    /// Its number, which clients `SELECT`.
+    /// Returns its number, for `SELECT`.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// The server's container.
+    /// Returns the server's container.
     pub fn container(&self) -> &Container {
         &self.server
     }
@@ -78,10 +78,10 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// The connection does not block, and closes when what was sent has been done. Should it not
-    /// arrive, the next one who gets the database empties it.
+    /// Sends the command without blocking; the server closes the connection when it is done. If it
+    /// does not arrive, the next user of the database empties it.
     fn drop(&mut self) {
-        // Of a process that this one was forked from, which goes on with it.
+        // A database inherited in a fork still belongs to the parent process.
         let inherited = |error: castoff::Error| error.kind() == castoff::ErrorKind::Conflict;
         if self.server.addr(super::PORT).is_err_and(inherited) {
             return;

@@ -1,11 +1,11 @@
-//! Claiming a numbered database that nobody else has.
+//! Claims a numbered database that nobody else has.
 //!
-//! What holds a database is a lock of the container's, so that neither a restart of the server nor a
-//! test that ends all connections gives it away. The server is asked as well: it lists its
-//! connections with their databases, and selecting one and looking who else has can't be parted
-//! (`MULTI`). So no key marks it that a `FLUSHALL` or an eviction could take, no clock has to be
-//! trusted, and whatever ends a process gives free what it had. A database in which any client
-//! still is counts as taken, so nobody writes into it from an earlier test.
+//! The container's lock marks a database as taken, so neither a restart of the server nor a test
+//! that ends all connections releases it. The server is asked as well: it lists its connections
+//! with their databases, and one transaction (`MULTI`) selects a database and reads that list. So
+//! there is no key that a `FLUSHALL` or an eviction could remove, no clock matters, and the end of
+//! a process, for whatever reason, releases its databases. A database that still has a connected
+//! client counts as taken, so no client of an earlier test writes into it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use castoff::{Container, ContainerLock, Error, ErrorKind, Result};
 
 use super::resp::Session;
 
-/// What the server's list shows for the connection.
+/// The name of the connection in the server's list.
 const NAME: &str = "castoff-database";
 
-/// How long it is waited for one when all are taken: what was dropped just now comes free when
-/// the server has noticed.
+/// Limit for waiting for a database when all are taken: one that was just dropped is free as soon
+/// as the server has noticed.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Selects a database that nobody holds and in which no other connection is, and empties it.
+/// Selects a database that nobody holds or is connected to, and empties it.
 pub(super) async fn claim(
     server: &Container,
     session: &mut Session,
@@ -42,7 +42,7 @@ pub(super) async fn claim(
     }
 }
 
-/// The database, or how many there are when all are taken.
+/// Returns the database, or the number of databases if all are taken.
 async fn attempt(
     server: &Container,
     session: &mut Session,
@@ -84,8 +84,8 @@ fn unclear() -> Error {
     Error::other("the server answered otherwise than Redis does")
 }
 
-/// All but the first, which clients use when nothing is said. Connections are numbered, so each
-/// starts at another, and one that is given back rests for as long as it can.
+/// Returns all databases but the first, which is the clients' default. Connections are numbered, so
+/// each starts at a different database, and one that was returned is reused as late as possible.
 fn candidates(id: u64, count: u32) -> impl Iterator<Item = u32> {
     let all = count.saturating_sub(1);
     let start = id.checked_rem(all.into()).and_then(|start| u32::try_from(start).ok());
@@ -93,8 +93,8 @@ fn candidates(id: u64, count: u32) -> impl Iterator<Item = u32> {
     (0..all).map(move |step| 1 + (start + step) % all)
 }
 
-/// The databases of all connections but this one, by `CLIENT LIST`: a line for each, with
-/// `name=value` between spaces.
+/// Returns the databases of all connections but this one, from the output of `CLIENT LIST`: a line
+/// for each, with `name=value` between spaces.
 fn selected_by_others(list: &str, id: u64) -> BTreeSet<u32> {
     let own = format!("id={id}");
     let others = list.lines().filter(|line| line.split(' ').next() != Some(&own));

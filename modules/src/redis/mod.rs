@@ -1,5 +1,5 @@
-//! Redis and Valkey servers: [`Redis`] describes one, [`RedisServer`] is one that runs; `Valkey`
-//! and `ValkeyServer` are the same for Redis' free successor.
+//! Redis and Valkey servers: [`Redis`] describes one, [`RedisServer`] is a handle to a running one;
+//! `Valkey` and `ValkeyServer` are the same for Redis' free successor.
 //!
 //! ```no_run
 //! # #[cfg(feature = "redis")]
@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! Publish and subscribe know no databases, and neither do scripts, functions and settings: they
-//! are the whole server's. Give channels a [`prefix`](RedisServer::prefix).
+//! Publish and subscribe ignore databases, and so do scripts, functions and settings: they belong
+//! to the whole server. Give channels a [`prefix`](RedisServer::prefix).
 
 mod access;
 mod builder;
@@ -54,5 +54,5 @@ pub use server::ValkeyServer;
 /// The port that the server listens on in its container, without TLS.
 pub const PORT: u16 = 6379;
 
-/// The port that it listens on for TLS, where it is to.
+/// The port that it listens on for TLS, if enabled.
 pub const TLS_PORT: u16 = 6380;

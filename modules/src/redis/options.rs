@@ -1,16 +1,16 @@
-//! What a server is to be, whichever of the two it is: the container is lowered from this.
+//! The options of a server of either kind, from which the container is lowered.
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 
 use super::{PORT, TLS_PORT, ready};
 
-/// Where the data lies.
+/// The data directory.
 pub(super) const DATA: &str = "/data";
-/// Where the configuration file lies, if there is one. Images look for a name that ends so.
+/// The path of the configuration file, if there is one. Images look for a name that ends this way.
 const FILE: &str = "/castoff/server.conf";
-/// Isolation by database needs many: one costs about a kilobyte.
+/// The number of databases. One for each test needs many: each costs about a kilobyte.
 const DATABASES: &str = "1024";
-/// The server's user and group in the official images, and in those built as they are.
+/// The server's user and group in the official images, and in those built like them.
 #[cfg(feature = "tls")]
 const OWNER: (u32, u32) = (999, 999);
 
@@ -39,7 +39,7 @@ impl Options {
         false
     }
 
-    /// The port that clients are to use.
+    /// Returns the port for clients.
     pub(super) fn port(&self) -> u16 {
         if self.tls() { TLS_PORT } else { PORT }
     }
@@ -84,7 +84,7 @@ impl Options {
         Ok(container)
     }
 
-    /// What no server could be started with, or would take for something else.
+    /// Refuses options that would fail to start a server, or that it would misread.
     fn check(&self) -> Result<()> {
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
         let passwords = self.users.iter().map(|user| ("user's password", &user.password));
@@ -117,14 +117,14 @@ impl Options {
         Ok(())
     }
 
-    /// This module's own settings: they yield to a file's, and to the user's.
+    /// Returns this module's own settings, which a file's and the user's override.
     fn defaults(&self) -> Vec<Setting> {
         let durable = if self.durable { "yes" } else { "no" };
         let own = [("save", ""), ("appendonly", durable), ("databases", DATABASES)];
         own.iter().map(|(key, value)| setting(key, &[value])).collect()
     }
 
-    /// What the user asked for by other means than a file.
+    /// Returns the user's settings that are not in a file.
     fn settings(&self) -> Vec<Setting> {
         let mut settings = Vec::new();
         if let Some(password) = &self.password {
@@ -143,17 +143,17 @@ impl Options {
             settings.push(setting("tls-cert-file", &[&file("server.crt")]));
             settings.push(setting("tls-key-file", &[&file("server.key")]));
             settings.push(setting("tls-ca-cert-file", &[&file("ca.crt")]));
-            // Clients show no certificate, unless a setting of the user's says so.
+            // Clients show no certificate, unless the user's settings require one.
             settings.push(setting("tls-auth-clients", &["no"]));
         }
         settings.extend(self.config.iter().map(|(key, value)| setting(key, &[value])));
         settings
     }
 
-    /// The text of a configuration file, where one is needed: because the user has one, or because
-    /// Valkey 8.1.1 does not read every argument as it was given: with a quote in it, for one.
+    /// Returns the text of a configuration file if one is needed: because the user has one, or
+    /// because Valkey 8.1.1 misreads some arguments, such as those with a quote.
     ///
-    /// The last setting of a name counts, so the defaults come first and the user's go last.
+    /// The last value of a name counts, so the defaults come first and the user's last.
     pub(super) fn file(&self) -> Option<String> {
         let settings = self.settings();
         let plain = |word: &String| {
@@ -190,7 +190,7 @@ fn setting(key: &str, words: &[&str]) -> Setting {
     (key.to_owned(), words.iter().map(|&word| word.to_owned()).collect())
 }
 
-/// A word in a configuration file, with what is not plain by its bytes.
+/// Quotes a word for a configuration file, with bytes in place of characters that are not plain.
 fn quoted(word: &str) -> String {
     let mut quoted = String::from("\"");
     for byte in word.bytes() {

@@ -1,6 +1,6 @@
-//! When a server answers commands, by its own protocol.
+//! The check whether a server answers commands, in its own protocol.
 //!
-//! It is sent `AUTH`, where it has a password, and `PING`. Redis documentation, "Redis
+//! The probe sends `AUTH`, if there is a password, and `PING`. Redis documentation, "Redis
 //! serialization protocol specification".
 
 use std::io;
@@ -12,7 +12,7 @@ use super::PORT;
 use super::resp::command;
 use crate::probe::{Answer, text, until_ready};
 
-/// No server has a longer answer to these.
+/// Limit for the length of an answer, in bytes.
 const LONGEST: usize = 1024;
 
 pub(super) fn wait(server: &'static str, password: Option<&str>) -> ProbeWait {
@@ -28,7 +28,7 @@ fn commands(password: Option<&str>) -> Vec<Vec<u8>> {
     auth.into_iter().chain([command(&["PING"])]).collect()
 }
 
-/// One command after the other; the first answer that is no success is the verdict.
+/// Sends the commands in sequence. The first answer that is not a success is the result.
 async fn converse(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     commands: &[Vec<u8>],
@@ -42,7 +42,7 @@ async fn converse(
         }
     }
     let said = text(&last);
-    // It lives and wants a password that the module was not told of.
+    // The server runs, and needs a password that the module does not have.
     let ready = said == "+PONG" || said.starts_with("-NOAUTH");
     Ok(if ready { Answer::Ready(said) } else { Answer::NotYet(said) })
 }
@@ -59,7 +59,7 @@ async fn line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// What the probe makes of a server that answers so, and then closes.
+    /// Returns the probe's result for a server that sends this and then closes.
     async fn answer(password: Option<&str>, bytes: &[u8]) -> io::Result<Answer> {
         let (mut ours, mut theirs) = tokio::io::duplex(1024);
         theirs.write_all(bytes).await?;

@@ -11,14 +11,14 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long an answer may take.
+/// Limit for the time of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Replies to this module's commands are no deeper than this.
+/// Limit for the depth of replies; this module's commands need no more.
 const DEPTH: u8 = 4;
-/// A list of ten thousand clients has five million bytes.
+/// Limit for the length of a string, in bytes. A list of ten thousand clients has five million.
 const LONGEST: usize = 64 << 20;
 
-/// One reply.
+/// A reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// A status, number or string.
@@ -28,7 +28,7 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// The text; none for what is something else.
+    /// Returns the text; empty for another kind of reply.
     pub(super) fn text(&self) -> &str {
         match self {
             Reply::Text(text) => text,
@@ -36,7 +36,7 @@ impl Reply {
         }
     }
 
-    /// The members; none for what is no array.
+    /// Returns the members; empty for another kind of reply.
     pub(super) fn members(&self) -> &[Reply] {
         match self {
             Reply::Array(members) => members,
@@ -45,7 +45,7 @@ impl Reply {
     }
 }
 
-/// A command as an array of bulk strings.
+/// Writes a command as an array of bulk strings.
 pub(super) fn command(words: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len());
     for word in words {
@@ -72,7 +72,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Sends several commands at once. The first reply that is an error is the outcome's.
+    /// Sends several commands at once. Fails with the first reply that is an error.
     pub(super) async fn ask(&mut self, commands: &[&[&str]]) -> Result<Vec<Reply>> {
         let bytes: Vec<u8> = commands.iter().flat_map(|words| command(words)).collect();
         let asking = async {
@@ -88,7 +88,7 @@ impl Session {
         let replies = replies.map_err(|error| failed(self.addr, error))?;
         for (reply, words) in replies.iter().zip(commands) {
             if let Reply::Error(said) = reply {
-                // The words that follow may be secret.
+                // The words after the name may be secret.
                 let name = words.first().copied().unwrap_or_default();
                 return Err(Error::other(format!("{name} at {}: {said}", self.addr)));
             }
@@ -96,7 +96,7 @@ impl Session {
         Ok(replies)
     }
 
-    /// The bare connection, which belongs to no runtime and does not block.
+    /// Returns the bare connection, which belongs to no runtime and does not block.
     pub(super) fn into_std(self) -> Result<std::net::TcpStream> {
         let addr = self.addr;
         self.stream.into_inner().into_std().map_err(|error| failed(addr, error))

@@ -1,4 +1,4 @@
-//! [`RedisServer`] and [`ValkeyServer`]: one that runs.
+//! [`RedisServer`] and [`ValkeyServer`]: the handles to running servers.
 
 use castoff::{Container, Result};
 
@@ -28,81 +28,81 @@ macro_rules! server_handle {
                 Ok($server { service, access: Access { password, ca }, port })
             }
 
-            /// The URL for a client on this machine: `redis://127.0.0.1:49153`, or
+            /// Returns the URL for a client on this machine: `redis://127.0.0.1:49153`, or
             /// `redis://:password@127.0.0.1:49153`. With TLS it begins with `rediss`.
             #[must_use]
             pub fn url(&self) -> String {
                 self.access.url(self.addr())
             }
 
-            /// As [`url`](Self::url), for another user than `default`.
+            /// Returns the [`url`](Self::url) for a user other than `default`.
             #[must_use]
             pub fn url_as(&self, user: &str, password: &str) -> String {
                 self.access.url_as(user, password, self.addr())
             }
 
-            /// The URL for a client in a network that the server is in.
+            /// Returns the URL for a client in a network that the server is in.
             #[must_use]
             pub fn network_url(&self) -> String {
                 self.access.url(self.network_addr())
             }
 
-            /// The password of the user `default`, if it has one.
+            /// Returns the password of the user `default`, if it has one.
             #[must_use]
             pub fn password(&self) -> Option<&str> {
                 self.access.password.as_deref()
             }
 
-            /// The certificate in PEM that a client has to trust; none without TLS.
+            /// Returns the certificate, in PEM, that a client must trust; `None` without TLS.
             #[cfg(feature = "tls")]
             #[must_use]
             pub fn ca_certificate(&self) -> Option<&str> {
                 self.access.ca.as_deref()
             }
 
-            /// A logical database that nobody else is given, in this process or another, empty at
+            /// Claims a logical database that nobody else has, in this process or another, empty at
             /// first. It takes a few commands, well under a millisecond each.
             ///
-            /// Databases are given out from number 1 on; the first, 0, is for everybody.
+            /// Databases are given out from number 1 on; number 0 is for everybody.
             ///
             /// # Errors
-            /// [`ErrorKind::Conflict`](castoff::ErrorKind::Conflict) when all are in use: as many
-            /// as the setting `databases` says, less one, by default 1023.
-            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) when the server is not reached.
+            /// [`ErrorKind::Conflict`](castoff::ErrorKind::Conflict) if all are in use: one less
+            /// than the setting `databases`, by default 1023.
+            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) if the server can't be reached.
             ///
             /// # Cancel safety
-            /// When the future is dropped nothing stays claimed.
+            /// If the future is dropped, nothing stays claimed.
             pub async fn database(&self) -> Result<Database> {
                 Database::claim(self.container(), self.port, &self.access).await
             }
 
-            /// A prefix for keys and channels that nobody else is given: `7f3a90c1d2e4:`. For
-            /// what has to be in one database, and for publish and subscribe.
+            /// Returns a unique prefix for keys and channels: `7f3a90c1d2e4:`. For data that must
+            /// be in one database, and for publish and subscribe.
             #[must_use]
             pub fn prefix(&self) -> String {
                 format!("{}:", token())
             }
 
-            /// Empties every database (`FLUSHALL`), those of other tests as well.
+            /// Empties every database (`FLUSHALL`), including those of other tests.
             ///
             /// # Errors
-            /// What the server answered; [`ErrorKind::Io`](castoff::ErrorKind::Io) when it is not
+            /// The server's error; [`ErrorKind::Io`](castoff::ErrorKind::Io) if it can't be
             /// reached.
             ///
             /// # Cancel safety
-            /// When the future is dropped it may have been done or not.
+            /// If the future is dropped, it may or may not have been done.
             pub async fn flush(&self) -> Result<()> {
                 self.command(&["FLUSHALL"]).await
             }
 
-            /// Changes a setting while the server runs (`CONFIG SET`), for everybody who uses it.
+            /// Changes a setting while the server runs (`CONFIG SET`), for all of its users.
             ///
             /// # Errors
-            /// What the server answered, for a setting that it does not know or can't change;
-            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) when it is not reached.
+            /// The server's error, for a setting that it does not know or can't change;
+            /// [`ErrorKind::Io`](castoff::ErrorKind::Io) if it can't be reached.
             ///
             /// # Cancel safety
-            /// When the future is dropped it may have been done or not.
+            /// If the future is dropped, it may or may not have been done.
             pub async fn config_set(&self, key: &str, value: &str) -> Result<()> {
                 self.command(&["CONFIG", "SET", key, value]).await
             }

@@ -1,4 +1,4 @@
-//! The classic builder: one call with the context as its body, and a stream of prose.
+//! The classic builder: one call with the context as its body, and prose for an answer.
 //!
 //! Engine API v1.24 to v1.53, `ImageBuild` without `version=2`; Podman answers the same call.
 
@@ -23,8 +23,8 @@ use crate::tar_stream::TarStream;
 const STEP: &str = "build the image";
 
 impl Engine {
-    /// Builds by the classic builder. `name` is the Dockerfile's within the archive; `registries`
-    /// are those that base images come from; `on_image` is told the images that steps made.
+    /// Builds with the classic builder. `name` is the Dockerfile's within the archive; `registries`
+    /// are those of the base images; `on_image` is called for each image of a step.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection, which ends the build.
@@ -91,7 +91,7 @@ fn query(request: &BuildRequest, name: &str) -> String {
     if !request.labels.is_empty() {
         pairs.push(("labels", json!(request.labels).to_string()));
     }
-    // Docker takes no notice of it.
+    // Docker ignores it.
     let step_labels = request.step_labels.iter();
     pairs.extend(step_labels.map(|(key, value)| ("layerLabel", format!("{key}={value}"))));
     if !request.ulimits.is_empty() {
@@ -113,7 +113,7 @@ async fn read(answer: Response<Incoming>, reader: &mut Prose<'_>) -> Result<()> 
     if status != StatusCode::OK {
         let text = body.collect().await.map(|text| text.to_bytes()).unwrap_or_default();
         let error = refusal(STEP, status.as_u16(), &text);
-        // Not to be understood, as opposed to not to be done.
+        // The Dockerfile can't be parsed, as opposed to a failure of the engine.
         return Err(match status.as_u16() {
             400 => Error::new(ErrorKind::Build, error.to_string()).with_status(400),
             _ => error,

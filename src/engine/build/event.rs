@@ -1,11 +1,11 @@
-//! [`BuildEvent`]: what a build tells while it runs.
+//! [`BuildEvent`]: the progress of a build.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::super::LogStream;
 
-/// Something that happened in a build.
+/// An event of a build.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BuildEvent {
@@ -15,20 +15,20 @@ pub enum BuildEvent {
     Log {
         /// The step's id.
         step: String,
-        /// Where it was written to.
+        /// The stream that it was written to.
         stream: LogStream,
-        /// What was written; a piece of one line or several lines.
+        /// The text: a part of one line, or several lines.
         text: String,
     },
-    /// How far a part of a step has got, such as a layer that is loaded or a context that is sent.
+    /// Progress of a part of a step, such as the download of a layer or the upload of a context.
     Progress {
         /// The step's id.
         step: String,
         /// The part.
         part: String,
-        /// Bytes done, or another count where the engine has one.
+        /// The bytes done, or another count that the engine reports.
         current: u64,
-        /// All of it, where that is known.
+        /// The total, if it is known.
         total: Option<u64>,
     },
     /// The builder's own advice on the Dockerfile.
@@ -37,7 +37,7 @@ pub enum BuildEvent {
         step: String,
         /// The advice.
         message: String,
-        /// Where there is more about it.
+        /// A link to details.
         url: Option<String>,
     },
 }
@@ -46,21 +46,21 @@ pub enum BuildEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuildStep {
-    /// What tells it from others.
+    /// Its id, unique within the build.
     pub id: String,
     /// Its name as the builder writes it, such as `[builder 3/5] RUN go build`.
     pub name: String,
-    /// The steps that it builds on, by their ids.
+    /// The ids of the steps that it builds on.
     pub inputs: Vec<String>,
-    /// When it began.
+    /// The time of its start.
     pub started: Option<SystemTime>,
-    /// When it ended.
+    /// The time of its end.
     pub completed: Option<SystemTime>,
-    /// Whether the cache had its outcome.
+    /// Whether its result came from the cache.
     pub cached: bool,
-    /// Why it failed, if it did.
+    /// The reason if it failed.
     pub error: Option<String>,
 }
 
-/// Who is told.
+/// The listener for events.
 pub(crate) type OnEvent = Arc<dyn Fn(BuildEvent) + Send + Sync>;

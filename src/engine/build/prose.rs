@@ -1,8 +1,8 @@
-//! What the classic builder says, in Docker's words and in Podman's: [`Prose`] makes events of it.
+//! [`Prose`]: turns the classic builder's messages, Docker's or Podman's, into events.
 //!
-//! Engines say which image a step made by a line of its own, and what a step prints comes in the
-//! same stream. Only what stands where the builder's word has its place counts: as a message of its
-//! own, right before the next step is announced.
+//! Engines name the image of a step in a line of its own, and the output of steps comes in the same
+//! stream. Such a line counts only at the builder's place for it: in a message of its own, right
+//! before the next step is announced.
 
 use std::time::SystemTime;
 
@@ -27,41 +27,42 @@ struct Message {
     progress: Option<Value>,
 }
 
-/// An image that a step made, by the first digits of ids.
+/// An image of a step, by the first digits of ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StepImage {
-    /// Its own.
+    /// Its own id.
     pub(crate) id: String,
-    /// That of the image which the step ran on. Podman does not say it of a stage's first step.
+    /// The id of the image that the step ran on. Podman does not report it for a stage's first
+    /// step.
     pub(crate) parent: Option<String>,
 }
 
-/// Is told of each image that a step made.
+/// A listener for the image of each step.
 pub(crate) type OnImage<'a> = &'a (dyn Fn(StepImage) + Send + Sync);
 
-/// Makes events of the classic builder's prose.
+/// A parser of the classic builder's messages.
 pub(super) struct Prose<'a> {
     on_event: OnEvent,
     on_image: OnImage<'a>,
     step: Option<BuildStep>,
-    /// The image that was built, and whether the engine has said so in a field of its own.
+    /// The image that was built, and whether the engine named it in a field of its own.
     image: Option<String>,
     aux: bool,
     /// The image that the step runs on.
     top: Option<String>,
-    /// What may be the builder's word on the step's image; it is, unless more of the step follows.
+    /// The step's image, if the last message was the builder's: it was not if the step prints more.
     said: Option<String>,
     place: Place,
 }
 
-/// How far a step has come, as far as the builder says it.
+/// The progress of a step, to the extent that the builder reports it.
 #[derive(PartialEq, Eq)]
 enum Place {
-    /// It has begun, and nothing was said since.
+    /// Begun, without output so far.
     Begun,
-    /// It has said something; Podman says no more than that before an image.
+    /// With output; Podman reports no more than that before an image.
     Any,
-    /// It runs in a container of Docker's, which is removed before there is an image.
+    /// Running in a container on Docker, which is removed before the image exists.
     In(String),
 }
 
@@ -83,7 +84,7 @@ impl<'a> Prose<'a> {
             .with_source(error)
         })?;
         if let Some(id) = message.aux.as_ref().and_then(|aux| aux["ID"].as_str()) {
-            // Those of intermediate stages come as well, and earlier.
+            // Images of earlier stages come first, in the same field.
             (self.image, self.aux) = (Some(id.to_owned()), true);
             self.settle();
         }
@@ -117,7 +118,7 @@ impl<'a> Prose<'a> {
         if self.of_the_builder(text) {
             return;
         }
-        // It was the step's word then, which goes on.
+        // The message was output of the step, which continues.
         self.said = None;
         if self.place == Place::Begun && !text.trim().is_empty() {
             self.place = Place::Any;
@@ -126,8 +127,8 @@ impl<'a> Prose<'a> {
         (self.on_event)(BuildEvent::Log { step, stream: LogStream::Stdout, text: text.to_owned() });
     }
 
-    /// Takes what the builder says between the steps. A step can say the same: what counts for more
-    /// than the display is taken in its place only.
+    /// Handles a message of the builder between the steps. As a step can print the same, one that
+    /// matters beyond the display counts only at the builder's place for it.
     fn of_the_builder(&mut self, text: &str) -> bool {
         let Some(line) = text.strip_suffix('\n') else { return false };
         if let Some(id) = image_of_step(line) {
@@ -163,7 +164,7 @@ impl<'a> Prose<'a> {
         }
         if let Some(id) = line.strip_prefix("Successfully built ") {
             self.settle();
-            // The last one to say it is the builder.
+            // The last message of this kind is the builder's.
             if !self.aux {
                 self.image = Some(id.to_owned());
             }
@@ -176,7 +177,7 @@ impl<'a> Prose<'a> {
         quiet
     }
 
-    /// What was said last of the step's image is the builder's word.
+    /// Takes the last message about the step's image as the builder's.
     fn settle(&mut self) {
         let (Some(id), Some(step)) = (self.said.take(), &self.step) else { return };
         if !step.cached && !step.name.contains("] FROM ") {
@@ -201,7 +202,7 @@ impl<'a> Prose<'a> {
         (self.step, self.place) = (Some(step), Place::Begun);
     }
 
-    /// The step that runs has ended; gives its id.
+    /// Ends the current step. Returns its id.
     fn end(&mut self, error: Option<String>) -> Option<String> {
         let mut step = self.step.take()?;
         step.completed = Some(SystemTime::now());
@@ -224,16 +225,17 @@ impl<'a> Prose<'a> {
     }
 }
 
-/// The id in ` ---> ` and twelve digits, as Docker writes it, or in `--> ` and eleven (Podman 4.3) or
-/// twelve (Podman 5).
+/// Reads the id of a step's image: ` ---> ` and twelve digits on Docker, `--> ` and eleven (Podman
+/// 4.3) or twelve (Podman 5).
 fn image_of_step(line: &str) -> Option<&str> {
     let docker = line.strip_prefix(" ---> ").filter(|id| id.len() == 12);
     let id = docker.or_else(|| line.strip_prefix("--> ").filter(|id| [11, 12].contains(&id.len())));
     id.filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// `Step 2/3 : RUN x` of Docker, which ends its line in a message of its own, and `STEP 2/3: RUN x` of
-/// Podman, which has a number in front of the stages where there are several.
+/// Reads the start of a step: `Step 2/3 : RUN x` on Docker, which sends the line's end in a message
+/// of its own, and `STEP 2/3: RUN x` on Podman, with the stage's number in front if there are
+/// several.
 fn step(text: &str) -> Option<(String, String)> {
     let (stage, rest) = match text.strip_prefix("Step ") {
         Some(rest) if !text.ends_with('\n') => ("", rest),
@@ -249,14 +251,14 @@ fn step(text: &str) -> Option<(String, String)> {
     Some((number, name.trim().to_owned()))
 }
 
-/// `2/3` as two numbers.
+/// Reads `2/3` as two numbers.
 fn parts(number: &str) -> Option<(u32, u32)> {
     let (one, of) = number.split_once('/')?;
     Some((one.parse().ok()?, of.parse().ok()?))
 }
 
-/// Whether a step's number is the one that comes after another: what a step prints may look like the
-/// next one's beginning.
+/// Returns whether a step's number follows another one: the output of a step may look like the
+/// start of the next.
 fn follows(before: Option<&str>, number: &str) -> bool {
     let split = |number: &str| {
         let (stage, number) = number.rsplit_once(' ').unwrap_or(("", number));
@@ -314,7 +316,7 @@ mod tests {
         assert_eq!(*made.lock().unwrap(), ["0123456789ab"]);
     }
 
-    /// The images of steps in the stream of an engine, each with its parent.
+    /// Returns the images of steps in an engine's stream, each with its parent.
     fn made(messages: &[&str]) -> Vec<String> {
         let made = Mutex::new(Vec::new());
         let on_image = |image: StepImage| {

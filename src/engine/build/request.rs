@@ -1,4 +1,4 @@
-//! [`BuildRequest`]: all that a builder is told.
+//! [`BuildRequest`]: the parameters of a build.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,10 +9,10 @@ use bytes::Bytes;
 
 use super::Tree;
 
-/// Takes the bytes of an output.
+/// The receiver of an output's bytes.
 pub(crate) type Sink = tokio::sync::mpsc::Sender<io::Result<Bytes>>;
 
-/// A build. `Debug` is left out, as there are secrets in it.
+/// The parameters of a build. It has no `Debug`, as it holds secrets.
 #[derive(Clone, Default)]
 pub(crate) struct BuildRequest {
     /// The Dockerfile's text.
@@ -23,17 +23,17 @@ pub(crate) struct BuildRequest {
     pub(crate) target: Option<String>,
     pub(crate) args: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
-    /// For the images of all steps, where an engine allows that (Podman 4.8 and newer). They make no
-    /// step another one: what was built before is found all the same.
+    /// Labels for the images of all steps, on engines that allow it (Podman 4.8 and newer). They
+    /// don't affect the build cache.
     pub(crate) step_labels: Vec<(String, String)>,
-    /// One, or with BuildKit several with commas between them.
+    /// The platform, or with BuildKit several, separated by commas.
     pub(crate) platform: Option<String>,
     pub(crate) no_cache: bool,
     pub(crate) pull: bool,
     pub(crate) network: Option<String>,
-    /// Name and address.
+    /// Host names and addresses.
     pub(crate) extra_hosts: Vec<(String, String)>,
-    /// Bytes.
+    /// The size in bytes.
     pub(crate) shm_size: Option<u64>,
     pub(crate) ulimits: Vec<Ulimit>,
     pub(crate) cache_from: Vec<CacheEntry>,
@@ -48,7 +48,7 @@ pub(crate) struct BuildRequest {
 
 #[cfg(feature = "buildkit")]
 impl BuildRequest {
-    /// What stands for the places of all contexts.
+    /// Returns a key for the directories of all contexts.
     pub(crate) fn place(&self) -> String {
         let mut place = self.context.key.clone();
         for (name, context) in &self.named {
@@ -60,7 +60,7 @@ impl BuildRequest {
     }
 }
 
-/// A tree, and what stands for its place between builds.
+/// A tree, and a key for its directory that is stable between builds.
 #[derive(Clone, Default)]
 pub(crate) struct TreeContext {
     pub(crate) tree: Arc<Tree>,
@@ -74,15 +74,15 @@ pub(crate) enum NamedContext {
     Image(String),
 }
 
-/// A place that caches are kept in.
+/// A place for a build cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CacheEntry {
-    /// `registry`, `local`, `inline`.
+    /// The type: `registry`, `local` or `inline`.
     pub(crate) kind: &'static str,
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// A limit of resources, as in `nofile=1024:2048`.
+/// A resource limit, as in `nofile=1024:2048`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ulimit {
     pub(crate) name: String,
@@ -96,10 +96,10 @@ pub(crate) struct Agent {
     pub(crate) socket: PathBuf,
 }
 
-/// Where the outcome goes.
+/// The destination of the result.
 #[derive(Clone, Default)]
 pub(crate) enum BuildOutput {
-    /// Into the engine's images.
+    /// The engine's images.
     #[default]
     Image,
     /// The files of the image, as a tar archive.
@@ -110,9 +110,9 @@ pub(crate) enum BuildOutput {
     Oci(Sink),
 }
 
-/// What came of it.
+/// The result of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Built {
-    /// The image's id, where the builder told one.
+    /// The image's id, if the builder reported one.
     pub(crate) id: Option<String>,
 }

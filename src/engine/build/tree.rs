@@ -9,41 +9,41 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Files and directories, in the order that BuildKit wants: parents first, names by their bytes.
+/// Files and directories in BuildKit's order: parents first, names by their bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     entries: Vec<TreeEntry>,
-    /// The first file with the content of each other name of it, by their numbers.
+    /// The number of the first file with the same content, for each further name of a file.
     links: HashMap<usize, usize>,
 }
 
 /// A file or directory.
 #[derive(Clone, Debug)]
 pub(crate) struct TreeEntry {
-    /// Relative, with slashes.
+    /// The relative path, with slashes.
     pub(crate) path: String,
-    /// Permissions, with the bits for setuid, setgid and sticky.
+    /// The permissions, with the bits for setuid, setgid and sticky.
     pub(crate) mode: u32,
-    /// Nanoseconds since 1970; less than none before it.
+    /// The modification time in nanoseconds since 1970; negative before it.
     pub(crate) modified: i64,
-    /// Bytes, of a file.
+    /// The size of a file in bytes.
     pub(crate) size: u64,
     pub(crate) content: Content,
 }
 
-/// What an entry is, and where its content comes from.
+/// The type of an entry, and the source of its content.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Directory,
     File {
         path: PathBuf,
-        /// Device and number, of a file with several names.
+        /// The device and inode of a file with several names.
         inode: Option<(u64, u64)>,
         /// The value of the attribute [`CAPABILITY`].
         capability: Option<Bytes>,
     },
     Bytes(Bytes),
-    /// A part of a file that nobody else has open.
+    /// A part of a file that no other process has open.
     Part {
         file: Arc<File>,
         offset: u64,
@@ -54,11 +54,11 @@ pub(crate) enum Content {
     Pipe,
 }
 
-/// The one extended attribute that `docker build` sends: what a program may do without being root.
+/// The one extended attribute that `docker build` sends: capabilities of a program.
 pub(crate) const CAPABILITY: &str = "security.capability";
 
 impl Tree {
-    /// Sorts; of several entries of one path the last one stays.
+    /// Sorts the entries. Of several with one path the last one stays.
     pub(crate) fn new(mut entries: Vec<TreeEntry>) -> Tree {
         entries.sort_by(|one, other| compare(&one.path, &other.path));
         entries.reverse();
@@ -77,7 +77,7 @@ impl Tree {
         Tree { entries, links }
     }
 
-    /// The number of the first file with the content of another, if that is one of its names.
+    /// Returns the number of the first file that has the same content under another name.
     pub(crate) fn link(&self, number: usize) -> Option<usize> {
         self.links.get(&number).copied()
     }
@@ -87,14 +87,16 @@ impl Tree {
     }
 }
 
-/// A directory's content comes right behind it: a slash is less than any other byte.
+/// Compares two paths so that a directory's content follows it: a slash sorts before all other
+/// bytes.
 pub(crate) fn compare(one: &str, other: &str) -> Ordering {
     let low = |byte: u8| if byte == b'/' { 0 } else { byte };
     one.bytes().map(low).cmp(other.bytes().map(low))
 }
 
 impl TreeEntry {
-    /// Opens a file's content; blocks. It ends after the size that was seen when the tree was made.
+    /// Opens a file's content; blocks. It ends after the size that the file had when the tree was
+    /// made.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         let told = |path: &PathBuf, error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -125,11 +127,11 @@ impl TreeEntry {
         }
     }
 
-    /// What two names of a file have in common.
+    /// Returns a value that all names of a file share.
     fn identity(&self) -> Option<(u64, u64)> {
         match &self.content {
             Content::File { inode, .. } => *inode,
-            // (There is one archive in a context, and a file on no device.)
+            // A context has one archive, and no file has this device.
             Content::Part { offset, .. } => Some((u64::MAX, *offset)),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Archives put into containers and taken out again.
+//! Archives that are put into containers and taken out again.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ fn trim(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { path.to_owned() }
 }
 
-/// The archive itself if it was put at that very path, else its entry of that path.
+/// Returns the archive itself if it was put at this very path, or else its entry of that path.
 fn taken_out(at: &str, tar: &Arc<Vec<u8>>, path: &str) -> Option<(bool, u64, Vec<u8>)> {
     if at == path {
         return Some((true, 4096, tar.to_vec()));

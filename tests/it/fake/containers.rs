@@ -1,4 +1,4 @@
-//! Containers: creating, listing, removing, and where their other requests go.
+//! Containers: creation, lists, removal, and the routing of their other requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn full(state: &mut State, request: &Request, parts: &[&str]) -> Reply {
     }
 }
 
-/// The full id of the container of that name or id.
+/// Returns the full id of the container with a name or id.
 pub(super) fn find(state: &State, name: &str) -> Result<String, Fault> {
     let missing = || fault(404, format!("No such container: {name}"));
     state.container(name).map(|c| c.id.clone()).ok_or_else(missing)
@@ -118,7 +118,7 @@ fn with_tag(name: &str) -> String {
     if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
-/// The container's configuration: its own over the image's.
+/// Returns the container's configuration: its own over the image's.
 fn config(spec: &Value, image: &Value) -> Value {
     let mut config = image.clone();
     merge(&mut config, spec);
@@ -209,7 +209,8 @@ fn matches(c: &Container, filters: &BTreeMap<String, Vec<String>>) -> bool {
         && any("health", &|w| c.health.as_deref().unwrap_or("none") == w)
 }
 
-/// Docker matches a pattern anywhere in the name; of patterns only the anchors are known here.
+/// Returns whether a name matches. Docker matches a pattern anywhere in it; only anchors are
+/// supported.
 fn name_matches(name: &str, pattern: &str) -> bool {
     let start = pattern.strip_prefix('^');
     let rest = start.unwrap_or(pattern);

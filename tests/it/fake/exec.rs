@@ -103,7 +103,7 @@ fn inspect(state: &mut State, id: &str) -> Reply {
     Ok(Response::json(200, &json))
 }
 
-/// Speaks to the client of a started exec, until the command has ended.
+/// Serves the client of a started exec, until the command has ended.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     request: &Request,

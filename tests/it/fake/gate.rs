@@ -12,7 +12,7 @@ struct GateState {
     released: bool,
 }
 
-/// Holds requests until it is released; clones are the same gate.
+/// A gate that holds requests until it is released. Clones are the same gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     watch: Arc<watch::Sender<GateState>>,
@@ -66,7 +66,7 @@ impl Gate {
         self.until(|state| state.abandoned > 0).await;
     }
 
-    /// As [`Gate::arrived`], for threads; panics after `timeout`.
+    /// Waits like [`Gate::arrived`], for threads; panics after `timeout`.
     #[track_caller]
     pub(crate) fn wait_arrived(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
@@ -85,7 +85,7 @@ impl Gate {
         self.watch.borrow().arrived
     }
 
-    /// Lets held requests go on, and later ones pass.
+    /// Lets held requests continue, and later ones pass.
     pub(crate) fn release(&self) {
         self.edit(|state| state.released = true);
     }

@@ -1,5 +1,5 @@
-//! BuildKit on the engine's own socket, as from API 1.53 on: a build that does nothing but ask for a
-//! secret over its session, and put that into a label.
+//! BuildKit on the engine's own socket, as from API 1.53 on. A build only requests a secret over
+//! its session, and puts it into a label.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -28,10 +28,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::state::Shared;
 
-/// What every connection that speaks HTTP/2 begins with.
+/// The first bytes of every connection that speaks HTTP/2.
 const PREFACE: &[u8] = b"PRI ";
 
-/// Whether the client speaks it without having asked.
+/// Returns whether the client speaks HTTP/2 without an upgrade.
 pub(super) async fn is_spoken(stream: &UnixStream) -> bool {
     let mut first = [0; PREFACE.len()];
     while stream.readable().await.is_ok() {
@@ -56,7 +56,7 @@ pub(super) async fn serve(shared: Arc<Shared>, sessions: Sessions, stream: UnixS
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The sessions that are open, by the id that they were given.
+/// The open sessions, by their ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions(Arc<watch::Sender<HashMap<String, Channel>>>);
 

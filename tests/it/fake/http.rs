@@ -10,18 +10,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-/// One request as it came in, with the `/v1.41` prefix taken off its path.
+/// A request as received, without the `/v1.41` prefix of its path.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// Percent-decoded and without version prefix.
+    /// The path, percent-decoded and without version prefix.
     pub(crate) path: String,
-    /// `1.41` of `/v1.41/...`.
+    /// The version, `1.41` for `/v1.41/...`.
     pub(crate) version: Option<String>,
     pub(crate) query: BTreeMap<String, String>,
     /// The query in order, for keys that come more than once.
     pub(crate) pairs: Vec<(String, String)>,
-    /// Header names are lower-case.
+    /// The headers, by lower-case names.
     pub(crate) headers: BTreeMap<String, String>,
     /// The body as JSON, `Null` if it is none.
     pub(crate) body: Value,
@@ -52,7 +52,7 @@ impl Request {
         !self.http10 && !self.header("connection").eq_ignore_ascii_case("close")
     }
 
-    /// The `filters` parameter, in both of its spellings.
+    /// Returns the `filters` parameter, in either of its spellings.
     pub(super) fn filters(&self) -> Result<BTreeMap<String, Vec<String>>, Fault> {
         let text = self.get("filters");
         if text.is_empty() {
@@ -119,7 +119,7 @@ impl From<Fault> for Response {
     }
 }
 
-/// How the body of a streamed answer is delimited.
+/// The way the body of a streamed answer is delimited.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Framing {
     Chunked,
@@ -132,9 +132,9 @@ pub(super) struct Connection {
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
     buf: Vec<u8>,
-    /// Bytes that may still be written before the connection is cut.
+    /// The bytes that may still be written before the connection is cut.
     pub(super) budget: Option<usize>,
-    /// Streamed bytes are cut in pieces of this many, each an HTTP chunk.
+    /// The size of the pieces of streamed bytes, each of which is an HTTP chunk.
     pub(super) piece: Option<usize>,
     pub(super) framing: Framing,
 }
@@ -146,7 +146,8 @@ impl Connection {
         Self { read, write, buf: Vec::new(), budget: None, piece: None, framing }
     }
 
-    /// The next request, or `None` when the client is done. Bodies above `keep` are only counted.
+    /// Reads the next request; `None` when the client is done. Bodies above `keep` are only
+    /// counted.
     pub(super) async fn request(&mut self, keep: u64) -> io::Result<Option<Request>> {
         let head_end = loop {
             if let Some(at) = self.buf.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -213,7 +214,7 @@ impl Connection {
         Ok(n)
     }
 
-    /// What the client sent after its request, `None` at its end. For hijacked connections.
+    /// Reads what the client sent after its request; `None` at its end. For hijacked connections.
     pub(super) async fn input(&mut self) -> Option<Vec<u8>> {
         if self.buf.is_empty() && !matches!(self.fill().await, Ok(n) if n > 0) {
             return None;
@@ -221,7 +222,7 @@ impl Connection {
         Some(std::mem::take(&mut self.buf))
     }
 
-    /// Resolves when the client has hung up.
+    /// Returns when the client has hung up.
     pub(super) async fn gone(&mut self) {
         while matches!(self.fill().await, Ok(n) if n > 0) {}
     }
@@ -261,7 +262,7 @@ impl Connection {
         self.write(out.as_bytes()).await
     }
 
-    /// Turns the connection into a raw one, as attach and exec do.
+    /// Turns the connection into a raw one, like attach and exec.
     pub(super) async fn hijack(&mut self, request: &Request) -> io::Result<()> {
         self.framing = Framing::UntilClose;
         let kind = "Content-Type: application/vnd.docker.raw-stream\r\n";

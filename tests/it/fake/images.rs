@@ -1,4 +1,4 @@
-//! Images: pull, inspect, list, tag, remove, commit, and a build that does nothing but answer.
+//! Images: pull, inspect, list, tag, remove, commit, and a build that only answers.
 
 use std::sync::Arc;
 

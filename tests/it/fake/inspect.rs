@@ -1,4 +1,4 @@
-//! Containers as the engine shows them.
+//! The inspect of containers.
 
 use serde_json::{Map, Value, json};
 

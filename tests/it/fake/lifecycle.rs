@@ -1,4 +1,4 @@
-//! What containers go through: start, stop, kill, pause.
+//! The life of containers: start, stop, kill, pause.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::nets::next_ip;
 use super::routes::{Reply, not_found};
 use super::state::{Container, Shared, State};
 
-/// Starts or restarts, and then calls the start hooks with the lock free.
+/// Starts or restarts a container, and then calls the start hooks without the lock.
 pub(super) fn start(shared: &Arc<Shared>, parts: &[&str]) -> Reply {
     let restart = parts[1] == "restart";
     let (id, hooks) = shared.update(|state| {
@@ -103,7 +103,7 @@ fn bind_ports(state: &mut State, c: &Container) -> Result<Ports, Fault> {
     Ok(ports)
 }
 
-/// The requests of the form `POST /containers/{id}/{action}` that only change its state.
+/// Handles the requests of the form `POST /containers/{id}/{action}` that only change the state.
 pub(super) fn act(state: &mut State, request: &Request, id: &str, action: &str) -> Reply {
     let asked = id;
     let id = find(state, id)?;

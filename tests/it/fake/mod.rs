@@ -1,4 +1,4 @@
-//! A container engine in memory, behind a unix socket, for tests of everything that can go wrong.
+//! A container engine in memory, behind a unix socket, for tests of every possible failure.
 //!
 //! It behaves like a small Docker 20.10, records every request, and fails on demand:
 //!
@@ -56,10 +56,10 @@ pub(crate) use script::{ExecScript, On, PullScript};
 #[allow(unused_imports, reason = "named by some tests")]
 pub(crate) use state::{Container, Event, Exec, Image, Network, Recorded, State, Stream, Volume};
 
-/// How long waits without a given timeout take before they fail the test.
+/// Limit for waits without a given timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The engine; stopped and gone when dropped.
+/// The engine; stopped and removed on drop.
 pub(crate) struct FakeEngine {
     shared: Arc<Shared>,
     server: Mutex<Option<Server>>,
@@ -77,12 +77,12 @@ impl FakeEngine {
         Self { shared, server, socket, dir }
     }
 
-    /// For the locks of those who use it, gone with it.
+    /// Returns a directory for the locks of its users, removed with it.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
-    /// `unix:///…`
+    /// Returns its address, `unix:///…`.
     pub(crate) fn endpoint(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
@@ -91,7 +91,7 @@ impl FakeEngine {
         &self.socket
     }
 
-    /// Closes every connection and refuses new ones; what it holds stays.
+    /// Closes every connection and refuses new ones; its state stays.
     pub(crate) fn go_down(&self) {
         drop(self.server.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -103,13 +103,13 @@ impl FakeEngine {
         *server = Some(Server::start(self.shared.clone(), &self.socket));
     }
 
-    // What it knows and how it behaves.
+    // Its content and behavior.
 
     pub(crate) fn add_image(&self, name: &str) {
         self.add_image_with(name, &json!({}));
     }
 
-    /// An image with this `Config` (Env, ExposedPorts, Healthcheck, Volumes, Labels …).
+    /// Adds an image with this `Config` (Env, ExposedPorts, Healthcheck, Volumes, Labels …).
     pub(crate) fn add_image_with(&self, name: &str, config: &Value) {
         self.shared.update(|s| s.add_image(name, config));
     }
@@ -118,12 +118,13 @@ impl FakeEngine {
         self.shared.update(|s| s.pulls.insert(canonical(name), script));
     }
 
-    /// `1.41` unless set; gates several endpoints at create and duplicate network names.
+    /// Sets the API version, `1.41` by default, on which several endpoints at create and duplicate
+    /// network names depend.
     pub(crate) fn set_api_version(&self, version: &str) {
         self.shared.update(|s| s.api_version = Some(version.to_owned()));
     }
 
-    /// BuildKit's services are on the socket itself, as from API 1.53 on.
+    /// Serves BuildKit on the socket itself, as from API 1.53 on.
     #[cfg(feature = "buildkit")]
     pub(crate) fn speak_grpc(&self) {
         self.shared.update(|s| s.grpc = Some(grpc::Sessions::default()));
@@ -134,32 +135,32 @@ impl FakeEngine {
         self.shared.update(|s| s.info.extend(fields.as_object().cloned().unwrap_or_default()));
     }
 
-    /// Binds a container port ("6379/tcp") to this host port whenever an ephemeral one is asked.
+    /// Binds a container port ("6379/tcp") to this host port whenever a free one is requested.
     pub(crate) fn publish(&self, port: &str, host_port: u16) {
         self.shared.update(|s| s.published.insert(port.to_owned(), host_port));
     }
 
-    /// The first `n` inspects after each start show no port bindings.
+    /// Hides port bindings in the first `n` inspects after each start.
     pub(crate) fn hide_ports(&self, n: usize) {
         self.shared.update(|s| s.hide_ports = n);
     }
 
-    /// Cuts streamed bytes in pieces of `n`, each an HTTP chunk of its own.
+    /// Cuts streamed bytes into pieces of `n`, each an HTTP chunk of its own.
     pub(crate) fn split_streams(&self, n: usize) {
         self.shared.update(|s| s.piece = Some(n));
     }
 
-    /// Answers logs as `application/vnd.docker.multiplexed-stream`, as newer engines do.
+    /// Answers logs as `application/vnd.docker.multiplexed-stream`, like newer engines.
     pub(crate) fn multiplexed_logs(&self) {
         self.shared.update(|s| s.multiplexed = true);
     }
 
-    /// Only counts the bytes of request bodies longer than this.
+    /// Counts the bytes of request bodies longer than this, without keeping them.
     pub(crate) fn discard_bodies_over(&self, bytes: u64) {
         self.shared.update(|s| s.keep_body = Some(bytes));
     }
 
-    /// A rule for requests of this method and path; `*` stands for anything in both.
+    /// Adds a rule for requests of this method and path; `*` matches anything in both.
     pub(crate) fn on(&self, method: &str, path: &str) -> On<'_> {
         On::new(&self.shared, method, path)
     }
@@ -168,13 +169,13 @@ impl FakeEngine {
         self.shared.update(|s| s.rules.clear());
     }
 
-    /// What a command does whose words, joined by spaces, match (`*` stands for anything).
-    /// Commands without a script end with 126, as when there is no such program.
+    /// Sets the behavior of commands whose words, joined by spaces, match (`*` matches anything).
+    /// Commands without a script end with 126, like a program that does not exist.
     pub(crate) fn on_exec(&self, command: &str, script: ExecScript) {
         self.shared.update(|s| s.exec_scripts.push((command.to_owned(), script)));
     }
 
-    /// Called on the engine's thread after each start, before its answer.
+    /// Adds a hook that is called on the engine's thread after each start, before its answer.
     pub(crate) fn on_start(&self, hook: impl Fn(&FakeContainer) + Send + Sync + 'static) {
         self.shared.update(|s| s.start_hooks.push(Arc::new(hook)));
     }
@@ -183,13 +184,13 @@ impl FakeEngine {
         self.on_start(move |container| container.exit(code, false));
     }
 
-    /// Every container prints this on stdout when it starts.
+    /// Makes every container print this on stdout when it starts.
     pub(crate) fn log_on_start(&self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref().to_vec();
         self.on_start(move |container| container.log(Stream::Stdout, &bytes));
     }
 
-    // What happened and what there is.
+    // Its record and its resources.
 
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.read(|s| s.requests.clone())
@@ -199,12 +200,12 @@ impl FakeEngine {
         self.shared.update(|s| s.requests.clear());
     }
 
-    /// The requests as `POST /containers/{id}/start`.
+    /// Returns the requests in the form `POST /containers/{id}/start`.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.read(|s| s.requests.iter().map(|r| call(r)).collect())
     }
 
-    /// How many requests match; `*` in the path stands for anything.
+    /// Returns the number of matching requests; `*` in the path matches anything.
     pub(crate) fn count(&self, method: &str, path: &str) -> usize {
         self.read(|s| s.count(method, path))
     }
@@ -213,7 +214,7 @@ impl FakeEngine {
         self.read(|s| s.containers.clone())
     }
 
-    /// Networks, without bridge, host and none.
+    /// Returns the networks, without bridge, host and none.
     pub(crate) fn networks(&self) -> Vec<Network> {
         self.read(|s| s.networks.iter().filter(|n| !n.predefined).cloned().collect())
     }
@@ -230,17 +231,17 @@ impl FakeEngine {
         self.read(|s| s.execs.clone())
     }
 
-    /// Connections that clients hold open.
+    /// Returns the number of connections that clients hold open.
     pub(crate) fn connections(&self) -> usize {
         self.read(|s| s.connections)
     }
 
-    /// Looks at the state, in one piece.
+    /// Reads the state atomically.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&State) -> R) -> R {
         self.shared.read(read)
     }
 
-    /// Names of everything that a user of the engine left behind (images aside).
+    /// Returns the names of everything that a user of the engine left behind, except images.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let containers = self.containers().into_iter().map(|c| format!("container {}", c.name));
         let networks = self.networks().into_iter().map(|n| format!("network {}", n.name));
@@ -248,7 +249,7 @@ impl FakeEngine {
         containers.chain(networks).chain(volumes).collect()
     }
 
-    /// A handle on a container, by name or id; panics when there is none.
+    /// Returns a handle to a container, by name or id; panics if there is none.
     #[track_caller]
     pub(crate) fn container(&self, name: &str) -> FakeContainer {
         let id = self.read(|s| s.container(name).map(|c| c.id.clone()));
@@ -256,7 +257,7 @@ impl FakeEngine {
         FakeContainer::new(self.shared.clone(), id)
     }
 
-    /// A handle on the only container; panics when there is not exactly one.
+    /// Returns a handle to the only container; panics if there is not exactly one.
     #[track_caller]
     pub(crate) fn only_container(&self) -> FakeContainer {
         let ids = self.read(|s| s.containers.iter().map(|c| c.id.clone()).collect::<Vec<_>>());
@@ -318,7 +319,7 @@ impl fmt::Debug for FakeEngine {
     }
 }
 
-/// A request without what differs from run to run.
+/// Returns a request without the parts that differ between runs.
 fn call(request: &Request) -> String {
     let mut parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let verbs: &[&str] = match parts[0] {

@@ -161,7 +161,7 @@ fn prune_networks(state: &mut State, request: &Request) -> Reply {
     Ok(Response::json(200, &json!({ "NetworksDeleted": gone })))
 }
 
-/// The next address in a network.
+/// Returns the next address in a network.
 pub(super) fn next_ip(state: &mut State, network: &str) -> String {
     let found = state.networks.iter_mut().find(|n| n.id == network || n.name == network);
     found.map_or_else(String::new, |n| {
@@ -230,7 +230,7 @@ pub(super) fn volumes(state: &mut State, request: &Request, parts: &[&str]) -> R
     }
 }
 
-/// The volume of that name, made if there is none.
+/// Returns the volume with this name, created if needed.
 pub(super) fn ensure_volume(state: &mut State, name: &str, spec: &Value) -> Volume {
     if let Some(volume) = state.volume(name) {
         return volume.clone();

@@ -1,4 +1,4 @@
-//! Which request goes where, and the answers that concern the engine as a whole.
+//! The routing of requests, and the answers about the engine as a whole.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::state::{Shared, State};
 use super::stream::Feed;
 use super::values::merge;
 
-/// What a request leads to.
+/// The answer to a request.
 pub(super) enum Answer {
     Full(Response),
     Feed(Feed),
@@ -32,7 +32,7 @@ impl From<Result<Feed, Fault>> for Answer {
 
 pub(super) type Reply = Result<Response, Fault>;
 
-/// Does what the request asks for.
+/// Handles a request.
 pub(super) fn route(shared: &Arc<Shared>, request: &Request) -> Answer {
     let path = request.path.trim_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').collect();
@@ -57,7 +57,7 @@ pub(super) fn not_found() -> Fault {
 fn check_version(state: &State, request: &Request) -> Result<(), Fault> {
     let minor = |v: &str| v.split_once('.').and_then(|(_, m)| m.parse::<u32>().ok()).unwrap_or(0);
     let (ours, asked) = (state.api_version(), request.version.as_deref().unwrap_or("1.0"));
-    // Docker 29 refuses what is older; without a version a request is of the newest.
+    // Docker 29 refuses older versions; a request without a version uses the newest.
     if minor(ours) >= 53 && request.version.is_some() && minor(asked) < 44 {
         let text = format!(
             "client version {asked} is too old. Minimum supported API version is 1.44, please \

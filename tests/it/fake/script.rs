@@ -1,4 +1,4 @@
-//! What a test tells the fake engine to do: rules for requests, gates, pulls and execs.
+//! The scripts of a test for the fake engine: rules for requests, gates, pulls and execs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::state::{Shared, Stream};
 type Predicate = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 type Responder = Arc<dyn Fn(&Request) -> (u16, Value) + Send + Sync>;
 
-/// What happens in place of, or around, the engine's own answer.
+/// The action in place of, or around, the engine's own answer.
 #[derive(Clone, Default)]
 pub(super) enum Action {
     #[default]
@@ -26,7 +26,7 @@ pub(super) enum Action {
     Hang,
 }
 
-/// What a matching rule asks for.
+/// The plan of a matching rule.
 #[derive(Clone, Default)]
 pub(super) struct Plan {
     pub(super) delay: Option<Duration>,
@@ -46,7 +46,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Counts a match and hands out the plan when it is this rule's turn.
+    /// Counts a match and returns the plan when it is this rule's turn.
     pub(super) fn take(&mut self, request: &Request) -> Option<Plan> {
         let fits = (self.method == "*" || self.method == request.method)
             && glob(&self.path, &request.path)
@@ -63,10 +63,10 @@ impl Rule {
     }
 }
 
-/// A rule being made; it is in force once this value is dropped, that is at the statement's end.
+/// A rule under construction. It takes effect when this value is dropped, at the statement's end.
 ///
-/// Rules are asked in the order in which they were made; the first that matches and has turns
-/// left decides alone. Without an action the engine answers as it normally would.
+/// Rules are tried in the order of their creation; the first that matches and has turns left
+/// decides alone. Without an action the engine gives its normal answer.
 pub(crate) struct On<'a> {
     shared: &'a Shared,
     rule: Option<Rule>,
@@ -88,7 +88,7 @@ impl<'a> On<'a> {
         self.edit(|rule| rule.plan.action = action)
     }
 
-    /// Only requests for which this (too) holds.
+    /// Restricts the rule to requests for which this holds, too.
     pub(crate) fn when(self, test: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.edit(|rule| {
             let before = rule.when.take();
@@ -98,38 +98,38 @@ impl<'a> On<'a> {
         })
     }
 
-    /// Only requests with this query parameter.
+    /// Restricts the rule to requests with this query parameter.
     pub(crate) fn query(self, key: &str, value: &str) -> Self {
         let (key, value) = (key.to_owned(), value.to_owned());
         self.when(move |request| request.get(&key) == value)
     }
 
-    /// At most `n` requests.
+    /// Restricts the rule to `n` requests.
     pub(crate) fn times(self, n: usize) -> Self {
         self.edit(|rule| rule.times = Some(n))
     }
 
-    /// Not the first `n` matching requests.
+    /// Skips the first `n` matching requests.
     pub(crate) fn skip(self, n: usize) -> Self {
         self.edit(|rule| rule.skip = n)
     }
 
-    /// The engine does what was asked, and then the scripted answer is given (or withheld).
+    /// Makes the engine handle the request, and then gives (or withholds) the scripted answer.
     pub(crate) fn with_effect(self) -> Self {
         self.edit(|rule| rule.plan.effect = true)
     }
 
-    /// Answers with this JSON, and without effect.
+    /// Answers with this JSON, without effect.
     pub(crate) fn respond(self, status: u16, body: Value) -> Self {
         self.respond_with(move |_| (status, body.clone()))
     }
 
-    /// Answers `{"message": …}`, and without effect.
+    /// Answers `{"message": …}`, without effect.
     pub(crate) fn fail(self, status: u16, message: &str) -> Self {
         self.respond(status, json!({ "message": message }))
     }
 
-    /// Answers with what the closure makes of the request.
+    /// Answers with the closure's result for the request.
     pub(crate) fn respond_with(
         self,
         respond: impl Fn(&Request) -> (u16, Value) + Send + Sync + 'static,
@@ -142,7 +142,7 @@ impl<'a> On<'a> {
         self.action(Action::Lines(lines.into_iter().collect()))
     }
 
-    /// Writes these bytes, status line and all, and closes.
+    /// Writes these bytes, including the status line, and closes.
     pub(crate) fn raw(self, bytes: impl AsRef<[u8]>) -> Self {
         self.action(Action::Raw(bytes.as_ref().to_vec()))
     }
@@ -152,22 +152,23 @@ impl<'a> On<'a> {
         self.edit(|rule| rule.plan.delay = Some(delay))
     }
 
-    /// Closes the connection without a word.
+    /// Closes the connection without an answer.
     pub(crate) fn cut(self) -> Self {
         self.action(Action::Cut)
     }
 
-    /// Does what was asked, and closes after this many bytes of the answer (headers included).
+    /// Handles the request, and closes after this many bytes of the answer, including headers.
     pub(crate) fn cut_after(self, bytes: usize) -> Self {
         self.action(Action::CutAfter(bytes))
     }
 
-    /// Never answers.
+    /// Leaves matching requests without an answer.
     pub(crate) fn hang(self) -> Self {
         self.action(Action::Hang)
     }
 
-    /// Holds matching requests *before* their effect; it happens on release, client or no client.
+    /// Holds matching requests *before* their effect, which happens on release, with or without the
+    /// client.
     pub(crate) fn gate(self) -> Gate {
         let gate = Gate::new();
         let held = gate.clone();
@@ -206,7 +207,7 @@ pub(super) enum PullOutcome {
     Hang,
 }
 
-/// How pulls of one image go.
+/// The outcomes of pulls of one image.
 #[derive(Clone, Debug)]
 pub(crate) struct PullScript {
     outcomes: Vec<(PullOutcome, usize)>,
@@ -239,7 +240,7 @@ impl PullScript {
         Self::new(PullOutcome::Hang)
     }
 
-    /// Only for the next `n` pulls; then comes what `then` says, or success.
+    /// Restricts the outcome to the next `n` pulls; then that of `then` follows, or success.
     pub(crate) fn times(mut self, n: usize) -> Self {
         if let Some(last) = self.outcomes.last_mut() {
             last.1 = n;
@@ -257,7 +258,7 @@ impl PullScript {
         self
     }
 
-    /// The `Config` of the pulled image.
+    /// Sets the `Config` of the pulled image.
     pub(crate) fn config(mut self, config: Value) -> Self {
         self.config = config;
         self
@@ -272,7 +273,7 @@ impl PullScript {
     }
 }
 
-/// What a command run by exec prints and how it ends.
+/// The output of a command run by exec, and its end.
 #[derive(Clone, Debug)]
 pub(crate) struct ExecScript {
     pub(super) output: Vec<(Stream, Vec<u8>)>,
@@ -284,18 +285,18 @@ pub(crate) struct ExecScript {
 }
 
 impl ExecScript {
-    /// Ends with this code.
+    /// Creates a script that ends with this code.
     pub(crate) fn exit(code: i64) -> Self {
         let (output, times) = (Vec::new(), usize::MAX);
         Self { output, code, hang: false, echo: false, lingers: 0, times }
     }
 
-    /// Prints this and ends well.
+    /// Creates a script that prints this and succeeds.
     pub(crate) fn ok(stdout: impl AsRef<[u8]>) -> Self {
         Self::exit(0).stdout(stdout)
     }
 
-    /// Gives its stdin back on stdout, until its end.
+    /// Creates a script that copies its stdin to stdout, until its end.
     pub(crate) fn echo() -> Self {
         Self { echo: true, ..Self::exit(0) }
     }
@@ -310,26 +311,26 @@ impl ExecScript {
         self
     }
 
-    /// Runs until its container exits.
+    /// Makes it run until its container exits.
     pub(crate) fn hang(mut self) -> Self {
         self.hang = true;
         self
     }
 
-    /// The first `n` inspects after its output has ended still say that it runs.
+    /// Makes the first `n` inspects after the end of its output report that it still runs.
     pub(crate) fn lingers(mut self, n: usize) -> Self {
         self.lingers = n;
         self
     }
 
-    /// Only for `n` execs; then the next script that matches.
+    /// Restricts it to `n` execs; then the next matching script follows.
     pub(crate) fn times(mut self, n: usize) -> Self {
         self.times = n;
         self
     }
 }
 
-/// Whether `text` matches a pattern in which `*` stands for any characters.
+/// Returns whether `text` matches a pattern in which `*` stands for any characters.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };

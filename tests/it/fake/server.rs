@@ -1,4 +1,4 @@
-//! The thread that serves: accepts connections, applies the rules, writes the answers.
+//! The server's thread: accepts connections, applies the rules, writes the answers.
 
 use std::io;
 use std::path::Path;
@@ -66,7 +66,7 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-/// Counts an open connection.
+/// A guard that counts an open connection.
 struct Open(Arc<Shared>);
 
 impl Open {
@@ -102,7 +102,7 @@ async fn serve(shared: Arc<Shared>, stream: UnixStream) {
     drop(open);
 }
 
-/// Answers one request; `true` if the connection can take another.
+/// Answers one request. Returns whether the connection can take another.
 async fn handle(
     shared: &Arc<Shared>,
     connection: &mut Connection,
@@ -182,7 +182,7 @@ async fn scripted(
     })
 }
 
-/// Waits at the gate, and tells it when the client gives up meanwhile.
+/// Waits at the gate, and reports to it if the client gives up meanwhile.
 async fn hold(connection: &mut Connection, gate: &Gate) {
     gate.arrive();
     tokio::select! {

@@ -1,6 +1,6 @@
-//! What the fake engine holds: its nouns, its event log, and the lock around them.
+//! The state of the fake engine: its resources, its event log, and the lock around them.
 //!
-//! Long because it is one thing: everything behind the one lock.
+//! Long because it is one unit: everything behind the one lock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::values::{Labels, canonical, labels, merge};
 
 pub(super) type Hook = Arc<dyn Fn(&FakeContainer) + Send + Sync>;
 
-/// The state behind its lock, and whoever waits for it to change.
+/// The state behind its lock, with notifications of changes.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -35,7 +35,7 @@ impl Shared {
         read(&self.lock())
     }
 
-    /// Changes the state and wakes everybody who waits for a change.
+    /// Changes the state and wakes everything that waits for a change.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let result = change(&mut self.lock());
         self.version.send_modify(|version| *version += 1);
@@ -44,18 +44,18 @@ impl Shared {
     }
 }
 
-/// Standard output or standard error.
+/// The standard output or the standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout = 1,
     Stderr = 2,
 }
 
-/// A request with its place in the record and the status that it was answered with.
+/// A request with its place in the record and the status of its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) seq: usize,
-    /// `None` while unanswered, and for answers cut or raw.
+    /// The status; `None` while unanswered, and for answers that were cut or raw.
     pub(crate) status: Option<u16>,
     pub(crate) request: Arc<Request>,
 }
@@ -76,9 +76,9 @@ impl fmt::Display for Recorded {
 
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    /// One frame, sent so many times over.
+    /// One frame, sent this many times.
     Frame { stream: Stream, bytes: Arc<Vec<u8>>, times: u64 },
-    /// Bytes for the wire as they are.
+    /// Bytes that are sent unchanged.
     Raw(Arc<Vec<u8>>),
 }
 
@@ -126,9 +126,9 @@ pub(crate) struct Container {
     pub(crate) platform: String,
     pub(crate) networks: Vec<Attachment>,
     pub(crate) volumes: Vec<Mounted>,
-    /// `6379/tcp` to the addresses it is published at.
+    /// The published addresses of each port, such as `6379/tcp`.
     pub(crate) ports: BTreeMap<String, Vec<(String, u16)>>,
-    /// What came in by attach.
+    /// The input that arrived by attach.
     pub(crate) stdin: Vec<u8>,
     /// The archives put into it, by path.
     pub(crate) archives: Vec<(String, Arc<Vec<u8>>)>,
@@ -214,7 +214,7 @@ pub(crate) struct Event {
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// Everything that the engine knows. Conditions given to `wait_until` look at it.
+/// The whole state of the engine, which conditions given to `wait_until` inspect.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) containers: Vec<Container>,
@@ -224,11 +224,11 @@ pub(crate) struct State {
     pub(crate) execs: Vec<Exec>,
     pub(crate) events: Vec<Event>,
     pub(crate) requests: Vec<Recorded>,
-    /// Containers that were removed.
+    /// The removed containers.
     pub(crate) removed: Vec<Container>,
-    /// Client connections that are open.
+    /// The number of open client connections.
     pub(crate) connections: usize,
-    /// Streams (logs, events, attach) that clients are following.
+    /// The number of streams (logs, events, attach) that clients are following.
     pub(crate) followers: usize,
     pub(super) rules: Vec<Rule>,
     pub(super) pulls: BTreeMap<String, PullScript>,
@@ -256,7 +256,7 @@ impl fmt::Debug for State {
 }
 
 impl State {
-    /// A container by name or id.
+    /// Returns a container by name or id.
     pub(crate) fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|c| c.named(name))
     }
@@ -269,7 +269,7 @@ impl State {
         self.volumes.iter().find(|v| v.name == name)
     }
 
-    /// How many recorded requests match; `*` in the path stands for anything.
+    /// Returns the number of matching requests in the record; `*` in the path matches anything.
     pub(crate) fn count(&self, method: &str, path: &str) -> usize {
         let fits = |r: &&Recorded| r.method == method && super::script::glob(path, &r.path);
         self.requests.iter().filter(fits).count()
@@ -279,20 +279,20 @@ impl State {
         self.containers.iter_mut().find(|c| c.named(name))
     }
 
-    /// A container, removed or not; `true` if it was removed.
+    /// Returns a container, and whether it was removed.
     pub(super) fn dead_or_alive(&self, id: &str) -> Option<(&Container, bool)> {
         let alive = self.containers.iter().find(|c| c.id == id).map(|c| (c, false));
         alive.or_else(|| self.removed.iter().find(|c| c.id == id).map(|c| (c, true)))
     }
 
-    /// An instant in nanoseconds, later than every one before.
+    /// Returns a time in nanoseconds, later than every one before.
     pub(super) fn now(&mut self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         self.clock = i64::try_from(now).unwrap_or(i64::MAX).max(self.clock + 1);
         self.clock
     }
 
-    /// 64 hexadecimal digits that were not there before.
+    /// Returns 64 new hexadecimal digits.
     pub(super) fn new_id(&mut self) -> String {
         self.counter += 1;
         let mut seed = self.counter;
@@ -313,7 +313,7 @@ impl State {
         self.api_version.as_deref().unwrap_or("1.41")
     }
 
-    /// Whether the API version is this one or later.
+    /// Returns whether the API version is this one or later.
     pub(super) fn api_at_least(&self, minor: u32) -> bool {
         let ours = self.api_version().split_once('.').and_then(|(_, m)| m.parse().ok());
         ours.unwrap_or(41) >= minor
@@ -343,7 +343,7 @@ impl State {
         self.emit("container", action, id, attributes);
     }
 
-    /// The container's process ends.
+    /// Ends the container's process.
     pub(super) fn exit(&mut self, id: &str, code: i64, oom: bool) {
         let now = self.now();
         let Some(c) = self.container_mut(id).filter(|c| c.is_running()) else { return };
@@ -367,7 +367,7 @@ impl State {
         }
     }
 
-    /// The container is gone, with its anonymous volumes if asked.
+    /// Removes the container, with its anonymous volumes on request.
     pub(super) fn remove(&mut self, id: &str, volumes: bool) {
         self.emit_container(id, "destroy", &[]);
         let Some(at) = self.containers.iter().position(|c| c.id == id) else { return };
@@ -396,7 +396,7 @@ impl State {
         }
     }
 
-    /// An image by any spelling of its name, or by id.
+    /// Returns an image by any spelling of its name, or by id.
     pub(super) fn image(&self, name: &str) -> Option<&Image> {
         let canonical = canonical(name);
         let hex = name.strip_prefix("sha256:").unwrap_or(name);

@@ -1,4 +1,4 @@
-//! Answers that go on: logs, attach, events, wait, exec, and lines of progress.
+//! Streamed answers: logs, attach, events, wait, exec, and lines of progress.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use super::values::rfc3339;
 const RAW: &str = "application/vnd.docker.raw-stream";
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 
-/// A streamed answer, at the point where its request came in.
+/// A streamed answer, positioned at the time of its request.
 #[derive(Debug)]
 pub(super) enum Feed {
     Logs(LogFeed),
@@ -28,7 +28,7 @@ pub(super) enum Feed {
 pub(super) struct LogFeed {
     id: String,
     next: usize,
-    /// How often the container had exited before.
+    /// The number of earlier exits of the container.
     exits: usize,
     follow: bool,
     attach: bool,
@@ -69,7 +69,7 @@ impl Feed {
         Ok(Self::Logs(LogFeed {
             next: c.log.len().saturating_sub(tail),
             exits: c.exits.len(),
-            // A container that does not run has nothing to follow, not even a created one.
+            // A container that does not run can't be followed, not even a created one.
             follow: request.flag("follow") && c.is_running(),
             attach: false,
             stdout,
@@ -126,7 +126,7 @@ impl Feed {
         Ok(Self::Events(EventFeed { next, follow, since, filters }))
     }
 
-    /// The status that this answer begins with.
+    /// Returns the status that this answer begins with.
     pub(super) fn status(&self, request: &Request) -> u16 {
         let hijacks = match self {
             Self::Exec { .. } => true,
@@ -165,7 +165,7 @@ impl Feed {
     }
 }
 
-/// Counts a stream that a client follows.
+/// A guard that counts a stream that a client follows.
 struct Follower(Arc<Shared>);
 
 impl Follower {
@@ -209,7 +209,7 @@ impl LogFeed {
             tokio::select! {
                 _ = version.changed() => {}
                 input = connection.input(), if input_open => match input {
-                    // Only who has a stdin to end may end it and go on listening.
+                    // Only a client with a stdin to end may end it and continue to listen.
                     None if self.attach && request.flag("stdin") => input_open = false,
                     None => return Err(io::ErrorKind::BrokenPipe.into()),
                     Some(bytes) => shared.update(|s| {
@@ -262,7 +262,7 @@ impl LogFeed {
     }
 }
 
-/// Bytes with the 8-byte header of a multiplexed stream.
+/// Returns bytes with the 8-byte header of a multiplexed stream.
 pub(super) fn framed(stream: Stream, bytes: &[u8]) -> Vec<u8> {
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let mut frame = vec![stream as u8, 0, 0, 0];
@@ -372,7 +372,7 @@ impl WaitFeed {
     }
 }
 
-/// `1700000000.25` in nanoseconds.
+/// Converts `1700000000.25` to nanoseconds.
 fn nanos(text: &str) -> i64 {
     let (secs, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{fraction:0<9}");

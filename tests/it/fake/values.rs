@@ -1,4 +1,4 @@
-//! Names, labels and times as Docker writes them.
+//! Names, labels and times in Docker's form.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use serde_json::Value;
 
 pub(super) type Labels = BTreeMap<String, String>;
 
-/// `redis` and `docker.io/library/redis:latest` are both `redis:latest`.
+/// Returns the canonical form: both `redis` and `docker.io/library/redis:latest` become
+/// `redis:latest`.
 pub(super) fn canonical(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
     let name = name.strip_prefix("index.docker.io/").unwrap_or(name);
@@ -27,7 +28,7 @@ pub(super) fn labels(value: &Value) -> Labels {
     pairs.map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect()
 }
 
-/// Lays `over` upon `base`, field by field; `null` says nothing.
+/// Merges `over` into `base`, field by field; `null` changes nothing.
 pub(super) fn merge(base: &mut Value, over: &Value) {
     let (Some(base), Some(over)) = (base.as_object_mut(), over.as_object()) else { return };
     for (key, value) in over.iter().filter(|(_, v)| !v.is_null()) {
@@ -35,7 +36,7 @@ pub(super) fn merge(base: &mut Value, over: &Value) {
     }
 }
 
-/// Whether labels satisfy filters of the form `key` and `key=value`.
+/// Returns whether labels match filters of the form `key` and `key=value`.
 pub(super) fn labels_match(labels: &Labels, wanted: Option<&Vec<String>>) -> bool {
     wanted.into_iter().flatten().all(|wanted| match wanted.split_once('=') {
         Some((key, value)) => labels.get(key).is_some_and(|v| v == value),
@@ -43,7 +44,7 @@ pub(super) fn labels_match(labels: &Labels, wanted: Option<&Vec<String>>) -> boo
     })
 }
 
-/// Nanoseconds since 1970 as `2026-11-23T12:55:00.000000000Z`; 0 is Docker's "never".
+/// Writes nanoseconds since 1970 as `2026-11-23T12:55:00.000000000Z`; 0 is Docker's "never".
 pub(super) fn rfc3339(nanos: i64) -> String {
     if nanos == 0 {
         return "0001-01-01T00:00:00Z".to_owned();

@@ -1,29 +1,30 @@
-//! A control group in each hierarchy of the host, which is the root of them for the machine.
+//! Control groups: one in each hierarchy of the host, which becomes the machine's root of that
+//! hierarchy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Outcome;
 
-/// A hierarchy as the host has it.
+/// A hierarchy of control groups on the host.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
-    /// Where the host has mounted it.
+    /// The path where the host has mounted it.
     place: PathBuf,
-    /// `cgroup` or `cgroup2`.
+    /// Its type, `cgroup` or `cgroup2`.
     kind: String,
     /// Its controllers, as options of a mount.
     options: String,
 }
 
-/// The hierarchies of this process's mounts.
+/// Returns the hierarchies of this process's mounts.
 pub(crate) fn hierarchies() -> Outcome<Vec<Hierarchy>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
     Ok(mounts.lines().filter_map(Hierarchy::read).collect())
 }
 
 impl Hierarchy {
-    /// Reads a line of mountinfo, as proc(5) has it.
+    /// Parses a line of mountinfo (proc(5)).
     fn read(line: &str) -> Option<Self> {
         let (mount, rest) = line.split_once(" - ")?;
         let mut rest = rest.split(' ');
@@ -36,16 +37,16 @@ impl Hierarchy {
         Some(Self { place: mount.split(' ').nth(4)?.into(), kind, options })
     }
 
-    /// Where the group of this name is.
+    /// Returns the path of the group with this name.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.place.join(name)
     }
 
-    /// Makes a group in it that processes can be put into.
+    /// Creates a group for processes in it.
     pub(crate) fn group(&self, name: &str) -> Outcome<PathBuf> {
         let group = self.path(name);
         fs::create_dir(&group).map_err(|e| format!("cannot make {}: {e}", group.display()))?;
-        // Version 1 leaves these empty, and then nothing may run there.
+        // Version 1 leaves these empty, and then no process may run there.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             let inherited = fs::read_to_string(self.place.join(file));
             if let (Ok(inherited), true) = (inherited, group.join(file).exists()) {
@@ -55,15 +56,16 @@ impl Hierarchy {
         Ok(group)
     }
 
-    /// The shell command that mounts it at the same place below `$root`, for the processes of a group
-    /// whose group is the root there.
+    /// Returns the shell command that mounts it at the same path below `$root`, for processes in a
+    /// group, which becomes the root there.
     pub(crate) fn mount(&self) -> String {
         let (place, kind) = (self.place.display(), &self.kind);
         let option = if self.options.is_empty() { "rw" } else { &self.options };
         format!("mkdir -p \"$root{place}\"; mount -t {kind} -o {option} {kind} \"$root{place}\"")
     }
 
-    /// Whether it is the mount of a tmpfs that hierarchies of version 1 lie in.
+    /// Returns whether it is mounted below a folder: the tmpfs that contains hierarchies of version
+    /// 1.
     pub(crate) fn below(&self, folder: &Path) -> bool {
         self.place != folder && self.place.starts_with(folder)
     }

@@ -13,14 +13,14 @@ use crate::command::{command, find, open_log, tail};
 use crate::{Outcome, apt, paths};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// The name server that slirp4netns is for the network it makes: slirp4netns(1).
+/// The name server that slirp4netns provides in its network (slirp4netns(1)).
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
-/// How a command on the host is reached through a proxy.
+/// The variables that configure a proxy for commands.
 const PROXIES: [&str; 6] =
     ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
-/// Waits until xtask is gone, in whatever way, and removes what is on disk and the control groups.
-/// The processes die with xtask by themselves, and the mounts with the processes.
+/// A script that waits until xtask is gone, for whatever reason, and removes the files and the
+/// control groups. The processes end with xtask, and the mounts with the processes.
 const JANITOR: &str = r#"
 root=$1 keep=$2; shift 2
 cat >/dev/null
@@ -38,8 +38,8 @@ until rm -rf --one-file-system "$root" 2>/dev/null; do
 done
 "#;
 
-/// Mounts what a machine has, and becomes its first process. `@CGROUPS@` stands for the mounts of
-/// control groups.
+/// A script that mounts the file systems of a machine, and becomes its first process. `@CGROUPS@`
+/// stands for the mounts of control groups.
 const FIRST: &str = r#"
 set -eu
 root=$1 toolchain=$2 place=$3
@@ -80,18 +80,19 @@ pub(crate) struct Machine {
     janitor: Option<(Child, ChildStdin)>,
     groups: Vec<PathBuf>,
     processes: Vec<Child>,
-    /// The process that is the first one there, as the host numbers it.
+    /// The host's pid of the machine's first process.
     first: u32,
 }
 
-/// A command that is killed when xtask ends, in whatever way: prctl(2), `PR_SET_PDEATHSIG`.
+/// Wraps a command so that it is killed when xtask ends, for whatever reason (prctl(2),
+/// `PR_SET_PDEATHSIG`).
 pub(crate) fn dies_with_us(wrapped: Command) -> Command {
     let mut dies = command("setpriv");
     dies.args(["--pdeathsig", "KILL"]).arg(wrapped.get_program()).args(wrapped.get_args());
     dies
 }
 
-/// The same for a command that starts others: they are killed as well.
+/// Wraps a command that starts others in the same way: they are killed as well.
 pub(crate) fn all_die_with_us(wrapped: Command) -> Command {
     let mut namespace = Command::new("unshare");
     namespace.args(["--mount", "--mount-proc", "--pid", "--fork", "--kill-child=KILL"]);
@@ -100,7 +101,7 @@ pub(crate) fn all_die_with_us(wrapped: Command) -> Command {
 }
 
 impl Machine {
-    /// A machine to be, of which nothing exists but the one that removes it.
+    /// Prepares a machine. Nothing of it exists yet but the process that will remove it.
     pub(crate) fn plan(root: &Path, keep: bool) -> Outcome<(Self, Vec<Hierarchy>)> {
         for program in ["slirp4netns", "unshare", "nsenter", "setpriv"] {
             if find(program).is_none() {
@@ -135,7 +136,7 @@ impl Machine {
         Ok((machine, hierarchies))
     }
 
-    /// Starts it: the first process, and the way out of its network.
+    /// Starts it: the first process, and the network's connection to the outside.
     pub(crate) fn start(&mut self, hierarchies: &[Hierarchy], toolchain: &Path) -> Outcome {
         paths::write(&self.root.join("etc/resolv.conf"), RESOLVER)?;
         let log = paths::scratch("fresh-machine.log")?;
@@ -158,7 +159,7 @@ impl Machine {
         Ok(())
     }
 
-    /// A command in the machine, in the clone.
+    /// Returns a command in the machine, in the clone.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let first = self.first.to_string();
         let mut inside = self.in_groups(&["nsenter", "--target", &first, "--mount", "--uts"]);
@@ -179,7 +180,7 @@ impl Machine {
         self.end()
     }
 
-    /// A command in the machine's control groups that dies with xtask.
+    /// Returns a command in the machine's control groups that ends with xtask.
     fn in_groups(&self, args: &[&str]) -> Command {
         let mut lines = String::new();
         for group in &self.groups {
@@ -200,7 +201,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Brings packets out by a process of the host's, so that the host's own network stays as it is.
+    /// Forwards packets by a process of the host, so that the host's own network does not change.
     fn connect(&mut self, unshare: u32, log: &File) -> Outcome {
         let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
         let (own, theirs) = (network("self"), unshare.to_string());
@@ -239,7 +240,7 @@ impl Machine {
 
     fn end(&mut self) -> Outcome {
         for mut process in self.processes.drain(..) {
-            // Either way it is over.
+            // The process may have ended already.
             drop(process.kill());
             drop(process.wait());
         }

@@ -1,4 +1,4 @@
-//! What is asked for, and the order of it.
+//! The requested steps, and their order.
 
 use std::path::{Path, PathBuf};
 use std::process;
@@ -13,7 +13,7 @@ use crate::{Outcome, paths, progress};
 const DEMO_LIMIT: Duration = Duration::from_secs(1800);
 const TEST_LIMIT: Duration = Duration::from_secs(3 * 3600);
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan<'a> {
     demo_only: bool,
@@ -75,7 +75,7 @@ fn run(plan: &Plan<'_>, steps: &mut Steps) -> Outcome {
     Ok(())
 }
 
-/// Runs a command in the machine and shows the end of what it printed.
+/// Runs a command in the machine and shows the end of its output.
 fn command_in(machine: &Machine, args: &[&str], limit: Duration) -> Outcome {
     let log = format!("fresh-{}", args.get(2).unwrap_or(&"command"));
     let _going = progress::Going::begin(&args.join(" "));
@@ -84,7 +84,7 @@ fn command_in(machine: &Machine, args: &[&str], limit: Duration) -> Outcome {
     Ok(())
 }
 
-/// The folder of the toolchain that cargo uses here.
+/// Returns the folder of the toolchain that cargo uses here.
 fn toolchain() -> Outcome<PathBuf> {
     let mut rustc = command("rustc");
     rustc.args(["--print", "sysroot"]).current_dir(paths::root());

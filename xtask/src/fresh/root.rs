@@ -1,4 +1,4 @@
-//! The folder that is to be the root of a new machine: the distribution, and a clean clone.
+//! The folder that becomes the root of a new machine: the distribution, and a clean clone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use crate::{Outcome, apt, base, paths};
 
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// What the toolchain itself asks for: a linker, and certificates.
+/// The toolchain's own requirements: a linker, and certificates.
 const INCLUDED: &str = "ca-certificates,gcc,libc6-dev";
-/// Where the clone is.
+/// The path of the clone.
 pub(crate) const CLONE: &str = "/root/castoff";
-/// Where the toolchain is.
+/// The path of the toolchain.
 pub(crate) const TOOLCHAIN: &str = "/opt/rust";
 
-/// What a machine is made of besides the distribution.
+/// The parts of a machine besides the distribution.
 #[derive(Debug, Default)]
 pub(crate) struct Taken<'a> {
-    /// cargo's configuration; else the host's own, if there is one.
+    /// The configuration of cargo; by default the host's own, if there is one.
     pub(crate) cargo_config: Option<&'a Path>,
 }
 
@@ -42,14 +42,14 @@ pub(crate) fn make(root: &Path, taken: &Taken<'_>) -> Outcome {
     }
     step(&format!("debootstrap {codename}"), || {
         base::debootstrap(root, &codename, &main, &["--include", INCLUDED], &all_die_with_us)?;
-        // As it is on other machines from here on.
+        // From here on as on other machines.
         fs::remove_file(root.join("etc/dpkg/dpkg.cfg.d/slim")).map_err(|e| e.to_string())?;
         let mut clean = command("chroot");
         clean.arg(root).args(["apt-get", "clean"]);
         output(clean).map(drop)
     })?;
     let write = |path: &str, text: &str| paths::write(&root.join(path), text);
-    // What debootstrap noted of its source.
+    // Written by debootstrap.
     drop(fs::remove_file(root.join("etc/apt/sources.list")));
     write("etc/apt/sources.list.d/debian.sources", &base::deb822(&codename, &main, &security))?;
     write("etc/apt/apt.conf.d/99host", &apt::acquisition())?;
@@ -60,7 +60,7 @@ pub(crate) fn make(root: &Path, taken: &Taken<'_>) -> Outcome {
     clone(root)
 }
 
-/// Certificates that somebody added to the host are on the way to its mirrors.
+/// Copies certificates that were added to the host, as its mirrors may need them.
 fn certificates(root: &Path) -> Outcome {
     let added = Path::new("/usr/local/share/ca-certificates");
     if !added.is_dir() {
@@ -74,7 +74,7 @@ fn certificates(root: &Path) -> Outcome {
     output(update).map(drop)
 }
 
-/// cargo's configuration names a mirror of the registry where the host needs one.
+/// Copies cargo's configuration, which names a mirror of the registry if the host needs one.
 fn cargo_config(root: &Path, named: Option<&Path>) -> Outcome {
     let home = std::env::var("CARGO_HOME").map(PathBuf::from);
     let home = home

@@ -6,7 +6,7 @@ use crate::{Outcome, apt};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The line of a `sources.list` for another suite on the same mirror.
+/// Returns the line of a `sources.list` for another suite on the same mirror.
 pub(super) fn line(suite: &str) -> Outcome<String> {
     let release = apt::release("VERSION_CODENAME");
     let folder = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
@@ -21,11 +21,11 @@ pub(super) fn line(suite: &str) -> Outcome<String> {
     Ok(format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
 }
 
-/// The mirror of a release's `main` in one file, of either form.
+/// Returns the mirror of a release's `main` in one file, in either format.
 fn of(text: &str, release: &str) -> Option<String> {
     text.split("\n\n").find_map(|stanza| of_stanza(stanza, release)).or_else(|| {
         text.lines().find_map(|line| {
-            // Options in brackets hold no address.
+            // Options in brackets contain no address.
             let words = line.split_whitespace().filter(|word| !word.contains(['[', ']', '=']));
             match words.collect::<Vec<_>>()[..] {
                 ["deb", mirror, suite, "main", ..] if suite == release => Some(mirror.to_owned()),

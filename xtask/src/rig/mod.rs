@@ -1,5 +1,5 @@
 //! Newer engines beside the machine's own, from newer Debian suites. Each has its own root and its
-//! own network, mount, process, host name and IPC namespaces: it touches neither the machine's
+//! own network, mount, process, host name and IPC namespaces: it affects neither the machine's
 //! iptables rules nor its bridges nor its images.
 
 mod mirror;
@@ -18,10 +18,10 @@ use crate::endpoint::Endpoint;
 use crate::step::step;
 use crate::{Outcome, apt, paths};
 
-/// Where roots, images, logs and sockets of these engines are. Sockets need a short path.
+/// The directory of these engines' roots, images, logs and sockets. Sockets need a short path.
 const BASE: &str = "/var/tmp/castoff-engines";
 const ENTER: &str = include_str!("enter.sh");
-/// How long an engine has to end its containers and itself.
+/// Limit for an engine to end its containers and itself.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// An engine by its name.
@@ -29,11 +29,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Rig {
     name: &'static str,
     suite: &'static str,
-    /// Tells the addresses of several apart.
+    /// A number that makes its addresses unique.
     number: u8,
 }
 
-/// The engines that can be had. Those of one suite share one root.
+/// The available engines. Those of one suite share one root.
 const RIGS: [Rig; 7] = [
     Rig { name: "docker28", suite: "forky", number: 1 },
     Rig { name: "docker28-containerd", suite: "forky", number: 2 },
@@ -46,7 +46,7 @@ const RIGS: [Rig; 7] = [
 /// The root whose pasta serves them all: bookworm has none.
 const PASTA: &str = "forky";
 
-/// `cargo xtask engine <verb> <name>`.
+/// Runs `cargo xtask engine <verb> <name>`.
 pub(crate) fn verb(verb: &str, name: &str) -> Outcome {
     let rig = named(name)?;
     match verb {
@@ -62,8 +62,8 @@ pub(crate) fn verb(verb: &str, name: &str) -> Outcome {
     }
 }
 
-/// `cargo xtask engine exec <name> <command>…`: runs it where the engine's published ports are on
-/// 127.0.0.1, with the files of this machine.
+/// Runs `cargo xtask engine exec <name> <command>…`: a command for which the engine's published
+/// ports are on 127.0.0.1, with the files of this machine.
 pub(crate) fn exec(name: &str, words: &[&str]) -> Outcome {
     let rig = named(name)?;
     let Some((program, args)) = words.split_first() else {
@@ -78,7 +78,7 @@ pub(crate) fn exec(name: &str, words: &[&str]) -> Outcome {
     crate::command::run(rig.inside(&wanted))
 }
 
-/// Why none of them can be had on this machine, if so.
+/// Returns why none of them can run on this machine, if so.
 pub(crate) fn missing() -> Option<String> {
     let system = apt::release("ID");
     match (is_root(), system.as_str()) {
@@ -88,7 +88,7 @@ pub(crate) fn missing() -> Option<String> {
     }
 }
 
-/// The engines of a name, or all of them.
+/// Returns the engine with a name, or all of them.
 pub(crate) fn chosen(name: &str) -> Outcome<Vec<Rig>> {
     if name == "all" { Ok(RIGS.into()) } else { named(name).map(|rig| vec![rig]) }
 }
@@ -104,12 +104,12 @@ impl Rig {
         self.name
     }
 
-    /// The name of a log about it.
+    /// Returns the name of a log about it.
     pub(crate) fn name_of(&self, what: &str) -> String {
         format!("{}-{what}", self.name)
     }
 
-    /// The same command, run where the engine's published ports are on 127.0.0.1.
+    /// Returns the same command, run where the engine's published ports are on 127.0.0.1.
     pub(crate) fn inside(&self, wanted: &Command) -> Command {
         let mut inside = command("nsenter");
         inside.arg(format!("--net={}", network::file(self))).arg("--");
@@ -127,7 +127,7 @@ impl Rig {
         inside
     }
 
-    /// Another package of the engine's suite, unpacked into a folder of its own.
+    /// Returns another package of the engine's suite, unpacked into a folder of its own.
     pub(crate) fn package(&self, name: &str) -> Outcome<PathBuf> {
         root::package(self.suite, name)
     }
@@ -144,7 +144,7 @@ impl Rig {
         Path::new(BASE).join("data").join(self.name)
     }
 
-    /// Makes the engine answer: its root, its network, then itself.
+    /// Starts the engine: its root, its network, then itself.
     pub(crate) fn up(&self) -> Outcome<Endpoint> {
         let engine = self.endpoint();
         if engine.answers() {
@@ -165,12 +165,12 @@ impl Rig {
             let folder = Path::new(BASE).join("run");
             fs::create_dir_all(&folder)
                 .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-            // A socket of an engine that is gone; absent at the first start.
+            // The socket of an engine that is gone; it does not exist at the first start.
             drop(fs::remove_file(folder.join(format!("{}.sock", self.name))));
             self.daemon().start(&self.command(), &engine)
         });
         if let Err(reason) = started {
-            // The reason counts, not whether this could be tidied.
+            // The reason matters, not the success of the cleanup.
             drop(self.down());
             return Err(reason);
         }
@@ -201,7 +201,7 @@ impl Rig {
         paths::write(&etc.join("containers/containers.conf"), PODMAN)
     }
 
-    /// Removes the control groups that Docker leaves: one for all of them, or one for each controller.
+    /// Removes the control groups that Docker leaves: one for all controllers, or one for each.
     fn forget_groups(&self) {
         let all = Path::new("/sys/fs/cgroup");
         let controllers = fs::read_dir(all).into_iter().flatten().flatten();
@@ -213,7 +213,7 @@ impl Rig {
         }
     }
 
-    /// Ends the engine with all that runs on it; its images stay.
+    /// Ends the engine with everything that runs on it; its images stay.
     pub(crate) fn down(&self) -> Outcome {
         let daemon = self.daemon();
         let Some(outer) = daemon.running() else {
@@ -225,7 +225,7 @@ impl Rig {
             return Ok(());
         };
         let stopped = step(&format!("stop {}", self.name), || {
-            // `unshare` ignores the signal: its child, process 1 of the engine, takes it.
+            // `unshare` ignores the signal: its child, process 1 of the engine, receives it.
             if let Some(first) = first_inside(outer) {
                 let mut kill = command("kill");
                 kill.args(["-TERM", &first]);
@@ -248,19 +248,19 @@ impl Rig {
     }
 }
 
-/// Removes the control groups below a folder, and the folder. Empty ones alone can be removed.
+/// Removes the control groups below a folder, and the folder. Only empty ones can be removed.
 fn remove_groups(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
             remove_groups(&entry.path());
         }
     }
-    // One that is in use stays, and is removed with the next `down`.
+    // A group that is in use stays, and is removed by the next `down`.
     drop(fs::remove_dir(folder));
 }
 
-/// runc works with every cgroup hierarchy, and cgroupfs without systemd. Larger limits than these
-/// need CAP_SYS_RESOURCE.
+/// Settings for Podman: runc works with every cgroup hierarchy, and cgroupfs without systemd.
+/// Larger limits would need CAP_SYS_RESOURCE.
 const PODMAN: &str = "\
 [containers]
 default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]
@@ -273,7 +273,7 @@ events_logger = \"file\"
 network_backend = \"netavark\"
 ";
 
-/// The child in another process namespace.
+/// Returns the child in another process namespace.
 fn first_inside(outer: u32) -> Option<String> {
     let ours = fs::read_link("/proc/self/ns/pid").ok()?;
     let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).ok()?;

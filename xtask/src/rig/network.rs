@@ -1,4 +1,4 @@
-//! The network of an engine: a namespace, a pair of interfaces to reach it by, and a way out.
+//! The network of an engine: a namespace, a pair of interfaces to reach it, and a way out.
 
 use std::path::Path;
 
@@ -6,8 +6,9 @@ use super::Rig;
 use crate::Outcome;
 use crate::command::{command, output};
 
-/// Starts pasta beside the engine, so that builds reach what this machine reaches without a rule
-/// in its firewall; it ends with the namespace. Then becomes the given command inside.
+/// A script that starts pasta beside the engine, so that builds reach the same hosts as this
+/// machine without a rule in its firewall; it ends with the namespace. Then it becomes the given
+/// command inside.
 pub(super) const THEN: &str = r#"
 base=$1 suite=$2 namespace=$3
 shift 3
@@ -22,12 +23,12 @@ pub(super) fn namespace(rig: &Rig) -> String {
     format!("castoff-{}", rig.name)
 }
 
-/// The namespace as `nsenter` takes it.
+/// Returns the namespace's path, for `nsenter`.
 pub(super) fn file(rig: &Rig) -> String {
     format!("/run/netns/{}", namespace(rig))
 }
 
-/// Makes the namespace, unless it is there.
+/// Creates the namespace, removing an old one first.
 pub(super) fn up(rig: &Rig) -> Outcome {
     if Path::new(&file(rig)).exists() {
         down(rig);
@@ -46,7 +47,7 @@ pub(super) fn up(rig: &Rig) -> Outcome {
 
 /// Removes the namespace, and with it the interfaces and pasta.
 pub(super) fn down(rig: &Rig) {
-    // Both are absent when nothing was started.
+    // Both are absent if nothing was started.
     drop(ip(&format!("link del vcastoff{}", rig.number)));
     drop(ip(&format!("netns del {}", namespace(rig))));
 }

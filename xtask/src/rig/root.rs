@@ -14,7 +14,7 @@ const PACKAGES: &str = "docker.io containerd runc podman netavark aardvark-dns c
     nftables catatonit iproute2 bash coreutils mount util-linux tini libc-bin procps kmod \
     ca-certificates git xz-utils tar";
 
-/// Makes the root, unless it is whole.
+/// Makes the root, unless it is complete.
 pub(super) fn provide(suite: &str) -> Outcome {
     let base = Path::new(BASE);
     let (root, apt) = (base.join("root").join(suite), base.join("apt").join(suite));
@@ -29,7 +29,7 @@ pub(super) fn provide(suite: &str) -> Outcome {
     }
     let configuration = apt.join("apt.conf");
     paths::write(&configuration, &settings(&apt))?;
-    // Nothing counts as installed: whatever is needed is downloaded.
+    // Nothing counts as installed, so every dependency is downloaded.
     paths::write(&apt.join("status"), "")?;
     paths::write(&apt.join("sources.list"), &mirror::line(suite)?)?;
     let get = |words: &[&str], log: &str| {
@@ -49,7 +49,7 @@ pub(super) fn provide(suite: &str) -> Outcome {
     paths::write(&whole, "")
 }
 
-/// Unpacks one more package of a suite, beside its root; gives the folder.
+/// Unpacks one more package of a suite, beside its root. Returns the folder.
 pub(super) fn package(suite: &str, name: &str) -> Outcome<PathBuf> {
     let base = Path::new(BASE);
     let folder = base.join("packages").join(suite).join(name);
@@ -73,7 +73,7 @@ pub(super) fn package(suite: &str, name: &str) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// apt with lists, a cache and a state of its own.
+/// Returns a configuration of apt with lists, a cache and a state of its own.
 fn settings(apt: &Path) -> String {
     let apt = apt.display();
     format!(

@@ -1,4 +1,4 @@
-//! Ssh agents: the bytes of a step's connection go to a socket of this machine, and back.
+//! Ssh agents: forwards the bytes of a step's connection to a socket of this machine, and back.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::super::Agent;
 
-/// The metadata that names an agent.
+/// The metadata key that names an agent.
 const ID: &str = "buildkit.ssh.id";
 
 pub(super) struct Agents(pub(super) BTreeMap<String, Agent>);
@@ -62,7 +62,7 @@ async fn forward(
     let stream = tokio::net::UnixStream::connect(&agent.socket).await.map_err(failed)?;
     let (reader, mut writer) = stream.into_split();
     tokio::spawn(async move {
-        // (Ends with the step's connection, or with the session.)
+        // Ends with the step's connection, or with the session.
         while let Ok(Some(message)) = incoming.message().await {
             if writer.write_all(&message.data).await.is_err() {
                 break;

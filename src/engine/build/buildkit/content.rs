@@ -1,7 +1,7 @@
-//! [`Stores`]: directories that BuildKit keeps a build's cache in, and takes it from.
+//! [`Stores`]: directories in which BuildKit keeps a build's cache.
 //!
-//! The layout is the OCI Image Specification's ("Image Layout"): `blobs/sha256/…`, and an `index.json`
-//! that names the newest one `latest`, as buildx writes it.
+//! The layout is the OCI Image Specification's ("Image Layout"): `blobs/sha256/…`, and an
+//! `index.json` that names the newest manifest `latest`, like buildx's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,12 +18,12 @@ use super::super::CacheEntry;
 const NAME: &str = "org.opencontainers.image.ref.name";
 const LATEST: &str = "latest";
 
-/// The directories, by the name that BuildKit asks for them under.
+/// The directories, by the names that BuildKit uses for them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stores(BTreeMap<String, PathBuf>);
 
 impl Stores {
-    /// Those of caches that are kept in directories.
+    /// Returns the stores of those caches that are kept in directories.
     pub(super) fn of<'a>(entries: impl Iterator<Item = &'a CacheEntry>) -> Stores {
         let directory = |entry: &CacheEntry| directory(entry).map(str::to_owned);
         let paths = entries.filter_map(directory);
@@ -40,13 +40,13 @@ impl Stores {
     }
 }
 
-/// The directory of a cache that is kept in one.
+/// Returns the directory of a cache that is kept in one.
 pub(super) fn directory(entry: &CacheEntry) -> Option<&str> {
     let place = ["dest", "src"].iter().find_map(|key| entry.attributes.get(*key));
     place.filter(|_| entry.kind == "local").map(String::as_str)
 }
 
-/// One directory.
+/// One such directory.
 #[derive(Clone, Debug)]
 pub(super) struct Store(PathBuf);
 
@@ -68,7 +68,7 @@ impl Store {
         found.map(|found| found.len()).map_err(|error| told(&error))
     }
 
-    /// A part of a blob; of no length, all that is left.
+    /// Opens a part of a blob. A length of 0 means all of the rest.
     pub(super) async fn open(
         &self,
         digest: &str,
@@ -80,7 +80,7 @@ impl Store {
         Ok(file.take(if length == 0 { u64::MAX } else { length }))
     }
 
-    /// Begins a blob, which is there when it is committed.
+    /// Begins a blob, which exists once it is committed.
     pub(super) async fn create(&self) -> Result<Ingest, Status> {
         let made = async {
             fs::create_dir_all(self.0.join("blobs/sha256")).await?;
@@ -92,7 +92,7 @@ impl Store {
         made.await.map_err(|error: io::Error| told(&error))
     }
 
-    /// The manifest that was kept last.
+    /// Returns the digest of the newest manifest.
     pub(super) async fn latest(&self) -> Option<String> {
         let index: Value = serde_json::from_slice(&self.index().await.ok()?).ok()?;
         let manifests = index["manifests"].as_array()?;
@@ -104,7 +104,7 @@ impl Store {
         fs::read(self.0.join("index.json")).await
     }
 
-    /// Names a manifest, by the descriptor that BuildKit has given it.
+    /// Names a manifest `latest`, by the descriptor that BuildKit has returned.
     pub(super) async fn keep(&self, descriptor: &str) -> io::Result<()> {
         let mut descriptor: Value = serde_json::from_str(descriptor)?;
         descriptor["annotations"][NAME] = LATEST.into();
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// The file is there as a whole, or as it was.
+/// Writes a file atomically.
 async fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = path.with_extension(super::solve::random_id());
     let written = async {
@@ -127,7 +127,7 @@ async fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     };
     let written = written.await;
     if written.is_err() {
-        // (It may not be there at all.)
+        // The file may not exist at all.
         drop(fs::remove_file(&part).await);
     }
     written
@@ -150,7 +150,7 @@ impl Ingest {
         Ok(())
     }
 
-    /// Puts it in its place, if it is what was expected; gives its digest.
+    /// Moves the blob to its place if it has the expected size and digest. Returns its digest.
     pub(super) async fn commit(&mut self, total: u64, expected: &str) -> Result<String, Status> {
         let digest = format!("sha256:{}", hex::encode(self.hash.finalize_reset()));
         if total > 0 && total != self.size || !expected.is_empty() && expected != digest {
@@ -167,7 +167,7 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
-        // (Once committed, there is none.)
+        // After a commit the file no longer exists.
         let path = std::mem::take(&mut self.path);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn_blocking(move || std::fs::remove_file(path));

@@ -1,7 +1,7 @@
-//! What BuildKit calls to keep a cache in a directory, or to take it from there.
+//! The service that BuildKit calls to read and write a cache in a directory.
 //!
-//! The service is containerd's `containerd.services.content.v1.Content`, as far as BuildKit uses it:
-//! its messages are written out here, as `bollard-buildkit-proto` leaves them out.
+//! It is containerd's `containerd.services.content.v1.Content`, to the extent that BuildKit uses
+//! it. Its messages are defined here, as `bollard-buildkit-proto` leaves them out.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,12 +22,12 @@ use tower::service_fn;
 
 use super::content::{Ingest, Store, Stores};
 
-/// In which a request names the store that it is about.
+/// The metadata key that names the store of a request.
 const STORE: &str = "buildkit-attachable-store-id";
-/// Bytes in an answer; gRPC takes four MiB at most unless told otherwise.
+/// The bytes in an answer; gRPC's default limit is four MiB.
 const PIECE: usize = 512 * 1024;
 
-/// The calls that a session has to say it takes.
+/// The calls that a session announces.
 pub(super) const METHODS: [&str; 5] = ["Info", "Read", "Write", "Status", "Abort"];
 
 #[derive(Clone, Message)]
@@ -94,7 +94,7 @@ struct WriteResponse {
     digest: String,
 }
 
-/// Of a `WriteRequest`; the others are to ask how far it is (0), and to write (1).
+/// The action of a `WriteRequest` that commits; the others ask for the progress (0) and write (1).
 const COMMIT: i32 = 2;
 
 #[derive(Clone, Message)]
@@ -146,7 +146,7 @@ where
                     });
                     Grpc::new(ProstCodec::default()).unary(nothing, request).await
                 }
-                // No write is ever taken up again.
+                // Writes are never resumed.
                 "Status" => Status::not_found("no write is under way").into_http(),
                 other => Status::unimplemented(other.to_owned()).into_http(),
             })
@@ -205,7 +205,7 @@ async fn write(
     Ok(Response::new(Box::pin(answers)))
 }
 
-/// A blob that comes in, each message of which is answered.
+/// A blob that is being received. Each of its messages is answered.
 struct Writing {
     store: Store,
     incoming: Streaming<WriteRequest>,

@@ -1,4 +1,4 @@
-//! Registry credentials, looked up when BuildKit asks for them.
+//! Registry credentials, looked up on BuildKit's request.
 
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::Auth;
 use bollard_buildkit_proto::moby::filesync::v1::{
@@ -22,12 +22,12 @@ impl Auth for Credentials {
         request: Request<CredentialsRequest>,
     ) -> Answer<CredentialsResponse> {
         let host = request.into_inner().host;
-        // The name that Docker Hub's registry really has.
+        // The real host name of Docker Hub's registry.
         let registry = if host == "registry-1.docker.io" { "docker.io" } else { &host };
         let login = self.0.login_for(registry).await.map(Login::into_header);
         let answer = login.map_or_else(CredentialsResponse::default, |login| {
             match login.identitytoken {
-                // BuildKit takes a token as the password of nobody.
+                // BuildKit takes a token as the password of an empty user.
                 Some(token) => CredentialsResponse { username: String::new(), secret: token },
                 None => CredentialsResponse {
                     username: login.username.unwrap_or_default(),

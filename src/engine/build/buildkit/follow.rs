@@ -1,7 +1,7 @@
-//! Which part of a tree a step needs.
+//! Selects the part of a tree that a step needs.
 //!
-//! BuildKit asks for a tree once for each use of it, and says which paths it follows
-//! (`followpaths` of `moby.filesync.v1.FileSync`). More than that may be sent, and less may not.
+//! BuildKit asks for a tree once for each use of it, with the paths that it follows (`followpaths`
+//! of `moby.filesync.v1.FileSync`). More than that may be sent, but not less.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use tonic::metadata::MetadataMap;
 
 use super::super::{Content, Tree, TreeEntry};
 
-/// Links that lead to links are followed this often.
+/// Limit for links that are followed.
 const LINKS: usize = 255;
 
-/// The paths that a request is about; `None` for all.
+/// Returns the paths of a request; `None` for all.
 pub(super) fn paths(metadata: &MetadataMap) -> Option<Vec<String>> {
-    // (A path that is not ASCII comes escaped, or not at all.)
+    // A path that is not ASCII is encoded, or left out.
     if metadata.contains_key("followpaths-encoded") {
         return None;
     }
@@ -24,8 +24,8 @@ pub(super) fn paths(metadata: &MetadataMap) -> Option<Vec<String>> {
     (!paths.is_empty()).then_some(paths)
 }
 
-/// The entries that these paths need, by number: themselves, what is in them and what they are in,
-/// and what links on the way lead to. `None` for all.
+/// Returns the numbers of the entries that these paths need: the paths themselves, their content,
+/// their parents, and the targets of links on the way. `None` for all.
 pub(super) fn wanted(tree: &Tree, paths: &[String]) -> Option<Vec<usize>> {
     let entries = tree.entries();
     let mut open: Vec<Vec<String>> =
@@ -63,7 +63,7 @@ fn number(entries: &[TreeEntry], path: &str) -> Option<usize> {
     entries.binary_search_by(|entry| super::super::tree::compare(&entry.path, path)).ok()
 }
 
-/// The part of a path before its first wildcard; `None` where that is the whole tree.
+/// Returns the part of a path before its first wildcard; `None` if that is the whole tree.
 fn literal(path: &str) -> Option<Vec<String>> {
     let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
     let parts: Vec<String> =
@@ -71,7 +71,7 @@ fn literal(path: &str) -> Option<Vec<String>> {
     (!parts.is_empty() && !parts.iter().any(|part| part == "..")).then_some(parts)
 }
 
-/// Where a link leads, within the tree.
+/// Resolves a link within the tree.
 fn led(parent: &[String], target: &str, rest: &[String]) -> Option<Vec<String>> {
     let mut path = if target.starts_with('/') { Vec::new() } else { parent.to_vec() };
     for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {

@@ -1,10 +1,10 @@
 //! BuildKit: a session that the engine calls back over, and a solve that it runs.
 //!
-//! Both are gRPC over connections that were HTTP/1.1 before: `POST /session` and `POST /grpc` with an
-//! upgrade to `h2c` (Engine API v1.39 to v1.53, the way that `docker buildx` takes with its `docker`
-//! driver). On the first this side is the server, on the second the client. Where an engine of API 1.53
-//! or newer answers 404 or 410 to one of them, its socket is spoken to in gRPC directly, and the session
-//! is a call (`tunnel`). Where there is no way, the error names the endpoint.
+//! Both are gRPC over connections upgraded from HTTP/1.1: `POST /session` and `POST /grpc` with an
+//! upgrade to `h2c` (Engine API v1.39 to v1.53, like `docker buildx` with its `docker` driver).
+//! This side is the server of the first and the client of the second. If an engine of API 1.53 or
+//! newer answers 404 or 410 to one of them, this side speaks gRPC directly on the engine's socket,
+//! and the session is a call (`tunnel`). If neither works, the error names the endpoint.
 
 mod agent;
 mod content;

@@ -1,4 +1,4 @@
-//! Outputs that are no image of the engine: BuildKit sends an archive.
+//! Outputs other than an image of the engine: BuildKit sends an archive.
 
 use std::pin::Pin;
 
@@ -21,8 +21,8 @@ impl FileSend for Outlet {
     ) -> Result<Response<Self::DiffCopyStream>, Status> {
         let sink = self.0.clone();
         let incoming = request.into_inner();
-        // The answer's headers go out at once, and its end when all has been taken: only that tells
-        // BuildKit that the output has arrived.
+        // The answer's headers are sent at once, and its end when everything has been received:
+        // only the end tells BuildKit that the output has arrived.
         let taken = stream::once(async move { take(incoming, sink).await });
         let answer =
             futures_util::StreamExt::filter_map(taken, |taken| async { taken.err().map(Err) });

@@ -1,4 +1,4 @@
-//! Secrets: handed out to the step that mounts them, and kept nowhere else.
+//! Secrets: sent to the step that mounts them, and stored nowhere else.
 
 use std::collections::BTreeMap;
 

@@ -33,7 +33,7 @@ use super::sync::Trees;
 use super::tunnel;
 use crate::error::Result;
 
-/// What a session offers.
+/// The services of a session.
 pub(super) struct Services {
     pub(super) trees: Trees,
     pub(super) secrets: Secrets,
@@ -41,11 +41,11 @@ pub(super) struct Services {
     pub(super) credentials: Credentials,
     pub(super) outlet: Option<Outlet>,
     pub(super) stores: Stores,
-    /// What tells the contexts of one place from those of another.
+    /// The key that distinguishes the contexts of one directory from those of another.
     pub(super) key: String,
 }
 
-/// A session that is open; closed when dropped.
+/// An open session; closed on drop.
 pub(super) struct Session {
     serving: tokio::task::JoinHandle<()>,
 }
@@ -93,7 +93,7 @@ impl Session {
         let service = TowerToHyperService::new(routes.prepare());
         let serving = tokio::spawn(async move {
             let mut server = http2::Builder::new(TokioExecutor::new());
-            // Outputs come in; the default window would make each piece wait for the last.
+            // Outputs are received: with the default window each piece would wait for the last.
             server.initial_stream_window_size(4 << 20).initial_connection_window_size(8 << 20);
             if let Err(error) = server.serve_connection(connection, service).await {
                 tracing::debug!(%error, "the build's session ended");
@@ -103,7 +103,8 @@ impl Session {
     }
 }
 
-/// What the engine calls back over: an endpoint of its own, or where that is gone, a call.
+/// Opens the connection that the engine calls back over: an endpoint of its own or, where that no
+/// longer exists, a call.
 async fn connection(
     engine: &Engine,
     headers: &[(&'static str, String)],
@@ -158,7 +159,7 @@ impl Health for Healthy {
     }
 }
 
-/// A stream that there is none of.
+/// An empty stream, for the answers of unimplemented methods.
 pub(super) struct Never<T>(std::marker::PhantomData<fn() -> T>);
 
 impl<T> Stream for Never<T> {

@@ -1,4 +1,4 @@
-//! The solve: what BuildKit is told, and what it answers.
+//! The solve: the request to BuildKit, and its answer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::random;
 
 impl Engine {
-    /// Builds by BuildKit. `dockerfile` is a tree that holds the Dockerfile, and nothing else.
+    /// Builds with BuildKit. `dockerfile` is a tree that holds only the Dockerfile.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connections, which ends the build.
@@ -50,7 +50,7 @@ impl Engine {
             match status.await {
                 Ok(answer) => {
                     let mut answers = answer.into_inner();
-                    // Its end, whatever the reason, is told by the solve as well.
+                    // The solve reports the end as well, whatever the reason.
                     while let Ok(Some(status)) = answers.message().await {
                         trace.status(status);
                     }
@@ -71,7 +71,7 @@ impl Engine {
         }
     }
 
-    /// The platforms whose programs BuildKit can run, emulated ones included.
+    /// Returns the platforms whose programs BuildKit can run, including emulated ones.
     pub(crate) async fn build_platforms(&self) -> Result<Vec<String>> {
         let mut client = ControlClient::new(self.control().await?);
         let answer =
@@ -113,8 +113,8 @@ impl Engine {
         }
     }
 
-    /// Says which of the endpoints of BuildKit an engine does not have, or not any more: API v1.53
-    /// deprecates both (moby#51721).
+    /// Returns an error that names the missing BuildKit endpoint: API v1.53 deprecates both
+    /// (moby#51721).
     pub(super) fn no_endpoint(&self, path: &str, error: BollardError) -> Error {
         let error = convert("reach the engine's BuildKit", error);
         let Some(status @ (404 | 410)) = error.status() else { return error };
@@ -129,9 +129,9 @@ impl Engine {
             .with_hint("use the classic builder, if the Dockerfile does without BuildKit")
     }
 
-    /// A channel to BuildKit's control service, over a connection that the dialer made.
+    /// Opens a channel to BuildKit's control service, over a connection of the dialer.
     async fn control(&self) -> Result<Channel> {
-        // Made here, since a channel hides why it could not connect.
+        // Connected here, since a channel hides why it could not connect.
         let first = match self.dialer().hijack("/grpc", &[]).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -153,7 +153,8 @@ impl Engine {
         .await
     }
 
-    /// A channel to the same service where the engine's own socket speaks gRPC (API 1.53, moby#50744).
+    /// Opens a channel to the same service on the engine's own socket, which speaks gRPC since API
+    /// 1.53 (moby#50744).
     pub(super) async fn native(&self) -> Result<Channel> {
         let engine = self.clone();
         channel(move || {
@@ -163,7 +164,7 @@ impl Engine {
         .await
     }
 
-    /// Whether an engine without an endpoint of BuildKit's may speak gRPC on its socket instead.
+    /// Returns whether an engine without a BuildKit endpoint may speak gRPC on its socket instead.
     pub(super) fn may_speak_grpc(&self, error: &Error) -> bool {
         matches!(error.status(), Some(404 | 410)) && self.api_version() >= ApiVersion::new(1, 53)
     }
@@ -189,7 +190,7 @@ where
     })
 }
 
-/// Waits for the answer, and for the rest of the progress behind it.
+/// Waits for the answer, and for the rest of the progress after it.
 async fn ended<T>(
     solving: impl Future<Output = Result<T, Status>>,
     watching: impl Future<Output = ()>,
@@ -203,7 +204,7 @@ async fn ended<T>(
         }
     };
     if !watched {
-        // It ends by itself with the build; a builder that does not end it is not waited for.
+        // The progress ends with the build; a builder that does not end it is not waited for.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(3), watching).await;
     }
     answer
@@ -237,7 +238,7 @@ fn solve(request: &BuildRequest, id: String, imports: Option<String>) -> SolveRe
     }
 }
 
-/// What the Dockerfile frontend is told (BuildKit, `frontend/dockerui`).
+/// Returns the attributes for the Dockerfile frontend (BuildKit, `frontend/dockerui`).
 fn attributes(request: &BuildRequest, imports: Option<String>) -> HashMap<String, String> {
     let mut attributes = HashMap::from([("filename".to_owned(), "Dockerfile".to_owned())]);
     let mut set = |key: &str, value: Option<String>| {
@@ -288,13 +289,13 @@ fn cache(entry: &CacheEntry) -> CacheOptionsEntry {
     }
 }
 
-/// The frontend builds on its own behalf, so it is the one that has to know of caches.
+/// Returns the caches to import, as JSON for the frontend, which runs the builds itself.
 async fn imports(entries: &[CacheEntry]) -> Option<String> {
     let mut imports = Vec::new();
     for entry in entries {
         let mut attributes = entry.attributes.clone();
         if let Some(path) = content::directory(entry) {
-            // A directory that has none yet is no cache, and no mistake.
+            // A directory without a cache is not an error.
             let Some(digest) = Store::at(path).latest().await else { continue };
             attributes.insert("digest".to_owned(), digest);
         }
@@ -303,7 +304,7 @@ async fn imports(entries: &[CacheEntry]) -> Option<String> {
     (!imports.is_empty()).then(|| serde_json::Value::from(imports).to_string())
 }
 
-/// Names what was kept in directories, for the next build.
+/// Names the manifest in each cache directory, for the next build.
 async fn keep(request: &BuildRequest, answer: &SolveResponse) -> Result<()> {
     let Some(manifest) = answer.exporter_response.get("cache.manifest") else { return Ok(()) };
     for path in request.cache_to.iter().filter_map(content::directory) {
@@ -317,7 +318,7 @@ async fn keep(request: &BuildRequest, answer: &SolveResponse) -> Result<()> {
 
 fn built(answer: SolveResponse) -> Built {
     let told = answer.exporter_response;
-    // The former is what a classic store calls the image, the latter what a containerd store does.
+    // The former is the id in a classic store, the latter the one in a containerd store.
     let keys = ["containerimage.digest", "containerimage.config.digest"];
     Built { id: keys.iter().find_map(|key| told.get(*key).cloned()) }
 }
@@ -343,7 +344,8 @@ fn failed(status: &Status, trace: &Trace) -> Error {
     }
 }
 
-/// Sessions are told apart by 25 random letters and digits, as BuildKit's own clients do.
+/// Returns an id of 25 random letters and digits for a session, like those of BuildKit's own
+/// clients.
 pub(super) fn random_id() -> String {
     let digit = |byte: u8| char::from_digit(u32::from(byte) % 36, 36);
     random::bytes::<25>().into_iter().filter_map(digit).collect()

@@ -1,8 +1,8 @@
-//! Contexts: BuildKit compares what it has with what there is, and asks for what differs.
+//! Contexts: BuildKit compares its copy with the current files, and requests those that differ.
 //!
-//! The protocol is `moby.filesync.v1.FileSync/DiffCopy` of fsutil: this side tells every file's
-//! state in order; the other side asks for contents by number; empty data ends a file, and two `FIN`s
-//! the whole.
+//! The protocol is `moby.filesync.v1.FileSync/DiffCopy` of fsutil: this side sends the state of
+//! every file in order, and the other side requests contents by number. Empty data ends a file, and
+//! two `FIN`s end the transfer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -20,13 +20,13 @@ use super::super::{CAPABILITY, Content, Tree, TreeEntry};
 use super::follow;
 use super::session::Never;
 
-/// The size of the pieces of a file, and of the batches that pieces are handed over in: between
-/// threads, each packet by itself would cost more than it takes to read a small file.
+/// The size of the pieces of a file, and of the batches of pieces that threads exchange: a packet
+/// at a time would cost more than reading a small file.
 const PIECE: usize = 128 * 1024;
 const BATCH: usize = 256 * 1024;
-/// How many batches may be under way.
+/// Limit for the batches in flight.
 const UNDER_WAY: usize = 4;
-/// What a packet counts as besides its data.
+/// The size that a packet counts for in addition to its data.
 const PACKET: usize = 128;
 
 /// The trees that BuildKit may ask for, by name.
@@ -70,7 +70,7 @@ impl FileSync for Trees {
     }
 }
 
-/// Passes on what the other side wants; its end, however it comes, ends the thread that serves.
+/// Forwards the requests of the other side; its end, for whatever reason, ends the serving thread.
 async fn listen(mut incoming: Streaming<Packet>, wanted: std::sync::mpsc::Sender<Option<u32>>) {
     while let Ok(Some(packet)) = incoming.message().await {
         let request = match packet.r#type() {
@@ -89,8 +89,8 @@ async fn listen(mut incoming: Streaming<Packet>, wanted: std::sync::mpsc::Sender
     }
 }
 
-/// Packets for the other side, handed over in batches. What says whether there is somebody to take
-/// them says `false` when there is not.
+/// Packets for the other side, handed over in batches. Methods return whether the receiver still
+/// exists.
 struct Packets {
     sender: mpsc::Sender<Vec<Result<Packet, Status>>>,
     batch: Vec<Result<Packet, Status>>,
@@ -116,13 +116,13 @@ impl Packets {
     }
 }
 
-/// A file as it is told: under a later name as a link to an earlier one.
+/// A file as it is announced: a later name of a file is a link to its first one.
 struct Told<'a> {
     entry: &'a TreeEntry,
     link: Option<&'a str>,
 }
 
-/// Of a file's names, the first of those that are told stands for its content.
+/// Returns the entries to announce. The first announced name of a file stands for its content.
 fn told<'a>(tree: &'a Tree, numbers: &[usize]) -> Vec<Told<'a>> {
     let mut first: HashMap<usize, &str> = HashMap::new();
     let told = |number: &usize| {
@@ -137,7 +137,7 @@ fn told<'a>(tree: &'a Tree, numbers: &[usize]) -> Vec<Told<'a>> {
     numbers.iter().map(told).collect()
 }
 
-/// Reads files on a thread for blocking work.
+/// Serves the requests for files, on a thread for blocking work.
 fn serve(
     entries: &[Told<'_>],
     queue: &std::sync::mpsc::Receiver<Option<u32>>,
@@ -150,7 +150,7 @@ fn serve(
     }
     let mut buffer = vec![0; PIECE];
     loop {
-        // What has been read waits for more only as long as more is wanted.
+        // Packets wait for a full batch only while there are more requests.
         let request = match queue.try_recv() {
             Ok(request) => request,
             Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
@@ -176,7 +176,7 @@ fn serve(
     }
 }
 
-/// Sends a file's content; says whether there is somebody to send more to.
+/// Sends a file's content. Returns whether the receiver still exists.
 fn file(entry: &TreeEntry, id: u32, buffer: &mut [u8], packets: &mut Packets) -> bool {
     let mut content = match entry.open() {
         Ok(content) => content,
@@ -207,7 +207,7 @@ fn packet(kind: PacketType, id: u32, data: Vec<u8>) -> Packet {
     Packet { r#type: kind.into(), stat: None, id, data }
 }
 
-/// The state of a file, or the end of all.
+/// Returns the packet with the state of a file, or the end of the list.
 fn stat(told: Option<&Told<'_>>) -> Packet {
     let stat = told.map(|Told { entry, link }| {
         let (kind, target) = match &entry.content {

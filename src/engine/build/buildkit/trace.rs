@@ -1,4 +1,4 @@
-//! From BuildKit's status messages to events.
+//! Conversion of BuildKit's status messages to events.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,10 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 use super::super::super::LogStream;
 use super::super::{BuildEvent, BuildStep, OnEvent};
 
-/// How much of a failed step's output is kept for its error.
+/// Limit for the lines of a failed step's output in its error.
 const TAIL: usize = 20;
 
-/// What is remembered of a build for the error that it may end with.
+/// The steps of a build and their last output, for the error that it may end with.
 pub(super) struct Trace {
     on_event: OnEvent,
     steps: HashMap<String, BuildStep>,
@@ -65,8 +65,8 @@ impl Trace {
             cached: vertex.cached,
             error: Some(vertex.error).filter(|error| !error.is_empty()),
         };
-        // A step whose result is fetched from a cache only when it is needed comes twice, the second
-        // time without its past.
+        // A step whose result is fetched from a cache only when it is needed comes twice, the
+        // second time without its earlier state.
         if let Some(before) = self.steps.get(&step.id) {
             step.cached |= before.cached;
             if step.inputs.is_empty() {
@@ -77,7 +77,7 @@ impl Trace {
         (self.on_event)(BuildEvent::Step(step));
     }
 
-    /// The step that failed, of those that were not just cancelled with it.
+    /// Returns the failed step, in preference to those that were only cancelled because of it.
     pub(super) fn failed(&self) -> Option<(&BuildStep, Vec<String>)> {
         let failed = self.steps.values().filter(|step| step.error.is_some());
         let cancelled = |step: &&BuildStep| {
@@ -97,7 +97,7 @@ impl Tail {
             let line = std::mem::replace(&mut self.open, rest);
             self.keep(line.trim_end().to_owned());
         }
-        // A line that never ends is no reason to keep all of it.
+        // A line without an end is not kept in full.
         if self.open.len() > 64 * 1024 {
             let line: String = std::mem::take(&mut self.open).chars().take(1000).collect();
             self.keep(line);

@@ -1,4 +1,4 @@
-//! A session within a call: what BuildKit sends back over it are bytes of another connection, on which
+//! A session within a call: BuildKit's messages in it are the bytes of another connection, on which
 //! this side is the server (`moby.buildkit.v1.Control/Session`).
 
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tonic::{Request, Streaming};
 use super::super::super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes of a message, and of what waits for the other side.
+/// The bytes of a message, and of the buffer for the other side.
 const PIECE: usize = 32 << 10;
 const BUFFER: usize = 256 << 10;
-/// How long the engine may take to begin.
+/// Limit for the engine to begin.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Opens one, with what the headers of `POST /session` say elsewhere.
+/// Opens a session, with metadata in place of the headers of `POST /session`.
 ///
 /// # Cancel safety
 /// Dropping the future, or later the stream, ends the call.
@@ -38,7 +38,7 @@ pub(super) async fn open(
     let answer = answer.map_err(|_| Error::new(ErrorKind::Timeout, "no session by gRPC"))?;
     let mut messages: Streaming<BytesMessage> = answer.map_err(failed)?.into_inner();
     tokio::spawn(async move {
-        // Its end, whoever's it is, is the end of the connection.
+        // The end of either side is the end of the connection.
         while let Ok(Some(message)) = messages.message().await {
             if incoming.write_all(&message.data).await.is_err() {
                 break;
@@ -63,7 +63,7 @@ fn metadata(headers: &[(&'static str, String)]) -> MetadataMap {
         let name = MetadataKey::<Ascii>::from_bytes(name.to_ascii_lowercase().as_bytes());
         match (name, value.parse()) {
             (Ok(name), Ok(value)) => drop(metadata.append(name, value)),
-            // A place in the file system may have any name; it is only a key.
+            // A path may have any name; it is only a key.
             _ => tracing::debug!(value, "is not told"),
         }
     }
