@@ -224,7 +224,8 @@ async fn ports_are_learned_again_when_a_restart_policy_starts_it_again() {
         container.exec(["test", "!", "-e", "/die"]).await.is_ok_and(|output| output.success())
     };
     // It ends on its own, rather than through a handle.
-    sh(&container, "touch /die").await;
+    // Where the container is quicker than the engine, nobody knows how the command ended.
+    let _ = container.exec(["touch", "/die"]).await;
     eventually("it serves on another port", async || match container.addr(700) {
         Ok(now) if now != before || stays => heard(now).await == "here" && began_anew().await,
         _ => false,
