@@ -53,7 +53,7 @@ pub struct Config {
     /// Whether leftovers are removed when the process is gone; on by default.
     pub reaper: bool,
     /// What is left for a look instead of being removed. Default: nothing.
-    pub keep: Keep,
+    pub keep: KeepPolicy,
     /// How long what is shared stays when nobody uses it any more. Default: 5 s.
     pub linger: Option<Duration>,
     /// The name of a session that several processes form, such as a CI job's: it is in the names
@@ -77,7 +77,7 @@ pub struct Config {
 /// What is left for a look instead of being removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Keep {
+pub enum KeepPolicy {
     /// Nothing.
     #[default]
     Never,
@@ -101,7 +101,7 @@ impl Default for Config {
             image_prefix: None,
             image_substitutes: BTreeMap::new(),
             reaper: true,
-            keep: Keep::default(),
+            keep: KeepPolicy::default(),
             linger: None,
             session: None,
             state_dir: None,
@@ -217,7 +217,7 @@ impl Config {
                 problem.get_or_insert((name, error));
             }
         };
-        let (mut keep, mut linger) = (Keep::Never, None);
+        let (mut keep, mut linger) = (KeepPolicy::Never, None);
         if let Some(text) = var("CASTOFF_KEEP") {
             read("CASTOFF_KEEP", parse_keep(&text).map(|value| keep = value));
         }
@@ -263,11 +263,11 @@ impl Config {
     }
 }
 
-fn parse_keep(text: &str) -> std::result::Result<Keep, String> {
+fn parse_keep(text: &str) -> std::result::Result<KeepPolicy, String> {
     match text.to_ascii_lowercase().as_str() {
-        "never" => Ok(Keep::Never),
-        "on-failure" => Ok(Keep::OnFailure),
-        "always" => Ok(Keep::Always),
+        "never" => Ok(KeepPolicy::Never),
+        "on-failure" => Ok(KeepPolicy::OnFailure),
+        "always" => Ok(KeepPolicy::Always),
         _ => Err(format!("`{text}` is none of `never`, `on-failure`, `always`")),
     }
 }
@@ -364,8 +364,8 @@ mod tests {
     #[test]
     fn what_is_kept_and_for_how_long() {
         let read = |name: &str, value: &str| read(&[(name, value)], "");
-        assert_eq!(read("CASTOFF_KEEP", "On-Failure").keep, Keep::OnFailure);
-        assert_eq!(read("CASTOFF_KEEP", "always").keep, Keep::Always);
+        assert_eq!(read("CASTOFF_KEEP", "On-Failure").keep, KeepPolicy::OnFailure);
+        assert_eq!(read("CASTOFF_KEEP", "always").keep, KeepPolicy::Always);
         for (text, millis) in [("5s", 5_000), ("500ms", 500), ("2m", 120_000), ("0", 0)] {
             let config = read("CASTOFF_LINGER", text);
             assert_eq!(config.linger(), Duration::from_millis(millis));

@@ -33,7 +33,7 @@
 //! * [`ImageBuilder`] and [`mod@image`]: images from Dockerfiles, and what the build did.
 //! * [`dockerfile`]: Dockerfiles as values, written and read.
 //! * [`registry`] (feature `registry`): image registries, asked directly.
-//! * [`Module`]: a service as a typed recipe, with a typed handle. Ready-made ones are in the crate
+//! * [`Module`]: a service described by its own type, with a typed handle. Ready-made ones are in the crate
 //!   [`castoff-modules`](https://docs.rs/castoff-modules).
 //! * [`Engine`]: the engine that is used, found by the settings, and what else it holds.
 //! * [`Error`]: a kind to match on, and in `Debug` the whole story.
@@ -61,7 +61,7 @@
 //! [Nothing left behind](guide::nothing_left_behind), which also has the table of all ways to end.
 //!
 //! `remove().await` is the same as a drop with errors reported, and `keep()` lets go without
-//! removing. [`config::Keep`] does so for everything, always or when something failed.
+//! removing. [`config::KeepPolicy`] does so for everything, always or when something failed.
 //!
 //! # Runtimes
 //!

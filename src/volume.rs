@@ -85,14 +85,14 @@ impl Volume {
     }
 
     /// Runs `work` once for this volume and key, however many threads and processes share it; says
-    /// whether it ran here. See [`Container::set_up_once`](crate::Container::set_up_once).
+    /// whether it ran here. See [`Container::init_once`](crate::Container::init_once).
     ///
     /// # Errors
     /// Those of `work`; [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
     /// When the future is dropped, `work` counts as not done.
-    pub async fn set_up_once<E: From<Error>>(
+    pub async fn init_once<E: From<Error>>(
         &self,
         key: impl AsRef<str>,
         work: impl AsyncFnOnce() -> Result<(), E>,

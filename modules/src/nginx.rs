@@ -22,7 +22,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, text, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the server listens on in its container.
@@ -94,16 +94,16 @@ impl Nginx {
     }
 }
 
-recipe!(Nginx => NginxServer, "nginx");
+module!(Nginx => NginxServer, "nginx");
 
 impl Module for Nginx {
     type Server = NginxServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         for (path, file) in &self.files {
             container = match file {
                 File::Bytes(bytes) => {
@@ -122,7 +122,7 @@ impl Module for Nginx {
         Ok(container.with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<NginxServer> {
+    async fn into_server(self, container: Container) -> Result<NginxServer> {
         #[cfg(feature = "tls")]
         let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
@@ -282,7 +282,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
         }
         let server = Nginx::new().with_file("../x", "y");
-        assert!(server.lower(Container::builder("x")).is_err());
+        assert!(server.configure(Container::builder("x")).is_err());
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, Wai
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the server listens on in its container.
@@ -103,16 +103,16 @@ impl OpenLdap {
     }
 }
 
-recipe!(OpenLdap => OpenLdapServer, "osixia/openldap", domain);
+module!(OpenLdap => OpenLdapServer, "osixia/openldap", domain);
 
 impl Module for OpenLdap {
     type Server = OpenLdapServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         for (number, entries) in self.entries.iter().enumerate() {
             let target = format!("{LDIF}/castoff-{number:03}.ldif");
@@ -131,7 +131,7 @@ impl Module for OpenLdap {
             .with_wait(wait(&admin, &self.password)))
     }
 
-    async fn attach(self, container: Container) -> Result<OpenLdapServer> {
+    async fn into_server(self, container: Container) -> Result<OpenLdapServer> {
         let base = self.base();
         Ok(OpenLdapServer {
             service: Service::new(container, PORT)?,
@@ -244,7 +244,7 @@ fn wait(admin: &str, password: &str) -> ProbeWait {
         let bind = bind.clone();
         async move {
             if !target.exec(["test", "-f", FILLED]).await?.success() {
-                target.seen("the directory is being filled");
+                target.record_probe("the directory is being filled");
                 return Ok(false);
             }
             let addr = target.addr(PORT)?;
@@ -255,7 +255,7 @@ fn wait(admin: &str, password: &str) -> ProbeWait {
             let code = asking
                 .await
                 .map_err(|error| Error::new(ErrorKind::Io, addr.to_string()).with_source(error))?;
-            target.seen(format!("a bind with result {code}"));
+            target.record_probe(format!("a bind with result {code}"));
             Ok(code == 0)
         }
     })
@@ -333,11 +333,11 @@ mod tests {
     #[test]
     fn what_can_not_be_is_named() {
         assert_eq!(OpenLdap::new().with_domain("shop.example").base(), "dc=shop,dc=example");
-        for (recipe, option) in [
+        for (module, option) in [
             (OpenLdap::new().with_domain("a..b"), "domain"),
             (OpenLdap::new().with_admin_password("a\nb"), "admin password"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert!(error.to_string().starts_with(option), "{error}");
         }
     }

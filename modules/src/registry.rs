@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::fingerprint::Fingerprint;
 use crate::http::{Request, Response, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the registry listens on in its container.
@@ -111,16 +111,16 @@ impl Registry {
     }
 }
 
-recipe!(Registry => RegistryServer, "registry");
+module!(Registry => RegistryServer, "registry");
 
 impl Module for Registry {
     type Server = RegistryServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mounts = &container.spec().mounts;
         if mounts.iter().all(|mount| mount.target.trim_end_matches('/') != DATA) {
             container = container.with_tmpfs(DATA);
@@ -139,7 +139,7 @@ impl Module for Registry {
         self.with_certificates(container)
     }
 
-    async fn attach(self, container: Container) -> Result<RegistryServer> {
+    async fn into_server(self, container: Container) -> Result<RegistryServer> {
         #[cfg(feature = "tls")]
         let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn users_that_can_not_be_are_named() {
         for (name, password) in [("a:b", "x"), ("", "x"), ("ann", ""), ("ann", &"x".repeat(73))] {
-            let error = Registry::new().with_user(name, password).lower(Container::builder("x"));
+            let error = Registry::new().with_user(name, password).configure(Container::builder("x"));
             let told = error.err().unwrap().to_string();
             assert!(told.starts_with(&format!("user `{name}`")), "{told}");
         }

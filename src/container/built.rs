@@ -33,7 +33,7 @@ impl ImageBuilder {
     ///
     /// # async fn run() -> castoff::Result<()> {
     /// let web = Dockerfile::new()
-    ///     .stage(Stage::from("busybox").expose(80).cmd(["httpd", "-f"]))
+    ///     .stage(Stage::from_image("busybox").expose(80).cmd(["httpd", "-f"]))
     ///     .builder()
     ///     .start()
     ///     .await?;

@@ -130,7 +130,7 @@ impl Exec {
         while let Some(frame) = stream.next().await {
             output.push(&frame?, limit)?;
         }
-        output.code = stream.code().await?;
+        output.exit_code = stream.exit_code().await?;
         Ok(output)
     }
 }
@@ -185,7 +185,7 @@ impl ExecStream {
     ///
     /// # Cancel safety
     /// When the future is dropped, output may have been skipped.
-    pub async fn code(mut self) -> Result<i64> {
+    pub async fn exit_code(mut self) -> Result<i64> {
         while let Some(frame) = self.output.next().await {
             frame?;
         }

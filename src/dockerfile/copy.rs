@@ -1,8 +1,8 @@
-//! [`Copy`] and [`Add`]: what comes into an image.
+//! [`CopyFiles`] and [`Add`]: what comes into an image.
 
 use super::{Heredoc, Word};
 
-/// What a [`struct@Copy`] or [`Add`] takes.
+/// What a [`CopyFiles`] or [`Add`] takes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
@@ -12,16 +12,16 @@ pub enum Source {
     Heredoc(Heredoc),
 }
 
-/// A `COPY` instruction: from the context, or with [`from`](Self::from) from a stage or image.
+/// A `COPY` instruction: from the context, or with [`from_stage`](Self::from_stage) from a stage or image.
 ///
 /// ```
-/// use castoff::dockerfile::Copy;
+/// use castoff::dockerfile::CopyFiles;
 ///
-/// let copy = Copy::new(["dist", "package.json"], "/app/").from("builder").chown("1000:1000");
+/// let copy = CopyFiles::new(["dist", "package.json"], "/app/").from_stage("builder").chown("1000:1000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Copy {
+pub struct CopyFiles {
     /// What is copied.
     pub sources: Vec<Source>,
     /// Where to: a directory if it ends in a slash or there are several sources.
@@ -40,10 +40,10 @@ pub struct Copy {
     pub exclude: Vec<Word>,
 }
 
-impl Copy {
+impl CopyFiles {
     /// Copies sources to a target.
-    pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> Copy {
-        Copy {
+    pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> CopyFiles {
+        CopyFiles {
             sources: sources.into_words().into_iter().map(Source::Path).collect(),
             target: target.into(),
             from: None,
@@ -56,50 +56,50 @@ impl Copy {
     }
 
     /// Makes a file of a text (Dockerfile 1.4).
-    pub fn text(heredoc: Heredoc, target: impl Into<Word>) -> Copy {
-        let mut copy = Copy::new(Vec::<Word>::new(), target);
+    pub fn text(heredoc: Heredoc, target: impl Into<Word>) -> CopyFiles {
+        let mut copy = CopyFiles::new(Vec::<Word>::new(), target);
         copy.sources.push(Source::Heredoc(heredoc));
         copy
     }
 
     /// The stage, image or named context to copy from.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>) -> Copy {
+    pub fn from_stage(mut self, stage: impl Into<Word>) -> CopyFiles {
         self.from = Some(stage.into());
         self
     }
 
     /// User and group, by name or number.
     #[must_use]
-    pub fn chown(mut self, owner: impl Into<Word>) -> Copy {
+    pub fn chown(mut self, owner: impl Into<Word>) -> CopyFiles {
         self.chown = Some(owner.into());
         self
     }
 
     /// The mode, such as `0755` (BuildKit).
     #[must_use]
-    pub fn chmod(mut self, mode: impl Into<Word>) -> Copy {
+    pub fn chmod(mut self, mode: impl Into<Word>) -> CopyFiles {
         self.chmod = Some(mode.into());
         self
     }
 
     /// The layer does not depend on those below it (Dockerfile 1.4).
     #[must_use]
-    pub fn link(mut self) -> Copy {
+    pub fn link(mut self) -> CopyFiles {
         self.link = true;
         self
     }
 
     /// Parent directories are kept (Dockerfile 1.20).
     #[must_use]
-    pub fn parents(mut self) -> Copy {
+    pub fn parents(mut self) -> CopyFiles {
         self.parents = true;
         self
     }
 
     /// Something to leave out (Dockerfile 1.19).
     #[must_use]
-    pub fn exclude(mut self, pattern: impl Into<Word>) -> Copy {
+    pub fn exclude(mut self, pattern: impl Into<Word>) -> CopyFiles {
         self.exclude.push(pattern.into());
         self
     }

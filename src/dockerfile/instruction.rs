@@ -1,6 +1,6 @@
 //! [`Instruction`]: all but `FROM`.
 
-use super::{Add, Command, Copy, Heredoc, Run, Word};
+use super::{Add, Command, CopyFiles, Heredoc, Run, Word};
 use crate::spec::Healthcheck;
 
 /// An instruction of a [`Stage`](super::Stage): all of the Dockerfile reference but `FROM`, which a
@@ -15,7 +15,7 @@ pub enum Instruction {
     /// `ENTRYPOINT`: what a container runs.
     Entrypoint(Command),
     /// `COPY`.
-    Copy(Copy),
+    Copy(CopyFiles),
     /// `ADD`.
     Add(Add),
     /// `ENV`: environment variables, of later steps as well as of containers.
@@ -71,7 +71,7 @@ impl Arg {
 
     /// The value where none is given.
     #[must_use]
-    pub fn default(mut self, value: impl Into<Word>) -> Arg {
+    pub fn with_default(mut self, value: impl Into<Word>) -> Arg {
         self.default = Some(value.into());
         self
     }
@@ -79,7 +79,7 @@ impl Arg {
 
 /// An instruction that `ONBUILD` may hold: any but `FROM`, `MAINTAINER` and `ONBUILD` itself.
 ///
-/// Made by [`From`] of [`Run`], [`struct@Copy`] and [`Add`], and by functions for the others.
+/// Made by [`From`] of [`Run`], [`CopyFiles`] and [`Add`], and by functions for the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trigger(Box<Instruction>);
 
@@ -164,8 +164,8 @@ impl From<Run> for Instruction {
     }
 }
 
-impl From<Copy> for Instruction {
-    fn from(copy: Copy) -> Instruction {
+impl From<CopyFiles> for Instruction {
+    fn from(copy: CopyFiles) -> Instruction {
         Instruction::Copy(copy)
     }
 }
@@ -194,8 +194,8 @@ impl From<Run> for Trigger {
     }
 }
 
-impl From<Copy> for Trigger {
-    fn from(copy: Copy) -> Trigger {
+impl From<CopyFiles> for Trigger {
+    fn from(copy: CopyFiles) -> Trigger {
         Trigger::of(copy.into())
     }
 }

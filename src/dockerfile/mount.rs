@@ -112,7 +112,7 @@ impl CacheMount {
 
     /// The stage or image that a new one begins with, and the directory in it.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>, source: impl Into<Word>) -> Self {
+    pub fn from_stage(mut self, stage: impl Into<Word>, source: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
         self.source = Some(source.into());
         self
@@ -269,7 +269,7 @@ impl BindMount {
 
     /// The stage or image.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>) -> Self {
+    pub fn from_stage(mut self, stage: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
         self
     }

@@ -9,7 +9,7 @@ use super::flags::Flags;
 use super::heredoc::{HeredocWord, heredoc_word};
 use super::lines::keyword;
 use super::{
-    Add, Arg, Command, Copy, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
+    Add, Arg, Command, CopyFiles, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
     Word, copy, flags, healthcheck, json, lex, mounts,
 };
 use crate::spec::HealthTest;
@@ -174,9 +174,9 @@ pub(super) fn command(rest: &str) -> Read<Command> {
     }
 }
 
-fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Copy> {
+fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<CopyFiles> {
     let (sources, target) = transfer(source, rest)?;
-    let mut copy = Copy::new(Vec::<Word>::new(), target);
+    let mut copy = CopyFiles::new(Vec::<Word>::new(), target);
     copy.sources = sources;
     copy.from =
         flags.word("from", source.escape).map_err(|refusal| Refusal::from(refusal.message))?;

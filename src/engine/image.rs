@@ -77,7 +77,6 @@ impl Engine {
         }
     }
 
-    /// What the engine has under a name or id.
     /// The ports that an image exposes.
     pub(crate) async fn exposed_ports(&self, name: &str) -> Result<Vec<Port>> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
@@ -85,7 +84,8 @@ impl Engine {
         Ok(exposed.iter().filter_map(|port| port.parse().ok()).collect())
     }
 
-    pub(crate) async fn inspect_image(&self, name: &str) -> Result<ImageSummary> {
+    /// What the engine has under a name or id.
+    pub(super) async fn image_summary(&self, name: &str) -> Result<ImageSummary> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
         Ok(ImageSummary {

@@ -27,7 +27,7 @@ impl Engine {
             outcome => return outcome.map_err(kept),
         }
         // Names go one by one: of all but the last, no engine asks whether a container needs it.
-        let found = self.inspect_image(name).await?;
+        let found = self.image_summary(name).await?;
         self.refuse_used_image(&found, None).await?;
         for name in found.names.iter().skip(1) {
             match self.untag_image(name).await {
@@ -41,7 +41,7 @@ impl Engine {
     /// As [`remove_image`](Self::remove_image), for one that may be anybody's: a name that a container
     /// was created under stays as well, whatever other names its image has.
     pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
-        let found = self.inspect_image(name).await?;
+        let found = self.image_summary(name).await?;
         let asked = canonical(name).filter(|_| found.names.len() > 1);
         self.refuse_used_image(&found, asked.as_deref()).await?;
         self.remove_image(name).await

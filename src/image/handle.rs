@@ -124,7 +124,7 @@ impl Image {
         self.report.size
     }
 
-    /// All that the engine knows of it.
+    /// Asks what the engine knows of it.
     ///
     /// # Errors
     /// When the engine does not have it any more, or can't be asked.

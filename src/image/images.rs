@@ -58,7 +58,7 @@ impl Images {
         self.engine.has_image(&names.used.familiar()).await
     }
 
-    /// What the engine has under a name, the one that would be used for it, or an id.
+    /// Asks what the engine knows of an image, under the name that would be used for it, or an id.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it has none; as for
@@ -66,20 +66,7 @@ impl Images {
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn inspect(&self, image: impl AsRef<str>) -> Result<ImageSummary> {
-        let asked = image.as_ref();
-        let names = resolve(self.engine.config(), asked, asked.parse()?)?;
-        self.engine.inspect_image(&names.used.familiar()).await
-    }
-
-    /// All that the engine knows of an image, under the name that would be used for it, or an id.
-    ///
-    /// # Errors
-    /// As for [`inspect`](Self::inspect).
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn details(&self, image: impl AsRef<str>) -> Result<ImageDetails> {
+    pub async fn inspect(&self, image: impl AsRef<str>) -> Result<ImageDetails> {
         let asked = image.as_ref();
         let names = resolve(self.engine.config(), asked, asked.parse()?)?;
         self.engine.image_details(&names.used.familiar()).await

@@ -14,7 +14,7 @@ pub struct ExitWait {
 
 impl ExitWait {
     /// Only this exit code will do; any other is an error.
-    pub fn with_code(mut self, code: i64) -> Self {
+    pub fn with_exit_code(mut self, code: i64) -> Self {
         self.code = Some(code);
         self
     }

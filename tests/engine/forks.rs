@@ -151,7 +151,7 @@ fn refused(held: &Container, volume: Volume) -> bool {
     };
     runtime().block_on(async {
         let user = sleeper().with_volume(&volume, "/data").start().await.map(drop);
-        let set_up = held.set_up_once("x", async || Ok::<_, castoff::Error>(())).await.map(drop);
+        let set_up = held.init_once("x", async || Ok::<_, castoff::Error>(())).await.map(drop);
         let kept = held.clone().keep() == held.name();
         kept && fails(held.exec(["true"]).await.map(drop))
             && fails(held.logs().text().await.map(drop))

@@ -362,7 +362,7 @@ async fn a_name_is_free_again_right_after_a_drop() {
 #[ignore = "needs a container engine"]
 async fn run_returns_all_output_and_the_code() {
     let output = script("seq 1 20000; echo error >&2; exit 6").run().await.unwrap();
-    assert_eq!((output.code, output.stderr_text().as_ref()), (6, "error\n"));
+    assert_eq!((output.exit_code, output.stderr_text().as_ref()), (6, "error\n"));
     assert_eq!(output.stdout.len(), 108_894);
     let error = output.ok().unwrap_err();
     assert_eq!(error.exit_code(), Some(6));

@@ -98,7 +98,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
     // The engine takes the one of its own platform.
     let name = server.name_for(&format!("team/service@{index}"));
     engine.images().pull(&name).await.unwrap();
-    let pulled = engine.images().details(&name).await.unwrap();
+    let pulled = engine.images().inspect(&name).await.unwrap();
     assert_eq!(pulled.platform.unwrap().architecture, engine.architecture());
     engine.images().remove(&name).await.unwrap();
 }
@@ -179,9 +179,9 @@ async fn a_wrong_login_is_told_and_not_shown() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tls_is_verified() {
-    let recipe =
+    let module =
         || castoff_modules::Registry::new().with_user(USER, PASSWORD).with_tls(["registry"]);
-    let (server, other) = tokio::try_join!(recipe().start(), recipe().start()).unwrap();
+    let (server, other) = tokio::try_join!(module().start(), module().start()).unwrap();
     let host = server.addr().to_string();
     let certificate = |server: &RegistryServer| server.ca_certificate().unwrap().to_owned();
     let registry =
@@ -222,7 +222,7 @@ async fn a_base_that_a_registry_has_not_for_a_platform_is_told_with_what_it_has(
     base.push(&name).await.unwrap();
     base.remove().await.unwrap();
     let derived = |platform: &str| {
-        let file = Dockerfile::new().stage(Stage::from(&name).run("cat /base"));
+        let file = Dockerfile::new().stage(Stage::from_image(&name).run("cat /base"));
         file.builder().with_engine(&engine).with_platform(platform)
     };
     let error = derived("linux/s390x").build().await.unwrap_err();
@@ -249,7 +249,7 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     // Docker keeps it in the image, and where it has a containerd store also beside it.
     let beside = differences::has_containerd_store(&Raw::of(&engine));
     let built = async |with_cache: bool| {
-        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        let file = Stage::from_image(BUSYBOX).label("test", &label).run(&step);
         let builder = Dockerfile::new().stage(file).builder().with_engine(&engine);
         let builder = match (with_cache, beside) {
             (true, _) => builder.with_cache_from(&name),
@@ -286,7 +286,7 @@ async fn a_cache_in_a_directory_serves_an_engine_that_has_lost_its_own() {
     let path = place.path().join("cache").to_str().unwrap().to_owned();
     let step = format!("head -c 16 /dev/urandom > /id-{label}");
     let build = || {
-        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        let file = Stage::from_image(BUSYBOX).label("test", &label).run(&step);
         Dockerfile::new().stage(file).builder().with_cache_from_directory(&path)
     };
     let first = build().with_cache_to_directory(&path).build().await;

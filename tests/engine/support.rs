@@ -36,7 +36,7 @@ pub(crate) fn script(lines: &str) -> ContainerBuilder {
 /// What a script prints in a container that is set up as given. It must succeed.
 pub(crate) async fn printed(builder: ContainerBuilder, lines: &str) -> String {
     let output = builder.with_command(["sh", "-c", lines]).run().await.unwrap();
-    assert!(output.success(), "code {}: {}", output.code, output.stderr_text());
+    assert!(output.success(), "code {}: {}", output.exit_code, output.stderr_text());
     output.stdout_text().trim_end().to_owned()
 }
 

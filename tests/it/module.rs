@@ -32,18 +32,18 @@ impl Greeter {
 impl Module for Greeter {
     type Server = GreeterServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         if self.greeting.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "greeting: it must not be empty"));
         }
         Ok(container.with_env("GREETING", &self.greeting))
     }
 
-    async fn attach(self, container: Container) -> Result<GreeterServer> {
+    async fn into_server(self, container: Container) -> Result<GreeterServer> {
         if self.greeting == "detach" {
             return Err(Error::other("it does not greet"));
         }
@@ -152,15 +152,15 @@ struct Sleepy(ContainerBuilder);
 impl Module for Sleepy {
     type Server = Container;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.0
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         Ok(container.with_wait(WaitFor::probe("never", |_| async { Ok(false) })))
     }
 
-    async fn attach(self, container: Container) -> Result<Container> {
+    async fn into_server(self, container: Container) -> Result<Container> {
         Ok(container)
     }
 }

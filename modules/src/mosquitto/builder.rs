@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 
 use super::password::line;
 use super::{MosquittoServer, PORT, WEBSOCKET_PORT, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 const FILE: &str = "/castoff/mosquitto/mosquitto.conf";
 const PASSWORDS: &str = "/castoff/mosquitto/passwords";
@@ -198,16 +198,16 @@ impl Mosquitto {
     }
 }
 
-recipe!(Mosquitto => MosquittoServer, "eclipse-mosquitto");
+module!(Mosquitto => MosquittoServer, "eclipse-mosquitto");
 
 impl Module for Mosquitto {
     type Server = MosquittoServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         let spec = container.spec();
         let mounted =
@@ -238,7 +238,7 @@ impl Module for Mosquitto {
         Ok(self.certified(container)?.with_wait(ready::wait(login)))
     }
 
-    async fn attach(self, container: Container) -> Result<MosquittoServer> {
+    async fn into_server(self, container: Container) -> Result<MosquittoServer> {
         #[cfg(feature = "tls")]
         let ca = if self.tls { Some(crate::tls::authority(&container).await?) } else { None };
         #[cfg(not(feature = "tls"))]
@@ -256,7 +256,7 @@ mod tests {
 
     fn spec(mut server: Mosquitto) -> Result<ContainerSpec> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        Ok(server.lower(container)?.spec().clone())
+        Ok(server.configure(container)?.spec().clone())
     }
 
     #[test]

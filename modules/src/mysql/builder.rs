@@ -8,27 +8,27 @@ use super::options::{Flavour, Options};
 use super::server::MariaDbServer;
 #[cfg(feature = "mysql")]
 use super::server::MySqlServer;
-use crate::shape::recipe;
+use crate::shape::module;
 
-/// A recipe for one of the two.
+/// A module for one of the two.
 macro_rules! described {
-    ($(#[$about:meta])* $recipe:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
+    ($(#[$about:meta])* $module:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
         $(#[$about])*
         ///
         /// By default: user, password and database `test`, and the same password for `root`; data in
         /// memory and not synced; up to 500 connections. It is ready when it greets by TCP, after all
         /// init scripts.
         #[must_use = "nothing is started before `start()`"]
-        pub struct $recipe {
+        pub struct $module {
             container: ContainerBuilder,
             options: Options,
         }
 
-        impl $recipe {
+        impl $module {
             /// A server with everything by default.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
-                $recipe { container: Container::builder(image).with_port(PORT), options: Options::new() }
+                $module { container: Container::builder(image).with_port(PORT), options: Options::new() }
             }
 
             /// The user's name. It may not be `root`, who is there anyway.
@@ -96,20 +96,20 @@ macro_rules! described {
             }
         }
 
-        recipe!($recipe => $server, $repository);
+        module!($module => $server, $repository);
 
-        impl Module for $recipe {
+        impl Module for $module {
             type Server = $server;
 
-            fn container_mut(&mut self) -> &mut ContainerBuilder {
+            fn builder_mut(&mut self) -> &mut ContainerBuilder {
                 &mut self.container
             }
 
-            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-                self.options.lower(&$flavour, container)
+            fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+                self.options.configure(&$flavour, container)
             }
 
-            async fn attach(self, container: Container) -> Result<$server> {
+            async fn into_server(self, container: Container) -> Result<$server> {
                 $server::new(container, self.options, &$flavour).await
             }
         }
@@ -144,9 +144,9 @@ mod tests {
     use castoff::ErrorKind;
     use castoff::spec::ContainerSpec;
 
-    fn spec<M: Module>(mut recipe: M) -> ContainerSpec {
-        let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
-        recipe.lower(container).unwrap().spec().clone()
+    fn spec<M: Module>(mut module: M) -> ContainerSpec {
+        let container = std::mem::replace(module.builder_mut(), Container::builder(""));
+        module.configure(container).unwrap().spec().clone()
     }
 
     #[cfg(feature = "mysql")]
@@ -169,13 +169,13 @@ mod tests {
     #[cfg(feature = "mariadb")]
     #[test]
     fn what_can_not_be_is_named() {
-        for (recipe, option) in [
+        for (module, option) in [
             (MariaDb::new().with_user("root"), "user"),
             (MariaDb::new().with_password(""), "password"),
             (MariaDb::new().with_root_password("a\nb"), "root password"),
             (MariaDb::new().with_init_script("a/b", ""), "init script"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().starts_with(option), "{error}");
         }

@@ -1,4 +1,4 @@
-//! [`Options`]: what both recipes have in common.
+//! [`Options`]: what both modules have in common.
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 
@@ -75,7 +75,7 @@ impl Options {
         }
     }
 
-    pub(super) fn lower(
+    pub(super) fn configure(
         &self,
         flavour: &Flavour,
         mut container: ContainerBuilder,

@@ -22,7 +22,7 @@ pub(super) struct Parts {
 
 /// A handle for one of the two.
 macro_rules! running {
-    ($(#[$about:meta])* $server:ident, $recipe:literal) => {
+    ($(#[$about:meta])* $server:ident, $module:literal) => {
         $(#[$about])*
         #[must_use = "the server is removed when its handle is dropped"]
         pub struct $server {
@@ -102,7 +102,7 @@ macro_rules! running {
             }
 
             /// The certificate, in PEM, of the authority that signed the server's; where it was made
-            #[doc = concat!("[`with_tls`](", $recipe, "::with_tls).")]
+            #[doc = concat!("[`with_tls`](", $module, "::with_tls).")]
             #[cfg(feature = "tls")]
             #[must_use]
             pub fn ca_certificate(&self) -> Option<&str> {
@@ -131,7 +131,7 @@ macro_rules! running {
                     return Ok(out.stdout_text().into_owned());
                 }
                 let said = out.stderr_text().trim().to_owned();
-                Err(Error::other(format!("{} ended with code {}: {said}", self.client, out.code)))
+                Err(Error::other(format!("{} ended with code {}: {said}", self.client, out.exit_code)))
             }
 
             pub(super) fn admin(&self) -> &Arc<Admin> {

@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Module, Result};
 
 use super::config::{DATA, Options};
 use super::{MONITORING_PORT, NatsServer, PORT, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 /// Where the configuration file lies.
 const FILE: &str = "/castoff/nats.conf";
@@ -117,16 +117,16 @@ impl Nats {
     }
 }
 
-recipe!(Nats => NatsServer, "nats");
+module!(Nats => NatsServer, "nats");
 
 impl Module for Nats {
     type Server = NatsServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let options = &self.options;
         options.check()?;
         let spec = container.spec();
@@ -145,7 +145,7 @@ impl Module for Nats {
         Ok(self.certified(container.with_copy(file, FILE))?.with_wait(ready::wait(options)))
     }
 
-    async fn attach(self, container: Container) -> Result<NatsServer> {
+    async fn into_server(self, container: Container) -> Result<NatsServer> {
         NatsServer::new(container, self.options).await
     }
 }
@@ -158,7 +158,7 @@ mod tests {
 
     fn spec(mut server: Nats) -> Result<ContainerSpec> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        Ok(server.lower(container)?.spec().clone())
+        Ok(server.configure(container)?.spec().clone())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 
 use super::server::Parts;
 use super::{PORT, PostgresServer, prepared, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 /// Where the data lies. Said aloud, since images from version 18 on have another default.
 pub(super) const DATA: &str = "/var/lib/postgresql/data";
@@ -150,12 +150,12 @@ impl Postgres {
     }
 }
 
-recipe!(Postgres => PostgresServer, "postgres", user, database);
+module!(Postgres => PostgresServer, "postgres", user, database);
 
 impl Module for Postgres {
     type Server = PostgresServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
@@ -166,7 +166,7 @@ impl Module for Postgres {
         Ok(())
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         for (option, value) in
             [("user", &self.user), ("password", &self.password), ("database", &self.database)]
         {
@@ -185,7 +185,7 @@ impl Module for Postgres {
             .with_env("POSTGRES_DB", &self.database))
     }
 
-    async fn attach(self, container: Container) -> Result<PostgresServer> {
+    async fn into_server(self, container: Container) -> Result<PostgresServer> {
         let parts = Parts { user: self.user, password: self.password, database: self.database };
         #[cfg(feature = "tls")]
         let ca = match self.ssl {
@@ -289,7 +289,7 @@ mod tests {
 
     fn spec(mut server: Postgres) -> ContainerSpec {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        server.lower(container).unwrap().spec().clone()
+        server.configure(container).unwrap().spec().clone()
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
             (Postgres::new().with_user("a\0b"), "user"),
             (Postgres::new().with_init_script("a/b.sql", "SELECT 1"), "a/b.sql"),
         ] {
-            let error = server.lower(Container::builder("x")).err().unwrap();
+            let error = server.configure(Container::builder("x")).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().contains(option), "{error}");
         }

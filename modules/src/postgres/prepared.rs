@@ -19,14 +19,14 @@ const REPOSITORY: &str = "castoff-prepared/postgres";
 /// To be changed when images that were made before would not do any more.
 const VERSION: u32 = 1;
 
-/// What a recipe has to do with a prepared image.
+/// What a module has to do with a prepared image.
 #[derive(Clone)]
 pub(super) enum Use {
     /// It was asked for.
     Wanted,
     /// This is the server whose data is kept.
     Making,
-    /// It is there, and the recipe starts from it.
+    /// It is there, and the module starts from it.
     Made,
 }
 
@@ -90,22 +90,22 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
 ];
 
-/// Finds the recipe's image or makes it, and has the recipe start from it.
-pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
-    let engine = match recipe.container.engine() {
+/// Finds the module's image or makes it, and has the module start from it.
+pub(super) async fn prepare(module: &mut Postgres) -> Result<()> {
+    let engine = match module.container.engine() {
         Some(engine) => engine.clone(),
         None => Engine::connect().await?,
     };
-    let spec = recipe.container.spec().clone();
-    let scripts = contents(&recipe.scripts).await?;
+    let spec = module.container.spec().clone();
+    let scripts = contents(&module.scripts).await?;
     let print = Fingerprint::new("prepared")
         .part(VERSION.to_string())
         .part(image_id(&engine, &spec.image).await?)
         .part(spec.env.len().to_string())
         .pairs(&spec.env)
         .pairs(scripts.iter().map(|(name, script)| (name, script)))
-        .pairs([(&recipe.user, &recipe.password)])
-        .part(&recipe.database);
+        .pairs([(&module.user, &module.password)])
+        .part(&module.database);
     let hash = print.digits();
     let name = format!("{REPOSITORY}:{hash}");
 
@@ -115,26 +115,26 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
                 .with_port(PORT)
                 .with_envs(spec.env)
                 .with_engine(&engine),
-            user: recipe.user.clone(),
+            user: module.user.clone(),
             // The image's environment is that of the container: the real one is set afterwards.
             password: format!("castoff-{hash}"),
             scripts: scripts
                 .into_iter()
                 .map(|(name, bytes)| (name, Script::Bytes(bytes)))
                 .collect(),
-            database: recipe.database.clone(),
-            config: recipe.config.clone(),
+            database: module.database.clone(),
+            config: module.config.clone(),
             prepared: Some(Use::Making),
             ..Postgres::new()
         };
-        make(&mut making, &recipe.password, &engine, &name).await?;
+        make(&mut making, &module.password, &engine, &name).await?;
     }
     let id = find(&engine, &name).await?.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("the image `{name}` was removed while it was made"))
     })?;
-    let container = std::mem::replace(&mut recipe.container, Container::builder(""));
-    recipe.container = container.with_image(id);
-    recipe.prepared = Some(Use::Made);
+    let container = std::mem::replace(&mut module.container, Container::builder(""));
+    module.container = container.with_image(id);
+    module.prepared = Some(Use::Made);
     Ok(())
 }
 
@@ -158,7 +158,7 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
 /// it at the same time.
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));
-    let container = making.lower(container)?.shared_as(name).await?;
+    let container = making.configure(container)?.shared_as(name).await?;
     let parts = Parts {
         user: making.user.clone(),
         password: making.password.clone(),
@@ -176,7 +176,7 @@ async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str
         container.commit(name).await?.keep();
         Ok::<_, Error>(())
     };
-    container.set_up_once("castoff postgres image", keep).await?;
+    container.init_once("castoff postgres image", keep).await?;
     // Others may still be looking at it; then it goes with them.
     container.remove().await
 }

@@ -121,7 +121,7 @@ impl PostgresServer {
         }
         Err(Error::other(format!(
             "psql ended with code {}: {}",
-            out.code,
+            out.exit_code,
             out.stderr_text().trim()
         )))
     }

@@ -44,7 +44,7 @@ impl Options {
         if self.tls() { TLS_PORT } else { PORT }
     }
 
-    pub(super) fn lower(
+    pub(super) fn configure(
         &self,
         mut container: ContainerBuilder,
         server: &'static str,

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 ///
 /// // From a value:
 /// let image = Dockerfile::new()
-///     .stage(Stage::from("golang:1.22").named("builder")
+///     .stage(Stage::from_image("golang:1.22").named("builder")
 ///         .workdir("/app")
 ///         .copy(["go.mod", "go.sum"], "./")
 ///         .run(Run::shell("go mod download").cache("/go/pkg/mod").secret("token"))
@@ -62,7 +62,7 @@ pub struct ImageBuilder {
     pub(super) cache_to: Vec<CacheEntry>,
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) agents: BTreeMap<String, Option<Agent>>,
-    pub(super) builder: Option<Builder>,
+    pub(super) backend: Option<BuildBackend>,
     pub(super) measure_stages: bool,
     pub(super) listeners: Vec<OnEvent>,
 }
@@ -93,18 +93,18 @@ pub(super) enum Secret {
 /// Who builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Builder {
+pub enum BuildBackend {
     /// BuildKit, over a session (feature `buildkit`; Docker 18.09 and newer).
     BuildKit,
     /// The engine's classic builder, which every engine has; on Podman, buildah.
     Classic,
 }
 
-impl fmt::Display for Builder {
+impl fmt::Display for BuildBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Builder::BuildKit => "BuildKit",
-            Builder::Classic => "the classic builder",
+            BuildBackend::BuildKit => "BuildKit",
+            BuildBackend::Classic => "the classic builder",
         })
     }
 }
@@ -163,7 +163,7 @@ impl ImageBuilder {
             cache_to: Vec::new(),
             secrets: BTreeMap::new(),
             agents: BTreeMap::new(),
-            builder: None,
+            backend: None,
             measure_stages: false,
             listeners: Vec::new(),
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::context::{Prepared, digest};
 use super::super::handle::own_name;
-use super::builder::{Builder, ImageBuilder, Named, Source};
+use super::builder::{BuildBackend, ImageBuilder, Named, Source};
 use super::report::BaseImage;
 use super::support;
 use crate::dockerfile::Dockerfile;
@@ -19,7 +19,7 @@ use crate::spec::{ImageRef, Platform, label, spec_hash};
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) engine: Engine,
-    pub(super) builder: Builder,
+    pub(super) backend: BuildBackend,
     pub(super) request: BuildRequest,
     pub(super) names: Vec<ImageRef>,
     /// Whether an image with a name of the user's bears castoff's label.
@@ -46,7 +46,7 @@ impl Plan {
         };
         let prepared = build.context.prepare(path).await?;
         let (text, file) = dockerfile(build, &prepared)?;
-        let builder = support::choose(build, &engine, &file)?;
+        let backend = support::choose(build, &engine, &file)?;
         let platforms = platforms(build)?;
         let bases = bases(&engine, build, &file, platforms.first()).await?;
         let mut request = BuildRequest {
@@ -66,13 +66,13 @@ impl Plan {
             request.secrets.insert(id.clone(), secret.read(id).await?);
         }
         request.agents = agents(build)?;
-        let key = key(&request, builder, &bases).await?;
+        let key = key(&request, backend, &bases).await?;
         let classic_would_do =
-            build.builder.is_none() && support::classic(build, &engine, &file).is_ok();
+            build.backend.is_none() && support::classic(build, &engine, &file).is_ok();
         let marked = build.marked;
         Ok(Plan {
             engine,
-            builder,
+            backend,
             request,
             names,
             marked,
@@ -232,7 +232,7 @@ async fn bases(
 }
 
 /// A hash of all that the image depends on, and of what it is to be.
-async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> Result<String> {
+async fn key(request: &BuildRequest, backend: BuildBackend, bases: &[BaseImage]) -> Result<String> {
     let mut trees = vec![("".to_owned(), request.context.tree.clone())];
     let mut images = Vec::new();
     for (name, context) in &request.named {
@@ -276,7 +276,7 @@ async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> R
         "shm": request.shm_size,
         "limits": limits,
         "secrets": secrets,
-        "builder": builder.to_string(),
+        "builder": backend.to_string(),
     })))
 }
 

@@ -13,7 +13,7 @@ pub struct BuildReport {
     /// The image's name, the first of several.
     pub image: String,
     /// Who built; `None` for an image that was not built from a Dockerfile.
-    pub builder: Option<Builder>,
+    pub backend: Option<BuildBackend>,
     /// Whether an image of the very same build was there, so that nothing was sent or built.
     pub recognised: bool,
     /// How long it took.
@@ -98,14 +98,14 @@ impl BuildReport {
 impl fmt::Display for BuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.image, bytes(self.size))?;
-        match self.builder {
+        match self.backend {
             None => return Ok(()),
             Some(_) if self.recognised => write!(f, ", unchanged since it was built")?,
-            Some(builder) => {
+            Some(backend) => {
                 let steps = self.steps.iter().filter(|step| step.is_instruction());
                 let cached = steps.clone().filter(|step| step.cached).count();
                 let (took, all) = (seconds(self.took), steps.count());
-                write!(f, ", by {builder} in {took}, {cached} of {all} steps cached")?;
+                write!(f, ", by {backend} in {took}, {cached} of {all} steps cached")?;
             }
         }
         for stage in &self.stages {
@@ -204,7 +204,7 @@ mod tests {
         };
         let report = BuildReport {
             image: "shop:1".into(),
-            builder: Some(Builder::BuildKit),
+            backend: Some(BuildBackend::BuildKit),
             took: Duration::from_secs(2),
             steps: vec![
                 step("[internal] load build context", false),

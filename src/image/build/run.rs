@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::super::Image;
 use super::advice::advice;
-use super::builder::{Builder, ImageBuilder};
+use super::builder::{BuildBackend, ImageBuilder};
 use super::plan::Plan;
 use super::record::Record;
 use super::report::{BuildReport, LayerReport, StageReport};
@@ -62,7 +62,7 @@ async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
         report.steps = record.steps();
         report.warnings.clone_from(&record.warnings);
     }
-    report.advice = advice(&plan.file, plan.builder, &report.steps);
+    report.advice = advice(&plan.file, plan.backend, &report.steps);
     if measure {
         for stage in &mut report.stages {
             stage.size = stage_size(&plan, &stage.name, &on_event).await?;
@@ -211,15 +211,15 @@ async fn send_once(
 ) -> Result<Built> {
     let classic =
         async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
-    let sent = match plan.builder {
-        Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
+    let sent = match plan.backend {
+        BuildBackend::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
             // An engine that calls itself Docker, and has no sessions.
             Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
                 classic().await
             }
             outcome => outcome,
         },
-        Builder::Classic => classic().await,
+        BuildBackend::Classic => classic().await,
     };
     sent.map_err(|error| preflight::explained(plan, error))
 }
@@ -289,7 +289,7 @@ async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<Build
     layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
     Ok(BuildReport {
         image: name.to_owned(),
-        builder: Some(plan.builder),
+        backend: Some(plan.backend),
         stages: stages(plan),
         size: details.size,
         layers,

@@ -162,7 +162,7 @@ fn sleeper(role: &Role) -> ContainerBuilder {
 async fn shared(role: &Role, scope: &str) -> castoff::Result<Container> {
     let builder = Container::builder(IMAGE).with_label("chaos.scope", scope);
     let made = builder.with_command(["sleep", "36000"]).shared_as(scope).await?;
-    made.set_up_once("once", async || {
+    made.init_once("once", async || {
         made.exec(["true"]).await.map(drop).map_err(|error| {
             eprintln!("{}: set-up: {error}", role.name);
             error

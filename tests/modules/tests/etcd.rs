@@ -101,8 +101,8 @@ impl Fixture for EtcdFixture {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn values_and_prefixes_with_users_and_without() -> Outcome {
-    for recipe in [Etcd::new(), EtcdFixture::module()] {
-        let server = recipe.start().await?;
+    for module in [Etcd::new(), EtcdFixture::module()] {
+        let server = module.start().await?;
         let (one, two) = (server.prefix(), server.prefix());
         for prefix in [&one, &two] {
             server.put(format!("{prefix}ü"), b"\0any \xff").await?;

@@ -264,7 +264,7 @@ async fn tls_is_spoken_by_whoever_trusts_its_authority() -> Outcome {
     server.publish("a", "b").await?;
 
     // By its alias the certificate is right as well.
-    let image = Mosquitto::new().container_mut().spec().image.clone();
+    let image = Mosquitto::new().builder_mut().spec().image.clone();
     let command = ["-h", "broker", "-p", "8883", "--cafile", "/ca.crt", "-u", USER, "-P", PASSWORD];
     let out = Container::builder(image)
         .with_entrypoint(["mosquitto_sub"])

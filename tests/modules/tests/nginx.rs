@@ -90,8 +90,8 @@ async fn files_directories_and_other_servers() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn https_with_a_certificate_that_can_be_verified() -> Outcome {
-    let recipe = || Nginx::new().with_file("index.html", "secure").with_tls(["web"]);
-    let (web, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || Nginx::new().with_file("index.html", "secure").with_tls(["web"]);
+    let (web, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(web.ca_certificate(), twin.ca_certificate());
     let https = |ca: Option<&str>| -> Outcome<Agent> {
         let ca = Certificate::from_pem(ca.ok_or("no certificate")?.as_bytes())?;

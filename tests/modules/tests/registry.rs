@@ -114,8 +114,8 @@ impl Fixture for RegistryFixture {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn repositories_tags_and_deletes() -> Outcome {
-    for recipe in [Registry::new(), RegistryFixture::module()] {
-        let server = recipe.start().await?;
+    for module in [Registry::new(), RegistryFixture::module()] {
+        let server = module.start().await?;
         let client = RegistryFixture::connect(&server).await?;
         let (one, two) = (format!("{}app", server.prefix()), format!("{}app", server.prefix()));
         push(&client, &one, "1").await?;
@@ -137,8 +137,8 @@ async fn repositories_tags_and_deletes() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tls_with_users_and_a_certificate_that_can_be_verified() -> Outcome {
-    let recipe = || RegistryFixture::module().with_tls(["registry"]);
-    let (server, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || RegistryFixture::module().with_tls(["registry"]);
+    let (server, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(server.container().id(), twin.container().id());
     assert!(server.url().starts_with("https://"));
     let https = |ca: Option<&str>| -> Outcome<Agent> {
