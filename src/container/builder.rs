@@ -334,14 +334,15 @@ impl ContainerBuilder {
         self
     }
 
-    /// The escape hatch: changes the body of the create call right before it is sent. The type
-    /// is that of the API client behind [`Engine`], which castoff's own versioning does not cover.
+    /// Changes the body of the create call right before it is sent. The type is that of the API
+    /// client behind [`Engine`], which castoff's own versioning does not cover: hence the feature.
     ///
     /// Several edits follow each other in the order in which they were given. Each is called for
     /// every create call that is sent, with a body that was made anew: again after the image had to
     /// be pulled, and for each startup attempt; for a shared container also to find out whether one
     /// like it is there. It should give the same each time. castoff's own labels are put back after
     /// it, as a container without them would have no owner; the name is no part of the body.
+    #[cfg(feature = "unstable-bollard")]
     pub fn with_raw(mut self, edit: impl Fn(&mut CreateBody) + Send + Sync + 'static) -> Self {
         self.raw.push(Arc::new(edit));
         self

@@ -181,6 +181,7 @@ impl Engine {
     ///
     /// What is created through it has no owner and is never cleaned up. bollard's version is
     /// not covered by castoff's own semantic versioning.
+    #[cfg(feature = "unstable-bollard")]
     #[must_use]
     pub fn bollard(&self) -> &Docker {
         &self.0.docker

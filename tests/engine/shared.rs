@@ -96,6 +96,7 @@ async fn what_differs_in_anything_is_another_one() {
         one().with_copy(b"1", "/copied").shared().await,
         one().with_copy(b"2", "/copied").shared().await,
         one().with_copy(castoff::CopySource::bytes("2").with_mode(0o600), "/copied").shared().await,
+        #[cfg(feature = "unstable-bollard")]
         one().with_raw(|body| body.domainname = Some("raw".into())).shared().await,
         one().shared_as("scope").await,
         one().with_engine(&named().await.unwrap()).shared().await,

@@ -14,6 +14,7 @@ mod fake;
 mod inputs;
 mod module;
 mod ownership;
+mod public_api;
 mod pulls;
 #[path = "../../benches/engine/report.rs"]
 mod report;
