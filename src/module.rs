@@ -7,7 +7,7 @@ use crate::{Container, ContainerBuilder};
 
 /// The description of a service: what its container has to be, and the handle to one that runs.
 ///
-/// Three methods make one; starting, sharing and customising come with it. A module of one's own
+/// Three methods make one; starting, sharing and customizing come with it. A module of one's own
 /// needs nothing else of castoff than its public API, as the crate `castoff-modules` does:
 ///
 /// ```no_run
@@ -75,7 +75,8 @@ pub trait Module: Sized + Send {
     ///
     /// # Errors
     /// Whatever keeps the handle from being made.
-    fn into_server(self, container: Container) -> impl Future<Output = Result<Self::Server>> + Send;
+    fn into_server(self, container: Container)
+    -> impl Future<Output = Result<Self::Server>> + Send;
 
     /// Changes anything else about the container. The type, and so the handle, stays the same.
     #[must_use]

@@ -118,7 +118,7 @@ impl Container {
         key: impl AsRef<str>,
         work: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<bool, E> {
-        init_once(self.guard(), key.as_ref(), work).await
+        set_up_once(self.guard(), key.as_ref(), work).await
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Stage {
 impl Stage {
     /// A stage that begins with an image, with an earlier stage by its name, or with nothing
     /// (`scratch`).
-    pub fn from(image: impl Into<Word>) -> Stage {
+    pub fn from_image(image: impl Into<Word>) -> Stage {
         Stage { from: image.into(), platform: None, name: None, instructions: Vec::new() }
     }
 

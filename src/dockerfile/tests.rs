@@ -95,7 +95,7 @@ fn mounts() -> impl Strategy<Value = RunMount> {
         }),
         word().prop_map(|id| RunMount::secret(id).required().env("X").into()),
         word().prop_map(|target| RunMount::ssh().target(target).into()),
-        (place(), word()).prop_map(|(target, from)| RunMount::bind(target).from(from).into()),
+        (place(), word()).prop_map(|(target, from)| RunMount::bind(target).from_stage(from).into()),
         (place(), any::<u32>())
             .prop_map(|(target, size)| RunMount::tmpfs(target).size(size.into()).into()),
     ]

@@ -77,7 +77,9 @@ impl WaitStrategy for ExecWait {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
                     // The engine refuses while the container is on its way up or down.
-                    Err(error) if error.is_engine_answer() => target.record_probe(with_causes(&error)),
+                    Err(error) if error.is_engine_answer() => {
+                        target.record_probe(with_causes(&error))
+                    }
                     Err(error) => return Err(error),
                 }
                 backoff.pause().await;

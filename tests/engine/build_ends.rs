@@ -136,7 +136,8 @@ async fn what_a_step_prints_removes_nobody_elses_image() {
 
     let failing =
         stage("x").label("test", &*label).run(format!("{}; exit 1", as_builders_say(&id)));
-    let build = Dockerfile::new().stage(failing).builder().with_backend(BuildBackend::Classic).build();
+    let build =
+        Dockerfile::new().stage(failing).builder().with_backend(BuildBackend::Classic).build();
     build.await.unwrap_err();
     eventually("its images go", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a step that failed");
@@ -176,13 +177,14 @@ async fn a_child_that_builds() {
         .run("echo one > /one")
         .run(victim.map_or_else(|| "true".to_owned(), |id| as_builders_say(&id)))
         .run(format!("echo the last step is there; sleep {lasts}"));
-    let build = Dockerfile::of(file).builder().with_backend(BuildBackend::Classic).with_event_listener(
-        |event| {
+    let build = Dockerfile::of(file)
+        .builder()
+        .with_backend(BuildBackend::Classic)
+        .with_event_listener(|event| {
             if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
                 println!("child is ready: now");
             }
-        },
-    );
+        });
     drop(build.build().await);
 }
 

@@ -169,6 +169,9 @@ async fn several_at_once() {
         async move { (n, exec.await.unwrap()) }
     });
     for (n, output) in futures_util::future::join_all(runs).await {
-        assert_eq!((output.exit_code, output.stdout_text().as_ref()), (n, format!("{n}\n").as_str()));
+        assert_eq!(
+            (output.exit_code, output.stdout_text().as_ref()),
+            (n, format!("{n}\n").as_str())
+        );
     }
 }

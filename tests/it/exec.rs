@@ -78,7 +78,7 @@ async fn output_is_handed_over_as_it_comes() {
 async fn a_code_that_comes_late_is_waited_for() {
     let (fake, container) = with_container().await;
     fake.on_exec("true", ExecScript::exit(0).lingers(3));
-    assert_eq!(container.exec(["true"]).await.unwrap().code, 0);
+    assert_eq!(container.exec(["true"]).await.unwrap().exit_code, 0);
     assert_eq!(fake.count("GET", "/exec/*/json"), 4);
 }
 

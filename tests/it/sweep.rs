@@ -247,7 +247,7 @@ async fn what_is_strange_in_the_state_directory_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn set_up_once_leaves_no_file_when_its_lease_is_swept() {
+async fn init_once_leaves_no_file_when_its_lease_is_swept() {
     let (fake, engine) = guarded().await;
     let _living = running(&engine).await;
     let (_, file) = dead_session(&fake);

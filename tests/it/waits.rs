@@ -437,7 +437,11 @@ async fn a_command_is_run_until_it_succeeds() {
     assert_eq!(fake.execs().len(), 3);
 
     fake.on_exec("code", ExecScript::exit(3).stdout("some output"));
-    drop(start(&engine, WaitFor::exec(["code"]).with_exit_code(3).with_output("me out")).await.unwrap());
+    drop(
+        start(&engine, WaitFor::exec(["code"]).with_exit_code(3).with_output("me out"))
+            .await
+            .unwrap(),
+    );
     let error = start(&engine, WaitFor::exec(["code"]).with_timeout(SOON)).await.unwrap_err();
     assert_eq!(error.last_probe(), Some("exit code 3, output ends with `some output`"));
 }

@@ -1,6 +1,6 @@
 //! Advice that cache misses give: the source is copied before its dependencies are installed.
 
-use super::Builder;
+use super::BuildBackend;
 use super::report::{StepReport, line};
 use crate::dockerfile::{Command, CopyFiles, Dockerfile, Instruction, Source, Stage};
 
@@ -31,7 +31,11 @@ const INSTALLERS: [(&str, &str); 21] = [
 
 /// Advice for stages in which a copy of the source was not cached, and an installation behind it
 /// had to run again for that.
-pub(super) fn advice(file: &Dockerfile, backend: BuildBackend, steps: &[StepReport]) -> Vec<String> {
+pub(super) fn advice(
+    file: &Dockerfile,
+    backend: BuildBackend,
+    steps: &[StepReport],
+) -> Vec<String> {
     let told = |number: usize, instruction: usize| {
         let name = step_name(file, number, instruction)?;
         steps.iter().find(|step| name.is_of(backend, &step.name)).map(|step| step.cached)

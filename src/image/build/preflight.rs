@@ -144,7 +144,8 @@ fn missing(base: &BaseImage, platform: &Platform, known: &[String]) -> Error {
 
 /// What there is to say of running a platform's programs, where it is not the engine's own.
 async fn emulation(plan: &Plan, platform: &Platform) -> Option<String> {
-    if platform.architecture == plan.engine.architecture() || plan.backend != BuildBackend::BuildKit {
+    if platform.architecture == plan.engine.architecture() || plan.backend != BuildBackend::BuildKit
+    {
         return None;
     }
     let known = build_platforms(plan).await?;

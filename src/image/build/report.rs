@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Builder;
+use super::BuildBackend;
 use crate::engine::ImageDetails;
 
 /// What a build did, and what came of it. `Display` shows all of it in a few lines.
@@ -15,7 +15,7 @@ pub struct BuildReport {
     /// Who built; `None` for an image that was not built from a Dockerfile.
     pub backend: Option<BuildBackend>,
     /// Whether an image of the very same build was there, so that nothing was sent or built.
-    pub recognised: bool,
+    pub recognized: bool,
     /// How long it took.
     pub took: Duration,
     /// The steps, in the order in which they began: those of the Dockerfile and the builder's own.
@@ -100,7 +100,7 @@ impl fmt::Display for BuildReport {
         write!(f, "{}: {}", self.image, bytes(self.size))?;
         match self.backend {
             None => return Ok(()),
-            Some(_) if self.recognised => write!(f, ", unchanged since it was built")?,
+            Some(_) if self.recognized => write!(f, ", unchanged since it was built")?,
             Some(backend) => {
                 let steps = self.steps.iter().filter(|step| step.is_instruction());
                 let cached = steps.clone().filter(|step| step.cached).count();

@@ -9,10 +9,16 @@ use crate::error::{Error, ErrorKind, Result};
 const MODERN: ApiVersion = ApiVersion::new(1, 42);
 
 /// Who builds, unless what is asked for is beyond it.
-pub(super) fn choose(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<BuildBackend> {
+pub(super) fn choose(
+    build: &ImageBuilder,
+    engine: &Engine,
+    file: &Dockerfile,
+) -> Result<BuildBackend> {
     let there = cfg!(feature = "buildkit") && has_buildkit(engine);
     let backend = match build.backend {
-        Some(BuildBackend::BuildKit) if !there => return Err(no_buildkit(engine, "it was asked for")),
+        Some(BuildBackend::BuildKit) if !there => {
+            return Err(no_buildkit(engine, "it was asked for"));
+        }
         Some(backend) => backend,
         None if there => BuildBackend::BuildKit,
         None => BuildBackend::Classic,

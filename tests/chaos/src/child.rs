@@ -177,7 +177,7 @@ async fn build(role: &Role, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     loop {
         let context = BuildContext::empty().with_file("file", format!("{:x}", random.u64(..)));
-        let stage = Stage::from(IMAGE)
+        let stage = Stage::from_image(IMAGE)
             .label(LABEL, &role.name)
             .copy("file", "/file")
             .run(format!("head -c {} /dev/urandom > /more", random.u32(1..1_000_000)))
