@@ -104,7 +104,7 @@ macro_rules! node {
             /// A name for a keyspace that nobody else has, to be created by the test: `castoff_` and
             /// twelve characters.
             #[must_use]
-            pub fn keyspace_name(&self) -> String {
+            pub fn unique_name(&self) -> String {
                 format!("castoff_{}", token())
             }
         }

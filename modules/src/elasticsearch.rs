@@ -48,7 +48,7 @@ impl Elasticsearch {
     }
 
     /// A setting, as a variable of the environment: `indices.query.bool.max_clause_count`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
@@ -148,7 +148,7 @@ impl OpenSearch {
     }
 
     /// A setting, as a variable of the environment: `indices.query.bool.max_clause_count`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }

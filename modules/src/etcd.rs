@@ -5,14 +5,14 @@
 //! use castoff_modules::Etcd;
 //!
 //! let etcd = Etcd::new().shared().await?;
-//! let mine = etcd.prefix(); // what this test's keys begin with
+//! let mine = etcd.unique_prefix(); // what this test's keys begin with
 //! etcd.put(format!("{mine}greeting"), "hello").await?;
 //! println!("connect to {}", etcd.url());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several tests can share a node when each puts a [`prefix`](EtcdServer::prefix) of its own before
+//! Several tests can share a node when each puts a [`prefix`](EtcdServer::unique_prefix) of its own before
 //! its keys. Admin actions go by the gateway that etcd has for JSON (documentation, "gRPC gateway"),
 //! from version 3.4 on.
 
@@ -58,7 +58,7 @@ impl Etcd {
 
     /// A flag of the node, passed as `--name=value`: `quota-backend-bytes`, `log-level`. It wins
     /// over this module's own.
-    pub fn with_flag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.flags.push((name.into(), value.into()));
         self
     }
@@ -149,7 +149,7 @@ impl EtcdServer {
 
     /// A prefix for keys that nobody else has: `castoff-` and twelve characters and `/`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("castoff-{}/", token())
     }
 
@@ -264,7 +264,8 @@ mod tests {
 
     #[test]
     fn flags_of_the_user_go_last() {
-        let command = spec(Etcd::new().with_flag("log-level", "warn")).command.unwrap_or_default();
+        let command =
+            spec(Etcd::new().with_config("log-level", "warn")).command.unwrap_or_default();
         assert_eq!(command[0], "/usr/local/bin/etcd");
         assert_eq!(command[4], "--log-level=warn");
     }

@@ -40,7 +40,7 @@ impl LocalStack {
     }
 
     /// A setting, as a variable of the environment: `DEBUG`, `PERSISTENCE`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }

@@ -5,13 +5,13 @@
 //! use castoff_modules::Memcached;
 //!
 //! let cache = Memcached::new().with_memory(128).shared().await?;
-//! let mine = cache.prefix(); // what this test's keys begin with
+//! let mine = cache.unique_prefix(); // what this test's keys begin with
 //! println!("connect to {}, and use {mine}", cache.url());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several tests can share a server when each puts a [`prefix`](MemcachedServer::prefix) of its own
+//! Several tests can share a server when each puts a [`prefix`](MemcachedServer::unique_prefix) of its own
 //! before its keys; the server has nothing to keep them apart itself.
 
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ impl MemcachedServer {
 
     /// A prefix for keys that nobody else has: `castoff-` and twelve characters and `:`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("castoff-{}:", token())
     }
 
@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn no_memory_is_refused() {
-        let error = Memcached::new().with_memory(0).configure(Container::builder("x")).err().unwrap();
+        let error =
+            Memcached::new().with_memory(0).configure(Container::builder("x")).err().unwrap();
         assert!(error.to_string().contains("memory"), "{error}");
     }
 

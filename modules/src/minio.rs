@@ -51,7 +51,7 @@ impl Minio {
     }
 
     /// A setting, as a variable of the environment: `MINIO_REGION`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
@@ -154,7 +154,7 @@ impl MinioServer {
 
     /// A name for a bucket that nobody else has: `castoff-` and twelve characters.
     #[must_use]
-    pub fn bucket_name(&self) -> String {
+    pub fn unique_name(&self) -> String {
         format!("castoff-{}", token())
     }
 }

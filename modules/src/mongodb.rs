@@ -5,7 +5,7 @@
 //! use castoff_modules::MongoDb;
 //!
 //! let server = MongoDb::new().shared().await?;
-//! let mine = server.database_name(); // a database of this test's own
+//! let mine = server.unique_name(); // a database of this test's own
 //! println!("connect to {}", server.url_for(&mine));
 //! # Ok(())
 //! # }
@@ -115,7 +115,7 @@ impl MongoDbServer {
     /// A name for a database that nobody else has: `castoff-` and twelve characters. MongoDB makes
     /// it when it is first used.
     #[must_use]
-    pub fn database_name(&self) -> String {
+    pub fn unique_name(&self) -> String {
         format!("castoff-{}", token())
     }
 

@@ -54,7 +54,7 @@ impl Neo4j {
     }
 
     /// A setting, as a variable of the environment: `NEO4J_server_memory_heap_max__size`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }

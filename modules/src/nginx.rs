@@ -78,19 +78,27 @@ impl Nginx {
 
     /// Server blocks in nginx's own language, in place of the image's `default.conf`. They should
     /// listen on port 80, which is what [`NginxServer::url`] leads to.
-    pub fn with_config(mut self, servers: impl Into<String>) -> Self {
+    pub fn with_config_file(mut self, servers: impl Into<String>) -> Self {
         self.config = Some(servers.into());
         self
     }
 
-    /// Serves the same by HTTPS as well, with a certificate for `localhost`, the loopback addresses
-    /// and these names, signed by [`NginxServer::ca_certificate`]. Not together with
-    /// [`with_config`](Self::with_config), which says all there is to say.
+    /// Serves the same by HTTPS as well, with a certificate for `localhost`, the loopback addresses and
+    /// the container's name and aliases in its networks, signed by [`NginxServer::ca_certificate`]. Not together with
+    /// [`with_config_file`](Self::with_config_file), which says all there is to say.
     #[cfg(feature = "tls")]
-    pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.tls = Some(names.into_iter().map(Into::into).collect());
+    pub fn with_tls(mut self) -> Self {
+        self.tls.get_or_insert_default();
         self.container = self.container.with_port(TLS_PORT);
         self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self.with_tls()
     }
 }
 
@@ -145,11 +153,11 @@ impl Nginx {
 
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.tls else { return Ok(container) };
+        let Some(further) = &self.tls else { return Ok(container) };
         if self.config.is_some() {
-            let what = "tls: the server blocks of `with_config` have to say it themselves";
+            let what = "tls: the server blocks of `with_config_file` have to say it themselves";
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         let config = format!(
@@ -159,7 +167,8 @@ impl Nginx {
         );
         let container = container.with_copy(config.as_bytes(), format!("{CONF}/castoff-tls.conf"));
         // The master process reads the key, as root.
-        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 }
 
@@ -204,7 +213,7 @@ impl NginxServer {
 
     /// A path that nobody else has, for the files of one test: `castoff-` and twelve characters.
     #[must_use]
-    pub fn directory(&self) -> String {
+    pub fn unique_path(&self) -> String {
         format!("castoff-{}", token())
     }
 
@@ -220,7 +229,7 @@ impl NginxServer {
         self.container().copy_to(CopySource::bytes(content), target).await
     }
 
-    /// Takes other server blocks from now on, as [`with_config`](Nginx::with_config) does, once it
+    /// Takes other server blocks from now on, as [`with_config_file`](Nginx::with_config_file) does, once it
     /// has found them to be right.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ const FILLED: &str = "/container/run/state/slapd-first-start-done";
 pub struct OpenLdap {
     container: ContainerBuilder,
     domain: String,
-    organisation: String,
+    organization: String,
     password: String,
     entries: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl OpenLdap {
         OpenLdap {
             container: Container::builder("osixia/openldap:1.5.0").with_port(PORT),
             domain: "example.org".into(),
-            organisation: "Example".into(),
+            organization: "Example".into(),
             password: "admin".into(),
             entries: Vec::new(),
         }
@@ -62,9 +62,9 @@ impl OpenLdap {
         self
     }
 
-    /// The organisation's name.
-    pub fn with_organisation(mut self, name: impl Into<String>) -> Self {
-        self.organisation = name.into();
+    /// The organization's name.
+    pub fn with_organization(mut self, name: impl Into<String>) -> Self {
+        self.organization = name.into();
         self
     }
 
@@ -89,7 +89,7 @@ impl OpenLdap {
             return refused("domain: it must be labels of letters and digits, with dots between");
         }
         for (option, text) in
-            [("organisation", &self.organisation), ("admin password", &self.password)]
+            [("organization", &self.organization), ("admin password", &self.password)]
         {
             if text.is_empty() || text.contains(['\n', '\r', '\0']) {
                 return refused(&format!("{option}: it must be one line, and not empty"));
@@ -125,7 +125,7 @@ impl Module for OpenLdap {
         let admin = format!("cn=admin,{}", self.base());
         Ok(container
             .with_env("LDAP_DOMAIN", &self.domain)
-            .with_env("LDAP_ORGANISATION", &self.organisation)
+            .with_env("LDAP_ORGANISATION", &self.organization)
             .with_env("LDAP_ADMIN_PASSWORD", &self.password)
             .with_env("LDAP_TLS", "false")
             .with_wait(wait(&admin, &self.password)))

@@ -37,7 +37,7 @@ impl Vault {
     }
 
     /// A setting, as a variable of the environment: `VAULT_LOG_LEVEL`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }

@@ -51,7 +51,7 @@ impl WebDriver {
 
     /// A setting of Selenium's image, as a variable of the environment: `SE_SCREEN_WIDTH`,
     /// `SE_NODE_SESSION_TIMEOUT`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }

@@ -217,11 +217,11 @@ fn a_child_works(label: &str) -> bool {
 fn names(parents: &tokio::runtime::Runtime) {
     let server = parents.block_on(Redis::new().start()).unwrap();
     let Some(child) = fork() else {
-        say(&format!("child's name: {}", server.prefix()));
+        say(&format!("child's name: {}", server.unique_prefix()));
         std::process::exit(0);
     };
     waitpid(Some(child), WaitOptions::empty()).unwrap();
-    say(&format!("parent's name: {}", server.prefix()));
+    say(&format!("parent's name: {}", server.unique_prefix()));
 }
 
 struct Program {

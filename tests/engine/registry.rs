@@ -7,7 +7,7 @@ use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::image::BuildContext;
 use castoff::registry::Registry;
 use castoff::{Container, Engine, ErrorKind, Image, Network};
-use castoff_modules::RegistryServer;
+use castoff_modules::DockerRegistryServer;
 use serde_json::Value;
 
 use crate::build::{says, stage};
@@ -19,8 +19,8 @@ const SKOPEO: &str = "castoff.test/skopeo";
 const USER: &str = "ann";
 const PASSWORD: &str = "s3same-0pen";
 
-async fn server() -> RegistryServer {
-    castoff_modules::Registry::new().with_user(USER, PASSWORD).start().await.unwrap()
+async fn server() -> DockerRegistryServer {
+    castoff_modules::DockerRegistry::new().with_user(USER, PASSWORD).start().await.unwrap()
 }
 
 /// An engine that has the login for a registry, as after `docker login`.
@@ -50,7 +50,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
         return;
     }
     let network = Network::create().await.unwrap();
-    let server = castoff_modules::Registry::new()
+    let server = castoff_modules::DockerRegistry::new()
         .with_user(USER, PASSWORD)
         .customize(|container| container.with_network(&network, "registry"))
         .start()
@@ -114,7 +114,7 @@ async fn pushed_listed_pulled_by_digest_and_deleted() {
     let engine = logged_in(&host, PASSWORD).await;
     let registry = engine.registry(&host).await;
     registry.check().await.unwrap();
-    let repository = format!("{}app", server.prefix());
+    let repository = format!("{}app", server.unique_prefix());
     let image = Dockerfile::new().stage(stage("push").run("echo built > /built"));
     let image = image.builder().with_engine(&engine).build().await.unwrap();
     let layers = image.inspect().await.unwrap().layers.len();
@@ -179,11 +179,14 @@ async fn a_wrong_login_is_told_and_not_shown() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tls_is_verified() {
-    let module =
-        || castoff_modules::Registry::new().with_user(USER, PASSWORD).with_tls(["registry"]);
+    let module = || {
+        castoff_modules::DockerRegistry::new()
+            .with_user(USER, PASSWORD)
+            .with_tls_names(["registry"])
+    };
     let (server, other) = tokio::try_join!(module().start(), module().start()).unwrap();
     let host = server.addr().to_string();
-    let certificate = |server: &RegistryServer| server.ca_certificate().unwrap().to_owned();
+    let certificate = |server: &DockerRegistryServer| server.ca_certificate().unwrap().to_owned();
     let registry =
         Registry::new(&host).with_login(USER, PASSWORD).with_certificate(certificate(&server));
     registry.check().await.unwrap();

@@ -13,7 +13,7 @@
 //!
 //! # One broker, many tests
 //!
-//! Start it with `shared()`, and let every test put a [`prefix`](MosquittoServer::prefix) of its
+//! Start it with `shared()`, and let every test put a [`prefix`](MosquittoServer::unique_prefix) of its
 //! own before its topics. MQTT knows no other rooms on one broker.
 
 mod builder;

@@ -3,7 +3,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use super::PORT;
-use super::options::{Flavour, Options};
+use super::options::{Flavor, Options};
 #[cfg(feature = "mariadb")]
 use super::server::MariaDbServer;
 #[cfg(feature = "mysql")]
@@ -12,7 +12,7 @@ use crate::shape::module;
 
 /// A module for one of the two.
 macro_rules! described {
-    ($(#[$about:meta])* $module:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
+    ($(#[$about:meta])* $module:ident => $server:ident, $flavor:ident, $repository:literal, $tag:literal) => {
         $(#[$about])*
         ///
         /// By default: user, password and database `test`, and the same password for `root`; data in
@@ -86,12 +86,20 @@ macro_rules! described {
                 self
             }
 
-            /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses
-            /// and these names, signed by the server's `ca_certificate()`. Who does not ask for TLS
+            /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and
+            /// the container's name and aliases in its networks, signed by the server's `ca_certificate()`. Who does not ask for TLS
             /// is served without.
             #[cfg(feature = "tls")]
-            pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-                self.options.tls = Some(names.into_iter().map(Into::into).collect());
+            pub fn with_tls(mut self) -> Self {
+                self.options.tls.get_or_insert_default();
+                self
+            }
+
+            /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+            /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+            #[cfg(feature = "tls")]
+            pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
                 self
             }
         }
@@ -106,23 +114,23 @@ macro_rules! described {
             }
 
             fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-                self.options.configure(&$flavour, container)
+                self.options.configure(&$flavor, container)
             }
 
             async fn into_server(self, container: Container) -> Result<$server> {
-                $server::new(container, self.options, &$flavour).await
+                $server::new(container, self.options, &$flavor).await
             }
         }
     };
 }
 
 #[cfg(feature = "mariadb")]
-const MARIADB: Flavour =
-    Flavour { name: "MariaDB", variables: "MARIADB", program: "mariadbd", client: "mariadb" };
+const MARIADB: Flavor =
+    Flavor { name: "MariaDB", variables: "MARIADB", program: "mariadbd", client: "mariadb" };
 
 #[cfg(feature = "mysql")]
-const MYSQL: Flavour =
-    Flavour { name: "MySQL", variables: "MYSQL", program: "mysqld", client: "mysql" };
+const MYSQL: Flavor =
+    Flavor { name: "MySQL", variables: "MYSQL", program: "mysqld", client: "mysql" };
 
 #[cfg(feature = "mariadb")]
 described! {

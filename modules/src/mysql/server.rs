@@ -7,7 +7,7 @@ use castoff::{Container, Error, Result};
 
 use super::PORT;
 use super::admin::Admin;
-use super::options::{Flavour, Options};
+use super::options::{Flavor, Options};
 use crate::shape::{Service, server};
 use crate::url::encode;
 
@@ -39,7 +39,7 @@ macro_rules! running {
             pub(super) async fn new(
                 container: Container,
                 options: Options,
-                flavour: &Flavour,
+                flavor: &Flavor,
             ) -> Result<Self> {
                 #[cfg(feature = "tls")]
                 let ca = match options.tls {
@@ -51,7 +51,7 @@ macro_rules! running {
                 Ok($server {
                     service,
                     admin,
-                    client: flavour.client,
+                    client: flavor.client,
                     #[cfg(feature = "tls")]
                     ca,
                 })

@@ -37,7 +37,7 @@ impl Nats {
             monitoring: false,
             config: Vec::new(),
             #[cfg(feature = "tls")]
-            tls: false,
+            tls: None,
         };
         Nats { container, options }
     }
@@ -86,7 +86,7 @@ impl Nats {
 
     /// Text for the end of the configuration file, such as `max_payload: 8MB`. It wins over this
     /// module's own; several are put one below the other.
-    pub fn with_config(mut self, text: impl Into<String>) -> Self {
+    pub fn with_config_file(mut self, text: impl Into<String>) -> Self {
         self.options.config.push(text.into());
         self
     }
@@ -96,17 +96,23 @@ impl Nats {
     /// [`NatsServer::ca_certificate`].
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self) -> Self {
-        self.options.tls = true;
+        self.options.tls.get_or_insert_default();
+        self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
     #[cfg(feature = "tls")]
     fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, names};
-        if !self.options.tls {
-            return Ok(container);
-        }
-        let names = names(container.spec());
+        let Some(further) = &self.options.tls else { return Ok(container) };
+        let names = names(container.spec(), further);
         // The image's only user.
         Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
@@ -179,7 +185,8 @@ mod tests {
     #[test]
     fn users_and_text_of_the_users_are_in_the_file() {
         let server = Nats::new().with_user("ann", "a \"b\"").with_accounts(0);
-        let server = server.without_jetstream().with_monitoring().with_config("max_payload: 8MB");
+        let server =
+            server.without_jetstream().with_monitoring().with_config_file("max_payload: 8MB");
         let expected = "port: 4222\nping_interval: \"24h\"\nhttp_port: 8222\n\
                         system_account: SYS\naccounts {\n  \
                         SYS { users: [{ user: \"castoff-system\", password: \"castoff-system\" }] }\n  \
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_tell_the_password() {
-        let server = Nats::new().with_user("ann", "sesame").with_config("# sesame");
+        let server = Nats::new().with_user("ann", "sesame").with_config_file("# sesame");
         assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
     }
 }

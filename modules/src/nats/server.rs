@@ -133,7 +133,7 @@ impl NatsServer {
     /// The beginning of a subject that nobody else is given: `7f3a90c1d2e4.`. For tests that have
     /// to be in one account.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("{}.", token())
     }
 
@@ -158,7 +158,7 @@ impl NatsServer {
 
 #[cfg(feature = "tls")]
 async fn authority(container: &Container, options: &Options) -> Result<Option<String>> {
-    if !options.tls {
+    if options.tls.is_none() {
         return Ok(None);
     }
     crate::tls::authority(container).await.map(Some)

@@ -36,7 +36,7 @@ pub struct Postgres {
     pub(super) durable: bool,
     pub(super) prepared: Option<prepared::Use>,
     #[cfg(feature = "tls")]
-    pub(super) ssl: Option<Vec<String>>,
+    pub(super) tls: Option<Vec<String>>,
 }
 
 /// Something to run on a fresh data directory.
@@ -59,7 +59,7 @@ impl Postgres {
             durable: false,
             prepared: None,
             #[cfg(feature = "tls")]
-            ssl: None,
+            tls: None,
         }
     }
 
@@ -124,15 +124,23 @@ impl Postgres {
         self
     }
 
-    /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and
-    /// these names, signed by [`PostgresServer::ca_certificate`]. Who does not ask for TLS is
+    /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and the
+    /// container's name and aliases in its networks, signed by [`PostgresServer::ca_certificate`]. Who does not ask for TLS is
     /// served without.
     ///
     /// It is put in place by a shell in the image, before the image's own entry point
     /// `docker-entrypoint.sh`.
     #[cfg(feature = "tls")]
-    pub fn with_ssl(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.ssl = Some(names.into_iter().map(Into::into).collect());
+    pub fn with_tls(mut self) -> Self {
+        self.tls.get_or_insert_default();
+        self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -188,7 +196,7 @@ impl Module for Postgres {
     async fn into_server(self, container: Container) -> Result<PostgresServer> {
         let parts = Parts { user: self.user, password: self.password, database: self.database };
         #[cfg(feature = "tls")]
-        let ca = match self.ssl {
+        let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
             None => None,
         };
@@ -249,9 +257,9 @@ impl Postgres {
     /// image to know.
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.ssl else { return Ok(container) };
+        let Some(further) = &self.tls else { return Ok(container) };
         let before = format!(
             "install -o postgres -m 0600 {DIRECTORY}/server.key /var/run/postgresql/server.key"
         );
@@ -268,7 +276,8 @@ impl Postgres {
             command.extend(["-c".to_owned(), format!("{key}={value}")]);
         }
         let container = container.with_entrypoint(entry_point).with_command(command);
-        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 }
 

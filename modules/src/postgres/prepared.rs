@@ -154,7 +154,7 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
     }
 }
 
-/// Initialises a server, ends it and keeps what it has written: once, however many processes want
+/// Initializes a server, ends it and keeps what it has written: once, however many processes want
 /// it at the same time.
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));

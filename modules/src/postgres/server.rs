@@ -91,7 +91,7 @@ impl PostgresServer {
     }
 
     /// The certificate, in PEM, of the authority that signed the server's; where it was made
-    /// [`with_ssl`](super::Postgres::with_ssl).
+    /// [`with_tls`](super::Postgres::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {

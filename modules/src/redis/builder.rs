@@ -81,7 +81,15 @@ macro_rules! server_recipe {
             /// Port 6379 stays as it is, for this module to speak with the server.
             #[cfg(feature = "tls")]
             pub fn with_tls(mut self) -> Self {
-                self.options.tls = true;
+                self.options.tls.get_or_insert_default();
+                self
+            }
+
+            /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+            /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+            #[cfg(feature = "tls")]
+            pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
                 self
             }
         }

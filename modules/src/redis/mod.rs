@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Publish and subscribe know no databases, and neither do scripts, functions and settings: they
-//! are the whole server's. Give channels a [`prefix`](RedisServer::prefix).
+//! are the whole server's. Give channels a [`prefix`](RedisServer::unique_prefix).
 
 mod access;
 mod builder;

@@ -272,7 +272,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
     let net = castoff_modules::castoff::Network::create().await?;
-    let module = || Postgres::new().with_ssl(["db"]).customize(|c| c.with_network(&net, "db"));
+    let module = || Postgres::new().with_tls().customize(|c| c.with_network(&net, "db"));
     let (pg, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(pg.container().id(), twin.container().id());
     assert_eq!(pg.ca_certificate(), twin.ca_certificate());
@@ -288,7 +288,7 @@ async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
             .run()
     };
     assert_eq!(psql(ca).await?.ok()?.stdout_text(), "t\n");
-    let other = Postgres::new().with_ssl(["db"]).start().await?;
+    let other = Postgres::new().with_tls().start().await?;
     let refused = psql(other.ca_certificate().ok_or("no certificate")?).await?;
     assert!(refused.stderr_text().contains("certificate verify failed"), "{refused:?}");
     let mode = ["stat", "-c", "%a %U", "/var/run/postgresql/server.key"];

@@ -192,7 +192,7 @@ async fn tests_do_not_meet_in_databases_of_their_own() -> Outcome {
         assert_eq!(open(db.url()).await?.get::<_, u32>("n").await?, db.number());
     }
     assert_eq!(shared.get::<_, String>("n").await?, "all");
-    assert_ne!(server.prefix(), server.prefix());
+    assert_ne!(server.unique_prefix(), server.unique_prefix());
 
     server.flush().await?;
     assert_eq!(shared.get::<_, Option<String>>("n").await?, None);
