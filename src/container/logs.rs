@@ -47,8 +47,8 @@ impl Logs {
         Logs { engine, container, request: LogRequest::all(tty), restarts, process }
     }
 
-    /// Goes on with what is written from now on, until the container ends; over all of its runs,
-    /// where a restart policy starts it again. Default: what there is.
+    /// Follows new output until the container ends, as `docker logs --follow` does; over all of its
+    /// runs, where a restart policy starts it again. Default: what there is.
     pub fn with_follow(mut self) -> Self {
         self.request.follow = true;
         self

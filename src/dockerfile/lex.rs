@@ -261,7 +261,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What comes instead keeps its escapes altogether.
+    /// Reads the replacement value, which keeps all of its escapes.
     fn replacement(&mut self) -> Result<Word, LexError> {
         if self.template {
             return self.read(Some(&['}']));

@@ -9,8 +9,8 @@ use super::flags::Flags;
 use super::heredoc::{HeredocWord, heredoc_word};
 use super::lines::keyword;
 use super::{
-    Add, Arg, Command, CopyFiles, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
-    Word, copy, flags, healthcheck, json, lex, mounts,
+    Add, Arg, Command, CopyFiles, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage,
+    Trigger, Word, copy, flags, healthcheck, json, lex, mounts,
 };
 use crate::spec::HealthTest;
 
@@ -48,7 +48,7 @@ impl From<&str> for Refusal {
 /// What is said of something that could be read.
 pub(super) type Problems = Vec<(Severity, String)>;
 
-/// What could be read goes with problems; without a value that could be, there is one as the error.
+/// Returns the parsed value with warnings, or the first problem as the error.
 pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<Instruction> {
     let escape = source.escape;
     let (found, rest) = flags::split(source.rest, escape);

@@ -1,4 +1,4 @@
-//! Under which name an image is used: substitutes, then the registry prefix.
+//! Rewrites image names: substitutes, then the registry prefix.
 
 use crate::config::Config;
 use crate::error::{Error, Result};

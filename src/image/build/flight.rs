@@ -14,7 +14,7 @@ use crate::forks::PerProcess;
 
 type Building = Pin<Box<dyn Future<Output = Result<Image>> + Send>>;
 
-/// Who is told; those who join are added.
+/// Listeners; those who join are added.
 type Listeners = Arc<Mutex<Vec<OnEvent>>>;
 
 struct Flight {

@@ -36,9 +36,9 @@ pub(super) async fn build(build: ImageBuilder) -> Result<Image> {
 }
 
 async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
-    if let Some(found) = plan.recognised().await? {
+    if let Some(found) = plan.recognized().await? {
         let report = BuildReport {
-            recognised: true,
+            recognized: true,
             ..report(&plan, &plan.names[0].familiar(), &found).await?
         };
         return Ok(Image::new(plan.engine, None, found.id, plan.names, report));
@@ -162,7 +162,7 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
     engine.image_details(&name.familiar()).await
 }
 
-/// When a build is sent again whose layers were taken away from under it, in milliseconds.
+/// Delays before retrying a build whose cached layers were removed concurrently, in milliseconds.
 const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Hands the request to the builder. An image with a guard takes what its steps made along.
@@ -256,7 +256,7 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
     ])
 }
 
-/// A time that another text hardly has.
+/// A modification time derived from the content, so that BuildKit sees a changed file.
 fn time_of(text: &str) -> i64 {
     let digits = spec_hash(&text);
     let digits = digits.get(..15).unwrap_or_default();

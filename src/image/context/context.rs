@@ -226,7 +226,7 @@ impl BuildContext {
         }
     }
 
-    /// What stands for the place, so that a builder compares with what it had from there. It goes by
+    /// Key of this directory in BuildKit's cache of local sources. It goes by
     /// sizes and times, so what these do not tell has to be in the key.
     fn key(&self, tree: &Tree) -> std::io::Result<String> {
         let mut hash = Sha256::new();

@@ -158,7 +158,7 @@ impl Health for Healthy {
     }
 }
 
-/// A stream that there is none of.
+/// Uninhabited stream type for methods that are not implemented.
 pub(super) struct Never<T>(std::marker::PhantomData<fn() -> T>);
 
 impl<T> Stream for Never<T> {
