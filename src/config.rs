@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ pub struct Config {
     pub image_substitutes: BTreeMap<String, String>,
     /// Whether leftovers are removed when the process is gone; on by default.
     pub reaper: bool,
-    /// What is left for a look instead of being removed. Default: nothing.
+    /// Which resources are kept for inspection instead of being removed. Default: none.
     pub keep: KeepPolicy,
     /// How long what is shared stays when nobody uses it any more. Default: 5 s.
     pub linger: Option<Duration>,
@@ -74,7 +75,7 @@ pub struct Config {
     pub(crate) problem: Option<(&'static str, String)>,
 }
 
-/// What is left for a look instead of being removed.
+/// Which resources are kept for inspection instead of being removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeepPolicy {
@@ -86,6 +87,33 @@ pub enum KeepPolicy {
     OnFailure,
     /// Everything.
     Always,
+}
+
+impl KeepPolicy {
+    /// The name that `CASTOFF_KEEP` has for it: `never`, `on-failure` or `always`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeepPolicy::Never => "never",
+            KeepPolicy::OnFailure => "on-failure",
+            KeepPolicy::Always => "always",
+        }
+    }
+}
+
+impl fmt::Display for KeepPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Reads `never`, `on-failure` or `always`, in any case.
+impl FromStr for KeepPolicy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<KeepPolicy> {
+        parse_keep(text).map_err(|problem| Error::invalid("keep policy", problem))
+    }
 }
 
 impl Default for Config {
@@ -173,7 +201,7 @@ impl Config {
         self.linger.unwrap_or(Duration::from_secs(5))
     }
 
-    /// That every variable could be read, and the session has a name that labels and names take.
+    /// Fails if a variable could not be parsed, or the session's name is not usable in labels and names.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some((variable, problem)) = &self.problem {
             return Err(Error::invalid(*variable, problem.clone()));
@@ -264,12 +292,10 @@ impl Config {
 }
 
 fn parse_keep(text: &str) -> std::result::Result<KeepPolicy, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "never" => Ok(KeepPolicy::Never),
-        "on-failure" => Ok(KeepPolicy::OnFailure),
-        "always" => Ok(KeepPolicy::Always),
-        _ => Err(format!("`{text}` is none of `never`, `on-failure`, `always`")),
-    }
+    [KeepPolicy::Never, KeepPolicy::OnFailure, KeepPolicy::Always]
+        .into_iter()
+        .find(|policy| policy.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("`{text}` is none of `never`, `on-failure`, `always`"))
 }
 
 /// `5s`, `500ms`, `2m`, `5`.
@@ -283,7 +309,7 @@ fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
         (Some(n), "m") => n.checked_mul(60).map(Duration::from_secs),
         _ => None,
     };
-    // A day is as good as for ever, and milliseconds of it fit anywhere.
+    // At most one day: longer makes no difference, and its milliseconds fit anywhere.
     let duration = duration.filter(|duration| *duration <= Duration::from_secs(86_400));
     duration
         .ok_or_else(|| format!("`{text}` is no duration up to a day, as in `500ms`, `5s`, `2m`"))
@@ -319,6 +345,15 @@ mod tests {
     fn nothing_set_means_the_reaper_is_on_and_nothing_else() {
         assert_eq!(read(&[], ""), Config::default());
         assert!(Config::default().reaper);
+    }
+
+    #[test]
+    fn a_keep_policy_reads_what_it_writes() {
+        for text in ["never", "on-failure", "always"] {
+            assert_eq!(text.parse::<KeepPolicy>().unwrap().to_string(), text);
+        }
+        let error = "sometimes".parse::<KeepPolicy>().unwrap_err().to_string();
+        assert!(error.starts_with("invalid keep policy: `sometimes`"), "{error}");
     }
 
     #[test]

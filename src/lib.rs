@@ -65,7 +65,7 @@
 //!
 //! # Runtimes
 //!
-//! Futures run on tokio, on any flavour of runtime, and handles may be used from another runtime
+//! Futures run on tokio, on any flavor of runtime, and handles may be used from another runtime
 //! than the one that made them. Dropping a future is safe everywhere; each says what it leaves.
 //!
 #![cfg_attr(feature = "registry", doc = "[`registry`]: crate::registry")]

@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{Guard, Kind, Lease, Share, Worker};
 use crate::spec::{NetworkSpec, Subnet, spec_hash};
 
-/// A network, removed when this handle and all containers that joined it are gone.
+/// A network, removed when this handle and all containers that joined it are gone. A clone is another handle
+/// to the same network, which stays until the last of them is gone.
 ///
 /// Containers in it find each other by name and by alias, and nobody else finds them.
 ///
@@ -28,6 +29,7 @@ use crate::spec::{NetworkSpec, Subnet, spec_hash};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "the network is removed when its handle is dropped"]
 pub struct Network {
     guard: Arc<Guard>,
@@ -41,14 +43,14 @@ impl Network {
     /// As for [`NetworkBuilder::create`].
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn create() -> Result<Network> {
         Network::builder().create().await
     }
 
     /// Describes a network.
     pub fn builder() -> NetworkBuilder {
-        NetworkBuilder { engine: None, spec: NetworkSpec::default() }
+        NetworkBuilder::from_spec(NetworkSpec::default())
     }
 
     /// The id.
@@ -108,6 +110,17 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
+    /// Describes a network by a plain value, such as one read from a file.
+    pub fn from_spec(spec: NetworkSpec) -> Self {
+        NetworkBuilder { engine: None, spec }
+    }
+
+    /// What has been described so far, as a plain value.
+    #[must_use]
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
     /// The engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
@@ -176,7 +189,7 @@ impl NetworkBuilder {
     /// [`ErrorKind::Conflict`] when the name is taken; whatever the engine says otherwise.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn create(self) -> Result<Network> {
         self.spec.validate()?;
         let engine = match self.engine {
@@ -194,7 +207,7 @@ impl NetworkBuilder {
     /// As for [`create`](Self::create); [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
-    /// Whenever the future is dropped, the network is removed if it comes to be.
+    /// Whenever the future is dropped, the network is removed if it was created.
     pub async fn shared(self) -> Result<Network> {
         self.shared_as("").await
     }
@@ -206,13 +219,13 @@ impl NetworkBuilder {
     ///
     /// # Cancel safety
     /// As for [`shared`](Self::shared).
-    pub async fn shared_as(self, scope: impl AsRef<str>) -> Result<Network> {
+    pub async fn shared_as(self, scope: impl Into<String>) -> Result<Network> {
         self.spec.validate()?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::connect().await?,
         };
-        let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
+        let key = spec_hash(&(&self.spec, scope.into(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
             match Guard::share(&engine, Kind::Network, key.clone(), crate::reaper::SHARE_LIMIT)
@@ -232,7 +245,8 @@ impl NetworkBuilder {
     }
 }
 
-/// One of ours may be on its way out, and its name or subnet with it.
+/// Creates the network. A conflict is tried again: a network of ours with this name or subnet may still
+/// be being removed.
 async fn create(engine: &Engine, spec: &NetworkSpec, lease: Option<Arc<Lease>>) -> Result<Network> {
     let create = || create_once(engine.clone(), spec.clone(), lease.clone());
     Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await

@@ -67,10 +67,23 @@ pub struct ContainerBuilder {
 }
 
 impl ContainerBuilder {
-    pub(super) fn new(image: String) -> Self {
+    /// Describes a container by a plain value, such as one read from a file.
+    ///
+    /// ```no_run
+    /// # async fn run(json: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use castoff::ContainerBuilder;
+    /// use castoff::spec::ContainerSpec;
+    ///
+    /// // Such as `{ "image": "redis:7", "env": { "TZ": "UTC" } }`.
+    /// let spec: ContainerSpec = serde_json::from_str(json)?;
+    /// let cache = ContainerBuilder::from_spec(spec).with_port(6379).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_spec(spec: ContainerSpec) -> Self {
         ContainerBuilder {
             engine: None,
-            spec: ContainerSpec::new(image),
+            spec,
             waits: Some(Vec::new()),
             copies: Vec::new(),
             pull: PullPolicy::default(),
@@ -101,7 +114,7 @@ impl ContainerBuilder {
         self.engine.as_ref()
     }
 
-    /// Another image than the builder was made with, for what builds on a builder it is given.
+    /// Replaces the image. For code that is given a builder.
     pub fn with_image(mut self, image: impl Into<String>) -> Self {
         self.spec.image = image.into();
         self
@@ -271,7 +284,7 @@ impl ContainerBuilder {
         self
     }
 
-    /// Comes back from the start as soon as the engine has started the container.
+    /// `start` returns as soon as the engine has started the container, without waiting for anything.
     pub fn without_wait(mut self) -> Self {
         self.waits = None;
         self
@@ -367,7 +380,7 @@ impl Clone for ContainerBuilder {
         let again =
             |(source, target): &(CopySource, String)| Some((source.again()?, target.clone()));
         let copies: Vec<_> = self.copies.iter().filter_map(again).collect();
-        let mut problem = self.problem.as_ref().map(|it| Error::new(it.kind(), it.to_string()));
+        let mut problem = self.problem.clone();
         if copies.len() < self.copies.len() {
             let message =
                 "a reader can be copied once only, so not by the clone of a builder as well";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -22,6 +23,8 @@ use crate::tar_stream::TarStream;
 /// has no earlier ones), bytes and readers get 0644 and now; owner and group are 0 unless set. Links
 /// stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
 /// Nothing is held in memory but the bytes that are given as such.
+///
+/// It is not `Clone`, as a reader can be read once only.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
 pub struct CopySource {
@@ -29,14 +32,18 @@ pub struct CopySource {
     pub(super) mode: Option<u32>,
     pub(super) owner: (u64, u64),
     pub(super) follow: bool,
-    /// What counts for sharing in place of the content.
+    /// A key that stands for the content when it is hashed for `shared`.
     pub(super) identity: Option<String>,
 }
 
 pub(super) enum Content {
     Bytes(Bytes),
     Path(PathBuf),
-    Reader { reader: Pin<Box<dyn AsyncRead + Send>>, length: u64 },
+    /// Nobody locks it: the mutex makes a builder `Sync` whose reader need not be.
+    Reader {
+        reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
+        length: u64,
+    },
     Tar(Tarball),
 }
 
@@ -69,7 +76,7 @@ impl CopySource {
 
     /// A file with the first `length` bytes of a reader. A reader that has less is an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
-        Self::new(Content::Reader { reader: Box::pin(reader), length })
+        Self::new(Content::Reader { reader: Mutex::new(Box::pin(reader)), length })
     }
 
     /// What a plain tar archive holds, with the owner, mode and time that each entry says. The target

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::capture::send;
@@ -156,7 +158,7 @@ impl fmt::Debug for Exec {
     }
 }
 
-/// The output of a running command.
+/// The output of a running command. A [`Stream`], with a [`next`](Self::next) of its own.
 ///
 /// Dropping it does not end the command, since engines have no call for that: it goes on in the
 /// container, to its own end or the container's, and what it writes is lost. To end one, run it
@@ -190,6 +192,14 @@ impl ExecStream {
             frame?;
         }
         self.engine.exec_code(&self.id).await
+    }
+}
+
+impl Stream for ExecStream {
+    type Item = Result<LogFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.output.as_mut().poll_next(context)
     }
 }
 

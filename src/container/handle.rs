@@ -49,7 +49,7 @@ pub struct Container {
 impl Container {
     /// Describes a container of this image: `redis:7`, `registry.example.com/team/app@sha256:..`.
     pub fn builder(image: impl Into<String>) -> ContainerBuilder {
-        ContainerBuilder::new(image.into())
+        ContainerBuilder::from_spec(ContainerSpec::new(image))
     }
 
     pub(super) fn new(
@@ -237,7 +237,7 @@ impl Container {
     /// [`ErrorKind::InvalidInput`] for a name that is none; whatever the engine says otherwise.
     ///
     /// # Cancel safety
-    /// When the future is dropped, the image is removed if it comes to be.
+    /// When the future is dropped, the image is removed if it was created.
     pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
         let made = Image::commit(self.own_engine()?, self.id(), name.as_ref()).await;
         made.map_err(|error| self.told(error.at("commit")))

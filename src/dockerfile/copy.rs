@@ -190,6 +190,10 @@ impl Add {
 }
 
 /// One or several [`Word`]s: a string, or an array or `Vec` of strings.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a word nor a list of words",
+    label = "expected a string, or an array or `Vec` of strings"
+)]
 pub trait IntoWords: sealed::Sealed {
     /// The words.
     fn into_words(self) -> Vec<Word>;

@@ -96,7 +96,9 @@ impl ExecOutput {
         let mut tail = last_lines(&self.stderr, SHOWN_LINES);
         let before = last_lines(&self.stdout, SHOWN_LINES - tail.len());
         tail.splice(0..0, before);
-        Err(Error::new(ErrorKind::Exited, message).with_exit(self.exit_code, false).with_log_tail(tail))
+        Err(Error::new(ErrorKind::Exited, message)
+            .with_exit(self.exit_code, false)
+            .with_log_tail(tail))
     }
 
     /// Takes a piece of output, of which there may be so many bytes on each stream.
@@ -226,7 +228,7 @@ impl Engine {
     }
 }
 
-/// An engine remembers a command for minutes after its end, but not beyond its own.
+/// Engines keep the result of a command for some minutes, and lose it when they restart.
 fn forgotten(error: Error) -> Error {
     if error.status() != Some(404) {
         return error;
@@ -243,7 +245,8 @@ mod tests {
     #[test]
     fn a_long_line_is_shown_by_its_ends() {
         let stdout = [b"first\n\xc3".to_vec(), "\u{e4}".repeat(2_500_000).into_bytes()].concat();
-        let output = ExecOutput { exit_code: 1, stdout, stderr: b"oops\n".to_vec(), from_log: false };
+        let output =
+            ExecOutput { exit_code: 1, stdout, stderr: b"oops\n".to_vec(), from_log: false };
         let error = output.ok().unwrap_err();
         let [first, long, last] = error.log_tail() else { panic!("{:?}", error.log_tail()) };
         assert_eq!((first.as_str(), last.as_str()), ("first", "oops"));

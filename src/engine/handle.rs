@@ -112,8 +112,8 @@ impl Engine {
         discovery::discover(config).await
     }
 
-    /// A connection to one endpoint: `unix:///path` or `tcp://host:port`. All other settings
-    /// come from the environment.
+    /// A connection to one endpoint: an [`Endpoint`], or its text, `unix:///path` or
+    /// `tcp://host:port`. All other settings come from the environment.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an endpoint that can't be read, [`ErrorKind::NoEngine`]
@@ -121,8 +121,11 @@ impl Engine {
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn connect_to(endpoint: &str) -> Result<Engine> {
-        let endpoint: Endpoint = endpoint.parse()?;
+    pub async fn connect_to<E>(endpoint: E) -> Result<Engine>
+    where
+        E: TryInto<Endpoint, Error: Into<Error>>,
+    {
+        let endpoint = endpoint.try_into().map_err(Into::into)?;
         let mut config = Config::from_env();
         config.engine = Some(endpoint.to_string());
         Engine::connect_with(config).await

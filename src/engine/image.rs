@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 
 use super::Engine;
 use super::auth::Login;
+use super::details::exposed;
 use super::failure::{convert, lift};
 use super::image_details::{familiar, steady};
 use super::list::Labelled;
@@ -80,8 +81,7 @@ impl Engine {
     /// The ports that an image exposes.
     pub(crate) async fn exposed_ports(&self, name: &str) -> Result<Vec<Port>> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
-        let exposed = image.config.and_then(|config| config.exposed_ports).unwrap_or_default();
-        Ok(exposed.iter().filter_map(|port| port.parse().ok()).collect())
+        Ok(exposed(image.config.and_then(|config| config.exposed_ports).unwrap_or_default()))
     }
 
     /// What the engine has under a name or id.

@@ -49,6 +49,8 @@ pub use image_details::{ImageDetails, ImageLayer};
 pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
+pub use network::{NetworkSummary, Networks};
+pub use volume::{VolumeSummary, Volumes};
 
 pub(crate) use build::{
     Agent, BuildOutput, BuildRequest, Built, CAPABILITY, CacheEntry, Content, NamedContext,

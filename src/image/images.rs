@@ -11,7 +11,7 @@ use super::{Names, PullProgress, archive, resolve};
 use crate::engine::{Engine, ImageDetails, ImageLayer, ImageSummary};
 use crate::error::{ErrorKind, Result};
 use crate::reaper::Worker;
-use crate::spec::Platform;
+use crate::spec::{IntoPlatform, Platform};
 
 /// The images of an engine; made by [`Engine::images`].
 #[derive(Clone, Debug)]
@@ -213,13 +213,13 @@ where
 pub struct Pull {
     engine: Engine,
     image: String,
-    platform: Option<String>,
+    platform: Option<Result<Platform>>,
 }
 
 impl Pull {
     /// The platform, such as `linux/arm64`. Default: the engine's.
-    pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
-        self.platform = Some(platform.into());
+    pub fn with_platform(mut self, platform: impl IntoPlatform) -> Self {
+        self.platform = Some(platform.into_platform());
         self
     }
 
@@ -234,7 +234,7 @@ impl Pull {
 
     fn names(&self) -> Result<(Names, Option<String>)> {
         let names = resolve(self.engine.config(), &self.image, self.image.parse()?)?;
-        let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
+        let platform = self.platform.clone().transpose()?;
         Ok((names, platform.map(|platform| platform.to_string())))
     }
 }

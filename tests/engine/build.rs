@@ -71,13 +71,13 @@ async fn an_image_has_what_the_dockerfile_says() {
             (details.user.as_str(), details.cmd.clone()),
             ("1000:1000", vec!["./run.sh".to_owned()])
         );
-        assert_eq!(details.exposed_ports, ["8080/tcp"]);
-        assert!(details.env.iter().any(|env| env.starts_with("NAME=it's \"")), "{details:?}");
+        assert_eq!(details.exposed_ports, [castoff::spec::Port::tcp(8080).unwrap()]);
+        assert!(details.env["NAME"].starts_with("it's \""), "{details:?}");
         assert_eq!(says(&image, &["cat", "etc/greeting", "built"]).await, "hellobuilt");
         assert_eq!(says(&image, &["./run.sh"]).await, "running");
         assert_eq!(says(&image, &["ls", "-1"]).await, "built\netc\nrun.sh");
         let report = image.report();
-        assert_eq!((report.backend, report.recognised), (Some(builder), false));
+        assert_eq!((report.backend, report.recognized), (Some(builder), false));
         assert!(report.size > 0 && report.cached("RUN echo built") == Some(false), "{report}");
         let history = image.history().await.unwrap();
         assert!(history.iter().any(|layer| layer.created_by.contains("echo built")), "{history:?}");
@@ -104,7 +104,7 @@ async fn a_directory_is_built_by_its_own_dockerfile() {
         let image = image.build().await.unwrap();
         assert_eq!(says(&image, &["ls", "/in"]).await, "kept\nkept-link");
         assert_eq!(says(&image, &["readlink", "/in/kept-link"]).await, "kept");
-        assert!(image.inspect().await.unwrap().env.contains(&"WHO=me".to_owned()));
+        assert_eq!(image.inspect().await.unwrap().env["WHO"], "me");
     }
 }
 
@@ -402,9 +402,9 @@ async fn an_image_with_a_name_bears_a_label_of_castoffs_unless_that_is_turned_of
         assert_eq!(ours(&with.inspect().await.unwrap()), ["castoff.image.build"], "{builder}");
         let without = || named().with_name(&*name).with_backend(builder).without_build_label();
         let image = without().build().await.unwrap();
-        assert!(!image.report().recognised, "{builder}");
+        assert!(!image.report().recognized, "{builder}");
         assert_eq!(ours(&image.inspect().await.unwrap()), [""; 0], "{builder}");
-        assert!(!without().build().await.unwrap().report().recognised, "{builder}");
+        assert!(!without().build().await.unwrap().report().recognized, "{builder}");
         image.remove().await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What is not done twice: cached steps, cache mounts, recognised images, builds of the same.
+//! What is not done twice: cached steps, cache mounts, recognized images, builds of the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,9 +74,9 @@ async fn a_cache_mount_outlives_its_build() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
-async fn an_unchanged_build_is_recognised_and_sends_nothing() {
+async fn an_unchanged_build_is_recognized_and_sends_nothing() {
     for builder in builders().await {
-        let name = unique("recognised");
+        let name = unique("recognized");
         let events = Arc::new(AtomicU32::new(0));
         let build = |text: &str| {
             let context = BuildContext::empty().with_file("a", text.to_owned());
@@ -94,9 +94,9 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
                 })
         };
         let first = build("1").build().await.unwrap();
-        assert!(!first.report().recognised && events.swap(0, Ordering::Relaxed) > 0);
+        assert!(!first.report().recognized && events.swap(0, Ordering::Relaxed) > 0);
         let again = build("1").build().await.unwrap();
-        assert!(again.report().recognised && events.load(Ordering::Relaxed) == 0, "{builder}");
+        assert!(again.report().recognized && events.load(Ordering::Relaxed) == 0, "{builder}");
         assert_eq!(again.id(), first.id());
         let other = unique("other");
         let both = build("1").with_name(&*other).build().await.unwrap();
@@ -104,9 +104,9 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
         assert!(engine().await.images().exists(&other).await.unwrap());
         engine().await.images().remove(&other).await.unwrap();
         let fresh = build("1").without_cache().build().await.unwrap();
-        assert!(!fresh.report().recognised, "asked for anew");
+        assert!(!fresh.report().recognized, "asked for anew");
         let changed = build("2").build().await.unwrap();
-        assert!(!changed.report().recognised);
+        assert!(!changed.report().recognized);
         assert_ne!(changed.id(), first.id());
         let raw = Raw::of(&engine().await);
         assert!(raw.inspect(&format!("images/{}", first.id())).is_none(), "what is replaced goes");

@@ -393,7 +393,7 @@ async fn what_an_inspect_tells() {
     let container = sleeper().with_env("KEY", "value").with_label("a", "b").start().await.unwrap();
     let details = container.inspect().await.unwrap();
     assert_eq!((details.id.as_str(), details.name.as_str()), (container.id(), container.name()));
-    assert!(details.env.contains(&"KEY=value".to_owned()), "{details:?}");
+    assert_eq!(details.env["KEY"], "value", "{details:?}");
     assert!(details.image.contains("castoff.test/busybox"), "{details:?}");
     assert!(details.ports.is_empty() && !details.tty && !details.has_healthcheck);
     assert_eq!(container.id().len(), 64);

@@ -1,6 +1,7 @@
 //! Tests against a fake engine: every request is seen, and everything can be made to fail.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod auto_traits;
 mod bench_report;
 mod calls;
 mod copy;
@@ -23,4 +24,5 @@ mod report;
 mod stats;
 mod support;
 mod sweep;
+mod values;
 mod waits;

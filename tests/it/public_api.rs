@@ -65,9 +65,8 @@ fn a_foreign_name_in_a_public_signature_is_found() {
 fn unstable_crates(manifest: &str) -> BTreeSet<String> {
     let line = Regex::new(r#"^([a-z0-9_-]+) = (?:\{ version = )?"0\."#).unwrap();
     let sections = manifest.split("\n[");
-    let listed = sections.filter(|section| {
-        section.starts_with("dependencies]") || section.starts_with("target.")
-    });
+    let listed = sections
+        .filter(|section| section.starts_with("dependencies]") || section.starts_with("target."));
     listed
         .flat_map(str::lines)
         .filter_map(|text| Some(line.captures(text)?[1].replace('-', "_")))
@@ -88,11 +87,7 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The public declarations of a file that name something of these crates.
-fn foreign_names(
-    text: &str,
-    crates: &BTreeSet<String>,
-    aliases: &BTreeSet<String>,
-) -> Vec<String> {
+fn foreign_names(text: &str, crates: &BTreeSet<String>, aliases: &BTreeSet<String>) -> Vec<String> {
     let text = without_tests(text);
     let foreign = foreign(text, crates, aliases);
     declarations(text).into_iter().filter(|item| foreign.is_match(item)).collect()
@@ -147,7 +142,8 @@ fn declarations(text: &str) -> Vec<String> {
             let mut whole = item.to_owned();
             while !whole.ends_with(['{', ';', '}']) && !whole.ends_with("),") {
                 // (A field ends with a comma; so does a parameter, after an open parenthesis.)
-                if whole.ends_with(',') && whole.matches('(').count() == whole.matches(')').count() {
+                if whole.ends_with(',') && whole.matches('(').count() == whole.matches(')').count()
+                {
                     break;
                 }
                 let Some(more) = lines.next() else { break };

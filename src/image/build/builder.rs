@@ -11,6 +11,7 @@ use super::super::{BuildContext, Image};
 use crate::dockerfile::Dockerfile;
 use crate::engine::{Agent, BuildEvent, CacheEntry, Engine, OnEvent, Ulimit};
 use crate::error::{Error, Result};
+use crate::spec::{IntoPlatform, Platform};
 
 /// Describes a build. Nothing happens before [`build`](Self::build), [`start`](Self::start) or
 /// one of the other verbs.
@@ -51,7 +52,7 @@ pub struct ImageBuilder {
     pub(super) labels: BTreeMap<String, String>,
     /// Whether an image with a name of the user's bears castoff's label.
     pub(super) marked: bool,
-    pub(super) platforms: Vec<String>,
+    pub(super) platforms: Vec<Platform>,
     pub(super) no_cache: bool,
     pub(super) pull: bool,
     pub(super) network: Option<String>,
@@ -65,6 +66,8 @@ pub struct ImageBuilder {
     pub(super) backend: Option<BuildBackend>,
     pub(super) measure_stages: bool,
     pub(super) listeners: Vec<OnEvent>,
+    /// The first thing that was given and can't be used.
+    pub(super) problem: Option<Error>,
 }
 
 /// Where the Dockerfile comes from.
@@ -166,6 +169,7 @@ impl ImageBuilder {
             backend: None,
             measure_stages: false,
             listeners: Vec::new(),
+            problem: None,
         }
     }
 
@@ -176,7 +180,7 @@ impl ImageBuilder {
     }
 
     /// A name, `repository:tag`; call it again for several. An image with a name is yours: it stays
-    /// when its handle goes, and is recognised when it is to be built again unchanged, by a
+    /// when its handle goes, and is recognized when it is to be built again unchanged, by a
     /// [label](Self::without_build_label). Default: a name that no other image has, and the image
     /// goes with its last handle.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
@@ -230,7 +234,7 @@ impl ImageBuilder {
     /// Leaves castoff's own label off an image with a name of yours. Default: it bears
     /// `castoff.image.build`, a hash of all that goes into it, and no other.
     ///
-    /// Without it, an unchanged build is not recognised, but sent to the builder, which has its
+    /// Without it, an unchanged build is not recognized, but sent to the builder, which has its
     /// steps in its cache; and the image that had the name before stays, without a name.
     pub fn without_build_label(mut self) -> Self {
         self.marked = false;
@@ -238,8 +242,13 @@ impl ImageBuilder {
     }
 
     /// A platform, such as `linux/arm64`; call it again for several. Default: the engine's.
-    pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
-        self.platforms.push(platform.into());
+    pub fn with_platform(mut self, platform: impl IntoPlatform) -> Self {
+        match platform.into_platform() {
+            Ok(platform) => self.platforms.push(platform),
+            Err(error) => {
+                self.problem.get_or_insert(error);
+            }
+        }
         self
     }
 

@@ -31,12 +31,16 @@ pub(super) struct Plan {
     pub(super) platforms: Vec<Platform>,
     /// Whether the classic builder can do it as well, and BuildKit was not asked for.
     pub(super) classic_would_do: bool,
-    /// The same for the same build; what changes an image and what does not is in it alike.
+    /// Key for sharing one build among concurrent callers; options that do not affect the image are in
+    /// it as well.
     pub(super) key: String,
 }
 
 impl Plan {
     pub(super) async fn make(build: &ImageBuilder, output: BuildOutput) -> Result<Plan> {
+        if let Some(problem) = &build.problem {
+            return Err(problem.clone());
+        }
         let engine = build.engine().await?;
         let names = names(build)?;
         label::validate_user_labels(&build.labels)?;
@@ -47,7 +51,7 @@ impl Plan {
         let prepared = build.context.prepare(path).await?;
         let (text, file) = dockerfile(build, &prepared)?;
         let backend = support::choose(build, &engine, &file)?;
-        let platforms = platforms(build)?;
+        let platforms = build.platforms.clone();
         let bases = bases(&engine, build, &file, platforms.first()).await?;
         let mut request = BuildRequest {
             dockerfile: text,
@@ -95,7 +99,7 @@ impl Plan {
 
     /// The image of the plan's first name, if it was made by the very same build. All the plan's
     /// names are its names then.
-    pub(super) async fn recognised(&self) -> Result<Option<ImageDetails>> {
+    pub(super) async fn recognized(&self) -> Result<Option<ImageDetails>> {
         let fresh = self.request.no_cache || self.request.pull || !self.marked;
         let (Some(name), false) = (self.names.first(), fresh) else {
             return Ok(None);
@@ -134,10 +138,6 @@ fn dockerfile(build: &ImageBuilder, prepared: &Prepared) -> Result<(String, Dock
             }
         },
     }
-}
-
-fn platforms(build: &ImageBuilder) -> Result<Vec<Platform>> {
-    build.platforms.iter().map(|platform| platform.parse()).collect()
 }
 
 fn request(build: &ImageBuilder, platforms: &[Platform], output: BuildOutput) -> BuildRequest {
