@@ -20,7 +20,7 @@ async fn main() -> Result<()> {
 
     // Any exit code is an answer; `ok()` makes an error of all but 0.
     let failed = container.exec(["ls", "/nowhere"]).await?;
-    println!("ls ended with {}: {}", failed.code, failed.stderr_text().trim());
+    println!("ls ended with {}: {}", failed.exit_code, failed.stderr_text().trim());
 
     // Streamed, it gives its output in pieces while it runs.
     let script = "for i in 1 2 3; do echo step $i; sleep 0.2; done; echo done >&2; exit 7";
@@ -33,6 +33,6 @@ async fn main() -> Result<()> {
             _ => println!("out | {}", text.trim_end()),
         }
     }
-    println!("it ended with {}", running.code().await?);
+    println!("it ended with {}", running.exit_code().await?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A module of one's own: a typed recipe and a typed handle. `cargo run --example custom_module`
+//! A module of one's own: its description and a typed handle. `cargo run --example custom_module`
 
 use castoff::{Container, ContainerBuilder, Module, Result, WaitFor};
 
@@ -13,11 +13,11 @@ struct PageServer(Container);
 impl Module for Page {
     type Server = PageServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         Ok(container
             .with_copy(self.html.as_bytes(), "/www/index.html")
             .with_command(["httpd", "-f", "-h", "/www"])
@@ -25,7 +25,7 @@ impl Module for Page {
             .with_wait(WaitFor::http("/").with_port(80)))
     }
 
-    async fn attach(self, container: Container) -> Result<PageServer> {
+    async fn into_server(self, container: Container) -> Result<PageServer> {
         Ok(PageServer(container))
     }
 }

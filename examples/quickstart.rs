@@ -38,7 +38,11 @@ async fn main() -> Result {
 
     let psql = ["psql", "-U", "postgres", "-d", "shop", "-Atc", "SELECT sum(pence) FROM item"];
     let sum = pg.container().exec(psql).await?.ok()?;
-    say(&format!("psql in the container, exit code {}: {}", sum.code, sum.stdout_text().trim()));
+    say(&format!(
+        "psql in the container, exit code {}: {}",
+        sum.exit_code,
+        sum.stdout_text().trim()
+    ));
 
     let sibling = Container::builder("busybox:1")
         .with_network(&net, ())

@@ -28,7 +28,7 @@ impl WaitStrategy for Lines {
                 if lines >= self.at_least {
                     return Ok(());
                 }
-                target.seen(format!("{lines} lines"));
+                target.record_probe(format!("{lines} lines"));
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         })

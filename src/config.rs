@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -52,8 +53,8 @@ pub struct Config {
     pub image_substitutes: BTreeMap<String, String>,
     /// Whether leftovers are removed when the process is gone; on by default.
     pub reaper: bool,
-    /// The resources that are kept for inspection instead of being removed. Default: none.
-    pub keep: Keep,
+    /// Which resources are kept for inspection instead of being removed. Default: none.
+    pub keep: KeepPolicy,
     /// The time that a shared resource stays when its last user is gone. Default: 5 s.
     pub linger: Option<Duration>,
     /// The name of a session of several processes, such as those of a CI job. It is part of the
@@ -76,10 +77,10 @@ pub struct Config {
     pub(crate) problem: Option<(&'static str, String)>,
 }
 
-/// The resources that are kept for inspection instead of being removed.
+/// Which resources are kept for inspection instead of being removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Keep {
+pub enum KeepPolicy {
     /// No resources.
     #[default]
     Never,
@@ -88,6 +89,33 @@ pub enum Keep {
     OnFailure,
     /// All resources.
     Always,
+}
+
+impl KeepPolicy {
+    /// The name that `CASTOFF_KEEP` has for it: `never`, `on-failure` or `always`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeepPolicy::Never => "never",
+            KeepPolicy::OnFailure => "on-failure",
+            KeepPolicy::Always => "always",
+        }
+    }
+}
+
+impl fmt::Display for KeepPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Reads `never`, `on-failure` or `always`, in any case.
+impl FromStr for KeepPolicy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<KeepPolicy> {
+        parse_keep(text).map_err(|problem| Error::invalid("keep policy", problem))
+    }
 }
 
 impl Default for Config {
@@ -103,7 +131,7 @@ impl Default for Config {
             image_prefix: None,
             image_substitutes: BTreeMap::new(),
             reaper: true,
-            keep: Keep::default(),
+            keep: KeepPolicy::default(),
             linger: None,
             session: None,
             state_dir: None,
@@ -175,8 +203,7 @@ impl Config {
         self.linger.unwrap_or(Duration::from_secs(5))
     }
 
-    /// Fails if a variable could not be read, or the session name can't be part of names and
-    /// labels.
+    /// Fails if a variable could not be parsed, or the session's name is not usable in labels and names.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some((variable, problem)) = &self.problem {
             return Err(Error::invalid(*variable, problem.clone()));
@@ -220,7 +247,7 @@ impl Config {
                 problem.get_or_insert((name, error));
             }
         };
-        let (mut keep, mut linger) = (Keep::Never, None);
+        let (mut keep, mut linger) = (KeepPolicy::Never, None);
         if let Some(text) = var("CASTOFF_KEEP") {
             read("CASTOFF_KEEP", parse_keep(&text).map(|value| keep = value));
         }
@@ -266,13 +293,11 @@ impl Config {
     }
 }
 
-fn parse_keep(text: &str) -> std::result::Result<Keep, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "never" => Ok(Keep::Never),
-        "on-failure" => Ok(Keep::OnFailure),
-        "always" => Ok(Keep::Always),
-        _ => Err(format!("`{text}` is none of `never`, `on-failure`, `always`")),
-    }
+fn parse_keep(text: &str) -> std::result::Result<KeepPolicy, String> {
+    [KeepPolicy::Never, KeepPolicy::OnFailure, KeepPolicy::Always]
+        .into_iter()
+        .find(|policy| policy.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("`{text}` is none of `never`, `on-failure`, `always`"))
 }
 
 /// Parses `5s`, `500ms`, `2m` or `5`.
@@ -286,7 +311,7 @@ fn parse_duration(text: &str) -> std::result::Result<Duration, String> {
         (Some(n), "m") => n.checked_mul(60).map(Duration::from_secs),
         _ => None,
     };
-    // A longer time makes no difference, and a day in milliseconds fits every integer type used.
+    // At most one day: longer makes no difference, and its milliseconds fit anywhere.
     let duration = duration.filter(|duration| *duration <= Duration::from_secs(86_400));
     duration
         .ok_or_else(|| format!("`{text}` is no duration up to a day, as in `500ms`, `5s`, `2m`"))
@@ -323,6 +348,15 @@ mod tests {
     fn nothing_set_means_the_reaper_is_on_and_nothing_else() {
         assert_eq!(read(&[], ""), Config::default());
         assert!(Config::default().reaper);
+    }
+
+    #[test]
+    fn a_keep_policy_reads_what_it_writes() {
+        for text in ["never", "on-failure", "always"] {
+            assert_eq!(text.parse::<KeepPolicy>().unwrap().to_string(), text);
+        }
+        let error = "sometimes".parse::<KeepPolicy>().unwrap_err().to_string();
+        assert!(error.starts_with("invalid keep policy: `sometimes`"), "{error}");
     }
 
     #[test]
@@ -368,8 +402,8 @@ mod tests {
     #[test]
     fn what_is_kept_and_for_how_long() {
         let read = |name: &str, value: &str| read(&[(name, value)], "");
-        assert_eq!(read("CASTOFF_KEEP", "On-Failure").keep, Keep::OnFailure);
-        assert_eq!(read("CASTOFF_KEEP", "always").keep, Keep::Always);
+        assert_eq!(read("CASTOFF_KEEP", "On-Failure").keep, KeepPolicy::OnFailure);
+        assert_eq!(read("CASTOFF_KEEP", "always").keep, KeepPolicy::Always);
         for (text, millis) in [("5s", 5_000), ("500ms", 500), ("2m", 120_000), ("0", 0)] {
             let config = read("CASTOFF_LINGER", text);
             assert_eq!(config.linger(), Duration::from_millis(millis));

@@ -61,11 +61,11 @@
 //! [Nothing left behind](guide::nothing_left_behind), which also lists all ways to end a program.
 //!
 //! `remove().await` is a drop that reports errors, and `keep()` gives a resource up without
-//! removing it. [`config::Keep`] keeps everything, always or when something failed.
+//! removing it. [`config::KeepPolicy`] keeps everything, always or when something failed.
 //!
 //! # Runtimes
 //!
-//! Futures run on tokio, on any flavour of runtime, and a handle may be used from another runtime
+//! Futures run on tokio, on any flavor of runtime, and a handle may be used from another runtime
 //! than the one that created it. Dropping a future is safe everywhere; the docs of each say what it
 //! leaves behind.
 //!

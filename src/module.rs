@@ -1,14 +1,14 @@
-//! [`Module`]: the typed description of a service, and a typed handle to one that runs.
+//! [`Module`]: the description of a service, and a typed handle to one that runs.
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::wait::WaitFor;
 use crate::{Container, ContainerBuilder};
 
-/// The typed description of a service: the container that it needs, and the handle to it.
+/// The description of a service: what its container has to be, and the handle to one that runs.
 ///
-/// A module implements three methods; starting, sharing and customizing are provided. It needs
-/// nothing but castoff's public API, like the modules in the crate `castoff-modules`:
+/// Three methods make one; starting, sharing and customizing come with it. A module of one's own
+/// needs nothing else of castoff than its public API, as the crate `castoff-modules` does:
 ///
 /// ```no_run
 /// use castoff::{Container, ContainerBuilder, Module, Result, WaitFor};
@@ -21,16 +21,16 @@ use crate::{Container, ContainerBuilder};
 /// impl Module for Mailpit {
 ///     type Server = MailpitServer;
 ///
-///     fn container_mut(&mut self) -> &mut ContainerBuilder {
+///     fn builder_mut(&mut self) -> &mut ContainerBuilder {
 ///         &mut self.0
 ///     }
 ///
-///     fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+///     fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
 ///         let ready = WaitFor::http("/readyz").with_port(8025);
 ///         Ok(container.with_port(8025).with_port(1025).with_wait(ready))
 ///     }
 ///
-///     async fn attach(self, container: Container) -> Result<MailpitServer> {
+///     async fn into_server(self, container: Container) -> Result<MailpitServer> {
 ///         Ok(MailpitServer(container))
 ///     }
 /// }
@@ -44,20 +44,20 @@ pub trait Module: Sized + Send {
     /// The handle to a running service. It owns the container.
     type Server: Send;
 
-    /// Returns the container as described so far: the image, and the settings of the user.
-    fn container_mut(&mut self) -> &mut ContainerBuilder;
+    /// The container as it is described so far: its image, and what the user has set.
+    fn builder_mut(&mut self) -> &mut ContainerBuilder;
 
-    /// Adds what the service needs to the container: ports, environment, command, a wait. If the
-    /// user has set a wait, or none at all, that setting wins over the wait that is added here.
+    /// Adds to the container what the service needs: ports, environment, command, the wait. Where the
+    /// user has set a wait or none at all, that stands, and what is added here is left out.
     ///
-    /// `container` already has the user's settings, so check its [`spec`](ContainerBuilder::spec)
-    /// before setting a value that may be set. The same module must lower to the same container
-    /// every time, or it can't be shared.
+    /// What the user has set comes in with `container`, so look at its
+    /// [`spec`](ContainerBuilder::spec) before setting what may be there already. The same module
+    /// must configure the same container every time, else it can't be shared.
     ///
     /// # Errors
-    /// Fails if an option can't be used, preferably with
+    /// An option that can't be used, best told with
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder>;
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder>;
 
     /// Does the work that must precede the container, such as building an image. Default: nothing.
     ///
@@ -67,20 +67,21 @@ pub trait Module: Sized + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Creates the handle once the container is ready; for a shared container, once per handle.
+    /// Makes the handle. Called once the container is ready; for a shared container once per handle.
     ///
-    /// Work that must be done once for all handles belongs into [`Container::set_up_once`]. When
-    /// this fails or is cancelled, the container is dropped.
+    /// What has to be done once for all of them belongs into
+    /// [`Container::init_once`]. When this fails or is cancelled the container is dropped.
     ///
     /// # Errors
-    /// Fails if the handle can't be created.
-    fn attach(self, container: Container) -> impl Future<Output = Result<Self::Server>> + Send;
+    /// Whatever keeps the handle from being made.
+    fn into_server(self, container: Container)
+    -> impl Future<Output = Result<Self::Server>> + Send;
 
-    /// Changes any other setting of the container. The module, and so the handle, stays the same.
+    /// Changes anything else about the container. The type, and so the handle, stays the same.
     #[must_use]
     fn customize(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
-        let container = take(self.container_mut());
-        *self.container_mut() = change(container);
+        let builder = take(self.builder_mut());
+        *self.builder_mut() = change(builder);
         self
     }
 
@@ -100,16 +101,16 @@ pub trait Module: Sized + Send {
     /// Starts the service and waits until it is ready.
     ///
     /// # Errors
-    /// Those of [`lower`](Self::lower), of [`ContainerBuilder::start`], and of
-    /// [`attach`](Self::attach).
+    /// Those of [`configure`](Self::configure), of [`ContainerBuilder::start`], and of
+    /// [`into_server`](Self::into_server).
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, everything that it created is removed.
     fn start(mut self) -> impl Future<Output = Result<Self::Server>> + Send {
         async {
             self.prepare().await?;
-            let container = self.lowered()?.start().await?;
-            self.attach(container).await
+            let container = configured(&mut self)?.start().await?;
+            self.into_server(container).await
         }
     }
 
@@ -117,8 +118,8 @@ pub trait Module: Sized + Send {
     /// [`ContainerBuilder::shared`].
     ///
     /// # Errors
-    /// Those of [`lower`](Self::lower), of [`ContainerBuilder::shared`], and of
-    /// [`attach`](Self::attach).
+    /// Those of [`configure`](Self::configure), of [`ContainerBuilder::shared`], and of
+    /// [`into_server`](Self::into_server).
     ///
     /// # Cancel safety
     /// Whenever the future is dropped, everything that it created is removed, and another caller
@@ -142,25 +143,25 @@ pub trait Module: Sized + Send {
         let scope = scope.into();
         async {
             self.prepare().await?;
-            let container = self.lowered()?.shared_as(scope).await?;
-            self.attach(container).await
+            let container = configured(&mut self)?.shared_as(scope).await?;
+            self.into_server(container).await
         }
-    }
-
-    /// Returns the user's container, lowered, and leaves an empty one behind.
-    #[doc(hidden)]
-    fn lowered(&mut self) -> Result<ContainerBuilder> {
-        let container = take(self.container_mut());
-        let own = container.waits().clone();
-        let lowered = self.lower(container)?;
-        // The user's waits replace the module's.
-        Ok(match own {
-            Some(waits) if waits.is_empty() => lowered,
-            waits => lowered.with_waits(waits),
-        })
     }
 }
 
-fn take(container: &mut ContainerBuilder) -> ContainerBuilder {
-    std::mem::replace(container, Container::builder(""))
+/// Takes the builder out of a module, and adds to it what the service needs. Waits that the user has
+/// set replace those of the module.
+fn configured<M: Module>(module: &mut M) -> Result<ContainerBuilder> {
+    let builder = take(module.builder_mut());
+    let own = builder.waits().clone();
+    let configured = module.configure(builder)?;
+    Ok(match own {
+        Some(waits) if waits.is_empty() => configured,
+        waits => configured.with_waits(waits),
+    })
+}
+
+/// Takes the builder out, and leaves one without an image in its place.
+fn take(builder: &mut ContainerBuilder) -> ContainerBuilder {
+    std::mem::replace(builder, Container::builder(""))
 }

@@ -9,9 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{Guard, Kind, Lease, Share, Worker};
 use crate::spec::{NetworkSpec, Subnet, spec_hash};
 
-/// A network, removed when this handle and all containers that joined it are gone.
+/// A network, removed when this handle and all containers that joined it are gone. A clone is another handle
+/// to the same network, which stays until the last of them is gone.
 ///
-/// Containers in it find each other by name and by alias; other containers can't reach them.
+/// Containers in it find each other by name and by alias, and nobody else finds them.
 ///
 /// ```no_run
 /// # async fn run() -> castoff::Result<()> {
@@ -28,6 +29,7 @@ use crate::spec::{NetworkSpec, Subnet, spec_hash};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "the network is removed when its handle is dropped"]
 pub struct Network {
     guard: Arc<Guard>,
@@ -48,7 +50,7 @@ impl Network {
 
     /// Describes a network.
     pub fn builder() -> NetworkBuilder {
-        NetworkBuilder { engine: None, spec: NetworkSpec::default() }
+        NetworkBuilder::from_spec(NetworkSpec::default())
     }
 
     /// Returns the id.
@@ -108,6 +110,17 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
+    /// Describes a network by a plain value, such as one read from a file.
+    pub fn from_spec(spec: NetworkSpec) -> Self {
+        NetworkBuilder { engine: None, spec }
+    }
+
+    /// What has been described so far, as a plain value.
+    #[must_use]
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
     /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
@@ -207,13 +220,13 @@ impl NetworkBuilder {
     ///
     /// # Cancel safety
     /// As for [`shared`](Self::shared).
-    pub async fn shared_as(self, scope: impl AsRef<str>) -> Result<Network> {
+    pub async fn shared_as(self, scope: impl Into<String>) -> Result<Network> {
         self.spec.validate()?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::connect().await?,
         };
-        let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
+        let key = spec_hash(&(&self.spec, scope.into(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
             match Guard::share(&engine, Kind::Network, key.clone(), crate::reaper::SHARE_LIMIT)
@@ -233,8 +246,8 @@ impl NetworkBuilder {
     }
 }
 
-/// Creates the network, and retries a conflict: one of castoff's that holds the name or the subnet
-/// may still be being removed.
+/// Creates the network. A conflict is tried again: a network of ours with this name or subnet may still
+/// be being removed.
 async fn create(engine: &Engine, spec: &NetworkSpec, lease: Option<Arc<Lease>>) -> Result<Network> {
     let create = || create_once(engine.clone(), spec.clone(), lease.clone());
     Worker::start()?.create(engine.endpoint(), create, is_in_the_way).await

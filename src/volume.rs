@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{Guard, Kind, Lease, Share, Worker, set_up_once};
 use crate::spec::{VolumeSpec, spec_hash};
 
-/// A volume, removed when this handle and all containers that mount it are gone.
+/// A volume, removed when this handle and all containers that mount it are gone. A clone is another handle
+/// to the same volume, which stays until the last of them is gone.
 ///
 /// ```no_run
 /// # async fn run() -> castoff::Result<()> {
@@ -23,6 +24,7 @@ use crate::spec::{VolumeSpec, spec_hash};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "the volume is removed when its handle is dropped"]
 pub struct Volume {
     guard: Arc<Guard>,
@@ -43,16 +45,22 @@ impl Volume {
 
     /// Describes a volume.
     pub fn builder() -> VolumeBuilder {
-        VolumeBuilder { engine: None, spec: VolumeSpec::default() }
+        VolumeBuilder::from_spec(VolumeSpec::default())
     }
 
     /// Describes a volume in memory, of at most `size` bytes if given. Unlike a tmpfs mount,
     /// several containers can share it; its content is lost when no container mounts it any more.
     pub fn tmpfs(size: Option<u64>) -> VolumeBuilder {
-        VolumeBuilder { engine: None, spec: VolumeSpec::tmpfs(size) }
+        VolumeBuilder::from_spec(VolumeSpec::tmpfs(size))
     }
 
-    /// Returns the name, which is also the id.
+    /// The id, which is the [name](Self::name): engines have no other for volumes.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.name
+    }
+
+    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -83,15 +91,15 @@ impl Volume {
         self.guard.remove().await
     }
 
-    /// Runs `work` once for this volume and key, however many threads and processes share it, and
-    /// returns whether it ran here. See [`Container::set_up_once`](crate::Container::set_up_once).
+    /// Runs `work` once for this volume and key, however many threads and processes share it; says
+    /// whether it ran here. See [`Container::init_once`](crate::Container::init_once).
     ///
     /// # Errors
     /// Those of `work`; [`ErrorKind::Io`] when the state directory can't be used.
     ///
     /// # Cancel safety
     /// When the future is dropped, `work` counts as not done.
-    pub async fn set_up_once<E: From<Error>>(
+    pub async fn init_once<E: From<Error>>(
         &self,
         key: impl AsRef<str>,
         work: impl AsyncFnOnce() -> Result<(), E>,
@@ -119,6 +127,17 @@ pub struct VolumeBuilder {
 }
 
 impl VolumeBuilder {
+    /// Describes a volume by a plain value, such as one read from a file.
+    pub fn from_spec(spec: VolumeSpec) -> Self {
+        VolumeBuilder { engine: None, spec }
+    }
+
+    /// What has been described so far, as a plain value.
+    #[must_use]
+    pub fn spec(&self) -> &VolumeSpec {
+        &self.spec
+    }
+
     /// Sets the engine to use. Default: the process-wide one of [`Engine::connect`].
     pub fn with_engine(mut self, engine: &Engine) -> Self {
         self.engine = Some(engine.clone());
@@ -187,13 +206,13 @@ impl VolumeBuilder {
     ///
     /// # Cancel safety
     /// As for [`shared`](Self::shared).
-    pub async fn shared_as(self, scope: impl AsRef<str>) -> Result<Volume> {
+    pub async fn shared_as(self, scope: impl Into<String>) -> Result<Volume> {
         self.spec.validate()?;
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::connect().await?,
         };
-        let key = spec_hash(&(&self.spec, scope.as_ref(), &engine.config().session));
+        let key = spec_hash(&(&self.spec, scope.into(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
             match Guard::share(&engine, Kind::Volume, key.clone(), crate::reaper::SHARE_LIMIT)
@@ -213,7 +232,7 @@ impl VolumeBuilder {
     }
 }
 
-/// Creates the volume, and retries a conflict: one of castoff's with this name may still be being
+/// Creates the volume. A conflict is tried again: a volume of ours with this name may still be being
 /// removed.
 async fn create(engine: &Engine, spec: &VolumeSpec, lease: Option<Arc<Lease>>) -> Result<Volume> {
     let create = || create_once(engine.clone(), spec.clone(), lease.clone());

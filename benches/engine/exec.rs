@@ -11,7 +11,7 @@ async fn once(bench: &Bench, container: &Container, side: Side) -> Outcome<f64> 
     let began = Instant::now();
     let code = match side {
         Side::Raw => bench.raw.exec(container.id(), &["true"]).await?.0,
-        Side::Castoff => container.exec(["true"]).await?.code,
+        Side::Castoff => container.exec(["true"]).await?.exit_code,
     };
     let took = millis(began.elapsed());
     if code == 0 { Ok(took) } else { Err(format!("`true` ended with {code}").into()) }

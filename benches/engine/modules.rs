@@ -63,9 +63,9 @@ async fn raw_server(bench: &Bench) -> Outcome<f64> {
 }
 
 /// A start by the module until the first answer, and the removal after it, unmeasured.
-async fn server(bench: &Bench, recipe: Postgres) -> Outcome<f64> {
+async fn server(bench: &Bench, module: Postgres) -> Outcome<f64> {
     let began = Instant::now();
-    let pg = recipe.with_engine(&bench.engine).start().await?;
+    let pg = module.with_engine(&bench.engine).start().await?;
     first_query(&pg.url()).await?;
     let took = millis(began.elapsed());
     pg.into_container().remove().await?;

@@ -1,6 +1,6 @@
 //! A compiled service, built among hundreds of megabytes of compiler and shipped without any of them.
 
-use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
+use castoff::dockerfile::{CopyFiles, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
 
 use super::service;
@@ -12,7 +12,7 @@ pub(crate) async fn build() -> Result<Image> {
          go mod download",
     )
     .mount(RunMount::secret("ca"));
-    let compiler = Stage::from(service::base("GO_IMAGE", "golang:1.24"))
+    let compiler = Stage::from_image(service::base("GO_IMAGE", "golang:1.24"))
         .named("build")
         .workdir("/src")
         // What the dependencies follow from comes first, so that other changes leave them cached.
@@ -25,7 +25,7 @@ pub(crate) async fn build() -> Result<Image> {
                 .cache("/root/.cache/go-build"),
         );
     let shipped = Stage::scratch()
-        .with(Copy::new(["/out/service"], "/service").from("build"))
+        .with(CopyFiles::new(["/out/service"], "/service").from_stage("build"))
         .user("65532:65532")
         .expose(8080)
         .entrypoint(["/service"]);

@@ -1,7 +1,7 @@
 //! A TypeScript service: compiled with all its development dependencies, shipped with those that it
 //! needs to run.
 
-use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
+use castoff::dockerfile::{CopyFiles, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
 
 use super::service;
@@ -11,7 +11,7 @@ pub(crate) async fn build() -> Result<Image> {
     let install = Run::shell("NODE_EXTRA_CA_CERTS=/run/secrets/ca npm ci --no-audit --no-fund")
         .cache("/root/.npm")
         .mount(RunMount::secret("ca"));
-    let builder = Stage::from(service::base("NODE_IMAGE", "node:22"))
+    let builder = Stage::from_image(service::base("NODE_IMAGE", "node:22"))
         .named("build")
         .workdir("/app")
         .copy("package*.json", "./")
@@ -19,12 +19,12 @@ pub(crate) async fn build() -> Result<Image> {
         .copy(".", ".")
         .run("npm run build")
         .run("npm prune --omit=dev --no-audit --no-fund");
-    let shipped = Stage::from(service::base("NODE_SLIM_IMAGE", "node:22-slim"))
+    let shipped = Stage::from_image(service::base("NODE_SLIM_IMAGE", "node:22-slim"))
         .env("NODE_ENV", "production")
         .workdir("/app")
-        .with(Copy::new(["/app/package.json"], "./").from("build"))
-        .with(Copy::new(["/app/node_modules"], "./node_modules").from("build"))
-        .with(Copy::new(["/app/dist"], "./dist").from("build"))
+        .with(CopyFiles::new(["/app/package.json"], "./").from_stage("build"))
+        .with(CopyFiles::new(["/app/node_modules"], "./node_modules").from_stage("build"))
+        .with(CopyFiles::new(["/app/dist"], "./dist").from_stage("build"))
         .user("1000:1000")
         .expose(8080)
         .cmd(["node", "dist/server.js"]);

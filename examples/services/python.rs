@@ -1,7 +1,7 @@
 //! A FastAPI service: its virtual environment is made where there is a compiler, and runs as a user
 //! without rights where there is none.
 
-use castoff::dockerfile::{Copy, Dockerfile, Run, RunMount, Stage};
+use castoff::dockerfile::{CopyFiles, Dockerfile, Run, RunMount, Stage};
 use castoff::{Image, Result};
 
 use super::service;
@@ -14,16 +14,16 @@ pub(crate) async fn build() -> Result<Image> {
     )
     .cache("/root/.cache/pip")
     .mount(RunMount::secret("ca"));
-    let builder = Stage::from(service::base("PYTHON_IMAGE", "python:3.13"))
+    let builder = Stage::from_image(service::base("PYTHON_IMAGE", "python:3.13"))
         .named("build")
         .run("python3 -m venv /venv")
         .workdir("/app")
         .copy("requirements.txt", "./")
         .run(install);
-    let shipped = Stage::from(service::base("PYTHON_SLIM_IMAGE", "python:3.13-slim"))
+    let shipped = Stage::from_image(service::base("PYTHON_SLIM_IMAGE", "python:3.13-slim"))
         .env("PYTHONUNBUFFERED", "1")
         .workdir("/app")
-        .with(Copy::new(["/venv"], "/venv").from("build"))
+        .with(CopyFiles::new(["/venv"], "/venv").from_stage("build"))
         .copy("*.py", "./")
         .user("1000:1000")
         .expose(8080)

@@ -11,7 +11,7 @@ use castoff::{Container, ContainerBuilder, Module, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, until_ready};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 use crate::unique::token;
 
 /// The port for CQL in the container.
@@ -23,44 +23,44 @@ const STARTUP: u8 = 0x01;
 const READY: u8 = 0x02;
 const AUTHENTICATE: u8 = 0x03;
 
-/// Defines the description and the handle of one of the two servers.
+/// A module and a handle for one of the two.
 macro_rules! node {
     (
-        $feature:literal, $(#[$about:meta])* $recipe:ident, $name:literal, $repository:literal,
+        $feature:literal, $(#[$about:meta])* $module:ident, $name:literal, $repository:literal,
         $tag:literal, $server:ident, $described:ident, $(#[$running:meta])*
     ) => {
         $(#[$about])*
         #[cfg(feature = $feature)]
         #[must_use = "nothing is started before `start()`"]
-        pub struct $recipe {
+        pub struct $module {
             container: ContainerBuilder,
         }
 
         #[cfg(feature = $feature)]
-        impl $recipe {
+        impl $module {
             /// Describes a node with all defaults.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
-                $recipe { container: Container::builder(image).with_port(PORT).with_startup_timeout(SLOW) }
+                $module { container: Container::builder(image).with_port(PORT).with_startup_timeout(SLOW) }
             }
         }
 
         #[cfg(feature = $feature)]
-        recipe!($recipe => $server, $repository);
+        module!($module => $server, $repository);
 
         #[cfg(feature = $feature)]
-        impl Module for $recipe {
+        impl Module for $module {
             type Server = $server;
 
-            fn container_mut(&mut self) -> &mut ContainerBuilder {
+            fn builder_mut(&mut self) -> &mut ContainerBuilder {
                 &mut self.container
             }
 
-            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+            fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
                 Ok($described(container).with_wait(wait($name)))
             }
 
-            async fn attach(self, container: Container) -> Result<$server> {
+            async fn into_server(self, container: Container) -> Result<$server> {
                 Ok($server { service: Service::new(container, PORT)? })
             }
         }
@@ -104,7 +104,7 @@ macro_rules! node {
             /// Returns a unique name for a keyspace, to be created by the test: `castoff_` and
             /// twelve characters.
             #[must_use]
-            pub fn keyspace_name(&self) -> String {
+            pub fn unique_name(&self) -> String {
                 format!("castoff_{}", token())
             }
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 use crate::url::encode;
 
@@ -68,16 +68,16 @@ impl ClickHouse {
     }
 }
 
-recipe!(ClickHouse => ClickHouseServer, "clickhouse/clickhouse-server");
+module!(ClickHouse => ClickHouseServer, "clickhouse/clickhouse-server");
 
 impl Module for ClickHouse {
     type Server = ClickHouseServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if !self.user.starts_with(|c: char| c.is_ascii_alphabetic()) || !self.user.chars().all(word)
         {
@@ -116,7 +116,7 @@ impl Module for ClickHouse {
             })))
     }
 
-    async fn attach(self, container: Container) -> Result<ClickHouseServer> {
+    async fn into_server(self, container: Container) -> Result<ClickHouseServer> {
         Ok(ClickHouseServer {
             service: Service::new(container, PORT)?,
             user: self.user,
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_the_image_would_garble_is_refused() {
-        let error = ClickHouse::new().with_password("a<b").lower(Container::builder("x"));
+        let error = ClickHouse::new().with_password("a<b").configure(Container::builder("x"));
         assert!(error.err().unwrap().to_string().starts_with("password"));
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, Response, until_answer};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 use crate::url::encode;
 
 /// The port that the node listens on in its container.
@@ -48,24 +48,24 @@ impl Elasticsearch {
     }
 
     /// Sets an environment variable of the image: `indices.query.bool.max_clause_count`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
 #[cfg(feature = "elasticsearch")]
-recipe!(Elasticsearch => ElasticsearchServer, "docker.elastic.co/elasticsearch/elasticsearch");
+module!(Elasticsearch => ElasticsearchServer, "docker.elastic.co/elasticsearch/elasticsearch");
 
 #[cfg(feature = "elasticsearch")]
 impl Module for Elasticsearch {
     type Server = ElasticsearchServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let health = Request::new("GET", HEALTH).with_basic_auth("elastic", &self.password);
         Ok(container
             .with_env("discovery.type", "single-node")
@@ -76,7 +76,7 @@ impl Module for Elasticsearch {
             .with_wait(until_answer("Elasticsearch to be healthy", PORT, health, healthy)))
     }
 
-    async fn attach(self, container: Container) -> Result<ElasticsearchServer> {
+    async fn into_server(self, container: Container) -> Result<ElasticsearchServer> {
         Ok(ElasticsearchServer { service: Service::new(container, PORT)?, password: self.password })
     }
 }
@@ -148,24 +148,24 @@ impl OpenSearch {
     }
 
     /// Sets an environment variable of the image: `indices.query.bool.max_clause_count`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
 #[cfg(feature = "opensearch")]
-recipe!(OpenSearch => OpenSearchServer, "opensearchproject/opensearch");
+module!(OpenSearch => OpenSearchServer, "opensearchproject/opensearch");
 
 #[cfg(feature = "opensearch")]
 impl Module for OpenSearch {
     type Server = OpenSearchServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let health = Request::new("GET", HEALTH);
         Ok(container
             .with_env("discovery.type", "single-node")
@@ -176,7 +176,7 @@ impl Module for OpenSearch {
             .with_wait(until_answer("OpenSearch to be healthy", PORT, health, healthy)))
     }
 
-    async fn attach(self, container: Container) -> Result<OpenSearchServer> {
+    async fn into_server(self, container: Container) -> Result<OpenSearchServer> {
         Ok(OpenSearchServer { service: Service::new(container, PORT)? })
     }
 }

@@ -1,20 +1,20 @@
-//! An etcd node: [`Etcd`] describes one, [`EtcdServer`] is a handle to a running one.
+//! An etcd node: [`Etcd`] describes one, [`EtcdServer`] is one that runs.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
 //! use castoff_modules::Etcd;
 //!
 //! let etcd = Etcd::new().shared().await?;
-//! let mine = etcd.prefix(); // what this test's keys begin with
+//! let mine = etcd.unique_prefix(); // what this test's keys begin with
 //! etcd.put(format!("{mine}greeting"), "hello").await?;
 //! println!("connect to {}", etcd.url());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several tests can share a node if each puts a [`prefix`](EtcdServer::prefix) of its own before
-//! its keys. Admin actions use etcd's gateway for JSON (documentation, "gRPC gateway"), which
-//! exists since version 3.4.
+//! Several tests can share a node when each puts a [`prefix`](EtcdServer::unique_prefix) of its own before
+//! its keys. Admin actions go by the gateway that etcd has for JSON (documentation, "gRPC gateway"),
+//! from version 3.4 on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, Wai
 use serde_json::{Value, json};
 
 use crate::http::Request;
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the node listens on for clients in its container.
@@ -58,22 +58,22 @@ impl Etcd {
 
     /// Adds a flag of the node, passed as `--name=value`: `quota-backend-bytes`, `log-level`. It
     /// overrides this module's own.
-    pub fn with_flag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.flags.push((name.into(), value.into()));
         self
     }
 }
 
-recipe!(Etcd => EtcdServer, "quay.io/coreos/etcd");
+module!(Etcd => EtcdServer, "quay.io/coreos/etcd");
 
 impl Module for Etcd {
     type Server = EtcdServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         if self.password.as_ref().is_some_and(String::is_empty) {
             return Err(Error::new(ErrorKind::InvalidInput, "root password: it must not be empty"));
         }
@@ -87,12 +87,12 @@ impl Module for Etcd {
         Ok(container.with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<EtcdServer> {
+    async fn into_server(self, container: Container) -> Result<EtcdServer> {
         let server =
             EtcdServer { service: Service::new(container, PORT)?, password: self.password };
         if let Some(password) = &server.password {
             let enable = async || server.enable_authentication(password).await;
-            server.container().set_up_once("castoff etcd authentication", enable).await?;
+            server.container().init_once("castoff etcd authentication", enable).await?;
         }
         Ok(server)
     }
@@ -113,7 +113,7 @@ fn command(flags: &[(String, String)]) -> Vec<String> {
 fn wait() -> ProbeWait {
     WaitFor::probe("etcd to be healthy", |target: WaitTarget| async move {
         let answer = Request::new("GET", "/health").send(target.addr(PORT)?).await?;
-        target.seen(format!("{}: {}", answer.status, answer.body.trim()));
+        target.record_probe(format!("{}: {}", answer.status, answer.body.trim()));
         let healthy = answer.body.replace(' ', "").contains(r#""health":"true""#);
         Ok(answer.status == 200 && healthy)
     })
@@ -149,7 +149,7 @@ impl EtcdServer {
 
     /// Returns a unique prefix for keys: `castoff-`, twelve characters and `/`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("castoff-{}/", token())
     }
 
@@ -251,20 +251,21 @@ mod tests {
 
     fn spec(mut server: Etcd) -> ContainerSpec {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        server.lower(container).unwrap().spec().clone()
+        server.configure(container).unwrap().spec().clone()
     }
 
     #[test]
     fn data_is_in_memory_unless_there_are_users() {
         assert_eq!(spec(Etcd::new()).mounts, [Mount::tmpfs(DATA)]);
         assert!(spec(Etcd::new().with_root_password("x")).mounts.is_empty());
-        let error = Etcd::new().with_root_password("").lower(Container::builder("x"));
+        let error = Etcd::new().with_root_password("").configure(Container::builder("x"));
         assert!(error.err().unwrap().to_string().contains("root password"));
     }
 
     #[test]
     fn flags_of_the_user_go_last() {
-        let command = spec(Etcd::new().with_flag("log-level", "warn")).command.unwrap_or_default();
+        let command =
+            spec(Etcd::new().with_config("log-level", "warn")).command.unwrap_or_default();
         assert_eq!(command[0], "/usr/local/bin/etcd");
         assert_eq!(command[4], "--log-level=warn");
     }

@@ -160,7 +160,7 @@ pub(crate) fn until_answer(
         async move {
             let answer = request.send(target.addr(port)?).await?;
             let shown: String = answer.body.chars().take(200).collect();
-            target.seen(format!("{}: {shown}", answer.status));
+            target.record_probe(format!("{}: {shown}", answer.status));
             Ok(will_do(&answer))
         }
     })

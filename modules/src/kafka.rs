@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::probe::exchange;
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port for clients on this machine, in the container.
@@ -116,17 +116,17 @@ impl Kafka {
 }
 
 #[cfg(feature = "kafka")]
-recipe!(Kafka => KafkaServer, "apache/kafka");
+module!(Kafka => KafkaServer, "apache/kafka");
 
 #[cfg(feature = "kafka")]
 impl Module for Kafka {
     type Server = KafkaServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let settings = [
             ("KAFKA_NODE_ID", "1"),
             ("KAFKA_PROCESS_ROLES", "broker,controller"),
@@ -154,7 +154,7 @@ impl Module for Kafka {
         Ok(told_where(container, start).with_wait(wait("Kafka")))
     }
 
-    async fn attach(self, container: Container) -> Result<KafkaServer> {
+    async fn into_server(self, container: Container) -> Result<KafkaServer> {
         Ok(KafkaServer { service: Service::new(container, PORT)? })
     }
 }
@@ -184,24 +184,24 @@ impl Redpanda {
 }
 
 #[cfg(feature = "redpanda")]
-recipe!(Redpanda => RedpandaServer, "redpandadata/redpanda");
+module!(Redpanda => RedpandaServer, "redpandadata/redpanda");
 
 #[cfg(feature = "redpanda")]
 impl Module for Redpanda {
     type Server = RedpandaServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let start = "exec /entrypoint.sh redpanda start --mode dev-container --smp 1 \
              --kafka-addr HOST://0.0.0.0:9092,NETWORK://0.0.0.0:9093 \
              --advertise-kafka-addr \"HOST://$1,NETWORK://$2\"";
         Ok(told_where(container, start).with_wait(wait("Redpanda")))
     }
 
-    async fn attach(self, container: Container) -> Result<RedpandaServer> {
+    async fn into_server(self, container: Container) -> Result<RedpandaServer> {
         Ok(RedpandaServer { service: Service::new(container, PORT)? })
     }
 }
@@ -238,9 +238,9 @@ fn wait(name: &str) -> ProbeWait {
                 brokers(&mut stream).await
             };
             match asking.await {
-                Ok(0) => target.seen("it knows of no broker"),
+                Ok(0) => target.record_probe("it knows of no broker"),
                 Ok(_) => return Ok(true),
-                Err(error) => target.seen(format!("{addr}: {error}")),
+                Err(error) => target.record_probe(format!("{addr}: {error}")),
             }
             let tell = format!(
                 "[ -f {ADVERTISED} ] || {{ echo \"$1 $2\" > {ADVERTISED}.new && \
@@ -288,8 +288,8 @@ mod tests {
     #[cfg(feature = "kafka")]
     #[test]
     fn kafka_is_as_its_image_has_it() {
-        let recipe = Kafka::new().with_config("auto.create.topics.enable", "false");
-        insta::assert_snapshot!(json_of(recipe));
+        let module = Kafka::new().with_config("auto.create.topics.enable", "false");
+        insta::assert_snapshot!(json_of(module));
     }
 
     #[cfg(feature = "redpanda")]

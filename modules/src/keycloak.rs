@@ -6,7 +6,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 use crate::url::encode;
 
 /// The port that the server listens on in its container.
@@ -57,22 +57,22 @@ impl Keycloak {
     }
 
     /// Sets an environment variable of the image: `KC_FEATURES`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(Keycloak => KeycloakServer, "quay.io/keycloak/keycloak");
+module!(Keycloak => KeycloakServer, "quay.io/keycloak/keycloak");
 
 impl Module for Keycloak {
     type Server = KeycloakServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mut container = container;
         for (number, realm) in self.realms.iter().enumerate() {
             let target = format!("/opt/keycloak/data/import/castoff-{number}.json");
@@ -88,7 +88,7 @@ impl Module for Keycloak {
             .with_wait(until_answer("Keycloak's realm `master`", PORT, realm, |a| a.status == 200)))
     }
 
-    async fn attach(self, container: Container) -> Result<KeycloakServer> {
+    async fn into_server(self, container: Container) -> Result<KeycloakServer> {
         Ok(KeycloakServer {
             service: Service::new(container, PORT)?,
             user: self.user,

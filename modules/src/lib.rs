@@ -23,16 +23,16 @@
 //! | --- | --- | --- | --- | --- |
 //! | `postgres` | `Postgres` | `PostgresServer` | `postgres:17` | a database, cloned: `database()`, `database_from()`, `database_from_sql()`; snapshots |
 //! | `mariadb` | `MariaDb` | `MariaDbServer` | `mariadb:11` | a database: `database()`, `database_from()` |
-//! | `redis` | `Redis` | `RedisServer` | `redis:7` | a numbered database: `database()`; `prefix()` |
-//! | `valkey` | `Valkey` | `ValkeyServer` | `valkey/valkey:8` | a numbered database: `database()`; `prefix()` |
-//! | `memcached` | `Memcached` | `MemcachedServer` | `memcached:1.6` | `prefix()` for keys |
+//! | `redis` | `Redis` | `RedisServer` | `redis:7` | a numbered database: `database()`; `unique_prefix()` |
+//! | `valkey` | `Valkey` | `ValkeyServer` | `valkey/valkey:8` | a numbered database: `database()`; `unique_prefix()` |
+//! | `memcached` | `Memcached` | `MemcachedServer` | `memcached:1.6` | `unique_prefix()` for keys |
 //! | `rabbitmq` | `RabbitMq` | `RabbitMqServer` | `rabbitmq:4` | a virtual host: `vhost()` |
-//! | `nats` | `Nats` | `NatsServer` | `nats:2` | an account with JetStream: `account()`; `prefix()` |
-//! | `mosquitto` | `Mosquitto` | `MosquittoServer` | `eclipse-mosquitto:2` | `prefix()` for topics |
-//! | `etcd` | `Etcd` | `EtcdServer` | `quay.io/coreos/etcd:v3.5.21` | `prefix()` for keys |
+//! | `nats` | `Nats` | `NatsServer` | `nats:2` | an account with JetStream: `account()`; `unique_prefix()` |
+//! | `mosquitto` | `Mosquitto` | `MosquittoServer` | `eclipse-mosquitto:2` | `unique_prefix()` for topics |
+//! | `etcd` | `Etcd` | `EtcdServer` | `quay.io/coreos/etcd:v3.5.21` | `unique_prefix()` for keys |
 //! | `zookeeper` | `ZooKeeper` | `ZooKeeperServer` | `zookeeper:3.9` | a tree: `chroot()` |
-//! | `nginx` | `Nginx` | `NginxServer` | `nginx:1` | `directory()` |
-//! | `registry` | `Registry` | `RegistryServer` | `registry:2` | `prefix()` for repositories |
+//! | `nginx` | `Nginx` | `NginxServer` | `nginx:1` | `unique_path()` |
+//! | `registry` | `DockerRegistry` | `DockerRegistryServer` | `registry:2` | `unique_prefix()` for repositories |
 //! | `openldap` | `OpenLdap` | `OpenLdapServer` | `osixia/openldap:1.5.0` | an organizational unit: `unit()` |
 //! | `openssh` | `OpenSsh` | `OpenSshServer` | `lscr.io/linuxserver/openssh-server` | a directory: `directory()` |
 //! | `clickhouse` | `ClickHouse` | `ClickHouseServer` | `clickhouse/clickhouse-server:24.8` | `unique_name()` |
@@ -45,14 +45,14 @@
 //! | --- | --- | --- | --- | --- |
 //! | `kafka` | `Kafka` | `KafkaServer` | `apache/kafka:3.9.0` | `unique_name()` |
 //! | `redpanda` | `Redpanda` | `RedpandaServer` | `redpandadata/redpanda:v24.2.7` | `unique_name()` |
-//! | `mongodb` | `MongoDb` | `MongoDbServer` | `mongo:8.0` | `database_name()` |
+//! | `mongodb` | `MongoDb` | `MongoDbServer` | `mongo:8.0` | `unique_name()` |
 //! | `elasticsearch` | `Elasticsearch` | `ElasticsearchServer` | `docker.elastic.co/elasticsearch/elasticsearch:8.15.0` | an index of one's own |
 //! | `opensearch` | `OpenSearch` | `OpenSearchServer` | `opensearchproject/opensearch:2.17.0` | an index of one's own |
-//! | `minio` | `Minio` | `MinioServer` | `minio/minio:RELEASE.2025-04-22T22-12-26Z` | `bucket_name()` |
+//! | `minio` | `Minio` | `MinioServer` | `minio/minio:RELEASE.2025-04-22T22-12-26Z` | `unique_name()` |
 //! | `localstack` | `LocalStack` | `LocalStackServer` | `localstack/localstack:4.0` |  |
 //! | `neo4j` | `Neo4j` | `Neo4jServer` | `neo4j:5` |  |
-//! | `cassandra` | `Cassandra` | `CassandraServer` | `cassandra:5.0` | `keyspace_name()` |
-//! | `scylla` | `Scylla` | `ScyllaServer` | `scylladb/scylla:6.2` | `keyspace_name()` |
+//! | `cassandra` | `Cassandra` | `CassandraServer` | `cassandra:5.0` | `unique_name()` |
+//! | `scylla` | `Scylla` | `ScyllaServer` | `scylladb/scylla:6.2` | `unique_name()` |
 //! | `mssql` | `MsSql` | `MsSqlServer` | `mcr.microsoft.com/mssql/server:2022-latest` | `unique_name()` |
 //! | `vault` | `Vault` | `VaultServer` | `hashicorp/vault:1.18` |  |
 //! | `keycloak` | `Keycloak` | `KeycloakServer` | `quay.io/keycloak/keycloak:26.0` | a realm: `with_realm()` |
@@ -222,7 +222,7 @@ pub use redis::{Redis, RedisServer};
 #[cfg(feature = "valkey")]
 pub use redis::{Valkey, ValkeyServer};
 #[cfg(feature = "registry")]
-pub use registry::{Registry, RegistryServer};
+pub use registry::{DockerRegistry, DockerRegistryServer};
 #[cfg(feature = "vault")]
 pub use vault::{Vault, VaultServer};
 #[cfg(feature = "webdriver")]

@@ -7,7 +7,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 
 /// The port of all services in the container.
 pub const PORT: u16 = 4566;
@@ -40,22 +40,22 @@ impl LocalStack {
     }
 
     /// Sets an environment variable of the image: `DEBUG`, `PERSISTENCE`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(LocalStack => LocalStackServer, "localstack/localstack");
+module!(LocalStack => LocalStackServer, "localstack/localstack");
 
 impl Module for LocalStack {
     type Server = LocalStackServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mut container = container;
         if !self.services.is_empty() {
             container = container.with_env("SERVICES", self.services.join(","));
@@ -66,7 +66,7 @@ impl Module for LocalStack {
         })))
     }
 
-    async fn attach(self, container: Container) -> Result<LocalStackServer> {
+    async fn into_server(self, container: Container) -> Result<LocalStackServer> {
         Ok(LocalStackServer { service: Service::new(container, PORT)? })
     }
 }

@@ -1,19 +1,18 @@
-//! A Memcached server: [`Memcached`] describes one, [`MemcachedServer`] is a handle to a running
-//! one.
+//! A Memcached server: [`Memcached`] describes one, [`MemcachedServer`] is one that runs.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
 //! use castoff_modules::Memcached;
 //!
 //! let cache = Memcached::new().with_memory(128).shared().await?;
-//! let mine = cache.prefix(); // what this test's keys begin with
+//! let mine = cache.unique_prefix(); // what this test's keys begin with
 //! println!("connect to {}, and use {mine}", cache.url());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several tests can share a server if each puts a [`prefix`](MemcachedServer::prefix) of its own
-//! before its keys. The server itself has no way to separate them.
+//! Several tests can share a server when each puts a [`prefix`](MemcachedServer::unique_prefix) of its own
+//! before its keys; the server has nothing to keep them apart itself.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::probe::{Answer, text, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the server listens on in its container.
@@ -66,16 +65,16 @@ impl Memcached {
     }
 }
 
-recipe!(Memcached => MemcachedServer, "memcached");
+module!(Memcached => MemcachedServer, "memcached");
 
 impl Module for Memcached {
     type Server = MemcachedServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         if self.memory == Some(0) {
             return Err(Error::new(ErrorKind::InvalidInput, "memory: it must be at least 1 MiB"));
         }
@@ -88,7 +87,7 @@ impl Module for Memcached {
         Ok(container.with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<MemcachedServer> {
+    async fn into_server(self, container: Container) -> Result<MemcachedServer> {
         Ok(MemcachedServer { service: Service::new(container, PORT)? })
     }
 }
@@ -116,7 +115,7 @@ impl MemcachedServer {
 
     /// Returns a unique prefix for keys: `castoff-`, twelve characters and `:`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("castoff-{}:", token())
     }
 
@@ -192,7 +191,7 @@ mod tests {
 
     fn command(mut server: Memcached) -> Vec<String> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        server.lower(container).unwrap().spec().command.clone().unwrap_or_default()
+        server.configure(container).unwrap().spec().command.clone().unwrap_or_default()
     }
 
     #[test]
@@ -206,7 +205,8 @@ mod tests {
 
     #[test]
     fn no_memory_is_refused() {
-        let error = Memcached::new().with_memory(0).lower(Container::builder("x")).err().unwrap();
+        let error =
+            Memcached::new().with_memory(0).configure(Container::builder("x")).err().unwrap();
         assert!(error.to_string().contains("memory"), "{error}");
     }
 

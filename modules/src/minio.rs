@@ -6,7 +6,7 @@
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port for S3 in the container.
@@ -51,22 +51,22 @@ impl Minio {
     }
 
     /// Sets an environment variable of the image: `MINIO_REGION`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(Minio => MinioServer, "minio/minio");
+module!(Minio => MinioServer, "minio/minio");
 
 impl Module for Minio {
     type Server = MinioServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         for (option, value, least) in [("user", &self.user, 3), ("password", &self.password, 8)] {
             if value.len() < least {
                 let what = format!("{option}: it must have at least {least} characters");
@@ -87,7 +87,7 @@ impl Module for Minio {
             .with_wait(until_answer("MinIO to be ready", PORT, ready, |a| a.status == 200)))
     }
 
-    async fn attach(self, container: Container) -> Result<MinioServer> {
+    async fn into_server(self, container: Container) -> Result<MinioServer> {
         Ok(MinioServer {
             service: Service::new(container, PORT)?,
             user: self.user,
@@ -154,7 +154,7 @@ impl MinioServer {
 
     /// Returns a unique name for a bucket: `castoff-` and twelve characters.
     #[must_use]
-    pub fn bucket_name(&self) -> String {
+    pub fn unique_name(&self) -> String {
         format!("castoff-{}", token())
     }
 }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn short_credentials_are_refused() {
-        let error = Minio::new().with_password("short").lower(Container::builder("x"));
+        let error = Minio::new().with_password("short").configure(Container::builder("x"));
         assert!(error.err().unwrap().to_string().starts_with("password"));
     }
 }

@@ -5,7 +5,7 @@
 //! use castoff_modules::MongoDb;
 //!
 //! let server = MongoDb::new().shared().await?;
-//! let mine = server.database_name(); // a database of this test's own
+//! let mine = server.unique_name(); // a database of this test's own
 //! println!("connect to {}", server.url_for(&mine));
 //! # Ok(())
 //! # }
@@ -21,7 +21,7 @@ use castoff::{Container, ContainerBuilder, Module, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 use crate::url::encode;
 
@@ -59,16 +59,16 @@ impl MongoDb {
     }
 }
 
-recipe!(MongoDb => MongoDbServer, "mongo");
+module!(MongoDb => MongoDbServer, "mongo");
 
 impl Module for MongoDb {
     type Server = MongoDbServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         if container.spec().mounts.iter().all(|mount| mount.target != DATA) {
             container = container.with_tmpfs(DATA);
         }
@@ -79,7 +79,7 @@ impl Module for MongoDb {
         Ok(container.with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<MongoDbServer> {
+    async fn into_server(self, container: Container) -> Result<MongoDbServer> {
         Ok(MongoDbServer { service: Service::new(container, PORT)? })
     }
 }
@@ -115,7 +115,7 @@ impl MongoDbServer {
     /// Returns a unique name for a database: `castoff-` and twelve characters. MongoDB creates it
     /// at its first use.
     #[must_use]
-    pub fn database_name(&self) -> String {
+    pub fn unique_name(&self) -> String {
         format!("castoff-{}", token())
     }
 
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn mongodb_is_as_its_image_has_it() {
-        let recipe = MongoDb::new().with_arguments(["--setParameter", "ttlMonitorSleepSecs=1"]);
-        insta::assert_snapshot!(json_of(recipe));
+        let module = MongoDb::new().with_arguments(["--setParameter", "ttlMonitorSleepSecs=1"]);
+        insta::assert_snapshot!(json_of(module));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, Wai
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, until_ready};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 use crate::unique::token;
 use crate::url::encode;
 
@@ -70,16 +70,16 @@ impl MsSql {
     }
 }
 
-recipe!(MsSql => MsSqlServer, "mcr.microsoft.com/mssql/server");
+module!(MsSql => MsSqlServer, "mcr.microsoft.com/mssql/server");
 
 impl Module for MsSql {
     type Server = MsSqlServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         if !self.accepted {
             let what = "eula: SQL Server runs for those only who accept its licence";
             let error = Error::new(ErrorKind::InvalidInput, what);
@@ -98,7 +98,7 @@ impl Module for MsSql {
             .with_wait(WaitFor::exec(["sh", "-c", login, SQLCMD])))
     }
 
-    async fn attach(self, container: Container) -> Result<MsSqlServer> {
+    async fn into_server(self, container: Container) -> Result<MsSqlServer> {
         Ok(MsSqlServer { service: Service::new(container, PORT)?, password: self.password })
     }
 }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn licence_and_password_are_asked_for() {
-        let refused = |recipe: MsSql| recipe.lower(Container::builder("x")).err().unwrap();
+        let refused = |module: MsSql| module.configure(Container::builder("x")).err().unwrap();
         assert!(refused(MsSql::new()).to_string().starts_with("eula"));
         let weak = MsSql::new().with_accepted_eula().with_password("password");
         assert!(refused(weak).to_string().starts_with("password"));

@@ -7,7 +7,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 use serde_json::json;
 
 use crate::http::{Request, until_answer};
-use crate::shape::{SLOW, Service, recipe, server};
+use crate::shape::{SLOW, Service, module, server};
 
 /// The port for Bolt in the container.
 pub const PORT: u16 = 7687;
@@ -54,22 +54,22 @@ impl Neo4j {
     }
 
     /// Sets an environment variable of the image: `NEO4J_server_memory_heap_max__size`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(Neo4j => Neo4jServer, "neo4j");
+module!(Neo4j => Neo4jServer, "neo4j");
 
 impl Module for Neo4j {
     type Server = Neo4jServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         if self.password.len() < 8 {
             let what = "password: it must have at least 8 characters";
             return Err(Error::new(ErrorKind::InvalidInput, what));
@@ -86,7 +86,7 @@ impl Module for Neo4j {
         ))
     }
 
-    async fn attach(self, container: Container) -> Result<Neo4jServer> {
+    async fn into_server(self, container: Container) -> Result<Neo4jServer> {
         Ok(Neo4jServer { service: Service::new(container, PORT)?, password: self.password })
     }
 }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_short_password_is_refused() {
-        let error = Neo4j::new().with_password("short").lower(Container::builder("x"));
+        let error = Neo4j::new().with_password("short").configure(Container::builder("x"));
         assert!(error.err().unwrap().to_string().starts_with("password"));
     }
 }

@@ -22,7 +22,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, text, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the server listens on in its container.
@@ -78,32 +78,40 @@ impl Nginx {
 
     /// Sets server blocks in nginx's own language, in place of the image's `default.conf`. They
     /// should listen on port 80, to which [`NginxServer::url`] leads.
-    pub fn with_config(mut self, servers: impl Into<String>) -> Self {
+    pub fn with_config_file(mut self, servers: impl Into<String>) -> Self {
         self.config = Some(servers.into());
         self
     }
 
-    /// Serves the same by HTTPS as well, with a certificate for `localhost`, the loopback addresses
-    /// and these names, signed by [`NginxServer::ca_certificate`]. Can't be combined with
-    /// [`with_config`](Self::with_config), which replaces the whole configuration.
+    /// Serves the same by HTTPS as well, with a certificate for `localhost`, the loopback addresses and
+    /// the container's name and aliases in its networks, signed by [`NginxServer::ca_certificate`]. Not together with
+    /// [`with_config_file`](Self::with_config_file), which says all there is to say.
     #[cfg(feature = "tls")]
-    pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.tls = Some(names.into_iter().map(Into::into).collect());
+    pub fn with_tls(mut self) -> Self {
+        self.tls.get_or_insert_default();
         self.container = self.container.with_port(TLS_PORT);
         self
     }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self.with_tls()
+    }
 }
 
-recipe!(Nginx => NginxServer, "nginx");
+module!(Nginx => NginxServer, "nginx");
 
 impl Module for Nginx {
     type Server = NginxServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         for (path, file) in &self.files {
             container = match file {
                 File::Bytes(bytes) => {
@@ -122,7 +130,7 @@ impl Module for Nginx {
         Ok(container.with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<NginxServer> {
+    async fn into_server(self, container: Container) -> Result<NginxServer> {
         #[cfg(feature = "tls")]
         let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
@@ -145,11 +153,11 @@ impl Nginx {
 
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.tls else { return Ok(container) };
+        let Some(further) = &self.tls else { return Ok(container) };
         if self.config.is_some() {
-            let what = "tls: the server blocks of `with_config` have to say it themselves";
+            let what = "tls: the server blocks of `with_config_file` have to say it themselves";
             return Err(Error::new(ErrorKind::InvalidInput, what));
         }
         let config = format!(
@@ -159,7 +167,8 @@ impl Nginx {
         );
         let container = container.with_copy(config.as_bytes(), format!("{CONF}/castoff-tls.conf"));
         // The master process reads the key, as root.
-        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 }
 
@@ -205,7 +214,7 @@ impl NginxServer {
 
     /// Returns a unique path for the files of one test: `castoff-` and twelve characters.
     #[must_use]
-    pub fn directory(&self) -> String {
+    pub fn unique_path(&self) -> String {
         format!("castoff-{}", token())
     }
 
@@ -222,14 +231,14 @@ impl NginxServer {
         self.container().copy_to(CopySource::bytes(content), target).await
     }
 
-    /// Switches to other server blocks, like [`with_config`](Nginx::with_config), after checking
-    /// them.
+    /// Takes other server blocks from now on, as [`with_config_file`](Nginx::with_config_file) does, once it
+    /// has found them to be right.
     ///
     /// # Errors
-    /// Fails with nginx's message if they are invalid; the server then continues as before.
+    /// With what nginx says of them when they are wrong; it then serves as before.
     ///
     /// # Cancel safety
-    /// The server may switch even if the future is dropped.
+    /// It may take them when the future is dropped.
     pub async fn reload(&self, servers: impl Into<String>) -> Result<()> {
         let config = format!("{CONF}/default.conf");
         let before = self.container().read_file(&config).await?;
@@ -284,7 +293,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
         }
         let server = Nginx::new().with_file("../x", "y");
-        assert!(server.lower(Container::builder("x")).is_err());
+        assert!(server.configure(Container::builder("x")).is_err());
     }
 
     #[tokio::test]

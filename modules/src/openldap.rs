@@ -22,7 +22,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result, Wai
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the server listens on in its container.
@@ -40,7 +40,7 @@ const FILLED: &str = "/container/run/state/slapd-first-start-done";
 pub struct OpenLdap {
     container: ContainerBuilder,
     domain: String,
-    organisation: String,
+    organization: String,
     password: String,
     entries: Vec<String>,
 }
@@ -51,7 +51,7 @@ impl OpenLdap {
         OpenLdap {
             container: Container::builder("osixia/openldap:1.5.0").with_port(PORT),
             domain: "example.org".into(),
-            organisation: "Example".into(),
+            organization: "Example".into(),
             password: "admin".into(),
             entries: Vec::new(),
         }
@@ -63,9 +63,9 @@ impl OpenLdap {
         self
     }
 
-    /// Sets the organization's name.
-    pub fn with_organisation(mut self, name: impl Into<String>) -> Self {
-        self.organisation = name.into();
+    /// The organization's name.
+    pub fn with_organization(mut self, name: impl Into<String>) -> Self {
+        self.organization = name.into();
         self
     }
 
@@ -90,7 +90,7 @@ impl OpenLdap {
             return refused("domain: it must be labels of letters and digits, with dots between");
         }
         for (option, text) in
-            [("organisation", &self.organisation), ("admin password", &self.password)]
+            [("organization", &self.organization), ("admin password", &self.password)]
         {
             if text.is_empty() || text.contains(['\n', '\r', '\0']) {
                 return refused(&format!("{option}: it must be one line, and not empty"));
@@ -104,16 +104,16 @@ impl OpenLdap {
     }
 }
 
-recipe!(OpenLdap => OpenLdapServer, "osixia/openldap", domain);
+module!(OpenLdap => OpenLdapServer, "osixia/openldap", domain);
 
 impl Module for OpenLdap {
     type Server = OpenLdapServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         for (number, entries) in self.entries.iter().enumerate() {
             let target = format!("{LDIF}/castoff-{number:03}.ldif");
@@ -126,13 +126,13 @@ impl Module for OpenLdap {
         let admin = format!("cn=admin,{}", self.base());
         Ok(container
             .with_env("LDAP_DOMAIN", &self.domain)
-            .with_env("LDAP_ORGANISATION", &self.organisation)
+            .with_env("LDAP_ORGANISATION", &self.organization)
             .with_env("LDAP_ADMIN_PASSWORD", &self.password)
             .with_env("LDAP_TLS", "false")
             .with_wait(wait(&admin, &self.password)))
     }
 
-    async fn attach(self, container: Container) -> Result<OpenLdapServer> {
+    async fn into_server(self, container: Container) -> Result<OpenLdapServer> {
         let base = self.base();
         Ok(OpenLdapServer {
             service: Service::new(container, PORT)?,
@@ -245,7 +245,7 @@ fn wait(admin: &str, password: &str) -> ProbeWait {
         let bind = bind.clone();
         async move {
             if !target.exec(["test", "-f", FILLED]).await?.success() {
-                target.seen("the directory is being filled");
+                target.record_probe("the directory is being filled");
                 return Ok(false);
             }
             let addr = target.addr(PORT)?;
@@ -256,7 +256,7 @@ fn wait(admin: &str, password: &str) -> ProbeWait {
             let code = asking
                 .await
                 .map_err(|error| Error::new(ErrorKind::Io, addr.to_string()).with_source(error))?;
-            target.seen(format!("a bind with result {code}"));
+            target.record_probe(format!("a bind with result {code}"));
             Ok(code == 0)
         }
     })
@@ -334,11 +334,11 @@ mod tests {
     #[test]
     fn what_can_not_be_is_named() {
         assert_eq!(OpenLdap::new().with_domain("shop.example").base(), "dc=shop,dc=example");
-        for (recipe, option) in [
+        for (module, option) in [
             (OpenLdap::new().with_domain("a..b"), "domain"),
             (OpenLdap::new().with_admin_password("a\nb"), "admin password"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert!(error.to_string().starts_with(option), "{error}");
         }
     }

@@ -20,7 +20,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::probe::{Answer, text, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 use crate::url::encode;
 
@@ -101,16 +101,16 @@ impl OpenSsh {
     }
 }
 
-recipe!(OpenSsh => OpenSshServer, "lscr.io/linuxserver/openssh-server", user);
+module!(OpenSsh => OpenSshServer, "lscr.io/linuxserver/openssh-server", user);
 
 impl Module for OpenSsh {
     type Server = OpenSshServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         if let Some(password) = &self.password {
             container = container.with_env("USER_PASSWORD", password);
@@ -125,7 +125,7 @@ impl Module for OpenSsh {
             .with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<OpenSshServer> {
+    async fn into_server(self, container: Container) -> Result<OpenSshServer> {
         let service = Service::new(container, PORT)?;
         Ok(OpenSshServer { service, user: self.user, password: self.password })
     }
@@ -242,13 +242,13 @@ mod tests {
         let spec = spec_of(OpenSsh::new().without_password().with_public_key("ssh-ed25519 AAAA"));
         assert_eq!(spec.env["PASSWORD_ACCESS"], "false");
         assert!(!spec.env.contains_key("USER_PASSWORD"));
-        for (recipe, option) in [
+        for (module, option) in [
             (OpenSsh::new().without_password(), "password"),
             (OpenSsh::new().with_password("a\nb"), "password"),
             (OpenSsh::new().with_user("ann lee"), "user"),
             (OpenSsh::new().with_public_key("AAAA"), "public key"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert!(error.to_string().starts_with(option), "{error}");
         }
     }

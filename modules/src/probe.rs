@@ -41,7 +41,7 @@ where
                 Answer::Ready(text) => (true, text),
                 Answer::NotYet(text) => (false, text),
             };
-            target.seen(format!("{addr} answered: {text}"));
+            target.record_probe(format!("{addr} answered: {text}"));
             Ok(ready)
         }
     })

@@ -1,27 +1,27 @@
-//! A CNCF Distribution registry of images: [`Registry`] describes one, [`RegistryServer`] is a
-//! handle to a running one.
+//! A CNCF Distribution registry of images: [`DockerRegistry`] describes one, [`DockerRegistryServer`] is one that
+//! runs.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
-//! use castoff_modules::Registry;
+//! use castoff_modules::DockerRegistry;
 //!
-//! let registry = Registry::new().with_user("ann", "sesame").start().await?;
+//! let registry = DockerRegistry::new().with_user("ann", "sesame").start().await?;
 //! println!("docker login {} && docker push {}", registry.addr(), registry.name_for("team/app:1"));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Docker treats a registry on the loopback interface as one without TLS, so that an engine on this
-//! machine can push to and pull from [`RegistryServer::name_for`] without any settings. Several
-//! tests can share a registry if each puts a [`prefix`](RegistryServer::prefix) of its own before
-//! its repositories.
+//! Docker takes a registry on the loopback interface to be one without TLS, so pushing to and pulling
+//! from [`DockerRegistryServer::name_for`] works without any settings of the engine's, where that runs on
+//! this machine. Several tests can share a registry when each puts a
+//! [`prefix`](DockerRegistryServer::unique_prefix) of its own before its repositories.
 
 use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result, WaitFor};
 use serde_json::Value;
 
 use crate::fingerprint::Fingerprint;
 use crate::http::{Request, Response, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the registry listens on in its container.
@@ -44,7 +44,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 /// By default: image `registry:2`; open to everybody; images in memory, which may be deleted. It is
 /// ready when its API answers.
 #[must_use = "nothing is started before `start()`"]
-pub struct Registry {
+pub struct DockerRegistry {
     container: ContainerBuilder,
     users: Vec<(String, String)>,
     settings: Vec<(String, String)>,
@@ -52,10 +52,10 @@ pub struct Registry {
     tls: Option<Vec<String>>,
 }
 
-impl Registry {
+impl DockerRegistry {
     /// Describes a registry with all defaults.
     pub fn new() -> Self {
-        Registry {
+        DockerRegistry {
             container: Container::builder("registry:2").with_port(PORT),
             users: Vec::new(),
             settings: Vec::new(),
@@ -78,13 +78,22 @@ impl Registry {
         self
     }
 
-    /// Makes the registry speak TLS only, with a certificate for `localhost`, the loopback
-    /// addresses and these names, signed by [`RegistryServer::ca_certificate`].
+    /// Has the registry speak TLS, and nothing else, with a certificate for `localhost`, the loopback
+    /// addresses and the container's name and aliases in its networks, signed by
+    /// [`DockerRegistryServer::ca_certificate`].
     #[cfg(feature = "tls")]
-    pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.tls = Some(names.into_iter().map(Into::into).collect());
+    pub fn with_tls(mut self) -> Self {
+        self.tls.get_or_insert_default();
         self.container = self.container.with_port(HEALTH_PORT);
         self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self.with_tls()
     }
 
     /// Returns the lines of `htpasswd`. They are salted and so different every time; for sharing,
@@ -111,16 +120,16 @@ impl Registry {
     }
 }
 
-recipe!(Registry => RegistryServer, "registry");
+module!(DockerRegistry => DockerRegistryServer, "registry");
 
-impl Module for Registry {
-    type Server = RegistryServer;
+impl Module for DockerRegistry {
+    type Server = DockerRegistryServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mounts = &container.spec().mounts;
         if mounts.iter().all(|mount| mount.target.trim_end_matches('/') != DATA) {
             container = container.with_tmpfs(DATA);
@@ -139,13 +148,13 @@ impl Module for Registry {
         self.with_certificates(container)
     }
 
-    async fn attach(self, container: Container) -> Result<RegistryServer> {
+    async fn into_server(self, container: Container) -> Result<DockerRegistryServer> {
         #[cfg(feature = "tls")]
         let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
             None => None,
         };
-        Ok(RegistryServer {
+        Ok(DockerRegistryServer {
             service: Service::new(container, PORT)?,
             users: self.users,
             #[cfg(feature = "tls")]
@@ -154,7 +163,7 @@ impl Module for Registry {
     }
 }
 
-impl Registry {
+impl DockerRegistry {
     fn answers(&self) -> WaitFor {
         let asking = authorized(Request::new("GET", "/v2/"), &self.users);
         let ready = |answer: &Response| answer.status == 200;
@@ -171,9 +180,9 @@ impl Registry {
     /// TLS itself.
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.tls else { return Ok(container.with_wait(self.answers())) };
+        let Some(further) = &self.tls else { return Ok(container.with_wait(self.answers())) };
         let health = Request::new("GET", "/debug/health");
         let healthy = |answer: &Response| answer.status == 200;
         let container = container
@@ -182,7 +191,8 @@ impl Registry {
             .with_env("REGISTRY_HTTP_DEBUG_ADDR", format!(":{HEALTH_PORT}"))
             .with_wait(WaitFor::port(PORT))
             .with_wait(until_answer("the registry to be healthy", HEALTH_PORT, health, healthy));
-        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 }
 
@@ -196,16 +206,16 @@ fn authorized(request: Request, users: &[(String, String)]) -> Request {
 
 /// A registry, removed with its images when this handle is dropped.
 #[must_use = "the registry is removed when its handle is dropped"]
-pub struct RegistryServer {
+pub struct DockerRegistryServer {
     service: Service,
     users: Vec<(String, String)>,
     #[cfg(feature = "tls")]
     ca: Option<String>,
 }
 
-server!(RegistryServer);
+server!(DockerRegistryServer);
 
-impl RegistryServer {
+impl DockerRegistryServer {
     /// Returns the URL for a client on this machine: `http://127.0.0.1:49153`, with TLS
     /// `https://..`.
     #[must_use]
@@ -228,12 +238,12 @@ impl RegistryServer {
 
     /// Returns a unique prefix for repositories: `castoff-`, twelve characters and `/`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("castoff-{}/", token())
     }
 
-    /// Returns the certificate, in PEM, of the authority that signed the registry's; `None` without
-    /// [`with_tls`](Registry::with_tls).
+    /// The certificate, in PEM, of the authority that signed the registry's; where it was made
+    /// [`with_tls`](DockerRegistry::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
@@ -319,16 +329,20 @@ mod tests {
 
     #[test]
     fn settings_are_variables() {
-        let spec = spec_of(Registry::new().with_config("proxy.remoteurl", "https://example.org"));
+        let spec =
+            spec_of(DockerRegistry::new().with_config("proxy.remoteurl", "https://example.org"));
         assert_eq!(spec.env["REGISTRY_PROXY_REMOTEURL"], "https://example.org");
         assert!(!spec.env.contains_key("REGISTRY_AUTH"));
-        assert!(spec_of(Registry::new().with_user("a", "b")).env.contains_key("REGISTRY_AUTH"));
+        assert!(
+            spec_of(DockerRegistry::new().with_user("a", "b")).env.contains_key("REGISTRY_AUTH")
+        );
     }
 
     #[test]
     fn users_that_can_not_be_are_named() {
         for (name, password) in [("a:b", "x"), ("", "x"), ("ann", ""), ("ann", &"x".repeat(73))] {
-            let error = Registry::new().with_user(name, password).lower(Container::builder("x"));
+            let error =
+                DockerRegistry::new().with_user(name, password).configure(Container::builder("x"));
             let told = error.err().unwrap().to_string();
             assert!(told.starts_with(&format!("user `{name}`")), "{told}");
         }
@@ -336,7 +350,9 @@ mod tests {
 
     #[test]
     fn debug_does_not_tell_passwords_and_answers_are_lists() {
-        assert!(!format!("{:?}", Registry::new().with_user("ann", "sesame")).contains("sesame"));
+        assert!(
+            !format!("{:?}", DockerRegistry::new().with_user("ann", "sesame")).contains("sesame")
+        );
         assert_eq!(names(r#"{"tags":["1","2"]}"#, "tags").unwrap(), ["1", "2"]);
         assert!(names(r#"{"tags":null}"#, "tags").unwrap().is_empty());
         assert!(names("<html>", "tags").is_err());

@@ -1,5 +1,4 @@
-//! The parts that all modules share: the methods of descriptions and of handles, and the code
-//! between.
+//! What all modules have in common: the methods of the description and of the handle.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,13 +33,13 @@ impl Service {
     }
 }
 
-/// Defines the inherent methods of a description: a struct with a field `container`, a
-/// `ContainerBuilder`, that has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
+/// The inherent methods of a module: a struct with a field `container`, a `ContainerBuilder`, that
+/// has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
 ///
-/// `Debug` shows the image and the listed fields, so none of them may hold a secret.
-macro_rules! recipe {
-    ($recipe:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
-        impl $recipe {
+/// `Debug` shows the image and the fields that are named, so none that may hold a secret.
+macro_rules! module {
+    ($module:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
+        impl $module {
             #[doc = concat!("Another tag of `", $image, "`.")]
             pub fn with_tag(self, tag: impl std::fmt::Display) -> Self {
                 self.with_image(format!(concat!($image, ":{}"), tag))
@@ -121,15 +120,15 @@ macro_rules! recipe {
             }
         }
 
-        impl Default for $recipe {
+        impl Default for $module {
             fn default() -> Self {
                 Self::new()
             }
         }
 
-        impl std::fmt::Debug for $recipe {
+        impl std::fmt::Debug for $module {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($recipe))
+                f.debug_struct(stringify!($module))
                     .field("image", &self.container.spec().image)
                     $(.field(stringify!($shown), &self.$shown))*
                     .finish_non_exhaustive()
@@ -186,17 +185,17 @@ macro_rules! server {
     };
 }
 
-pub(crate) use {recipe, server};
+pub(crate) use {module, server};
 
 /// Returns the container that a module describes, for tests.
 #[cfg(test)]
-pub(crate) fn spec_of<M: castoff::Module>(mut recipe: M) -> castoff::spec::ContainerSpec {
-    let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
-    recipe.lower(container).expect("a module whose options can be used").spec().clone()
+pub(crate) fn spec_of<M: castoff::Module>(mut module: M) -> castoff::spec::ContainerSpec {
+    let container = std::mem::replace(module.builder_mut(), Container::builder(""));
+    module.configure(container).expect("a module whose options can be used").spec().clone()
 }
 
 /// Returns the container that a module describes as JSON, for snapshots: `Debug` hides values.
 #[cfg(test)]
-pub(crate) fn json_of<M: castoff::Module>(recipe: M) -> String {
-    serde_json::to_string_pretty(&spec_of(recipe)).expect("a spec is JSON")
+pub(crate) fn json_of<M: castoff::Module>(module: M) -> String {
+    serde_json::to_string_pretty(&spec_of(module)).expect("a spec is JSON")
 }

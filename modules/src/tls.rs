@@ -49,10 +49,17 @@ impl Certificates {
     }
 }
 
-/// Returns the names of a container in its networks that are known before it exists.
-pub(crate) fn names(container: &ContainerSpec) -> Vec<String> {
+/// The names that a certificate is for: those by which others in its networks reach the container,
+/// as far as they are known before it is there, and further ones.
+pub(crate) fn names(container: &ContainerSpec, further: &[String]) -> Vec<String> {
     let aliases = container.networks.iter().flat_map(|network| &network.aliases);
-    container.name.iter().chain(aliases).cloned().collect()
+    let mut names: Vec<String> = Vec::new();
+    for name in container.name.iter().chain(aliases).chain(further) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 /// Returns the authority's certificate in a container, whichever process created it.
@@ -78,4 +85,21 @@ fn generate(names: &[String]) -> std::result::Result<Certificates, rcgen::Error>
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?.pem();
     Ok(Certificates { authority, certificate, key: key.serialize_pem() })
+}
+
+#[cfg(test)]
+mod tests {
+    use castoff::spec::Attachment;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_for_the_containers_names_and_further_ones() {
+        let mut spec = ContainerSpec::new("x");
+        assert!(names(&spec, &[]).is_empty());
+        spec.name = Some("mine".into());
+        spec.networks = vec![Attachment::new("net").with_aliases(["db", "mine"])];
+        let further = ["db", "db.example"].map(str::to_owned);
+        assert_eq!(names(&spec, &further), ["mine", "db", "db.example"]);
+    }
 }

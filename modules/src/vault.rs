@@ -6,7 +6,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 
 /// The port that the server listens on in its container.
 pub const PORT: u16 = 8200;
@@ -38,22 +38,22 @@ impl Vault {
     }
 
     /// Sets an environment variable of the image: `VAULT_LOG_LEVEL`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(Vault => VaultServer, "hashicorp/vault");
+module!(Vault => VaultServer, "hashicorp/vault");
 
 impl Module for Vault {
     type Server = VaultServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mut container = container;
         if container.spec().command.is_none() {
             container = container.with_command(["server", "-dev"]);
@@ -66,7 +66,7 @@ impl Module for Vault {
             .with_wait(until_answer("Vault to be unsealed", PORT, health, |a| a.status == 200)))
     }
 
-    async fn attach(self, container: Container) -> Result<VaultServer> {
+    async fn into_server(self, container: Container) -> Result<VaultServer> {
         Ok(VaultServer { service: Service::new(container, PORT)?, token: self.token })
     }
 }

@@ -19,7 +19,7 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use crate::http::{Request, Response, until_answer};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 
 /// The port that the driver listens on in its container.
 pub const PORT: u16 = 4444;
@@ -51,22 +51,22 @@ impl WebDriver {
 
     /// Sets an environment variable of Selenium's image: `SE_SCREEN_WIDTH`,
     /// `SE_NODE_SESSION_TIMEOUT`.
-    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.container = self.container.with_env(key, value);
         self
     }
 }
 
-recipe!(WebDriver => WebDriverServer, "selenium/standalone-chromium");
+module!(WebDriver => WebDriverServer, "selenium/standalone-chromium");
 
 impl Module for WebDriver {
     type Server = WebDriverServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         if container.spec().resources.shm_size.is_none() {
             container = container.with_shm_size(SHARED_MEMORY);
         }
@@ -77,7 +77,7 @@ impl Module for WebDriver {
             .with_wait(until_answer("WebDriver to take sessions", PORT, status, ready)))
     }
 
-    async fn attach(self, container: Container) -> Result<WebDriverServer> {
+    async fn into_server(self, container: Container) -> Result<WebDriverServer> {
         Ok(WebDriverServer { service: Service::new(container, PORT)? })
     }
 }

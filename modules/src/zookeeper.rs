@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::probe::{Answer, exchange, until_ready};
-use crate::shape::{Service, recipe, server};
+use crate::shape::{Service, module, server};
 use crate::unique::token;
 
 /// The port that the node listens on for clients in its container.
@@ -66,16 +66,16 @@ impl ZooKeeper {
     }
 }
 
-recipe!(ZooKeeper => ZooKeeperServer, "zookeeper");
+module!(ZooKeeper => ZooKeeperServer, "zookeeper");
 
 impl Module for ZooKeeper {
     type Server = ZooKeeperServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let mut settings = String::from("forceSync=no");
         for (key, value) in &self.config {
             if key.is_empty() || [key, value].iter().any(|text| text.contains(char::is_whitespace))
@@ -98,7 +98,7 @@ impl Module for ZooKeeper {
             .with_wait(wait()))
     }
 
-    async fn attach(self, container: Container) -> Result<ZooKeeperServer> {
+    async fn into_server(self, container: Container) -> Result<ZooKeeperServer> {
         Ok(ZooKeeperServer { service: Service::new(container, PORT)? })
     }
 }
@@ -238,12 +238,12 @@ mod tests {
 
     #[test]
     fn settings_are_words() {
-        let recipe = ZooKeeper::new().with_config("tickTime", "500").with_heap(64);
-        let lowered = recipe.lower(Container::builder("x")).unwrap();
+        let module = ZooKeeper::new().with_config("tickTime", "500").with_heap(64);
+        let lowered = module.configure(Container::builder("x")).unwrap();
         assert_eq!(lowered.spec().env["ZOO_CFG_EXTRA"], "forceSync=no tickTime=500");
         assert_eq!(lowered.spec().env["ZK_SERVER_HEAP"], "64");
         assert_eq!(lowered.spec().mounts.len(), 2);
-        let error = ZooKeeper::new().with_config("a", "b c").lower(Container::builder("x"));
+        let error = ZooKeeper::new().with_config("a", "b c").configure(Container::builder("x"));
         assert!(error.err().unwrap().to_string().contains("`a`"));
     }
 

@@ -67,10 +67,23 @@ pub struct ContainerBuilder {
 }
 
 impl ContainerBuilder {
-    pub(super) fn new(image: String) -> Self {
+    /// Describes a container by a plain value, such as one read from a file.
+    ///
+    /// ```no_run
+    /// # async fn run(json: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use castoff::ContainerBuilder;
+    /// use castoff::spec::ContainerSpec;
+    ///
+    /// // Such as `{ "image": "redis:7", "env": { "TZ": "UTC" } }`.
+    /// let spec: ContainerSpec = serde_json::from_str(json)?;
+    /// let cache = ContainerBuilder::from_spec(spec).with_port(6379).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_spec(spec: ContainerSpec) -> Self {
         ContainerBuilder {
             engine: None,
-            spec: ContainerSpec::new(image),
+            spec,
             waits: Some(Vec::new()),
             copies: Vec::new(),
             pull: PullPolicy::default(),
@@ -101,7 +114,7 @@ impl ContainerBuilder {
         self.engine.as_ref()
     }
 
-    /// Replaces the image, for code that receives a builder.
+    /// Replaces the image. For code that is given a builder.
     pub fn with_image(mut self, image: impl Into<String>) -> Self {
         self.spec.image = image.into();
         self
@@ -272,7 +285,7 @@ impl ContainerBuilder {
         self
     }
 
-    /// Lets `start` return as soon as the engine has started the container.
+    /// `start` returns as soon as the engine has started the container, without waiting for anything.
     pub fn without_wait(mut self) -> Self {
         self.waits = None;
         self
@@ -336,14 +349,15 @@ impl ContainerBuilder {
         self
     }
 
-    /// Changes the body of the create call right before it is sent, as an escape hatch. The type
-    /// belongs to the API client behind [`Engine`], which castoff's own versioning does not cover.
+    /// Changes the body of the create call right before it is sent. The type is that of the API
+    /// client behind [`Engine`], which castoff's own versioning does not cover: hence the feature.
     ///
-    /// Several edits are applied in the order in which they were added. Each is called with a fresh
-    /// body for every create call: again after the image had to be pulled, and for each startup
-    /// attempt; for a shared container also to compute its key. It should give the same result each
-    /// time. castoff's own labels are restored after it, as a container without them would have no
-    /// owner; the name is not part of the body.
+    /// Several edits follow each other in the order in which they were given. Each is called for
+    /// every create call that is sent, with a body that was made anew: again after the image had to
+    /// be pulled, and for each startup attempt; for a shared container also to find out whether one
+    /// like it is there. It should give the same each time. castoff's own labels are put back after
+    /// it, as a container without them would have no owner; the name is no part of the body.
+    #[cfg(feature = "unstable-bollard")]
     pub fn with_raw(mut self, edit: impl Fn(&mut CreateBody) + Send + Sync + 'static) -> Self {
         self.raw.push(Arc::new(edit));
         self
@@ -368,7 +382,7 @@ impl Clone for ContainerBuilder {
         let again =
             |(source, target): &(CopySource, String)| Some((source.again()?, target.clone()));
         let copies: Vec<_> = self.copies.iter().filter_map(again).collect();
-        let mut problem = self.problem.as_ref().map(|it| Error::new(it.kind(), it.to_string()));
+        let mut problem = self.problem.clone();
         if copies.len() < self.copies.len() {
             let message =
                 "a reader can be copied once only, so not by the clone of a builder as well";

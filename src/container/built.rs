@@ -3,6 +3,7 @@
 use super::{Container, ContainerBuilder};
 use crate::error::Result;
 use crate::image::{Image, ImageBuilder};
+use crate::spec::ContainerSpec;
 
 impl Image {
     /// Describes a container of this image, which is kept until the container is removed.
@@ -18,7 +19,7 @@ impl Image {
     /// # }
     /// ```
     pub fn container(&self) -> ContainerBuilder {
-        let mut builder = ContainerBuilder::new(self.into());
+        let mut builder = ContainerBuilder::from_spec(ContainerSpec::new(self));
         builder.uses.extend(self.guard().cloned());
         builder.with_engine(self.engine())
     }
@@ -33,7 +34,7 @@ impl ImageBuilder {
     ///
     /// # async fn run() -> castoff::Result<()> {
     /// let web = Dockerfile::new()
-    ///     .stage(Stage::from("busybox").expose(80).cmd(["httpd", "-f"]))
+    ///     .stage(Stage::from_image("busybox").expose(80).cmd(["httpd", "-f"]))
     ///     .builder()
     ///     .start()
     ///     .await?;
@@ -65,7 +66,7 @@ impl ImageBuilder {
         let image = self.build().await?;
         let mut container = image.container();
         for port in image.inspect().await?.exposed_ports {
-            container = container.with_port(port.as_str());
+            container = container.with_port(port);
         }
         settings(container).start().await
     }

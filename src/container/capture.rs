@@ -86,7 +86,7 @@ impl Capture {
             futures_util::future::Either::Right(((), reading)) => reading.await,
         };
         read?;
-        out.code = engine.wait_container(id).await?;
+        out.exit_code = engine.wait_container(id).await?;
         Ok(out)
     }
 }
@@ -112,7 +112,7 @@ pub(super) async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, bytes: &[u
 async fn from_log(engine: &Engine, id: &str, tty: bool, limit: usize) -> Result<ExecOutput> {
     let mut out = ExecOutput { from_log: true, ..ExecOutput::default() };
     // The log is complete once the container has ended.
-    out.code = engine.wait_container(id).await?;
+    out.exit_code = engine.wait_container(id).await?;
     let mut frames = engine.container_logs(id, &LogRequest::all(tty));
     while let Some(frame) = frames.next().await {
         out.push(&frame?, limit)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -16,12 +17,14 @@ use crate::engine::{Engine, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 
-/// The content to copy into a container: bytes, a file or directory, a reader, or an archive.
+/// What is copied into a container: bytes, a file or directory, a reader, or an archive.
 ///
-/// Files keep their mode and mtime (one before 1970 becomes 1970-01-01, as Docker has no earlier
-/// ones); bytes and readers get mode 0644 and the current time; owner and group are 0 unless set.
-/// Links stay links, unless [`with_followed_links`](Self::with_followed_links) is set. Only content
-/// that is given as bytes is held in memory as a whole.
+/// Files keep their mode and time (one before 1970 becomes the first second of that year, as Docker
+/// has no earlier ones), bytes and readers get 0644 and now; owner and group are 0 unless set. Links
+/// stay links, unless [`with_followed_links`](Self::with_followed_links) says otherwise.
+/// Nothing is held in memory but the bytes that are given as such.
+///
+/// It is not `Clone`, as a reader can be read once only.
 #[derive(Debug)]
 #[must_use = "it has to be given to `with_copy` or `copy_to`"]
 pub struct CopySource {
@@ -29,14 +32,18 @@ pub struct CopySource {
     pub(super) mode: Option<u32>,
     pub(super) owner: (u64, u64),
     pub(super) follow: bool,
-    /// The key that stands for the content when hashing for `shared`.
+    /// A key that stands for the content when it is hashed for `shared`.
     pub(super) identity: Option<String>,
 }
 
 pub(super) enum Content {
     Bytes(Bytes),
     Path(PathBuf),
-    Reader { reader: Pin<Box<dyn AsyncRead + Send>>, length: u64 },
+    /// Nobody locks it: the mutex makes a builder `Sync` whose reader need not be.
+    Reader {
+        reader: Mutex<Pin<Box<dyn AsyncRead + Send>>>,
+        length: u64,
+    },
     Tar(Tarball),
 }
 
@@ -69,7 +76,7 @@ impl CopySource {
 
     /// Creates a file with the first `length` bytes of a reader. A shorter reader is an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
-        Self::new(Content::Reader { reader: Box::pin(reader), length })
+        Self::new(Content::Reader { reader: Mutex::new(Box::pin(reader)), length })
     }
 
     /// Unpacks a plain tar archive, with the owner, mode and mtime of each entry. The target is the

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::capture::send;
@@ -131,7 +133,7 @@ impl Exec {
         while let Some(frame) = stream.next().await {
             output.push(&frame?, limit)?;
         }
-        output.code = stream.code().await?;
+        output.exit_code = stream.exit_code().await?;
         Ok(output)
     }
 }
@@ -157,7 +159,7 @@ impl fmt::Debug for Exec {
     }
 }
 
-/// The output of a running command.
+/// The output of a running command. A [`Stream`], with a [`next`](Self::next) of its own.
 ///
 /// Dropping it does not end the command, since engines have no call for that: the command goes on
 /// in the container, to its own end or the container's, and its output is lost. To end one, run it
@@ -187,11 +189,19 @@ impl ExecStream {
     ///
     /// # Cancel safety
     /// If the future is dropped, output may have been skipped.
-    pub async fn code(mut self) -> Result<i64> {
+    pub async fn exit_code(mut self) -> Result<i64> {
         while let Some(frame) = self.output.next().await {
             frame?;
         }
         self.engine.exec_code(&self.id).await
+    }
+}
+
+impl Stream for ExecStream {
+    type Item = Result<LogFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.output.as_mut().poll_next(context)
     }
 }
 

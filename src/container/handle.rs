@@ -49,7 +49,7 @@ pub struct Container {
 impl Container {
     /// Describes a container of this image: `redis:7`, `registry.example.com/team/app@sha256:..`.
     pub fn builder(image: impl Into<String>) -> ContainerBuilder {
-        ContainerBuilder::new(image.into())
+        ContainerBuilder::from_spec(ContainerSpec::new(image))
     }
 
     pub(super) fn new(
@@ -232,15 +232,15 @@ impl Container {
         self.inspect().await.map(drop)
     }
 
-    /// Creates an image of the container's current file system, under a name such as `app:seeded`.
-    /// The container is paused meanwhile. The image is removed when its handle is dropped; until it
-    /// is kept, it also has a second name of castoff's own (not on Podman).
+    /// Makes an image of its file system as it is now, under a name such as `app:seeded`. The
+    /// container is paused meanwhile. The image is removed when its handle is dropped; until it is
+    /// kept, it has a name of castoff's as well (not on Podman).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an invalid name; else the engine's error.
+    /// [`ErrorKind::InvalidInput`] for a name that is none; whatever the engine says otherwise.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the image is removed if it was created.
+    /// When the future is dropped, the image is removed if it was created.
     pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
         let made = Image::commit(self.own_engine()?, self.id(), name.as_ref()).await;
         made.map_err(|error| self.told(error.at("commit")))

@@ -47,8 +47,8 @@ impl Logs {
         Logs { engine, container, request: LogRequest::all(tty), restarts, process }
     }
 
-    /// Follows new output until the container ends; over all of its runs, if a restart policy
-    /// starts it again. Default: only the output so far.
+    /// Follows new output until the container ends, as `docker logs --follow` does; over all of its
+    /// runs, where a restart policy starts it again. Default: what there is.
     pub fn with_follow(mut self) -> Self {
         self.request.follow = true;
         self

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ContainerBuilder;
-use crate::spec::{Healthcheck, NetworkMode, Platform, RestartPolicy, Ulimit};
+use crate::spec::{Healthcheck, IntoPlatform, NetworkMode, RestartPolicy, Ulimit};
 
 impl ContainerBuilder {
     /// Sets the user to run as: a name, an id, or `user:group`. Default: the image's.
@@ -166,8 +166,8 @@ impl ContainerBuilder {
     }
 
     /// Sets the platform of the image, such as `linux/arm64`. Default: the engine's.
-    pub fn with_platform(mut self, platform: impl AsRef<str>) -> Self {
-        match platform.as_ref().parse::<Platform>() {
+    pub fn with_platform(mut self, platform: impl IntoPlatform) -> Self {
+        match platform.into_platform() {
             Ok(platform) => self.spec.platform = Some(platform),
             Err(error) => self.refuse(error),
         }

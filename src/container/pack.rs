@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::PoisonError;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -85,6 +86,7 @@ async fn pack_with(
             // Only the header: the content follows from the reader.
             head.append_data(&mut header, &path, io::empty())?;
             let head = Bytes::from(std::mem::take(head.get_mut()));
+            let reader = reader.into_inner().unwrap_or_else(PoisonError::into_inner);
             Ok(Box::pin(stream::once(std::future::ready(Ok(head))).chain(body(reader, length))))
         }
         Content::Tar(tarball) => Ok(as_it_is(tarball)),
@@ -164,7 +166,7 @@ async fn pack_path(
     path: String,
     marks: Marks,
 ) -> io::Result<TarStream> {
-    // A missing path fails before anything is sent, with its name.
+    // Fails before anything is sent, naming the missing path.
     let looked = match marks.follow {
         true => tokio::fs::metadata(from).await,
         false => tokio::fs::symlink_metadata(from).await,

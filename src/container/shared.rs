@@ -108,7 +108,7 @@ impl Container {
     ///     .shared()
     ///     .await?;
     /// let url = format!("postgres://postgres:secret@{}/postgres", db.addr(5432)?);
-    /// db.set_up_once("schema-v7", async || migrate(&url).await).await?;
+    /// db.init_once("schema-v7", async || migrate(&url).await).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -118,7 +118,7 @@ impl Container {
     ///
     /// # Cancel safety
     /// If the future is dropped, `work` counts as not done.
-    pub async fn set_up_once<E: From<Error>>(
+    pub async fn init_once<E: From<Error>>(
         &self,
         key: impl AsRef<str>,
         work: impl AsyncFnOnce() -> Result<(), E>,

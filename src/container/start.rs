@@ -43,7 +43,7 @@ impl ContainerBuilder {
         self.attempts_of(&plan).await
     }
 
-    /// Attempts the start up to `attempts` times, plus retries for ports that were taken.
+    /// Retries up to `attempts` times.
     pub(super) async fn attempts_of(&mut self, plan: &Plan) -> Result<Container> {
         let limit = self.startup_timeout;
         let mut left = self.attempts.max(1);

@@ -160,7 +160,7 @@ async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStre
         Ok::<ExecOutput, Error>(output)
     };
     let (_, mut output) = futures_util::future::try_join(sending, reading).await?;
-    output.code = engine.exec_code(&command).await?;
+    output.exit_code = engine.exec_code(&command).await?;
     done(output, "copy into").map(drop)
 }
 
@@ -179,8 +179,8 @@ pub(super) async fn read_file(
     while let Some(frame) = frames.next().await {
         output.push(&frame?, usize::MAX)?;
     }
-    output.code = engine.exec_code(&command).await?;
-    match output.code {
+    output.exit_code = engine.exec_code(&command).await?;
+    match output.exit_code {
         NOTHING_THERE => return Err(nothing_at(path)),
         NO_FILE => return Err(Error::new(ErrorKind::Io, format!("`{path}` is not a file"))),
         _ => {}
@@ -236,8 +236,8 @@ pub(super) fn download(
                     output.push(&frame, OUTPUT_LIMIT)?;
                 }
                 // Only the exit code shows whether the archive is complete.
-                output.code = engine.exec_code(&exec).await?;
-                if output.code == NOTHING_THERE {
+                output.exit_code = engine.exec_code(&exec).await?;
+                if output.exit_code == NOTHING_THERE {
                     return Err(nothing_at(&path));
                 }
                 done(output, "copy out of")?;

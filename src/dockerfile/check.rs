@@ -3,7 +3,7 @@
 
 use super::diagnostic::Severity;
 use super::stages::{Global, Globals, Names, mount_from};
-use super::{Copy, Dockerfile, Instruction, Stage, Word, steps};
+use super::{CopyFiles, Dockerfile, Instruction, Stage, Word, steps};
 use crate::spec::ImageRef;
 
 /// A problem and its place.
@@ -39,7 +39,7 @@ pub(super) fn unclear_stage(names: &Names<'_>, number: usize) -> Option<String> 
         return Some(format!("FROM: {name}"));
     }
     let variable = |instruction: &Instruction| match instruction {
-        Instruction::Copy(Copy { from: Some(from), .. }) => !from.variables().is_empty(),
+        Instruction::Copy(CopyFiles { from: Some(from), .. }) => !from.variables().is_empty(),
         _ => false,
     };
     stage.instructions.iter().any(variable).then(|| format!("COPY: {FROM_VARIABLE}"))
@@ -146,7 +146,7 @@ impl Checked<'_> {
         let mut found: Vec<(bool, String)> = Vec::new();
         found.extend(steps::problems(instruction).into_iter().map(|message| (true, message)));
         match instruction {
-            Instruction::Copy(Copy { from: Some(from), .. }) => match from.as_literal() {
+            Instruction::Copy(CopyFiles { from: Some(from), .. }) => match from.as_literal() {
                 Some(name) if !trigger => found.extend(self.copy_from(name)),
                 Some(_) => {}
                 None => found.push((false, FROM_VARIABLE.to_owned())),

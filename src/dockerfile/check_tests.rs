@@ -26,9 +26,9 @@ fn what_looks_like_something_else_is_told() {
     for text in ["FROM a AS Base\nFROM base", "FROM a AS Base\nFROM b\nCOPY --from=BASE a b"] {
         assert!(found(text).is_empty(), "{text}: {:?}", found(text));
     }
-    let stage = || Stage::from("a").named("Base");
+    let stage = || Stage::from_image("a").named("Base");
     for (file, part) in [
-        (Dockerfile::new().stage(stage()).stage(Stage::from("Base")), "lower case"),
+        (Dockerfile::new().stage(stage()).stage(Stage::from_image("Base")), "lower case"),
         (Dockerfile::new().stage(stage().copy_from("$X", "a", "b")), "can't have variables"),
     ] {
         let error = file.render().unwrap_err().to_string();

@@ -1,8 +1,8 @@
-//! [`Copy`] and [`Add`]: the instructions that bring files into an image.
+//! [`CopyFiles`] and [`Add`]: what comes into an image.
 
 use super::{Heredoc, Word};
 
-/// A source of a [`struct@Copy`] or [`Add`].
+/// What a [`CopyFiles`] or [`Add`] takes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
@@ -12,16 +12,16 @@ pub enum Source {
     Heredoc(Heredoc),
 }
 
-/// A `COPY` instruction: from the context, or with [`from`](Self::from) from a stage or image.
+/// A `COPY` instruction: from the context, or with [`from_stage`](Self::from_stage) from a stage or image.
 ///
 /// ```
-/// use castoff::dockerfile::Copy;
+/// use castoff::dockerfile::CopyFiles;
 ///
-/// let copy = Copy::new(["dist", "package.json"], "/app/").from("builder").chown("1000:1000");
+/// let copy = CopyFiles::new(["dist", "package.json"], "/app/").from_stage("builder").chown("1000:1000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Copy {
+pub struct CopyFiles {
     /// The sources.
     pub sources: Vec<Source>,
     /// The target: a directory if it ends in a slash or there are several sources.
@@ -40,10 +40,10 @@ pub struct Copy {
     pub exclude: Vec<Word>,
 }
 
-impl Copy {
+impl CopyFiles {
     /// Creates a copy of sources to a target.
-    pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> Copy {
-        Copy {
+    pub fn new(sources: impl IntoWords, target: impl Into<Word>) -> CopyFiles {
+        CopyFiles {
             sources: sources.into_words().into_iter().map(Source::Path).collect(),
             target: target.into(),
             from: None,
@@ -56,50 +56,50 @@ impl Copy {
     }
 
     /// Creates a copy of a text to a file (Dockerfile 1.4).
-    pub fn text(heredoc: Heredoc, target: impl Into<Word>) -> Copy {
-        let mut copy = Copy::new(Vec::<Word>::new(), target);
+    pub fn text(heredoc: Heredoc, target: impl Into<Word>) -> CopyFiles {
+        let mut copy = CopyFiles::new(Vec::<Word>::new(), target);
         copy.sources.push(Source::Heredoc(heredoc));
         copy
     }
 
     /// Sets the stage, image or named context to copy from.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>) -> Copy {
+    pub fn from_stage(mut self, stage: impl Into<Word>) -> CopyFiles {
         self.from = Some(stage.into());
         self
     }
 
     /// Sets the user and group, by name or number.
     #[must_use]
-    pub fn chown(mut self, owner: impl Into<Word>) -> Copy {
+    pub fn chown(mut self, owner: impl Into<Word>) -> CopyFiles {
         self.chown = Some(owner.into());
         self
     }
 
     /// Sets the mode, such as `0755` (BuildKit).
     #[must_use]
-    pub fn chmod(mut self, mode: impl Into<Word>) -> Copy {
+    pub fn chmod(mut self, mode: impl Into<Word>) -> CopyFiles {
         self.chmod = Some(mode.into());
         self
     }
 
     /// Makes the layer independent of those below it (Dockerfile 1.4).
     #[must_use]
-    pub fn link(mut self) -> Copy {
+    pub fn link(mut self) -> CopyFiles {
         self.link = true;
         self
     }
 
     /// Keeps parent directories (Dockerfile 1.20).
     #[must_use]
-    pub fn parents(mut self) -> Copy {
+    pub fn parents(mut self) -> CopyFiles {
         self.parents = true;
         self
     }
 
     /// Adds a pattern of files to leave out (Dockerfile 1.19).
     #[must_use]
-    pub fn exclude(mut self, pattern: impl Into<Word>) -> Copy {
+    pub fn exclude(mut self, pattern: impl Into<Word>) -> CopyFiles {
         self.exclude.push(pattern.into());
         self
     }
@@ -190,6 +190,10 @@ impl Add {
 }
 
 /// One or several [`Word`]s: a string, or an array or `Vec` of strings.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a word nor a list of words",
+    label = "expected a string, or an array or `Vec` of strings"
+)]
 pub trait IntoWords: sealed::Sealed {
     /// Converts it into words.
     fn into_words(self) -> Vec<Word>;

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// use castoff::dockerfile::{Dockerfile, Stage};
 ///
 /// let file = Dockerfile::new()
-///     .stage(Stage::from("alpine:3").named("builder").run("echo 'hello' > /greeting"))
+///     .stage(Stage::from_image("alpine:3").named("builder").run("echo 'hello' > /greeting"))
 ///     .stage(Stage::scratch().copy_from("builder", "/greeting", "/"));
 ///
 /// assert_eq!(
@@ -75,7 +75,7 @@ impl Dockerfile {
     /// Adds an argument for the `FROM`s, with a default.
     #[must_use]
     pub fn arg_default(mut self, name: impl Into<Word>, value: impl Into<Word>) -> Dockerfile {
-        self.args.push(Arg::new(name).default(value));
+        self.args.push(Arg::new(name).with_default(value));
         self
     }
 
@@ -179,10 +179,10 @@ mod tests {
         let file = Dockerfile::new()
             .arg_default("TAG", "1")
             .arg("NAME")
-            .stage(Stage::from("golang:$TAG").named("Build").platform("$BUILDPLATFORM"))
-            .stage(Stage::from("build"))
-            .stage(Stage::from("scratch"))
-            .stage(Stage::from("${NAME:-debian}"));
+            .stage(Stage::from_image("golang:$TAG").named("Build").platform("$BUILDPLATFORM"))
+            .stage(Stage::from_image("build"))
+            .stage(Stage::from_image("scratch"))
+            .stage(Stage::from_image("${NAME:-debian}"));
         let bases = file.bases(&|name| (name == "BUILDPLATFORM").then(|| "linux/amd64".into()));
         let shown: Vec<_> =
             bases.iter().map(|base| (base.image.as_str(), base.platform.as_deref())).collect();
@@ -198,7 +198,7 @@ mod tests {
         for number in 0..100 {
             file = file.arg_default(format!("a{}", number + 1), format!("$a{number}$a{number}"));
         }
-        let bases = file.stage(Stage::from("${a5}${a100}")).bases(&|_| None);
+        let bases = file.stage(Stage::from_image("${a5}${a100}")).bases(&|_| None);
         assert_eq!(bases[0].image, "x".repeat(64));
     }
 }

@@ -1,6 +1,6 @@
 //! [`Instruction`]: every instruction but `FROM`.
 
-use super::{Add, Command, Copy, Heredoc, Run, Word};
+use super::{Add, Command, CopyFiles, Heredoc, Run, Word};
 use crate::spec::Healthcheck;
 
 /// An instruction of a [`Stage`](super::Stage): every one of the Dockerfile reference but `FROM`,
@@ -15,7 +15,7 @@ pub enum Instruction {
     /// `ENTRYPOINT`: the entrypoint of a container.
     Entrypoint(Command),
     /// `COPY`.
-    Copy(Copy),
+    Copy(CopyFiles),
     /// `ADD`.
     Add(Add),
     /// `ENV`: environment variables of later steps and of containers.
@@ -72,7 +72,7 @@ impl Arg {
 
     /// Sets the value for builds that don't set it.
     #[must_use]
-    pub fn default(mut self, value: impl Into<Word>) -> Arg {
+    pub fn with_default(mut self, value: impl Into<Word>) -> Arg {
         self.default = Some(value.into());
         self
     }
@@ -80,7 +80,7 @@ impl Arg {
 
 /// An instruction that `ONBUILD` may hold: any but `FROM`, `MAINTAINER` and `ONBUILD` itself.
 ///
-/// Created by [`From`] of [`Run`], [`struct@Copy`] and [`Add`], and by functions for the others.
+/// Made by [`From`] of [`Run`], [`CopyFiles`] and [`Add`], and by functions for the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trigger(Box<Instruction>);
 
@@ -165,8 +165,8 @@ impl From<Run> for Instruction {
     }
 }
 
-impl From<Copy> for Instruction {
-    fn from(copy: Copy) -> Instruction {
+impl From<CopyFiles> for Instruction {
+    fn from(copy: CopyFiles) -> Instruction {
         Instruction::Copy(copy)
     }
 }
@@ -195,8 +195,8 @@ impl From<Run> for Trigger {
     }
 }
 
-impl From<Copy> for Trigger {
-    fn from(copy: Copy) -> Trigger {
+impl From<CopyFiles> for Trigger {
+    fn from(copy: CopyFiles) -> Trigger {
         Trigger::of(copy.into())
     }
 }

@@ -262,7 +262,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the replacement, which keeps all of its escapes.
+    /// Reads the replacement value, which keeps all of its escapes.
     fn replacement(&mut self) -> Result<Word, LexError> {
         if self.template {
             return self.read(Some(&['}']));

@@ -9,7 +9,7 @@
 //! use castoff::dockerfile::{Dockerfile, Run, Stage};
 //!
 //! let file = Dockerfile::new()
-//!     .stage(Stage::from("golang:1.22").named("builder")
+//!     .stage(Stage::from_image("golang:1.22").named("builder")
 //!         .workdir("/app")
 //!         .copy(["go.mod", "go.sum"], "./")
 //!         .run(Run::shell("go mod download").cache("/go/pkg/mod"))
@@ -29,13 +29,13 @@
 //! ```
 //! ```compile_fail,E0277
 //! use castoff::dockerfile::Stage;
-//! Stage::scratch().on_build(Stage::from("debian"));
+//! Stage::scratch().on_build(Stage::from_image("debian"));
 //! ```
 //! ```compile_fail,E0599
 //! castoff::dockerfile::RunMount::tmpfs("/tmp").id("x");
 //! ```
 //! ```compile_fail,E0599
-//! castoff::dockerfile::Copy::new(["a"], "/").checksum("sha256:00");
+//! castoff::dockerfile::CopyFiles::new(["a"], "/").checksum("sha256:00");
 //! ```
 //!
 //! Sources: the Dockerfile reference, and BuildKit's parser where the reference leaves a question
@@ -66,7 +66,7 @@ mod steps;
 mod word;
 
 pub use command::Command;
-pub use copy::{Add, Copy, IntoWords, Source};
+pub use copy::{Add, CopyFiles, IntoWords, Source};
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use file::Dockerfile;
 pub use heredoc::Heredoc;

@@ -112,7 +112,7 @@ impl CacheMount {
 
     /// Sets the stage or image that a new cache is filled from, and the directory in it.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>, source: impl Into<Word>) -> Self {
+    pub fn from_stage(mut self, stage: impl Into<Word>, source: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
         self.source = Some(source.into());
         self
@@ -270,7 +270,7 @@ impl BindMount {
 
     /// Sets the stage or image to mount from.
     #[must_use]
-    pub fn from(mut self, stage: impl Into<Word>) -> Self {
+    pub fn from_stage(mut self, stage: impl Into<Word>) -> Self {
         self.from = Some(stage.into());
         self
     }

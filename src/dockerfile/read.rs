@@ -9,8 +9,8 @@ use super::flags::Flags;
 use super::heredoc::{HeredocWord, heredoc_word};
 use super::lines::keyword;
 use super::{
-    Add, Arg, Command, Copy, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage, Trigger,
-    Word, copy, flags, healthcheck, json, lex, mounts,
+    Add, Arg, Command, CopyFiles, Heredoc, Instruction, Run, RunNetwork, RunSecurity, Stage,
+    Trigger, Word, copy, flags, healthcheck, json, lex, mounts,
 };
 use crate::spec::HealthTest;
 
@@ -48,8 +48,7 @@ impl From<&str> for Refusal {
 /// Problems of an instruction that could be read nevertheless.
 pub(super) type Problems = Vec<(Severity, String)>;
 
-/// Reads an instruction. Problems that leave it readable are added to `problems`; others are the
-/// error.
+/// Returns the parsed value with warnings, or the first problem as the error.
 pub(super) fn instruction(source: &Source<'_>, problems: &mut Problems) -> Read<Instruction> {
     let escape = source.escape;
     let (found, rest) = flags::split(source.rest, escape);
@@ -175,9 +174,9 @@ pub(super) fn command(rest: &str) -> Read<Command> {
     }
 }
 
-fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<Copy> {
+fn copy(source: &Source<'_>, flags: &mut Flags, rest: &str) -> Read<CopyFiles> {
     let (sources, target) = transfer(source, rest)?;
-    let mut copy = Copy::new(Vec::<Word>::new(), target);
+    let mut copy = CopyFiles::new(Vec::<Word>::new(), target);
     copy.sources = sources;
     copy.from =
         flags.word("from", source.escape).map_err(|refusal| Refusal::from(refusal.message))?;

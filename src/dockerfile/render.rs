@@ -8,7 +8,7 @@ use super::heredoc::{HeredocWord, heredoc_word, heredoc_words};
 use super::lines::continued;
 use super::stages::Names;
 use super::{
-    Add, Arg, Command, Copy, Dockerfile, Heredoc, Instruction, Run, RunNetwork, RunSecurity,
+    Add, Arg, Command, CopyFiles, Dockerfile, Heredoc, Instruction, Run, RunNetwork, RunSecurity,
     Source, Stage, Word, check, json, lex, mounts,
 };
 use crate::error::{Error, Result};
@@ -193,7 +193,7 @@ impl Writer {
         }
     }
 
-    fn copy(&self, copy: &Copy) -> Result<String> {
+    fn copy(&self, copy: &CopyFiles) -> Result<String> {
         let mut flags = String::new();
         for (name, value) in [("from", &copy.from), ("chown", &copy.chown), ("chmod", &copy.chmod)]
         {

@@ -1,20 +1,20 @@
 //! [`Stage`]: a `FROM` and the instructions that follow it.
 
-use super::{Add, Arg, Command, Copy, Instruction, IntoWords, Run, Trigger, Word};
+use super::{Add, Arg, Command, CopyFiles, Instruction, IntoWords, Run, Trigger, Word};
 use crate::spec::Healthcheck;
 
-/// A stage of a [`Dockerfile`](super::Dockerfile), created by [`Stage::from`] since it begins with
-/// `FROM`.
+/// A stage of a [`Dockerfile`](super::Dockerfile). It begins with `FROM`, so there is no other way
+/// to make one than [`Stage::from_image`].
 ///
 /// ```
-/// use castoff::dockerfile::{Copy, Run, Stage};
+/// use castoff::dockerfile::{CopyFiles, Run, Stage};
 ///
-/// let stage = Stage::from("golang:1.22")
+/// let stage = Stage::from_image("golang:1.22")
 ///     .named("builder")
 ///     .workdir("/app")
 ///     .copy(["go.mod", "go.sum"], "./")
 ///     .run(Run::shell("go mod download").cache("/go/pkg/mod"))
-///     .with(Copy::new(".", ".").chown("1000:1000"))
+///     .with(CopyFiles::new(".", ".").chown("1000:1000"))
 ///     .run("CGO_ENABLED=0 go build -o server .");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,14 +33,14 @@ pub struct Stage {
 impl Stage {
     /// Creates a stage that begins with an image, with a named earlier stage, or with nothing
     /// (`scratch`).
-    pub fn from(image: impl Into<Word>) -> Stage {
+    pub fn from_image(image: impl Into<Word>) -> Stage {
         Stage { from: image.into(), platform: None, name: None, instructions: Vec::new() }
     }
 
     /// Creates a stage that begins with nothing.
     #[must_use]
     pub fn scratch() -> Stage {
-        Stage::from("scratch")
+        Stage::from_image("scratch")
     }
 
     /// Sets its name.
@@ -57,7 +57,7 @@ impl Stage {
         self
     }
 
-    /// Adds any instruction, such as a [`struct@Copy`], [`Add`] or [`Run`] with options.
+    /// Any instruction, such as a [`CopyFiles`], [`Add`] or [`Run`] with options.
     #[must_use]
     pub fn with(mut self, instruction: impl Into<Instruction>) -> Stage {
         self.instructions.push(instruction.into());
@@ -85,7 +85,7 @@ impl Stage {
     /// Copies from the build's context.
     #[must_use]
     pub fn copy(self, sources: impl IntoWords, target: impl Into<Word>) -> Stage {
-        self.with(Copy::new(sources, target))
+        self.with(CopyFiles::new(sources, target))
     }
 
     /// Copies from an earlier stage, an image or a named context.
@@ -96,7 +96,7 @@ impl Stage {
         sources: impl IntoWords,
         target: impl Into<Word>,
     ) -> Stage {
-        self.with(Copy::new(sources, target).from(from))
+        self.with(CopyFiles::new(sources, target).from_stage(from))
     }
 
     /// Adds files, the content of archives, or the file at a URL.
@@ -120,7 +120,7 @@ impl Stage {
     /// Declares a build argument with a default.
     #[must_use]
     pub fn arg_default(self, name: impl Into<Word>, value: impl Into<Word>) -> Stage {
-        self.with(Arg::new(name).default(value))
+        self.with(Arg::new(name).with_default(value))
     }
 
     /// Sets a label of the image.

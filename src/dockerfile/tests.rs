@@ -73,11 +73,11 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn copies() -> impl Strategy<Value = Copy> {
+fn copies() -> impl Strategy<Value = CopyFiles> {
     let words = proptest::collection::vec(some_word(), 1..4);
     (words, some_word(), proptest::option::of(some_word()), any::<(bool, bool)>()).prop_map(
         |(sources, target, chown, (link, parents))| {
-            let mut copy = Copy::new(sources, target);
+            let mut copy = CopyFiles::new(sources, target);
             (copy.chown, copy.link, copy.parents) = (chown, link, parents);
             copy
         },
@@ -96,7 +96,7 @@ fn mounts() -> impl Strategy<Value = RunMount> {
         }),
         word().prop_map(|id| RunMount::secret(id).required().env("X").into()),
         word().prop_map(|target| RunMount::ssh().target(target).into()),
-        (place(), word()).prop_map(|(target, from)| RunMount::bind(target).from(from).into()),
+        (place(), word()).prop_map(|(target, from)| RunMount::bind(target).from_stage(from).into()),
         (place(), any::<u32>())
             .prop_map(|(target, size)| RunMount::tmpfs(target).size(size.into()).into()),
     ]
@@ -115,7 +115,7 @@ fn instruction() -> impl Strategy<Value = Instruction> {
         command().prop_map(Instruction::Entrypoint),
         copies().prop_map(Instruction::Copy),
         ("[ -~\n]{0,30}", "[a-z/]{1,9}").prop_map(|(text, target)| {
-            Instruction::Copy(Copy::text(Heredoc::new("file", text), target.as_str()))
+            Instruction::Copy(CopyFiles::text(Heredoc::new("file", text), target.as_str()))
         }),
         pairs().prop_map(Instruction::Env),
         pairs().prop_map(Instruction::Label),
@@ -297,10 +297,10 @@ fn what_no_text_can_say_is_refused() {
         (Stage::scratch().cmd("[\"a\"]"), "JSON"),
         (Stage::scratch().run("echo \\"), "escape character"),
         (Stage::scratch().run(Run::shell("cat <<EOF")), "heredocs"),
-        (Stage::scratch().with(Copy::text(Heredoc::new("a b", "x"), "/d/")), "blank"),
+        (Stage::scratch().with(CopyFiles::text(Heredoc::new("a b", "x"), "/d/")), "blank"),
         (Stage::scratch().named("a b"), "name"),
         (Stage::scratch().env("A=B", "c"), "`=`"),
-        (Stage::scratch().with(Copy::new(Vec::<Word>::new(), "/")), "no value"),
+        (Stage::scratch().with(CopyFiles::new(Vec::<Word>::new(), "/")), "no value"),
     ] {
         let error = Dockerfile::of(stage).render().unwrap_err();
         assert!(error.to_string().contains(part), "{error}");

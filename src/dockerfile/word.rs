@@ -1,6 +1,8 @@
 //! [`Word`]: text with variables in it, as most instructions take it.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 
 use super::lex;
 use super::pattern::Pattern;
@@ -188,7 +190,7 @@ impl Word {
         }
     }
 
-    /// Returns why this word can't be written in a Dockerfile, if it can't.
+    /// Why this word cannot be written in a Dockerfile, if so.
     pub(super) fn unwritable(&self, escape: char) -> Option<&'static str> {
         self.parts.iter().find_map(|part| match part {
             Part::Text(text) if text.contains('\n') => {
@@ -235,7 +237,8 @@ impl Word {
         self.unwritable(escape).or_else(|| self.parts.iter().any(bad).then_some(why))
     }
 
-    /// Checks a replacement. It can have no escapes, so it can't be quoted if it has a quote in it.
+    /// Why this word can't be written as a replacement, if so: that has no escapes, so there is no way to
+    /// write a quote.
     fn unwritable_replacement(&self, escape: char) -> Option<&'static str> {
         let quote = |part: &Part| matches!(part, Part::Text(text) if text.contains(['\'', '"']));
         let why = "the replacement of a variable has a quote in it";
@@ -297,6 +300,15 @@ impl From<String> for Word {
 impl From<&String> for Word {
     fn from(text: &String) -> Word {
         Word::from(text.as_str())
+    }
+}
+
+/// Reads what [`From`] reads, and never fails.
+impl FromStr for Word {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Word, Infallible> {
+        Ok(Word::from(text))
     }
 }
 

@@ -33,9 +33,12 @@ use crate::spec::{
 /// [`may_be_ending`].
 const STOPPED_PAUSES: [u64; 10] = [5, 10, 20, 50, 100, 200, 400, 800, 1_600, 3_200];
 
-/// The body of the engine's create call, bollard's type: the value that
-/// [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw) passes to its closure.
+/// The body of the engine's create call, bollard's type: what `ContainerBuilder::with_raw` hands to
+/// its closure.
+#[cfg(feature = "unstable-bollard")]
 pub type CreateBody = ContainerCreateBody;
+#[cfg(not(feature = "unstable-bollard"))]
+pub(crate) type CreateBody = ContainerCreateBody;
 
 /// The request to create a container.
 #[derive(Clone, Debug)]

@@ -27,12 +27,12 @@ pub struct ContainerDetails {
     pub state: ContainerState,
     /// Published ports, with the addresses that reach them from here.
     pub ports: BTreeMap<Port, Vec<SocketAddr>>,
-    /// Ports that the image or the builder exposes.
-    pub exposed: Vec<Port>,
+    /// Ports that the image or the builder exposes, in order.
+    pub exposed_ports: Vec<Port>,
     /// The networks it is part of, by name.
     pub networks: BTreeMap<String, NetworkEndpoint>,
-    /// Its environment, as `KEY=value`.
-    pub env: Vec<String>,
+    /// Its environment, by name.
+    pub env: BTreeMap<String, String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Whether it has a health check, from the image or from the builder.
@@ -118,7 +118,7 @@ impl ContainerDetails {
         };
         let published = list(self.ports.keys().map(ToString::to_string).collect());
         let mut message = format!("port {port} is not published; published: {published}");
-        if self.exposed.contains(&port) && self.state.running {
+        if self.exposed_ports.contains(&port) && self.state.running {
             message.push_str("; the image exposes it");
         }
         let hint = match self.state.running {
@@ -157,14 +157,9 @@ impl ContainerDetails {
             image: config.image.unwrap_or_default(),
             state: read_state(state),
             ports: read_ports(settings.ports.unwrap_or_default(), reach),
-            exposed: config
-                .exposed_ports
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|port| port.parse().ok())
-                .collect(),
+            exposed_ports: exposed(config.exposed_ports.unwrap_or_default()),
             networks: read_networks(settings.networks.unwrap_or_default()),
-            env: config.env.unwrap_or_default(),
+            env: env_pairs(config.env.unwrap_or_default()),
             labels: config.labels.unwrap_or_default().into_iter().collect(),
             has_healthcheck: !test.is_empty() && test.first().is_some_and(|kind| kind != "NONE"),
             tty: config.tty.unwrap_or_default(),
@@ -177,6 +172,22 @@ impl ContainerDetails {
             finished,
         }
     }
+}
+
+/// Environment variables by name, from `NAME=value`.
+pub(super) fn env_pairs(env: Vec<String>) -> BTreeMap<String, String> {
+    let pair = |text: String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text, String::new()),
+    };
+    env.into_iter().map(pair).collect()
+}
+
+/// The ports that are exposed, in order, from `80/tcp`.
+pub(super) fn exposed(ports: Vec<String>) -> Vec<Port> {
+    let mut ports: Vec<Port> = ports.iter().filter_map(|port| port.parse().ok()).collect();
+    ports.sort_unstable();
+    ports
 }
 
 fn read_policy(policy: Option<bollard::models::RestartPolicy>) -> RestartPolicy {

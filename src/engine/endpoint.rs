@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::spec::as_text;
 
 /// The address that an engine listens on, as in `DOCKER_HOST`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +79,32 @@ impl FromStr for Endpoint {
                 format!("`{text}`: unknown scheme `{scheme}`"),
             )),
         }
+    }
+}
+
+as_text!(Endpoint);
+
+impl TryFrom<&str> for Endpoint {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }
 

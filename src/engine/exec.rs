@@ -53,7 +53,7 @@ fn shortened(line: &[u8]) -> String {
 #[non_exhaustive]
 pub struct ExecOutput {
     /// Its exit code.
-    pub code: i64,
+    pub exit_code: i64,
     /// The standard output; with a terminal, all output.
     pub stdout: Vec<u8>,
     /// The standard error.
@@ -68,7 +68,7 @@ impl ExecOutput {
     /// Returns whether the exit code is 0.
     #[must_use]
     pub fn success(&self) -> bool {
-        self.code == 0
+        self.exit_code == 0
     }
 
     /// Returns the standard output as text. Bytes that are no UTF-8 are replaced.
@@ -92,11 +92,13 @@ impl ExecOutput {
         if self.success() {
             return Ok(self);
         }
-        let message = format!("the command exited with code {}", self.code);
+        let message = format!("the command exited with code {}", self.exit_code);
         let mut tail = last_lines(&self.stderr, SHOWN_LINES);
         let before = last_lines(&self.stdout, SHOWN_LINES - tail.len());
         tail.splice(0..0, before);
-        Err(Error::new(ErrorKind::Exited, message).with_exit(self.code, false).with_log_tail(tail))
+        Err(Error::new(ErrorKind::Exited, message)
+            .with_exit(self.exit_code, false)
+            .with_log_tail(tail))
     }
 
     /// Appends a chunk of output, up to `limit` bytes per stream.
@@ -121,8 +123,8 @@ impl ExecOutput {
         let last: String =
             text.trim_end().lines().last().unwrap_or_default().chars().take(200).collect();
         match last.is_empty() {
-            true => format!("exit code {}, no output", self.code),
-            false => format!("exit code {}, output ends with `{last}`", self.code),
+            true => format!("exit code {}, no output", self.exit_code),
+            false => format!("exit code {}, output ends with `{last}`", self.exit_code),
         }
     }
 }
@@ -201,7 +203,7 @@ impl Engine {
         while let Some(frame) = session.output.next().await {
             output.push(&frame?, OUTPUT_LIMIT)?;
         }
-        output.code = self.exec_code(&session.id).await?;
+        output.exit_code = self.exec_code(&session.id).await?;
         Ok(output)
     }
 
@@ -227,8 +229,7 @@ impl Engine {
     }
 }
 
-/// Explains a missing exec: engines keep one for some minutes after its end, and lose it on
-/// restart.
+/// Engines keep the result of a command for some minutes, and lose it when they restart.
 fn forgotten(error: Error) -> Error {
     if error.status() != Some(404) {
         return error;
@@ -245,7 +246,8 @@ mod tests {
     #[test]
     fn a_long_line_is_shown_by_its_ends() {
         let stdout = [b"first\n\xc3".to_vec(), "\u{e4}".repeat(2_500_000).into_bytes()].concat();
-        let output = ExecOutput { code: 1, stdout, stderr: b"oops\n".to_vec(), from_log: false };
+        let output =
+            ExecOutput { exit_code: 1, stdout, stderr: b"oops\n".to_vec(), from_log: false };
         let error = output.ok().unwrap_err();
         let [first, long, last] = error.log_tail() else { panic!("{:?}", error.log_tail()) };
         assert_eq!((first.as_str(), last.as_str()), ("first", "oops"));
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn the_last_lines_of_both_streams_are_shown() {
         let lines: String = (0..30).map(|n| format!("{n}\n")).collect();
-        let output = ExecOutput { code: 1, stdout: lines.into(), ..ExecOutput::default() };
+        let output = ExecOutput { exit_code: 1, stdout: lines.into(), ..ExecOutput::default() };
         let error = output.ok().unwrap_err();
         assert_eq!((error.log_tail().len(), error.log_tail()[0].as_str()), (20, "10"));
     }

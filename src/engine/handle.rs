@@ -112,17 +112,20 @@ impl Engine {
         discovery::discover(config).await
     }
 
-    /// Connects to one endpoint: `unix:///path` or `tcp://host:port`. All other settings come from
-    /// the environment.
+    /// A connection to one endpoint: an [`Endpoint`], or its text, `unix:///path` or
+    /// `tcp://host:port`. All other settings come from the environment.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be parsed, [`ErrorKind::NoEngine`] if
-    /// no engine answers there.
+    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be read, [`ErrorKind::NoEngine`]
+    /// when nothing answers there.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn connect_to(endpoint: &str) -> Result<Engine> {
-        let endpoint: Endpoint = endpoint.parse()?;
+    pub async fn connect_to<E>(endpoint: E) -> Result<Engine>
+    where
+        E: TryInto<Endpoint, Error: Into<Error>>,
+    {
+        let endpoint = endpoint.try_into().map_err(Into::into)?;
         let mut config = Config::from_env();
         config.engine = Some(endpoint.to_string());
         Engine::connect_with(config).await
@@ -181,6 +184,7 @@ impl Engine {
     ///
     /// Resources that it creates have no owner and are never cleaned up. bollard's version is not
     /// covered by castoff's own semantic versioning.
+    #[cfg(feature = "unstable-bollard")]
     #[must_use]
     pub fn bollard(&self) -> &Docker {
         &self.0.docker

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 
 use super::Engine;
 use super::auth::Login;
+use super::details::exposed;
 use super::failure::{convert, lift};
 use super::image_details::{familiar, steady};
 use super::list::Labelled;
@@ -77,15 +78,14 @@ impl Engine {
         }
     }
 
-    /// Returns the ports that an image exposes.
+    /// The ports that an image exposes.
     pub(crate) async fn exposed_ports(&self, name: &str) -> Result<Vec<Port>> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
-        let exposed = image.config.and_then(|config| config.exposed_ports).unwrap_or_default();
-        Ok(exposed.iter().filter_map(|port| port.parse().ok()).collect())
+        Ok(exposed(image.config.and_then(|config| config.exposed_ports).unwrap_or_default()))
     }
 
-    /// Returns a summary of the image with a name or id.
-    pub(crate) async fn inspect_image(&self, name: &str) -> Result<ImageSummary> {
+    /// What the engine has under a name or id.
+    pub(super) async fn image_summary(&self, name: &str) -> Result<ImageSummary> {
         let image = self.docker().inspect_image(name).await.map_err(lift("inspect the image"))?;
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
         Ok(ImageSummary {

@@ -1,15 +1,17 @@
 //! [`ImageDetails`]: the result of inspecting an image, and its history.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
 
 use super::Engine;
+use super::details::{env_pairs, exposed};
 use super::failure::lift;
+use super::timestamp::system_time;
 use super::wording::{Meaning, says};
 use crate::error::{Error, Result};
-use crate::spec::{ImageRef, Platform};
+use crate::spec::{ImageRef, Platform, Port};
 
 /// The result of inspecting an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,16 +23,16 @@ pub struct ImageDetails {
     pub names: Vec<String>,
     /// Its names with digests, if it was pulled from a registry or pushed to one.
     pub digests: Vec<String>,
-    /// The time of its creation, as in RFC 3339.
-    pub created: Option<String>,
+    /// When it was made, if the engine knows.
+    pub created: Option<SystemTime>,
     /// The size of all its layers, in bytes; with a containerd store, it includes compressed ones.
     pub size: u64,
     /// Its platform.
     pub platform: Option<Platform>,
     /// The digests of its layers' content, the lowest first.
     pub layers: Vec<String>,
-    /// Environment variables, as `NAME=value`.
-    pub env: Vec<String>,
+    /// Environment variables, by name.
+    pub env: BTreeMap<String, String>,
     /// The entrypoint of its containers.
     pub entrypoint: Vec<String>,
     /// The command of its containers, or the arguments of their entrypoint.
@@ -39,8 +41,8 @@ pub struct ImageDetails {
     pub user: String,
     /// The working directory; empty for `/`.
     pub working_dir: String,
-    /// Exposed ports, as `80/tcp`.
-    pub exposed_ports: Vec<String>,
+    /// Ports that are exposed, in order.
+    pub exposed_ports: Vec<Port>,
     /// Directories that become volumes.
     pub volumes: Vec<String>,
     /// Its labels.
@@ -57,8 +59,8 @@ pub struct ImageLayer {
     pub created_by: String,
     /// The size in bytes.
     pub size: u64,
-    /// The time of its creation, in seconds since 1970.
-    pub created: u64,
+    /// When it was made, if the builder noted it.
+    pub created: Option<SystemTime>,
     /// The builder's comment.
     pub comment: String,
 }
@@ -126,16 +128,16 @@ fn read(image: ImageInspect) -> ImageDetails {
         id: image.id.unwrap_or_default(),
         names: familiar(image.repo_tags.unwrap_or_default()),
         digests: image.repo_digests.unwrap_or_default(),
-        created: image.created.map(|date| date.to_string()),
+        created: image.created.and_then(|date| system_time(&date.to_string())),
         size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         platform,
         layers: image.root_fs.and_then(|root| root.layers).unwrap_or_default(),
-        env: config.env.unwrap_or_default(),
+        env: env_pairs(config.env.unwrap_or_default()),
         entrypoint: config.entrypoint.unwrap_or_default(),
         cmd: config.cmd.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         working_dir: config.working_dir.unwrap_or_default(),
-        exposed_ports: config.exposed_ports.unwrap_or_default(),
+        exposed_ports: exposed(config.exposed_ports.unwrap_or_default()),
         volumes: config.volumes.unwrap_or_default(),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         stop_signal: text(config.stop_signal),
@@ -146,7 +148,9 @@ fn layer(item: ImageHistoryResponseItem) -> ImageLayer {
     ImageLayer {
         created_by: item.created_by,
         size: u64::try_from(item.size).unwrap_or_default(),
-        created: u64::try_from(item.created).unwrap_or_default(),
+        created: u64::try_from(item.created)
+            .ok()
+            .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
         comment: item.comment,
     }
 }

@@ -28,7 +28,7 @@ impl Engine {
             outcome => return outcome.map_err(kept),
         }
         // Names are removed one by one: engines check for containers only at the last one.
-        let found = self.inspect_image(name).await?;
+        let found = self.image_summary(name).await?;
         self.refuse_used_image(&found, None).await?;
         for name in found.names.iter().skip(1) {
             match self.untag_image(name).await {
@@ -42,7 +42,7 @@ impl Engine {
     /// Removes an image like [`remove_image`](Self::remove_image), but it may be in use by others:
     /// a name that a container was created from stays as well, whatever other names its image has.
     pub(crate) async fn remove_unused_image(&self, name: &str) -> Result<()> {
-        let found = self.inspect_image(name).await?;
+        let found = self.image_summary(name).await?;
         let asked = canonical(name).filter(|_| found.names.len() > 1);
         self.refuse_used_image(&found, asked.as_deref()).await?;
         self.remove_image(name).await

@@ -1,8 +1,8 @@
 //! Floor 1: the engine behind the SDK, one file per noun of the Engine API.
 //!
 //! [`Engine`] finds and holds the connection. This is the only floor that knows `bollard`; the
-//! floors above see castoff's own types. The one way through is [`Engine::bollard`], with
-//! [`CreateBody`] for [`ContainerBuilder::with_raw`](crate::ContainerBuilder::with_raw).
+//! floors above see castoff's own types. The one way through is the feature `unstable-bollard`, with
+//! `Engine::bollard`, and `CreateBody` for `ContainerBuilder::with_raw`.
 
 mod archive;
 mod auth;
@@ -36,6 +36,9 @@ mod volume;
 mod wording;
 
 pub use build::{BuildEvent, BuildStep};
+#[cfg(not(feature = "unstable-bollard"))]
+pub(crate) use container::CreateBody;
+#[cfg(feature = "unstable-bollard")]
 pub use container::CreateBody;
 pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
 pub use endpoint::Endpoint;
@@ -46,6 +49,8 @@ pub use image_details::{ImageDetails, ImageLayer};
 pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
 pub use logs::{LogFrame, LogStream};
+pub use network::{NetworkSummary, Networks};
+pub use volume::{VolumeSummary, Volumes};
 
 pub(crate) use build::{
     Agent, BuildOutput, BuildRequest, Built, CAPABILITY, CacheEntry, Content, NamedContext,

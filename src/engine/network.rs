@@ -1,7 +1,9 @@
-//! Networks: the lowering and the calls.
+//! [`Networks`]: lowering, calls and the list.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::future::{Future, IntoFuture};
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 
 use bollard::models::{
     Ipam, IpamConfig, Network, NetworkConnectRequest, NetworkCreateRequest,
@@ -70,7 +72,77 @@ impl BridgeAddress {
     }
 }
 
+/// The networks of an engine; made by [`Engine::networks`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before `list()`"]
+pub struct Networks {
+    engine: Engine,
+    labels: Vec<String>,
+}
+
+/// A network as a list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkSummary {
+    /// The id.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// The driver, such as `bridge`.
+    pub driver: String,
+    /// Whether its containers are cut off from the outside.
+    pub internal: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Networks {
+    /// Only those with this label, given as `key` or `key=value`. Several must all match.
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.labels.push(label.into());
+        self
+    }
+
+    /// Asks the engine.
+    ///
+    /// # Errors
+    /// When the engine can't be reached or refuses.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn list(self) -> Result<Vec<NetworkSummary>> {
+        let listed = self.engine.networks_by("label", &self.labels).await?;
+        Ok(listed.into_iter().map(NetworkSummary::read).collect())
+    }
+}
+
+impl IntoFuture for Networks {
+    type Output = Result<Vec<NetworkSummary>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.list())
+    }
+}
+
+impl NetworkSummary {
+    fn read(network: Network) -> Self {
+        NetworkSummary {
+            id: network.id.unwrap_or_default(),
+            name: network.name.unwrap_or_default(),
+            driver: network.driver.unwrap_or_default(),
+            internal: network.internal.unwrap_or_default(),
+            labels: network.labels.unwrap_or_default().into_iter().collect(),
+        }
+    }
+}
+
 impl Engine {
+    /// The engine's networks, castoff's own and all others.
+    pub fn networks(&self) -> Networks {
+        Networks { engine: self.clone(), labels: Vec::new() }
+    }
+
     /// Returns the address of a network's gateway; `None` if it has none by IPv4.
     pub(crate) async fn bridge_address(&self, network: &str) -> Result<Option<BridgeAddress>> {
         let found = self.docker().inspect_network(network, None).await;
@@ -129,7 +201,7 @@ impl Engine {
     /// Returns the ids of the networks with exactly this name; engines before API 1.44 allow
     /// several.
     pub(crate) async fn networks_named(&self, name: &str) -> Result<Vec<String>> {
-        let listed = self.networks_by("name", name).await?.into_iter();
+        let listed = self.networks_by("name", &[name.to_owned()]).await?.into_iter();
         let same = listed.filter(|network| network.name.as_deref() == Some(name));
         Ok(same.filter_map(|network| network.id).collect())
     }
@@ -138,11 +210,12 @@ impl Engine {
     pub(crate) async fn networks_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let read =
             |network: Network| Some(Labelled::new(network.id?, network.labels.unwrap_or_default()));
-        Ok(self.networks_by("label", label).await?.into_iter().filter_map(read).collect())
+        let listed = self.networks_by("label", &[label.to_owned()]).await?;
+        Ok(listed.into_iter().filter_map(read).collect())
     }
 
-    async fn networks_by(&self, filter: &str, value: &str) -> Result<Vec<Network>> {
-        let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
+    async fn networks_by(&self, filter: &str, values: &[String]) -> Result<Vec<Network>> {
+        let filters = HashMap::from([(filter.to_owned(), values.to_vec())]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         self.docker().list_networks(Some(options)).await.map_err(lift("list networks"))
     }

@@ -1,4 +1,7 @@
-//! The engine's timestamps (RFC 3339) as seconds since 1970, for its `since` parameters.
+//! The engine's timestamps (RFC 3339) as points in time, and as seconds since 1970 for its `since`
+//! parameters.
+
+use std::time::{Duration, SystemTime};
 
 /// Reads `2026-11-23T12:55:50.123456789Z` as `(seconds, nanoseconds)` since 1970. Returns `None`
 /// for anything else, including the engine's "never" (year 1).
@@ -17,6 +20,12 @@ pub(super) fn unix_time(text: &str) -> Option<(i64, u32)> {
     let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
     Some((seconds - zone_offset(zone)?, nanos))
+}
+
+/// The same as a point in time.
+pub(super) fn system_time(text: &str) -> Option<SystemTime> {
+    let (seconds, nanos) = unix_time(text)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(u64::try_from(seconds).ok()?, nanos))
 }
 
 /// Converts a civil date to days, with years that begin on the first of March so that the leap day
@@ -46,6 +55,14 @@ mod tests {
         assert_eq!(unix_time("2000-02-29T12:00:00.5Z"), Some((951_825_600, 500_000_000)));
         assert_eq!(unix_time("2026-11-23T12:55:50.123456789Z"), Some((1_795_438_550, 123_456_789)));
         assert_eq!(unix_time("2026-11-23T13:55:50+01:00"), Some((1_795_438_550, 0)));
+    }
+
+    #[test]
+    fn points_in_time() {
+        let soon = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        assert_eq!(system_time("1970-01-01T00:00:01.5Z"), Some(soon));
+        assert_eq!(system_time("0001-01-01T00:00:00Z"), None);
+        assert_eq!(system_time("1970-01-01T00:00:00+01:00"), None, "before 1970");
     }
 
     #[test]

@@ -124,10 +124,10 @@ impl Image {
         self.report.size
     }
 
-    /// Returns the engine's current details of the image.
+    /// Asks what the engine knows of it.
     ///
     /// # Errors
-    /// Fails if the engine does not have it any more, or can't be asked.
+    /// When the engine does not have it any more, or can't be asked.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.

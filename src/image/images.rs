@@ -11,7 +11,7 @@ use super::{Names, PullProgress, archive, resolve};
 use crate::engine::{Engine, ImageDetails, ImageLayer, ImageSummary};
 use crate::error::{ErrorKind, Result};
 use crate::reaper::Worker;
-use crate::spec::Platform;
+use crate::spec::{IntoPlatform, Platform};
 
 /// The images of an engine; made by [`Engine::images`].
 #[derive(Clone, Debug)]
@@ -59,30 +59,15 @@ impl Images {
         self.engine.has_image(&names.used.familiar()).await
     }
 
-    /// Returns a summary of an image, by id or by name, to which prefix and substitutes are
-    /// applied.
+    /// Asks what the engine knows of an image, under the name that would be used for it, or an id.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the engine has no such image;
-    /// otherwise as for [`exists`](Self::exists).
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when it has none; as for
+    /// [`exists`](Self::exists) otherwise.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn inspect(&self, image: impl AsRef<str>) -> Result<ImageSummary> {
-        let asked = image.as_ref();
-        let names = resolve(self.engine.config(), asked, asked.parse()?)?;
-        self.engine.inspect_image(&names.used.familiar()).await
-    }
-
-    /// Returns the details of an image, by id or by name, to which prefix and substitutes are
-    /// applied.
-    ///
-    /// # Errors
-    /// As for [`inspect`](Self::inspect).
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn details(&self, image: impl AsRef<str>) -> Result<ImageDetails> {
+    pub async fn inspect(&self, image: impl AsRef<str>) -> Result<ImageDetails> {
         let asked = image.as_ref();
         let names = resolve(self.engine.config(), asked, asked.parse()?)?;
         self.engine.image_details(&names.used.familiar()).await
@@ -228,13 +213,13 @@ where
 pub struct Pull {
     engine: Engine,
     image: String,
-    platform: Option<String>,
+    platform: Option<Result<Platform>>,
 }
 
 impl Pull {
     /// Sets the platform, such as `linux/arm64`. Default: the engine's.
-    pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
-        self.platform = Some(platform.into());
+    pub fn with_platform(mut self, platform: impl IntoPlatform) -> Self {
+        self.platform = Some(platform.into_platform());
         self
     }
 
@@ -250,7 +235,7 @@ impl Pull {
 
     fn names(&self) -> Result<(Names, Option<String>)> {
         let names = resolve(self.engine.config(), &self.image, self.image.parse()?)?;
-        let platform = self.platform.as_deref().map(str::parse::<Platform>).transpose()?;
+        let platform = self.platform.clone().transpose()?;
         Ok((names, platform.map(|platform| platform.to_string())))
     }
 }

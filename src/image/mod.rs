@@ -13,7 +13,7 @@ mod pull;
 mod push;
 
 pub use build::{
-    BuildProgress, BuildReport, Builder, ImageBuilder, LayerReport, StageReport, StepReport,
+    BuildBackend, BuildProgress, BuildReport, ImageBuilder, LayerReport, StageReport, StepReport,
 };
 pub use context::BuildContext;
 pub use handle::Image;

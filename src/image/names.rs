@@ -1,4 +1,4 @@
-//! The resolution of image names: substitutes, then the registry prefix.
+//! Rewrites image names: substitutes, then the registry prefix.
 
 use crate::config::Config;
 use crate::error::{Error, Result};

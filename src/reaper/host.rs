@@ -10,7 +10,7 @@ use super::session::{Session, key_on};
 use super::state_dir;
 use super::watch_over;
 use super::worker::Worker;
-use crate::config::Keep;
+use crate::config::KeepPolicy;
 use crate::engine::{Engine, Labelled};
 use crate::error::Result;
 use crate::spec::{VolumeSpec, label};
@@ -22,7 +22,7 @@ use crate::spec::{VolumeSpec, label};
 pub(super) fn of(engine: &Engine, shared: bool) -> Option<&str> {
     let config = engine.config();
     // What is to be left for a look must not go when its maker is gone.
-    let goes = config.reaper && config.keep == Keep::Never;
+    let goes = config.reaper && config.keep == KeepPolicy::Never;
     let host = engine.test_host().container().filter(|_| goes)?;
     (!shared || state_dir::is_in_own_root(config)).then_some(host)
 }

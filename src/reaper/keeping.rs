@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::ending;
 use super::removal::Kind;
 use super::watch_over;
-use crate::config::Keep;
+use crate::config::KeepPolicy;
 use crate::engine::Engine;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
@@ -36,9 +36,9 @@ pub(super) fn process_succeeds() {
 /// Whether a resource that is dropped now is left for a look.
 pub(super) fn applies(engine: &Engine) -> bool {
     match engine.config().keep {
-        Keep::Never => false,
-        Keep::Always => true,
-        Keep::OnFailure => std::thread::panicking() || PANICKED.load(Ordering::SeqCst),
+        KeepPolicy::Never => false,
+        KeepPolicy::Always => true,
+        KeepPolicy::OnFailure => std::thread::panicking() || PANICKED.load(Ordering::SeqCst),
     }
 }
 

@@ -20,7 +20,7 @@ use super::state_dir::StateDir;
 use super::waiting::seat;
 use super::watch_over;
 use super::worker::Worker;
-use crate::config::{Config, Keep};
+use crate::config::{Config, KeepPolicy};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::{Process, UnsharedFd};
@@ -214,7 +214,7 @@ impl Lease {
     pub(crate) fn ready(&self, made: &Made) -> Result<()> {
         let told = |error: Error| error.at("share");
         let refused = |error| told(self.refused(error));
-        let word = if self.engine.config().keep == Keep::Always { "kept" } else { "ready" };
+        let word = if self.engine.config().keep == KeepPolicy::Always { "kept" } else { "ready" };
         let Made { id, name, waited } = made;
         self.write(&format!("{word} {} {id} {name} {waited}\n", self.value)).map_err(told)?;
         // From here on others may see to it, so this process no longer may empty the file.

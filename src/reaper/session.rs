@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::removal::Kind;
 use super::{host, watch_over};
-use crate::config::{Config, Keep};
+use crate::config::{Config, KeepPolicy};
 use crate::engine::Engine;
 use crate::forks::PerProcess;
 use crate::random;
@@ -76,7 +76,7 @@ impl Session {
         let config = engine.config();
         let whose = match (shared, config.keep) {
             (Some(shared), _) => (label::SHARED, shared.to_owned()),
-            (None, Keep::Always) => (label::KEPT, watch_over::owner(engine)),
+            (None, KeepPolicy::Always) => (label::KEPT, watch_over::owner(engine)),
             (None, _) => (label::OWNER, watch_over::owner(engine)),
         };
         let session = config.session.as_deref().unwrap_or(&self.token);

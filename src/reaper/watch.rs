@@ -15,7 +15,7 @@ use super::state_dir;
 use super::vigil;
 use super::watch_over::Place;
 use super::{ending, keeping};
-use crate::config::Keep;
+use crate::config::KeepPolicy;
 use crate::engine::Engine;
 use crate::forks::UnsharedFd;
 use crate::spec::label;
@@ -155,7 +155,7 @@ impl Watch {
 
     /// Whether things are kept unless the process ends well.
     fn holds(&self) -> bool {
-        self.engine.config().keep == Keep::OnFailure
+        self.engine.config().keep == KeepPolicy::OnFailure
     }
 
     /// Sees to it that a guardian stands, where that may be tried now: one may have been killed,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::redacted::{Keys, Program};
 use super::{
@@ -16,8 +16,11 @@ use crate::error::Result;
 
 /// A container to create (Engine API v1.41, ContainerCreate).
 ///
-/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides values
-/// that are often secret: those of the environment, and the arguments of commands.
+/// Fields at their defaults leave the decision to the image or the engine. `Debug` hides what is
+/// often secret: the values of the environment and the arguments of commands. Serialization does not:
+/// it writes all that reading it again needs.
+///
+/// [`ContainerBuilder::from_spec`](crate::ContainerBuilder::from_spec) starts one.
 ///
 /// ```
 /// use castoff::spec::ContainerSpec;
@@ -28,7 +31,8 @@ use crate::error::Result;
 /// # Ok::<(), castoff::Error>(())
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ContainerSpec {
     /// The image, in any form that [`ImageRef`] reads.
     pub image: String,
@@ -195,6 +199,26 @@ impl fmt::Debug for ContainerSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spec_is_read_back_as_it_was_written() {
+        let mut spec = ContainerSpec::new("redis:7");
+        spec.ports.insert(Port::udp(53).unwrap(), HostBinding::fixed(5353));
+        spec.mounts = vec![Mount::tmpfs("/data").with_size(1 << 20), Mount::bind("/a", "/b")];
+        spec.networks = vec![Attachment::new("net").with_aliases(["cache"])];
+        spec.network_mode = Some(NetworkMode::Container("other".into()));
+        spec.restart = RestartPolicy::OnFailure { max_retries: Some(3) };
+        spec.healthcheck = Some(Healthcheck::shell("true").with_interval(Duration::from_secs(1)));
+        spec.platform = Some(Platform::new("linux", "arm64"));
+        spec.stop_timeout = Some(Duration::from_millis(1_500));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ContainerSpec>(&json).unwrap(), spec);
+
+        let short = r#"{ "image": "redis:7", "ports": { "53/udp": {} } }"#;
+        let short: ContainerSpec = serde_json::from_str(short).unwrap();
+        assert_eq!(short.ports[&Port::udp(53).unwrap()], HostBinding::free());
+        assert!(serde_json::from_str::<ContainerSpec>(r#"{ "imgae": "redis:7" }"#).is_err());
+    }
 
     #[test]
     fn debug_shows_no_password() {

@@ -7,12 +7,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// The prefix of the text that is hashed. Increment it when the canonical form below changes.
-const FORMAT: &str = "castoff-spec-1\n";
+const FORMAT: &str = "castoff-spec-2\n";
 
-/// Returns 64 hex digits of SHA-256 over the value's canonical JSON: objects sorted by key, no
-/// white space.
+/// 64 hex digits of SHA-256 over the value's canonical JSON: objects sorted by key, no white space.
 ///
-/// Maps must have keys that serialize to text, as those of all specs do. A value that JSON can't
+/// Maps must have keys that serialize to text, as those of all specs do; a value that JSON cannot
 /// express is hashed by serde's message about it.
 pub(crate) fn spec_hash(spec: &impl Serialize) -> String {
     let value = serde_json::to_value(spec).unwrap_or_else(|error| error.to_string().into());

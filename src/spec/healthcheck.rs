@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::redacted::{Presence, Program};
@@ -22,7 +22,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 ///     .with_interval(Duration::from_millis(250));
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Healthcheck {
     /// The command.
     pub test: HealthTest,
@@ -45,7 +46,8 @@ pub struct Healthcheck {
 ///
 /// `Debug` hides arguments and shell lines, which may hold a password.
 #[non_exhaustive]
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HealthTest {
     /// A program and its arguments.
     Exec(Vec<String>),

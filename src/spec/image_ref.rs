@@ -1,10 +1,9 @@
-//! [`ImageRef`]: the name of an image, normalized like the docker CLI's.
+//! [`ImageRef`]: the name of an image, normalized as the docker CLI does.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
-
+use super::as_text;
 use super::image_grammar as grammar;
 use crate::error::{Error, Result};
 
@@ -34,7 +33,7 @@ const BAD_TAG: &str = "the tag must be 1 to 128 of A-Z a-z 0-9 _ . - and not sta
 /// An image id (`sha256:<64 hex>`, the 64 digits alone, or the first 12 of them) is accepted too
 /// and kept unchanged; it has no registry, repository, tag or digest. An image whose name is 12 hex
 /// digits needs its tag: `202611271200:latest`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
     registry: String,
     repository: String,
@@ -263,6 +262,8 @@ impl FromStr for ImageRef {
     }
 }
 
+as_text!(ImageRef);
+
 /// Converts to the [familiar](ImageRef::familiar) form.
 impl From<ImageRef> for String {
     fn from(image: ImageRef) -> String {
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn normalises_as_docker_does() {
+    fn normalizes_as_docker_does() {
         for (text, full, familiar) in [
             ("redis", "docker.io/library/redis:latest", "redis:latest"),
             ("redis:7", "docker.io/library/redis:7", "redis:7"),

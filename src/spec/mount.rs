@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
@@ -17,13 +17,15 @@ const MAX_MODE: u32 = 0o7777;
 /// let config = Mount::bind("/etc/app.conf", "/app.conf").with_read_only();
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mount {
     /// The source of the mount.
     pub kind: MountKind,
     /// The absolute path inside the container.
     pub target: String,
     /// Whether the mount is read-only; `false` by default.
+    #[serde(default)]
     pub read_only: bool,
     /// A tmpfs setter that was used on another kind, for [`Mount::validate`] to report.
     #[serde(skip)]
@@ -32,7 +34,8 @@ pub struct Mount {
 
 /// The source of a [`Mount`].
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MountKind {
     /// A file or directory of the engine's host.
     #[non_exhaustive]

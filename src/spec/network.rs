@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::check;
 use super::label::validate_user_labels;
+use super::{as_text, check};
 use crate::error::{Error, Result};
 
 /// A network to create (Engine API v1.41, NetworkCreate).
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct NetworkSpec {
     /// The name; by default castoff makes a unique one.
     pub name: Option<String>,
@@ -35,7 +37,8 @@ pub struct NetworkSpec {
 
 /// A range of addresses of a network (Engine API v1.41, `IPAM.Config`).
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Subnet {
     /// The range in CIDR notation, such as `10.7.0.0/24`.
     pub cidr: String,
@@ -144,11 +147,13 @@ fn first_address(ip: IpAddr, length: u8) -> IpAddr {
 
 /// A container's endpoint in a network (Engine API v1.41, `NetworkingConfig.EndpointsConfig`).
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attachment {
     /// The network's name or id.
     pub network: String,
     /// Names by which the network's other containers reach this one.
+    #[serde(default)]
     pub aliases: Vec<String>,
     /// A fixed address, for networks with a subnet set by the user; `None` by default.
     pub ip: Option<IpAddr>,
@@ -212,7 +217,7 @@ fn is_alias(text: &str) -> bool {
 
 /// A network stack other than the container's own (Engine API v1.41, `HostConfig.NetworkMode`).
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NetworkMode {
     /// The network stack of the engine's host.
     Host,
@@ -232,6 +237,27 @@ impl fmt::Display for NetworkMode {
         }
     }
 }
+
+/// Reads the engine's form.
+impl FromStr for NetworkMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<NetworkMode> {
+        match (text, text.strip_prefix("container:")) {
+            ("host", _) => Ok(NetworkMode::Host),
+            ("none", _) => Ok(NetworkMode::None),
+            (_, Some(container)) if !container.is_empty() => {
+                Ok(NetworkMode::Container(container.to_owned()))
+            }
+            _ => {
+                let problem = format!("{text:?} is none of host, none, container:NAME");
+                Err(Error::invalid("network mode", problem))
+            }
+        }
+    }
+}
+
+as_text!(NetworkMode);
 
 #[cfg(test)]
 mod tests {

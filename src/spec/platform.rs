@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
-
+use super::as_text;
 use crate::error::{Error, Result};
 
 /// A platform such as `linux/arm64/v8` (Engine API v1.41, ContainerCreate, `platform`).
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     /// The operating system, in Go's spelling: `linux`, `windows`.
     pub os: String,
@@ -20,7 +19,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Creates a platform without a variant. [`FromStr`] also checks and normalizes.
+    /// A platform without a variant; [`FromStr`] also checks and normalizes.
     #[must_use]
     pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Platform {
         Platform { os: os.into(), architecture: architecture.into(), variant: None }
@@ -97,6 +96,62 @@ impl FromStr for Platform {
     }
 }
 
+as_text!(Platform);
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What names a platform: text such as `"linux/arm64"`, or a [`Platform`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a platform",
+    label = "expected text such as \"linux/arm64\", or a `Platform`"
+)]
+pub trait IntoPlatform: sealed::Sealed {
+    /// The platform.
+    ///
+    /// # Errors
+    ///
+    /// Names the field `platform` and the value when it is none.
+    fn into_platform(self) -> Result<Platform>;
+}
+
+impl sealed::Sealed for &str {}
+impl IntoPlatform for &str {
+    fn into_platform(self) -> Result<Platform> {
+        self.parse()
+    }
+}
+
+impl sealed::Sealed for String {}
+impl IntoPlatform for String {
+    fn into_platform(self) -> Result<Platform> {
+        self.parse()
+    }
+}
+
+impl sealed::Sealed for &String {}
+impl IntoPlatform for &String {
+    fn into_platform(self) -> Result<Platform> {
+        self.parse()
+    }
+}
+
+impl sealed::Sealed for Platform {}
+impl IntoPlatform for Platform {
+    fn into_platform(self) -> Result<Platform> {
+        self.validate()?;
+        Ok(self)
+    }
+}
+
+impl sealed::Sealed for &Platform {}
+impl IntoPlatform for &Platform {
+    fn into_platform(self) -> Result<Platform> {
+        self.clone().into_platform()
+    }
+}
+
 fn refused(text: &str) -> Error {
     Error::invalid("platform", format!("{text:?} is not like linux/amd64 or linux/arm64/v8"))
 }
@@ -107,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn reads_and_normalises() {
+    fn reads_and_normalizes() {
         for (text, shown) in [
             ("linux/amd64", "linux/amd64"),
             ("Linux/x86_64", "linux/amd64"),
@@ -118,6 +173,16 @@ mod tests {
         }
         let built = Platform::new("linux", "arm").with_variant("v7");
         assert_eq!(built, "linux/arm/v7".parse().unwrap());
+    }
+
+    #[test]
+    fn everything_that_names_a_platform() {
+        let arm = Platform::new("linux", "arm64");
+        let named = |platform: Result<Platform>| platform.unwrap() == arm;
+        assert!(named("linux/aarch64".into_platform()));
+        assert!(named(String::from("linux/arm64").into_platform()));
+        assert!(named((&arm).into_platform()) && named(arm.clone().into_platform()));
+        assert!(Platform::new("linux", "").into_platform().is_err());
     }
 
     #[test]

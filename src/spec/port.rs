@@ -4,13 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::as_text;
 use crate::error::{Error, Result};
 
 /// The transport of a [`Port`].
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// TCP, the default.
     #[default]
@@ -135,12 +136,7 @@ impl FromStr for Port {
     }
 }
 
-/// Serializes as text, so that ports can be the keys of a JSON object.
-impl Serialize for Port {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+as_text!(Port, Protocol);
 
 fn refused(text: &str, problem: &str) -> Error {
     Error::invalid("port", format!("{text:?}: {problem}"))
@@ -205,7 +201,8 @@ impl IntoPort for &Port {
 /// The address and port on the engine's host that publish a container's port (Engine API v1.41,
 /// ContainerCreate, `HostConfig.PortBindings`).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HostBinding {
     /// The host address to listen on; 127.0.0.1 by default, so that nothing leaves the machine.
     pub ip: IpAddr,

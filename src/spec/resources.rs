@@ -1,6 +1,6 @@
 //! [`Resources`]: the limits of a container.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::check::fits_i64;
 use crate::error::{Error, Result};
@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 /// Limits of memory, CPU and processes (Engine API v1.41, `HostConfig`). `None` stands for the
 /// engine's default, which is no limit unless noted.
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Resources {
     /// Memory in bytes.
     pub memory: Option<u64>,
@@ -27,7 +28,8 @@ pub struct Resources {
 
 /// A limit per process, as set by `setrlimit(2)`.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ulimit {
     /// The name in lower case without `RLIMIT_`, such as `nofile`.
     pub name: String,

@@ -1,10 +1,14 @@
 //! [`RestartPolicy`]: the engine's reaction to the end of a container's process.
 
-use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+
+use super::as_text;
+use crate::error::{Error, Result};
 
 /// The condition for restarts by the engine (Engine API v1.41, `HostConfig.RestartPolicy`).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RestartPolicy {
     /// No restart, the default.
     #[default]
@@ -32,6 +36,42 @@ impl RestartPolicy {
         }
     }
 }
+
+/// The form of `docker run --restart`: as [`as_str`](RestartPolicy::as_str), with the number of retries
+/// after a colon where there is one, `on-failure:3`.
+impl fmt::Display for RestartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestartPolicy::OnFailure { max_retries: Some(most) } => write!(f, "on-failure:{most}"),
+            other => f.pad(other.as_str()),
+        }
+    }
+}
+
+/// Reads what `docker run --restart` takes.
+impl FromStr for RestartPolicy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<RestartPolicy> {
+        let refused = || {
+            let expected = "none of no, always, unless-stopped, on-failure, on-failure:3";
+            Error::invalid("restart policy", format!("{text:?} is {expected}"))
+        };
+        match text {
+            "no" => Ok(RestartPolicy::No),
+            "always" => Ok(RestartPolicy::Always),
+            "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
+            "on-failure" => Ok(RestartPolicy::OnFailure { max_retries: None }),
+            _ => {
+                let most = text.strip_prefix("on-failure:").ok_or_else(refused)?;
+                let most = most.parse().map_err(|_| refused())?;
+                Ok(RestartPolicy::OnFailure { max_retries: Some(most) })
+            }
+        }
+    }
+}
+
+as_text!(RestartPolicy);
 
 #[cfg(test)]
 mod tests {

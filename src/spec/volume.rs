@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::label::validate_user_labels;
@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// A volume to create (Engine API v1.41, VolumeCreate). `Debug` hides the values of options: the
 /// mount options of a network file system may hold a password.
 #[non_exhaustive]
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct VolumeSpec {
     /// The name; by default castoff makes a unique one.
     pub name: Option<String>,

@@ -24,7 +24,7 @@ impl ExecWait {
     }
 
     /// Sets the exit code to wait for. Default: 0.
-    pub fn with_code(mut self, code: i64) -> Self {
+    pub fn with_exit_code(mut self, code: i64) -> Self {
         self.code = code;
         self
     }
@@ -42,9 +42,9 @@ impl ExecWait {
 
     async fn probe(&self, target: &WaitTarget) -> Result<bool> {
         let output = target.exec(self.command.clone()).await?;
-        target.seen(output.summary());
+        target.record_probe(output.summary());
         let holds = |bytes: &[u8], text: &String| memmem::find(bytes, text.as_bytes()).is_some();
-        Ok(output.code == self.code
+        Ok(output.exit_code == self.code
             && self
                 .text
                 .as_ref()
@@ -77,7 +77,9 @@ impl WaitStrategy for ExecWait {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
                     // The engine refuses the call while the container starts or stops.
-                    Err(error) if error.is_engine_answer() => target.seen(with_causes(&error)),
+                    Err(error) if error.is_engine_answer() => {
+                        target.record_probe(with_causes(&error))
+                    }
                     Err(error) => return Err(error),
                 }
                 backoff.pause().await;

@@ -15,7 +15,7 @@ pub struct ExitWait {
 
 impl ExitWait {
     /// Accepts this exit code only; any other is an error.
-    pub fn with_code(mut self, code: i64) -> Self {
+    pub fn with_exit_code(mut self, code: i64) -> Self {
         self.code = Some(code);
         self
     }

@@ -47,10 +47,10 @@ impl WaitStrategy for FileWait {
             loop {
                 match exists(target, &self.0, &mut way).await {
                     Ok(true) => return Ok(()),
-                    Ok(false) => target.seen("it does not exist"),
+                    Ok(false) => target.record_probe("it does not exist"),
                     // Between two runs the engine may refuse the call.
                     Err(error) if error.is_engine_answer() && target.is_restarted() => {
-                        target.seen(with_causes(&error));
+                        target.record_probe(with_causes(&error));
                     }
                     Err(error) => return Err(error),
                 }
@@ -80,7 +80,7 @@ async fn exists(target: &WaitTarget, path: &str, way: &mut Option<Way>) -> Resul
     let request = ExecRequest { command, user: Some("0".to_owned()), ..ExecRequest::default() };
     let hint = "the file is in a tmpfs, where only a `sh` in the container can look";
     let output = engine.exec_output(id, &request).await.map_err(|error| error.with_hint(hint))?;
-    match output.code {
+    match output.exit_code {
         0 => Ok(true),
         44 => Ok(false),
         _ => {

@@ -71,7 +71,7 @@ async fn follow(target: &WaitTarget) -> Result<()> {
         match event? {
             HealthEvent::Health(Health::Healthy) => return Ok(()),
             HealthEvent::Health(Health::Unhealthy) => unhealthy(target).await?,
-            HealthEvent::Health(health) => target.seen(format!("{health:?}")),
+            HealthEvent::Health(health) => target.record_probe(format!("{health:?}")),
             HealthEvent::Ended => {
                 if target.is_restarted() && target.runs_again().await? {
                     continue;

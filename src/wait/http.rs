@@ -357,13 +357,13 @@ impl WaitStrategy for HttpWait {
                 let probe = tokio::time::timeout_at(until + BODY_PAUSE, self.probe(address, until));
                 match probe.await {
                     Ok(Ok(None)) => return Ok(()),
-                    Ok(Ok(Some(seen))) => target.seen(format!("{address}: {seen}")),
+                    Ok(Ok(Some(seen))) => target.record_probe(format!("{address}: {seen}")),
                     Ok(Err(error)) => {
-                        target.seen(format!("{address}: {}", with_causes(error.as_ref())));
+                        target.record_probe(format!("{address}: {}", with_causes(error.as_ref())));
                     }
                     Err(_) => {
                         let error = io::Error::from(io::ErrorKind::TimedOut);
-                        target.seen(format!("{address}: {error}"));
+                        target.record_probe(format!("{address}: {error}"));
                     }
                 }
                 backoff.pause().await;

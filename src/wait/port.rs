@@ -93,9 +93,9 @@ async fn accepts(target: &WaitTarget, port: Port) -> Result<()> {
             Ok(Outcome::Kept) => return Ok(()),
             Ok(Outcome::Dropped(after)) => {
                 kept = (after * KEPT_FACTOR).clamp(kept, KEPT_MAX);
-                target.seen(format!("{address} accepted a connection and closed it again"));
+                target.record_probe(format!("{address} accepted a connection and closed it again"));
             }
-            Err(error) => target.seen(format!("{address}: {error}")),
+            Err(error) => target.record_probe(format!("{address}: {error}")),
         }
         backoff.pause().await;
     }

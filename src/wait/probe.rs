@@ -70,7 +70,7 @@ impl WaitStrategy for ProbeWait {
                 match (self.probe)(target.clone()).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => {}
-                    Err(error) => target.seen(with_causes(&error)),
+                    Err(error) => target.record_probe(with_causes(&error)),
                 }
                 backoff.pause().await;
             }

@@ -28,7 +28,7 @@ pub type WaitFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 ///     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
 ///         Box::pin(async move {
 ///             let addr = target.addr(self.0)?;
-///             target.seen(format!("{addr} asked"));
+///             target.record_probe(format!("{addr} asked"));
 ///             // ask `addr` until it greets
 ///             Ok(())
 ///         })

@@ -112,7 +112,7 @@ impl WaitTarget {
     pub(super) fn addr_of_run(&self, port: Port) -> Result<Option<SocketAddr>> {
         match self.addr(port) {
             Err(_) if self.is_restarted() && !self.details().state.running => {
-                self.seen("the container is about to be started again");
+                self.record_probe("the container is about to be started again");
                 Ok(None)
             }
             outcome => outcome.map(Some),
@@ -153,7 +153,7 @@ impl WaitTarget {
     }
 
     /// Records the result of a probe. An error of the wait shows the last one.
-    pub fn seen(&self, what: impl Into<String>) {
+    pub fn record_probe(&self, what: impl Into<String>) {
         *self.0.last_probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
     }
 

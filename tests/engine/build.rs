@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use castoff::dockerfile::{Dockerfile, Heredoc, Run, RunMount, Stage};
 use castoff::engine::{BuildEvent, ImageDetails};
-use castoff::image::{BuildContext, Builder};
+use castoff::image::{BuildBackend, BuildContext};
 use castoff::{Container, Error, ErrorKind, Image, ImageBuilder};
 
 use crate::differences;
@@ -12,16 +12,16 @@ use crate::raw::Raw;
 use crate::support::{BUSYBOX, engine, eventually, unique};
 
 /// Returns the builders of this engine.
-pub(crate) async fn builders() -> Vec<Builder> {
+pub(crate) async fn builders() -> Vec<BuildBackend> {
     match differences::is_podman(&engine().await) {
-        true => vec![Builder::Classic],
-        false => vec![Builder::BuildKit, Builder::Classic],
+        true => vec![BuildBackend::Classic],
+        false => vec![BuildBackend::BuildKit, BuildBackend::Classic],
     }
 }
 
 /// Returns a stage of busybox, with a line that no other test has.
 pub(crate) fn stage(what: &str) -> Stage {
-    Stage::from(BUSYBOX).label("test", unique(what))
+    Stage::from_image(BUSYBOX).label("test", unique(what))
 }
 
 /// Returns the number of images with a test's label, including intermediate ones.
@@ -71,13 +71,13 @@ async fn an_image_has_what_the_dockerfile_says() {
             (details.user.as_str(), details.cmd.clone()),
             ("1000:1000", vec!["./run.sh".to_owned()])
         );
-        assert_eq!(details.exposed_ports, ["8080/tcp"]);
-        assert!(details.env.iter().any(|env| env.starts_with("NAME=it's \"")), "{details:?}");
+        assert_eq!(details.exposed_ports, [castoff::spec::Port::tcp(8080).unwrap()]);
+        assert!(details.env["NAME"].starts_with("it's \""), "{details:?}");
         assert_eq!(says(&image, &["cat", "etc/greeting", "built"]).await, "hellobuilt");
         assert_eq!(says(&image, &["./run.sh"]).await, "running");
         assert_eq!(says(&image, &["ls", "-1"]).await, "built\netc\nrun.sh");
         let report = image.report();
-        assert_eq!((report.builder, report.recognised), (Some(builder), false));
+        assert_eq!((report.backend, report.recognized), (Some(builder), false));
         assert!(report.size > 0 && report.cached("RUN echo built") == Some(false), "{report}");
         let history = image.history().await.unwrap();
         assert!(history.iter().any(|layer| layer.created_by.contains("echo built")), "{history:?}");
@@ -104,7 +104,7 @@ async fn a_directory_is_built_by_its_own_dockerfile() {
         let image = image.build().await.unwrap();
         assert_eq!(says(&image, &["ls", "/in"]).await, "kept\nkept-link");
         assert_eq!(says(&image, &["readlink", "/in/kept-link"]).await, "kept");
-        assert!(image.inspect().await.unwrap().env.contains(&"WHO=me".to_owned()));
+        assert_eq!(image.inspect().await.unwrap().env["WHO"], "me");
     }
 }
 
@@ -124,7 +124,7 @@ async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
     for builder in builders().await {
         // `apart` is the first of the three names, and not requested.
         let mut file = stage("links").copy("in", "/in");
-        if builder == Builder::BuildKit {
+        if builder == BuildBackend::BuildKit {
             // These check the context: `COPY` leaves out pipes on Docker 20.10, and the classic
             // builder as well as newer engines unpack older times as 1970.
             let seen = Run::shell("cd /context; stat -c %F pipe >/kind; stat -c %Y one >>/kind");
@@ -136,7 +136,7 @@ async fn a_context_keeps_hard_links_pipes_and_times_before_1970() {
         let image = build(file).with_context(context).with_backend(builder).build().await.unwrap();
         let told = says(&image, &["stat", "-c", "%h", "/in/one", "/in/two"]).await;
         assert_eq!(told, "2\n2", "{builder}");
-        let seen = if builder == Builder::BuildKit { "fifo\n-86400" } else { "fifo" };
+        let seen = if builder == BuildBackend::BuildKit { "fifo\n-86400" } else { "fifo" };
         assert_eq!(says(&image, &["cat", "/kind"]).await, seen, "{builder}");
     }
 }
@@ -150,7 +150,7 @@ async fn a_failed_step_is_told_with_its_last_words() {
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Build, Some(7)), "{error:?}");
         let told = format!("{error:?}");
         assert!(told.contains("RUN echo one; echo two >&2; exit 7"), "{told}");
-        if builder == Builder::BuildKit {
+        if builder == BuildBackend::BuildKit {
             let mut lines = error.log_tail().to_vec();
             // The order of the two streams is not defined.
             lines.sort();
@@ -171,13 +171,13 @@ async fn stages_arguments_and_targets() {
             Dockerfile::new()
                 .arg_default("BASE", BUSYBOX)
                 .stage(
-                    Stage::from("$BASE")
+                    Stage::from_image("$BASE")
                         .named("build")
                         .label("test", &*label)
                         .arg("TEXT")
                         .run("echo \"$TEXT\" > /text"),
                 )
-                .stage(Stage::from("$BASE").copy_from("build", "/text", "/copied"))
+                .stage(Stage::from_image("$BASE").copy_from("build", "/text", "/copied"))
                 .builder()
                 .with_arg("TEXT", "a 'b' $c")
                 .with_backend(builder)
@@ -197,7 +197,7 @@ async fn stages_arguments_and_targets() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn what_needs_buildkit_is_refused_without_it() {
-    let classic = |file: Stage| build(file).with_backend(Builder::Classic);
+    let classic = |file: Stage| build(file).with_backend(BuildBackend::Classic);
     let refused = |outcome: Result<Image, Error>, what: &str| {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
@@ -216,7 +216,7 @@ async fn what_needs_buildkit_is_refused_without_it() {
         false => refused(kit, "a RUN of the Dockerfile has a heredoc, which needs"),
     }
     let text = Heredoc::new("EOF", "hello\n");
-    let copied = build(stage("heredoc").with(castoff::dockerfile::Copy::text(text, "/t")));
+    let copied = build(stage("heredoc").with(castoff::dockerfile::CopyFiles::text(text, "/t")));
     if !differences::reads_heredocs(&engine().await) {
         refused(copied.build().await, "a COPY of the Dockerfile has a heredoc");
     }
@@ -280,7 +280,7 @@ async fn an_ssh_agent_is_forwarded() {
     let talk = "$s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die $!; print $s q(ping); \
                 $s->flush; read($s, $got, 4); exit($got ne q(pong))";
     let run = Run::exec(["perl", "-MIO::Socket::UNIX", "-e", talk, &unique("ssh")]).ssh();
-    let image = build(Stage::from("castoff.test/debian").run(run));
+    let image = build(Stage::from_image("castoff.test/debian").run(run));
     let image = image.with_ssh_agent("default", &socket).build().await.unwrap();
     assert!(image.size() > 0);
     assert_eq!(&agent.await.unwrap(), b"ping");
@@ -290,7 +290,7 @@ async fn an_ssh_agent_is_forwarded() {
 #[ignore = "needs a container engine"]
 async fn files_come_out_as_a_directory_and_as_an_archive() {
     if differences::is_podman(&engine().await) {
-        let error = build(stage("out")).to_tar("/nowhere").await.unwrap_err();
+        let error = build(stage("out")).export_tar("/nowhere").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         return;
     }
@@ -302,21 +302,21 @@ async fn files_come_out_as_a_directory_and_as_an_archive() {
     };
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("new/dist");
-    file().to_directory(&directory).await.unwrap();
+    file().export_directory(&directory).await.unwrap();
     assert_eq!(std::fs::read_to_string(directory.join("bin/tool")).unwrap(), "1\n");
     let archive = place.path().join("dist.tar");
-    file().to_tar(&archive).await.unwrap();
+    file().export_tar(&archive).await.unwrap();
     let mut tar = tar::Archive::new(std::fs::File::open(&archive).unwrap());
     let paths: Vec<_> =
         tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned()).collect();
     assert!(paths.iter().any(|path| path.ends_with("bin/tool")), "{paths:?}");
     // A failed build leaves no new file, and does not change the existing one.
-    let failed = build(stage("out").run("exit 1")).to_tar(&archive).await.unwrap_err();
+    let failed = build(stage("out").run("exit 1")).export_tar(&archive).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Build, "{failed:?}");
     let left: Vec<_> =
         std::fs::read_dir(place.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
-    let full = file().to_directory("/proc/nowhere").await.unwrap_err();
+    let full = file().export_directory("/proc/nowhere").await.unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Io, "{full:?}");
 }
 
@@ -402,9 +402,9 @@ async fn an_image_with_a_name_bears_a_label_of_castoffs_unless_that_is_turned_of
         assert_eq!(ours(&with.inspect().await.unwrap()), ["castoff.image.build"], "{builder}");
         let without = || named().with_name(&*name).with_backend(builder).without_build_label();
         let image = without().build().await.unwrap();
-        assert!(!image.report().recognised, "{builder}");
+        assert!(!image.report().recognized, "{builder}");
         assert_eq!(ours(&image.inspect().await.unwrap()), [""; 0], "{builder}");
-        assert!(!without().build().await.unwrap().report().recognised, "{builder}");
+        assert!(!without().build().await.unwrap().report().recognized, "{builder}");
         image.remove().await.unwrap();
     }
 }
@@ -434,7 +434,7 @@ async fn images_travel_in_archives() {
     tar.append_data(&mut header, "hello", &b"hi"[..]).unwrap();
     tar.into_inner().unwrap();
     let id = images.import(&name, &rootfs, ["CMD [\"/hello\"]"]).await.unwrap();
-    let details = images.details(&id).await.unwrap();
+    let details = images.inspect(&id).await.unwrap();
     assert_eq!(details.cmd, ["/hello"]);
     assert_eq!(images.history(&name).await.unwrap().len(), 1);
     images.remove(&name).await.unwrap();

@@ -1,12 +1,11 @@
-//! Work that is not repeated: cached steps, cache mounts, recognized images, simultaneous equal
-//! builds.
+//! What is not done twice: cached steps, cache mounts, recognized images, builds of the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use castoff::dockerfile::{Dockerfile, Run, RunMount, Stage};
 use castoff::engine::BuildEvent;
-use castoff::image::{BuildContext, Builder};
+use castoff::image::{BuildBackend, BuildContext};
 use castoff::{Image, ImageBuilder};
 
 use crate::build::{builders, says, stage};
@@ -15,7 +14,7 @@ use crate::raw::Raw;
 use crate::support::{BUSYBOX, engine, eventually, unique};
 
 fn service(id: &str, source: &str, copied_first: &[&str]) -> ImageBuilder {
-    let mut stage = Stage::from(BUSYBOX).label("test", id).workdir("/app");
+    let mut stage = Stage::from_image(BUSYBOX).label("test", id).workdir("/app");
     for first in copied_first {
         stage = stage.copy(*first, "./");
     }
@@ -75,13 +74,13 @@ async fn a_cache_mount_outlives_its_build() {
 
 #[tokio::test]
 #[ignore = "needs a container engine"]
-async fn an_unchanged_build_is_recognised_and_sends_nothing() {
+async fn an_unchanged_build_is_recognized_and_sends_nothing() {
     for builder in builders().await {
-        let name = unique("recognised");
+        let name = unique("recognized");
         let events = Arc::new(AtomicU32::new(0));
         let build = |text: &str| {
             let context = BuildContext::empty().with_file("a", text.to_owned());
-            let file = Stage::from(BUSYBOX).label("test", &*name).copy("a", "/");
+            let file = Stage::from_image(BUSYBOX).label("test", &*name).copy("a", "/");
             let told = events.clone();
             Dockerfile::new()
                 .stage(file)
@@ -95,9 +94,9 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
                 })
         };
         let first = build("1").build().await.unwrap();
-        assert!(!first.report().recognised && events.swap(0, Ordering::Relaxed) > 0);
+        assert!(!first.report().recognized && events.swap(0, Ordering::Relaxed) > 0);
         let again = build("1").build().await.unwrap();
-        assert!(again.report().recognised && events.load(Ordering::Relaxed) == 0, "{builder}");
+        assert!(again.report().recognized && events.load(Ordering::Relaxed) == 0, "{builder}");
         assert_eq!(again.id(), first.id());
         let other = unique("other");
         let both = build("1").with_name(&*other).build().await.unwrap();
@@ -105,9 +104,9 @@ async fn an_unchanged_build_is_recognised_and_sends_nothing() {
         assert!(engine().await.images().exists(&other).await.unwrap());
         engine().await.images().remove(&other).await.unwrap();
         let fresh = build("1").without_cache().build().await.unwrap();
-        assert!(!fresh.report().recognised, "asked for anew");
+        assert!(!fresh.report().recognized, "asked for anew");
         let changed = build("2").build().await.unwrap();
-        assert!(!changed.report().recognised);
+        assert!(!changed.report().recognized);
         assert_ne!(changed.id(), first.id());
         let raw = Raw::of(&engine().await);
         assert!(raw.inspect(&format!("images/{}", first.id())).is_none(), "what is replaced goes");
@@ -158,7 +157,7 @@ async fn stages_are_measured_when_asked() {
     let size = report.stages[0].size.unwrap();
     assert!(size > 3 << 20 && report.size < 10_000, "{report}");
     assert!(report.to_string().contains("% of stage build"), "{report}");
-    assert_eq!(report.builder.is_some(), builders().await.contains(&Builder::Classic));
+    assert_eq!(report.backend.is_some(), builders().await.contains(&BuildBackend::Classic));
 }
 
 #[tokio::test]
@@ -179,7 +178,7 @@ async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy(
             }
             let name = unique("hidden");
             let build = |last: &str| {
-                let stage = Stage::from(BUSYBOX).label("test", &*name).copy(".", "/c/");
+                let stage = Stage::from_image(BUSYBOX).label("test", &*name).copy(".", "/c/");
                 let stage = stage.run(format!("echo {last} > /last"));
                 Dockerfile::new()
                     .stage(stage)
@@ -196,7 +195,7 @@ async fn a_dockerfile_comes_into_no_image_and_its_last_lines_invalidate_no_copy(
             let kept = ignore.filter(|_| files != "a").unwrap_or_default();
             let seen = seen.trim_end();
             let exact = format!("{files}\n{kept}");
-            match kept == "# nothing\n" && builder == Builder::Classic {
+            match kept == "# nothing\n" && builder == BuildBackend::Classic {
                 true => assert!(seen.starts_with(exact.trim_end()), "{seen}"),
                 false => assert_eq!(seen, exact.trim_end(), "{builder} {ignore:?}"),
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::engine::{BuildEvent, EngineKind};
-use castoff::image::Builder;
+use castoff::image::BuildBackend;
 use tokio::sync::Notify;
 
 use crate::build::{builders, images_of_steps, scraps, stage};
@@ -70,7 +70,7 @@ async fn a_failed_build_leaves_nothing() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn an_image_without_a_name_goes_with_its_last_handle() {
-    for builder in [None, Some(Builder::Classic)] {
+    for builder in [None, Some(BuildBackend::Classic)] {
         let mut build = Dockerfile::new().stage(stage("handle").run("echo 1 > /1")).builder();
         if let Some(builder) = builder {
             build = build.with_backend(builder);
@@ -131,14 +131,15 @@ async fn what_a_step_prints_removes_nobody_elses_image() {
     let file =
         || stage("x").label("test", &*label).run("echo made > /made").run(as_builders_say(&id));
     let failing = Dockerfile::new().stage(file().run("exit 1"));
-    let build = failing.builder().with_backend(Builder::Classic).build();
+    let build = failing.builder().with_backend(BuildBackend::Classic).build();
     build.await.unwrap_err();
     eventually("its images go", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a build that failed");
 
     let failing =
         stage("x").label("test", &*label).run(format!("{}; exit 1", as_builders_say(&id)));
-    let build = Dockerfile::new().stage(failing).builder().with_backend(Builder::Classic).build();
+    let build =
+        Dockerfile::new().stage(failing).builder().with_backend(BuildBackend::Classic).build();
     build.await.unwrap_err();
     eventually("its images go", async || scraps(&raw, &label) == 0).await;
     assert!(victim.exists(), "after a step that failed");
@@ -147,7 +148,7 @@ async fn what_a_step_prints_removes_nobody_elses_image() {
         Dockerfile::new()
             .stage(file())
             .builder()
-            .with_backend(Builder::Classic)
+            .with_backend(BuildBackend::Classic)
             .build()
             .await
             .unwrap(),
@@ -173,18 +174,19 @@ async fn a_child_that_builds() {
     let Ok(label) = std::env::var(LABEL) else { return };
     let victim = std::env::var(VICTIM).ok();
     let lasts = differences::step_given_up(&engine().await);
-    let file = Stage::from(BUSYBOX)
+    let file = Stage::from_image(BUSYBOX)
         .label("test", label)
         .run("echo one > /one")
         .run(victim.map_or_else(|| "true".to_owned(), |id| as_builders_say(&id)))
         .run(format!("echo the last step is there; sleep {lasts}"));
-    let build = Dockerfile::of(file).builder().with_backend(Builder::Classic).with_event_listener(
-        |event| {
+    let build = Dockerfile::of(file)
+        .builder()
+        .with_backend(BuildBackend::Classic)
+        .with_event_listener(|event| {
             if matches!(&event, BuildEvent::Log { text, .. } if text.contains("is there")) {
                 println!("child is ready: now");
             }
-        },
-    );
+        });
     drop(build.build().await);
 }
 
@@ -215,11 +217,11 @@ async fn builds_with_the_same_first_steps_outlive_the_removal_of_the_one_before(
     let common = unique("common");
     let build_some = async |lane: u32| {
         for round in 0..10 {
-            let file = Stage::from(BUSYBOX)
+            let file = Stage::from_image(BUSYBOX)
                 .label("test", &*common)
                 .run("echo 1 > /common")
                 .run(format!("echo {lane} {round} > /own"));
-            let build = Dockerfile::of(file).builder().with_backend(Builder::Classic).build();
+            let build = Dockerfile::of(file).builder().with_backend(BuildBackend::Classic).build();
             // The removal of the previous image is still running.
             drop(build.await.unwrap_or_else(|error| panic!("{lane}, round {round}: {error:?}")));
         }

@@ -13,7 +13,7 @@ use crate::support::{AT_ONCE, NOSHELL, script, sleeper};
 async fn output_apart_and_the_exit_code() {
     let container = sleeper().start().await.unwrap();
     let output = container.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]).await.unwrap();
-    assert_eq!(output.code, 3);
+    assert_eq!(output.exit_code, 3);
     assert!(!output.success());
     assert_eq!(
         (output.stdout.as_slice(), output.stderr.as_slice()),
@@ -60,7 +60,7 @@ async fn two_megabytes_of_input_come_back() {
     let bytes: Vec<u8> =
         (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let output = container.exec(["cat"]).with_stdin(bytes.clone()).await.unwrap();
-    assert_eq!(output.code, 0);
+    assert_eq!(output.exit_code, 0);
     assert!(output.stdout == bytes, "{} bytes of {}", output.stdout.len(), bytes.len());
 }
 
@@ -69,7 +69,7 @@ async fn two_megabytes_of_input_come_back() {
 async fn input_that_nobody_reads_does_no_harm() {
     let container = sleeper().start().await.unwrap();
     let output = container.exec(["echo", "done"]).with_stdin(vec![b'x'; 1 << 20]).await.unwrap();
-    assert_eq!((output.code, output.stdout_text().as_ref()), (0, "done\n"));
+    assert_eq!((output.exit_code, output.stdout_text().as_ref()), (0, "done\n"));
     let empty = container.exec(["wc", "-c"]).with_stdin("").await.unwrap();
     assert_eq!(empty.stdout_text().trim(), "0");
 }
@@ -87,7 +87,7 @@ async fn output_streams_while_the_command_runs() {
     let last = stream.next().await.unwrap().unwrap();
     assert_eq!((last.stream, last.bytes.as_ref()), (LogStream::Stderr, &b"last\n"[..]));
     assert!(stream.next().await.is_none());
-    assert_eq!(stream.code().await.unwrap(), 4);
+    assert_eq!(stream.exit_code().await.unwrap(), 4);
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_terminal() {
     let container = sleeper().start().await.unwrap();
     let lines = "test -t 1 && echo terminal; echo error >&2; exit 5";
     let output = container.exec(["sh", "-c", lines]).with_tty().await.unwrap();
-    assert_eq!((output.code, output.stdout_text().as_ref()), (5, "terminal\r\nerror\r\n"));
+    assert_eq!((output.exit_code, output.stdout_text().as_ref()), (5, "terminal\r\nerror\r\n"));
     assert!(output.stderr.is_empty());
 }
 
@@ -116,7 +116,7 @@ async fn a_command_that_is_not_there() {
     let began = Instant::now();
     // Some engines refuse it, others report an exit code like a shell's.
     match container.exec(["no-such-command"]).await {
-        Ok(output) => assert!([126, 127].contains(&output.code), "{output:?}"),
+        Ok(output) => assert!([126, 127].contains(&output.exit_code), "{output:?}"),
         Err(error) => assert!(format!("{error:?}").contains("no-such-command"), "{error:?}"),
     }
     assert!(began.elapsed() < AT_ONCE);
@@ -131,7 +131,7 @@ async fn an_image_without_a_shell() {
     let help = container.exec(["/httpd", "-m", "secret"]).await.unwrap().ok().unwrap();
     assert!(help.stdout.starts_with(b"$"), "{help:?}");
     match container.exec(["sh", "-c", "true"]).await {
-        Ok(output) => assert_ne!(output.code, 0),
+        Ok(output) => assert_ne!(output.exit_code, 0),
         Err(error) => assert!(format!("{error:?}").contains("sh"), "{error:?}"),
     }
 }
@@ -153,7 +153,7 @@ async fn a_container_that_ends_meanwhile() {
     let lines = "echo up; touch /tmp/end; exec sleep 3600";
     let mut stream = container.exec(["sh", "-c", lines]).stream().await.unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap().bytes.as_ref(), b"up\n");
-    let rest = tokio::time::timeout(Duration::from_secs(20), stream.code()).await.unwrap();
+    let rest = tokio::time::timeout(Duration::from_secs(20), stream.exit_code()).await.unwrap();
     match rest {
         Ok(code) => assert_eq!(code, differences::KILLED),
         Err(error) => assert!(differences::forgets_execs(container.engine()), "{error:?}"),
@@ -169,6 +169,9 @@ async fn several_at_once() {
         async move { (n, exec.await.unwrap()) }
     });
     for (n, output) in futures_util::future::join_all(runs).await {
-        assert_eq!((output.code, output.stdout_text().as_ref()), (n, format!("{n}\n").as_str()));
+        assert_eq!(
+            (output.exit_code, output.stdout_text().as_ref()),
+            (n, format!("{n}\n").as_str())
+        );
     }
 }

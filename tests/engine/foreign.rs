@@ -165,6 +165,7 @@ async fn what_others_made_of_what_is_kept_or_dropped_stays() {
     of_dropped.stay();
 }
 
+#[cfg(feature = "unstable-bollard")]
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_raw_edit_that_replaces_the_labels_leaves_it_owned() {

@@ -152,7 +152,7 @@ fn refused(held: &Container, volume: Volume) -> bool {
     };
     runtime().block_on(async {
         let user = sleeper().with_volume(&volume, "/data").start().await.map(drop);
-        let set_up = held.set_up_once("x", async || Ok::<_, castoff::Error>(())).await.map(drop);
+        let set_up = held.init_once("x", async || Ok::<_, castoff::Error>(())).await.map(drop);
         let kept = held.clone().keep() == held.name();
         kept && fails(held.exec(["true"]).await.map(drop))
             && fails(held.logs().text().await.map(drop))
@@ -218,11 +218,11 @@ fn a_child_works(label: &str) -> bool {
 fn names(parents: &tokio::runtime::Runtime) {
     let server = parents.block_on(Redis::new().start()).unwrap();
     let Some(child) = fork() else {
-        say(&format!("child's name: {}", server.prefix()));
+        say(&format!("child's name: {}", server.unique_prefix()));
         std::process::exit(0);
     };
     waitpid(Some(child), WaitOptions::empty()).unwrap();
-    say(&format!("parent's name: {}", server.prefix()));
+    say(&format!("parent's name: {}", server.unique_prefix()));
 }
 
 struct Program {

@@ -100,6 +100,7 @@ async fn a_tmpfs_is_reached_through_links() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
 }
 
+#[cfg(feature = "unstable-bollard")]
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn mounts_of_a_raw_edit_count_as_well() {

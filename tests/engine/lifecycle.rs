@@ -363,7 +363,7 @@ async fn a_name_is_free_again_right_after_a_drop() {
 #[ignore = "needs a container engine"]
 async fn run_returns_all_output_and_the_code() {
     let output = script("seq 1 20000; echo error >&2; exit 6").run().await.unwrap();
-    assert_eq!((output.code, output.stderr_text().as_ref()), (6, "error\n"));
+    assert_eq!((output.exit_code, output.stderr_text().as_ref()), (6, "error\n"));
     assert_eq!(output.stdout.len(), 108_894);
     let error = output.ok().unwrap_err();
     assert_eq!(error.exit_code(), Some(6));
@@ -394,7 +394,7 @@ async fn what_an_inspect_tells() {
     let container = sleeper().with_env("KEY", "value").with_label("a", "b").start().await.unwrap();
     let details = container.inspect().await.unwrap();
     assert_eq!((details.id.as_str(), details.name.as_str()), (container.id(), container.name()));
-    assert!(details.env.contains(&"KEY=value".to_owned()), "{details:?}");
+    assert_eq!(details.env["KEY"], "value", "{details:?}");
     assert!(details.image.contains("castoff.test/busybox"), "{details:?}");
     assert!(details.ports.is_empty() && !details.tty && !details.has_healthcheck);
     assert_eq!(container.id().len(), 64);

@@ -194,7 +194,7 @@ async fn run_returns_the_bytes_that_were_written() {
         (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let output = script("cat; echo end >&2; exit 3").with_stdin(input.clone()).run().await.unwrap();
     assert!(output.stdout == input, "{} bytes of {}", output.stdout.len(), input.len());
-    assert_eq!((output.code, output.stderr_text().as_ref()), (3, "end\n"));
+    assert_eq!((output.exit_code, output.stderr_text().as_ref()), (3, "end\n"));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -242,9 +241,12 @@ async fn security_options() {
     assert_eq!(seen.await, "1");
 }
 
+#[cfg(feature = "unstable-bollard")]
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn privileged() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     let sent = Arc::new(AtomicBool::new(false));
     let seen = sent.clone();
     let builder = script("awk '/CapEff/ {print $2}' /proc/self/status").with_privileged();
@@ -448,6 +450,7 @@ async fn another_containers_network() {
     assert!(format!("{error:?}").contains("nobody"), "{error:?}");
 }
 
+#[cfg(feature = "unstable-bollard")]
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn the_raw_hatch_reaches_what_has_no_option() {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::differences;
 use crate::raw::Raw;
-use crate::support::{BUSYBOX, REDIS, WEB, eventually, script, sh, sleeper};
+use crate::support::{BUSYBOX, REDIS, WEB, eventually, script, sleeper};
 
 /// Returns a server that answers each connection with a word.
 fn says(word: &str, port: u16) -> ContainerBuilder {

@@ -7,7 +7,7 @@ use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::image::BuildContext;
 use castoff::registry::Registry;
 use castoff::{Container, Engine, ErrorKind, Image, Network};
-use castoff_modules::RegistryServer;
+use castoff_modules::DockerRegistryServer;
 use serde_json::Value;
 
 use crate::build::{says, stage};
@@ -19,8 +19,8 @@ const SKOPEO: &str = "castoff.test/skopeo";
 const USER: &str = "ann";
 const PASSWORD: &str = "s3same-0pen";
 
-async fn server() -> RegistryServer {
-    castoff_modules::Registry::new().with_user(USER, PASSWORD).start().await.unwrap()
+async fn server() -> DockerRegistryServer {
+    castoff_modules::DockerRegistry::new().with_user(USER, PASSWORD).start().await.unwrap()
 }
 
 /// Returns an engine that has the login for a registry, as after `docker login`.
@@ -50,7 +50,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
         return;
     }
     let network = Network::create().await.unwrap();
-    let server = castoff_modules::Registry::new()
+    let server = castoff_modules::DockerRegistry::new()
         .with_user(USER, PASSWORD)
         .customize(|container| container.with_network(&network, "registry"))
         .start()
@@ -98,7 +98,7 @@ async fn two_platforms_under_one_name_are_read_back_by_others() {
     // The engine takes the image of its own platform.
     let name = server.name_for(&format!("team/service@{index}"));
     engine.images().pull(&name).await.unwrap();
-    let pulled = engine.images().details(&name).await.unwrap();
+    let pulled = engine.images().inspect(&name).await.unwrap();
     assert_eq!(pulled.platform.unwrap().architecture, engine.architecture());
     engine.images().remove(&name).await.unwrap();
 }
@@ -114,7 +114,7 @@ async fn pushed_listed_pulled_by_digest_and_deleted() {
     let engine = logged_in(&host, PASSWORD).await;
     let registry = engine.registry(&host).await;
     registry.check().await.unwrap();
-    let repository = format!("{}app", server.prefix());
+    let repository = format!("{}app", server.unique_prefix());
     let image = Dockerfile::new().stage(stage("push").run("echo built > /built"));
     let image = image.builder().with_engine(&engine).build().await.unwrap();
     let layers = image.inspect().await.unwrap().layers.len();
@@ -179,11 +179,14 @@ async fn a_wrong_login_is_told_and_not_shown() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tls_is_verified() {
-    let recipe =
-        || castoff_modules::Registry::new().with_user(USER, PASSWORD).with_tls(["registry"]);
-    let (server, other) = tokio::try_join!(recipe().start(), recipe().start()).unwrap();
+    let module = || {
+        castoff_modules::DockerRegistry::new()
+            .with_user(USER, PASSWORD)
+            .with_tls_names(["registry"])
+    };
+    let (server, other) = tokio::try_join!(module().start(), module().start()).unwrap();
     let host = server.addr().to_string();
-    let certificate = |server: &RegistryServer| server.ca_certificate().unwrap().to_owned();
+    let certificate = |server: &DockerRegistryServer| server.ca_certificate().unwrap().to_owned();
     let registry =
         Registry::new(&host).with_login(USER, PASSWORD).with_certificate(certificate(&server));
     registry.check().await.unwrap();
@@ -222,7 +225,7 @@ async fn a_base_that_a_registry_has_not_for_a_platform_is_told_with_what_it_has(
     base.push(&name).await.unwrap();
     base.remove().await.unwrap();
     let derived = |platform: &str| {
-        let file = Dockerfile::new().stage(Stage::from(&name).run("cat /base"));
+        let file = Dockerfile::new().stage(Stage::from_image(&name).run("cat /base"));
         file.builder().with_engine(&engine).with_platform(platform)
     };
     let error = derived("linux/s390x").build().await.unwrap_err();
@@ -249,7 +252,7 @@ async fn a_cache_in_a_registry_serves_an_engine_that_has_lost_its_own() {
     // Docker stores the cache in the image, and with a containerd store also beside it.
     let beside = differences::has_containerd_store(&Raw::of(&engine));
     let built = async |with_cache: bool| {
-        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        let file = Stage::from_image(BUSYBOX).label("test", &label).run(&step);
         let builder = Dockerfile::new().stage(file).builder().with_engine(&engine);
         let builder = match (with_cache, beside) {
             (true, _) => builder.with_cache_from(&name),
@@ -286,7 +289,7 @@ async fn a_cache_in_a_directory_serves_an_engine_that_has_lost_its_own() {
     let path = place.path().join("cache").to_str().unwrap().to_owned();
     let step = format!("head -c 16 /dev/urandom > /id-{label}");
     let build = || {
-        let file = Stage::from(BUSYBOX).label("test", &label).run(&step);
+        let file = Stage::from_image(BUSYBOX).label("test", &label).run(&step);
         Dockerfile::new().stage(file).builder().with_cache_from_directory(&path)
     };
     let first = build().with_cache_to_directory(&path).build().await;

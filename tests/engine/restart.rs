@@ -144,7 +144,7 @@ async fn an_engine_may_be_restarted_at_any_time() {
     let refused = start().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Connection, "{refused:?}");
     daemon.up();
-    let cut = tokio::time::timeout(PATIENCE, call.code()).await.unwrap().unwrap_err();
+    let cut = tokio::time::timeout(PATIENCE, call.exit_code()).await.unwrap().unwrap_err();
     assert_eq!(cut.kind(), ErrorKind::Connection, "{cut:?}");
     assert!(cut.to_string().contains("cut"), "{cut}");
     held.remove().await.unwrap();

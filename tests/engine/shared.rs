@@ -42,7 +42,7 @@ async fn child_process_entry() {
     let container = builder.shared().await.unwrap();
     println!("\nid: {}", container.id());
     std::io::stdout().flush().unwrap();
-    if container.set_up_once("child", async || Ok::<_, Error>(())).await.unwrap() {
+    if container.init_once("child", async || Ok::<_, Error>(())).await.unwrap() {
         println!("\nsets up");
         std::io::stdout().flush().unwrap();
     }
@@ -96,6 +96,7 @@ async fn what_differs_in_anything_is_another_one() {
         one().with_copy(b"1", "/copied").shared().await,
         one().with_copy(b"2", "/copied").shared().await,
         one().with_copy(castoff::CopySource::bytes("2").with_mode(0o600), "/copied").shared().await,
+        #[cfg(feature = "unstable-bollard")]
         one().with_raw(|body| body.domainname = Some("raw".into())).shared().await,
         one().shared_as("scope").await,
         one().with_engine(&named().await.unwrap()).shared().await,
@@ -268,7 +269,7 @@ async fn networks_and_volumes_are_shared_with_the_containers_in_them() {
             runs.fetch_add(1, Ordering::Relaxed);
             Ok::<_, Error>(())
         };
-        data.set_up_once("seed", set_up).await.unwrap();
+        data.init_once("seed", set_up).await.unwrap();
     }
     assert_eq!(runs.load(Ordering::Relaxed), 1);
     // A network that was removed by hand does not affect later users.
@@ -312,14 +313,14 @@ async fn set_up_happens_once_and_again_after_a_failure() {
         runs.fetch_add(1, Ordering::SeqCst);
         Err::<(), _>(castoff::Error::other("on purpose"))
     };
-    container.set_up_once("schema", failing).await.unwrap_err();
+    container.init_once("schema", failing).await.unwrap_err();
     let (gate, open) = tokio::sync::watch::channel(false);
     let succeeding = async || {
         runs.fetch_add(1, Ordering::SeqCst);
         open.clone().wait_for(|open| *open).await.unwrap();
         Ok::<_, castoff::Error>(())
     };
-    let all = join_all((0..6).map(|_| container.set_up_once("schema", succeeding)));
+    let all = join_all((0..6).map(|_| container.init_once("schema", succeeding)));
     let opening = async {
         eventually("one of them is at it", async || runs.load(Ordering::SeqCst) == 2).await;
         gate.send(true).unwrap();
@@ -328,15 +329,15 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     let ran: Vec<bool> = ran.into_iter().map(Result::unwrap).collect();
     assert_eq!(ran.iter().filter(|ran| **ran).count(), 1, "{ran:?}");
     assert_eq!(runs.load(Ordering::SeqCst), 2);
-    assert!(container.set_up_once("another", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(container.init_once("another", async || Ok::<_, Error>(())).await.unwrap());
 
     // A dropped set-up counts as not done.
-    let never = container.set_up_once("never", async || {
+    let never = container.init_once("never", async || {
         std::future::pending::<()>().await;
         Ok::<_, castoff::Error>(())
     });
     assert!(tokio::time::timeout(Duration::from_millis(200), never).await.is_err());
-    assert!(container.set_up_once("never", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(container.init_once("never", async || Ok::<_, Error>(())).await.unwrap());
 
     // It is done for other processes as well, until the container is replaced.
     let mut first = Running::start(ENTRY, &[(LABEL, &label)]);
@@ -344,7 +345,7 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     first.says("sets up");
     let mut second = Running::start(ENTRY, &[(LABEL, &label)]);
     assert_eq!(second.says("id: "), container.id());
-    assert!(!container.set_up_once("child", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(!container.init_once("child", async || Ok::<_, Error>(())).await.unwrap());
     second.tell();
     first.tell();
     assert!(second.wait().success() && first.wait().success());
@@ -354,11 +355,11 @@ async fn set_up_happens_once_and_again_after_a_failure() {
     container.remove().await.unwrap();
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
     let anew = labelled(&label).with_engine(&engine).shared().await.unwrap();
-    assert!(anew.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(anew.init_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     // The same for a container that is not shared.
     let own = Container::builder(BUSYBOX).with_command(["sleep", "3600"]).start().await.unwrap();
-    assert!(own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
-    assert!(!own.set_up_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(own.init_once("schema", async || Ok::<_, Error>(())).await.unwrap());
+    assert!(!own.init_once("schema", async || Ok::<_, Error>(())).await.unwrap());
     drop(anew);
     Raw::of(&engine).until_none(&format!("test.shared={label}"), PATIENCE);
 }

@@ -36,7 +36,7 @@ pub(crate) fn script(lines: &str) -> ContainerBuilder {
 /// Returns the output of a script in a container with these settings. It must succeed.
 pub(crate) async fn printed(builder: ContainerBuilder, lines: &str) -> String {
     let output = builder.with_command(["sh", "-c", lines]).run().await.unwrap();
-    assert!(output.success(), "code {}: {}", output.code, output.stderr_text());
+    assert!(output.success(), "code {}: {}", output.exit_code, output.stderr_text());
     output.stdout_text().trim_end().to_owned()
 }
 

@@ -190,7 +190,7 @@ async fn exec_and_file() {
     for wait in [
         WaitFor::exec(["test", "-f", "/tmp/state"]).into(),
         WaitFor::exec(["cat", "/tmp/state"]).with_output("42").into(),
-        WaitFor::exec(["sh", "-c", "cat /tmp/state && exit 7"]).with_code(7).into(),
+        WaitFor::exec(["sh", "-c", "cat /tmp/state && exit 7"]).with_exit_code(7).into(),
         WaitFor::file("/tmp/state").into(),
     ] {
         let wait: WaitFor = wait;
@@ -208,8 +208,8 @@ async fn exit() {
     let ends = || script("echo bye; exit 4");
     let container = ends().with_wait(WaitFor::exit()).start().await.unwrap();
     assert_eq!(container.state().await.unwrap().exit_code, 4);
-    drop(ends().with_wait(WaitFor::exit().with_code(4)).start().await.unwrap());
-    let error = fails(ends().with_wait(WaitFor::exit().with_code(0))).await;
+    drop(ends().with_wait(WaitFor::exit().with_exit_code(4)).start().await.unwrap());
+    let error = fails(ends().with_wait(WaitFor::exit().with_exit_code(0))).await;
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(4)), "{error:?}");
     assert!(error.to_string().contains("exited with code 4, not 0"), "{error}");
     assert_eq!(error.log_tail(), ["bye"]);
@@ -262,7 +262,7 @@ impl WaitStrategy for Ticks {
                 let output = target.exec(["grep", "-c", "tick", "/tmp/log"]).await?;
                 let ticks = output.stdout_text().trim().parse().unwrap_or(0);
                 self.seen.store(ticks, Ordering::SeqCst);
-                target.seen(format!("{ticks} so far in {}", target.name()));
+                target.record_probe(format!("{ticks} so far in {}", target.name()));
                 if ticks >= self.wanted {
                     return Ok(());
                 }
@@ -445,7 +445,7 @@ async fn a_container_that_ends_at_once_is_told_as_such_by_every_wait() {
             Some(WaitFor::http("/").with_port(700).into()),
             Some(WaitFor::any([WaitFor::port(700).into(), WaitFor::http("/").into()])),
             Some(WaitFor::all([WaitFor::port(700).into(), WaitFor::http("/").into()])),
-            Some(WaitFor::exec(["true"]).with_code(9).into()),
+            Some(WaitFor::exec(["true"]).with_exit_code(9).into()),
             Some(WaitFor::duration(Duration::from_millis(700)).into()),
             Some(WaitFor::health().into()),
         ];

@@ -128,7 +128,7 @@ async fn a_run_attaches_before_the_start_and_waits_for_the_code() {
     });
     let output = app(&engine).with_command(["x"]).run().await.unwrap();
     assert_eq!(
-        (output.code, &output.stdout[..], &output.stderr[..]),
+        (output.exit_code, &output.stdout[..], &output.stderr[..]),
         (3, &b"out\n"[..], &b"err\n"[..])
     );
     assert!(!output.from_log);

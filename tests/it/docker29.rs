@@ -2,7 +2,7 @@
 
 use castoff::dockerfile::{Dockerfile, Stage};
 use castoff::engine::ApiVersion;
-use castoff::image::Builder;
+use castoff::image::BuildBackend;
 use castoff::{Engine, ErrorKind, Network};
 use serde_json::json;
 
@@ -46,8 +46,8 @@ async fn a_build_names_the_endpoint_that_the_engine_no_longer_has() {
         let (fake, engine) = docker29().await;
         fake.on("POST", "/session").fail(status, "page not found");
         fake.on("POST", "/grpc").fail(status, "page not found");
-        let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
-        let build = file.builder().with_engine(&engine).with_backend(Builder::BuildKit);
+        let file = Dockerfile::new().stage(Stage::from_image(IMAGE).label("a", "b"));
+        let build = file.builder().with_engine(&engine).with_backend(BuildBackend::BuildKit);
         let error = build.build().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
         assert_eq!(error.status(), Some(status), "{error:?}");
@@ -65,11 +65,11 @@ async fn a_build_goes_over_the_socket_itself_where_the_endpoints_are_gone() {
     fake.speak_grpc();
     fake.on("POST", "/session").fail(404, "page not found");
     fake.on("POST", "/grpc").fail(404, "page not found");
-    let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
+    let file = Dockerfile::new().stage(Stage::from_image(IMAGE).label("a", "b"));
     let build = file
         .builder()
         .with_engine(&engine)
-        .with_backend(Builder::BuildKit)
+        .with_backend(BuildBackend::BuildKit)
         .with_secret("token", "hunter2");
     let image = build.build().await.unwrap();
     let found = engine.images().inspect(image.id()).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_build_goes_over_the_socket_itself_where_the_endpoints_are_gone() {
 async fn a_build_that_the_classic_builder_can_do_is_done_by_it_where_the_endpoints_are_gone() {
     let (fake, engine) = docker29().await;
     fake.on("POST", "/session").fail(410, "gone");
-    let file = Dockerfile::new().stage(Stage::from(IMAGE).label("a", "b"));
+    let file = Dockerfile::new().stage(Stage::from_image(IMAGE).label("a", "b"));
     drop(file.builder().with_engine(&engine).build().await.unwrap());
     assert_eq!(fake.count("POST", "/build"), 1);
 }

@@ -436,7 +436,7 @@ fn child_whose_stderr_is_closed() {
         let fake = FakeEngine::start();
         fake.add_image(IMAGE);
         let mut config = config(&fake);
-        config.keep = castoff::config::Keep::Always;
+        config.keep = castoff::config::KeepPolicy::Always;
         let engine = connect(config).await;
         (fake, engine)
     });

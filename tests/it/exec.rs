@@ -20,7 +20,7 @@ async fn outputs_stay_apart_and_the_code_is_told() {
     let script = ExecScript::exit(3).stdout("out 1\n").stderr("err\n").stdout("out 2\n");
     fake.on_exec("work *", script);
     let output = container.exec(["work", "hard"]).await.unwrap();
-    assert_eq!((output.code, output.success()), (3, false));
+    assert_eq!((output.exit_code, output.success()), (3, false));
     assert_eq!((&output.stdout_text()[..], &output.stderr_text()[..]), ("out 1\nout 2\n", "err\n"));
     let error = output.ok().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(3)));
@@ -71,14 +71,14 @@ async fn output_is_handed_over_as_it_comes() {
     assert!(fake.execs()[0].running);
     fake.only_container().exit(0, false);
     assert!(stream.next().await.is_none());
-    assert_eq!(stream.code().await.unwrap(), 137);
+    assert_eq!(stream.exit_code().await.unwrap(), 137);
 }
 
 #[tokio::test]
 async fn a_code_that_comes_late_is_waited_for() {
     let (fake, container) = with_container().await;
     fake.on_exec("true", ExecScript::exit(0).lingers(3));
-    assert_eq!(container.exec(["true"]).await.unwrap().code, 0);
+    assert_eq!(container.exec(["true"]).await.unwrap().exit_code, 0);
     assert_eq!(fake.count("GET", "/exec/*/json"), 4);
 }
 
@@ -95,7 +95,7 @@ async fn a_wait_takes_a_late_code_as_well() {
 async fn what_can_not_be_run_says_so() {
     let (fake, container) = with_container().await;
     let missing = container.exec(["no-such"]).await.unwrap();
-    assert_eq!(missing.code, 126);
+    assert_eq!(missing.exit_code, 126);
     fake.on("POST", "/exec/*/start").times(1).cut();
     let cut = container.exec(["x"]).await.unwrap_err();
     assert_eq!((cut.kind(), cut.step()), (ErrorKind::Connection, Some("exec")));

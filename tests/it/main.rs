@@ -1,6 +1,7 @@
 //! Tests against a fake engine, which records every request, and on which every request can fail.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod auto_traits;
 mod bench_report;
 mod calls;
 mod copy;
@@ -14,6 +15,7 @@ mod fake;
 mod inputs;
 mod module;
 mod ownership;
+mod public_api;
 mod pulls;
 #[path = "../../benches/engine/report.rs"]
 mod report;
@@ -22,4 +24,5 @@ mod report;
 mod stats;
 mod support;
 mod sweep;
+mod values;
 mod waits;

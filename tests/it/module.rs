@@ -32,18 +32,18 @@ impl Greeter {
 impl Module for Greeter {
     type Server = GreeterServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         if self.greeting.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "greeting: it must not be empty"));
         }
         Ok(container.with_env("GREETING", &self.greeting))
     }
 
-    async fn attach(self, container: Container) -> Result<GreeterServer> {
+    async fn into_server(self, container: Container) -> Result<GreeterServer> {
         if self.greeting == "detach" {
             return Err(Error::other("it does not greet"));
         }
@@ -56,19 +56,19 @@ fn created(fake: &FakeEngine) -> usize {
 }
 
 #[tokio::test]
-async fn it_lowers_what_was_customised_and_hands_out_its_own_handle() {
+async fn it_configures_what_was_customized_and_hands_out_its_own_handle() {
     let (fake, engine) = setup().await;
     let greeter = Greeter::new(&engine, "hello");
     let server = greeter.customize(|container| container.with_env("MORE", "yes")).start().await;
     let server = server.unwrap();
     assert_eq!(server.greeting, "hello");
     let env = server.container.inspect().await.unwrap().env;
-    assert!(["GREETING=hello", "MORE=yes"].iter().all(|pair| env.iter().any(|e| e == pair)));
+    assert_eq!((env["GREETING"].as_str(), env["MORE"].as_str()), ("hello", "yes"));
     assert_eq!(created(&fake), 1);
 }
 
 #[tokio::test]
-async fn what_can_not_be_lowered_creates_nothing() {
+async fn what_can_not_be_configured_creates_nothing() {
     let (fake, engine) = setup().await;
     let error = Greeter::new(&engine, "").start().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -88,7 +88,7 @@ async fn a_handle_that_can_not_be_made_takes_its_container_along() {
 }
 
 #[tokio::test]
-async fn the_same_recipe_is_shared_and_another_is_not() {
+async fn the_same_module_is_shared_and_another_is_not() {
     let (fake, engine) = guarded().await;
     let shared = |greeting| Greeter::new(&engine, greeting).shared();
     let (one, two) = tokio::try_join!(shared("a"), shared("a")).unwrap();
@@ -152,15 +152,15 @@ struct Sleepy(ContainerBuilder);
 impl Module for Sleepy {
     type Server = Container;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.0
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         Ok(container.with_wait(WaitFor::probe("never", |_| async { Ok(false) })))
     }
 
-    async fn attach(self, container: Container) -> Result<Container> {
+    async fn into_server(self, container: Container) -> Result<Container> {
         Ok(container)
     }
 }

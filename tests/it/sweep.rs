@@ -247,7 +247,7 @@ async fn what_is_strange_in_the_state_directory_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn set_up_once_leaves_no_file_when_its_lease_is_swept() {
+async fn init_once_leaves_no_file_when_its_lease_is_swept() {
     let (fake, engine) = guarded().await;
     let _living = running(&engine).await;
     let (_, file) = dead_session(&fake);
@@ -348,7 +348,7 @@ async fn what_is_shared_and_lingers_is_in_nobodys_way() {
 async fn what_is_half_made_and_kept_can_be_pruned() {
     let (fake, engine) = guarded().await;
     let mut config = engine.config().clone();
-    config.keep = castoff::config::Keep::Always;
+    config.keep = castoff::config::KeepPolicy::Always;
     let engine = castoff::Engine::connect_with(config).await.unwrap();
     fake.exit_on_start(3);
     app(&engine).shared().await.unwrap_err();
@@ -375,13 +375,13 @@ async fn a_sweep_forgets_no_set_up_of_a_process_that_has_no_session_lock() {
     // Without a guardian there is no session lock.
     let (_fake, engine) = setup().await;
     let container = running(&engine).await;
-    let set_up = async || container.set_up_once("k", async || Ok::<_, castoff::Error>(())).await;
+    let set_up = async || container.init_once("k", async || Ok::<_, castoff::Error>(())).await;
     assert!(set_up().await.unwrap());
     engine.sweep().await.unwrap();
     assert!(!set_up().await.unwrap(), "it ran once more");
-    let failed = container.set_up_once("other", async || Err(std::io::Error::other("no").into()));
+    let failed = container.init_once("other", async || Err(std::io::Error::other("no").into()));
     let failed: Result<bool, Box<dyn std::error::Error>> = failed.await;
     assert!(failed.is_err());
-    let again = container.set_up_once("other", async || Ok::<_, castoff::Error>(())).await;
+    let again = container.init_once("other", async || Ok::<_, castoff::Error>(())).await;
     assert!(again.unwrap(), "what failed is not done");
 }

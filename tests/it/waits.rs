@@ -251,12 +251,12 @@ async fn the_end_may_be_what_is_waited_for() {
     let (fake, engine) = setup().await;
     fake.exit_on_start(0);
     drop(start(&engine, WaitFor::exit()).await.unwrap());
-    drop(start(&engine, WaitFor::exit().with_code(0)).await.unwrap());
+    drop(start(&engine, WaitFor::exit().with_exit_code(0)).await.unwrap());
     let never = WaitFor::probe("never", |_| async { Ok(false) });
     drop(start(&engine, WaitFor::any([WaitFor::exit().into(), never.into()])).await.unwrap());
     let yes = WaitFor::probe("yes", |_| async { Ok(true) });
     drop(start(&engine, WaitFor::all([WaitFor::exit().into(), yes.into()])).await.unwrap());
-    let error = start(&engine, WaitFor::exit().with_code(7)).await.unwrap_err();
+    let error = start(&engine, WaitFor::exit().with_exit_code(7)).await.unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Exited, Some(0)));
     assert!(error.to_string().contains("not 7"), "{error}");
 }
@@ -437,7 +437,11 @@ async fn a_command_is_run_until_it_succeeds() {
     assert_eq!(fake.execs().len(), 3);
 
     fake.on_exec("code", ExecScript::exit(3).stdout("some output"));
-    drop(start(&engine, WaitFor::exec(["code"]).with_code(3).with_output("me out")).await.unwrap());
+    drop(
+        start(&engine, WaitFor::exec(["code"]).with_exit_code(3).with_output("me out"))
+            .await
+            .unwrap(),
+    );
     let error = start(&engine, WaitFor::exec(["code"]).with_timeout(SOON)).await.unwrap_err();
     assert_eq!(error.last_probe(), Some("exit code 3, output ends with `some output`"));
 }
@@ -494,7 +498,7 @@ impl WaitStrategy for Own {
 
     fn wait<'a>(&'a self, target: &'a WaitTarget) -> WaitFuture<'a> {
         Box::pin(async move {
-            target.seen("half of it");
+            target.record_probe("half of it");
             Err(Error::other("it broke"))
         })
     }

@@ -144,7 +144,7 @@ impl Fnv {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        // The length separates neighbors.
+        // The length keeps neighbors apart.
         let length = (bytes.len() as u64).to_le_bytes();
         for byte in length.iter().chain(bytes) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 
 use super::password::line;
 use super::{MosquittoServer, PORT, WEBSOCKET_PORT, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 const FILE: &str = "/castoff/mosquitto/mosquitto.conf";
 const PASSWORDS: &str = "/castoff/mosquitto/passwords";
@@ -32,7 +32,7 @@ pub struct Mosquitto {
     websockets: bool,
     durable: bool,
     #[cfg(feature = "tls")]
-    tls: bool,
+    tls: Option<Vec<String>>,
 }
 
 impl Mosquitto {
@@ -48,7 +48,7 @@ impl Mosquitto {
             websockets: false,
             durable: false,
             #[cfg(feature = "tls")]
-            tls: false,
+            tls: None,
         }
     }
 
@@ -103,7 +103,15 @@ impl Mosquitto {
     /// Port 1883 is unchanged; this module uses it to speak with the broker.
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self) -> Self {
-        self.tls = true;
+        self.tls.get_or_insert_default();
+        self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -156,7 +164,7 @@ impl Mosquitto {
             set("acl_file", RULES);
         }
         #[cfg(feature = "tls")]
-        if self.tls {
+        if self.tls.is_some() {
             let file = |name: &str| format!("{}/{name}", crate::tls::DIRECTORY);
             set("listener", &super::TLS_PORT.to_string());
             set("certfile", &file("server.crt"));
@@ -177,10 +185,9 @@ impl Mosquitto {
     #[cfg(feature = "tls")]
     fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, names};
-        if !self.tls {
-            return Ok(container);
-        }
-        let (names, container) = (names(container.spec()), container.with_port(super::TLS_PORT));
+        let Some(further) = &self.tls else { return Ok(container) };
+        let names = names(container.spec(), further);
+        let container = container.with_port(super::TLS_PORT);
         Ok(Certificates::generate(&names)?.copy_into(container, &names, OWNER))
     }
 
@@ -191,23 +198,23 @@ impl Mosquitto {
 
     fn port(&self) -> u16 {
         #[cfg(feature = "tls")]
-        if self.tls {
+        if self.tls.is_some() {
             return super::TLS_PORT;
         }
         PORT
     }
 }
 
-recipe!(Mosquitto => MosquittoServer, "eclipse-mosquitto");
+module!(Mosquitto => MosquittoServer, "eclipse-mosquitto");
 
 impl Module for Mosquitto {
     type Server = MosquittoServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         let spec = container.spec();
         let mounted =
@@ -238,9 +245,10 @@ impl Module for Mosquitto {
         Ok(self.certified(container)?.with_wait(ready::wait(login)))
     }
 
-    async fn attach(self, container: Container) -> Result<MosquittoServer> {
+    async fn into_server(self, container: Container) -> Result<MosquittoServer> {
         #[cfg(feature = "tls")]
-        let ca = if self.tls { Some(crate::tls::authority(&container).await?) } else { None };
+        let ca =
+            if self.tls.is_some() { Some(crate::tls::authority(&container).await?) } else { None };
         #[cfg(not(feature = "tls"))]
         let ca = None;
         let port = self.port();
@@ -256,7 +264,7 @@ mod tests {
 
     fn spec(mut server: Mosquitto) -> Result<ContainerSpec> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        Ok(server.lower(container)?.spec().clone())
+        Ok(server.configure(container)?.spec().clone())
     }
 
     #[test]

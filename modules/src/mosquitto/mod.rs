@@ -1,5 +1,4 @@
-//! An Eclipse Mosquitto broker: [`Mosquitto`] describes one, [`MosquittoServer`] is a handle to a
-//! running one.
+//! An Eclipse Mosquitto broker: [`Mosquitto`] describes one, [`MosquittoServer`] is one that runs.
 //!
 //! ```no_run
 //! # async fn run() -> castoff::Result<()> {
@@ -14,8 +13,8 @@
 //!
 //! # One broker, many tests
 //!
-//! Start it with `shared()`, and let every test put a [`prefix`](MosquittoServer::prefix) of its
-//! own before its topics. MQTT has no other way to separate clients of one broker.
+//! Start it with `shared()`, and let every test put a [`prefix`](MosquittoServer::unique_prefix) of its
+//! own before its topics. MQTT knows no other rooms on one broker.
 
 mod builder;
 mod packet;

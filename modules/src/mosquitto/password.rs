@@ -13,8 +13,7 @@ const ITERATIONS: u32 = 101;
 const SALT: usize = 12;
 const HASH: usize = 64;
 
-/// Returns the line of a user. The salt is derived from the name, since the same description must
-/// result in the same file.
+/// The line of a user. The salt comes from the name: the same module has to make the same file.
 pub(super) fn line(user: &str, password: &str) -> String {
     let salt = &Sha512::digest(user)[..SALT];
     let hash = pbkdf2_hmac_array::<Sha512, HASH>(password.as_bytes(), salt, ITERATIONS);

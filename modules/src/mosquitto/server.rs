@@ -87,7 +87,7 @@ impl MosquittoServer {
 
     /// Returns a unique prefix for topics: `7f3a90c1d2e4/`.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("{}/", token())
     }
 

@@ -3,32 +3,32 @@
 use castoff::{Container, ContainerBuilder, Module, Result};
 
 use super::PORT;
-use super::options::{Flavour, Options};
+use super::options::{Flavor, Options};
 #[cfg(feature = "mariadb")]
 use super::server::MariaDbServer;
 #[cfg(feature = "mysql")]
 use super::server::MySqlServer;
-use crate::shape::recipe;
+use crate::shape::module;
 
-/// Defines the description of one of the two.
+/// A module for one of the two.
 macro_rules! described {
-    ($(#[$about:meta])* $recipe:ident => $server:ident, $flavour:ident, $repository:literal, $tag:literal) => {
+    ($(#[$about:meta])* $module:ident => $server:ident, $flavor:ident, $repository:literal, $tag:literal) => {
         $(#[$about])*
         ///
         /// By default: user, password and database `test`, and the same password for `root`; data
         /// in memory and not synced; up to 500 connections. It is ready when it sends its greeting
         /// over TCP, after all init scripts.
         #[must_use = "nothing is started before `start()`"]
-        pub struct $recipe {
+        pub struct $module {
             container: ContainerBuilder,
             options: Options,
         }
 
-        impl $recipe {
+        impl $module {
             /// Describes a server with all defaults.
             pub fn new() -> Self {
                 let image = concat!($repository, ":", $tag);
-                $recipe { container: Container::builder(image).with_port(PORT), options: Options::new() }
+                $module { container: Container::builder(image).with_port(PORT), options: Options::new() }
             }
 
             /// Sets the user's name. It must not be `root`, which always exists.
@@ -86,43 +86,51 @@ macro_rules! described {
                 self
             }
 
-            /// Makes the server speak TLS, with a certificate for `localhost`, the loopback
-            /// addresses and these names, signed by the server's `ca_certificate()`. Clients may
-            /// still connect without TLS.
+            /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and
+            /// the container's name and aliases in its networks, signed by the server's `ca_certificate()`. Who does not ask for TLS
+            /// is served without.
             #[cfg(feature = "tls")]
-            pub fn with_tls(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-                self.options.tls = Some(names.into_iter().map(Into::into).collect());
+            pub fn with_tls(mut self) -> Self {
+                self.options.tls.get_or_insert_default();
+                self
+            }
+
+            /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+            /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+            #[cfg(feature = "tls")]
+            pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
                 self
             }
         }
 
-        recipe!($recipe => $server, $repository);
+        module!($module => $server, $repository);
 
-        impl Module for $recipe {
+        impl Module for $module {
             type Server = $server;
 
-            fn container_mut(&mut self) -> &mut ContainerBuilder {
+            fn builder_mut(&mut self) -> &mut ContainerBuilder {
                 &mut self.container
             }
 
-            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-                self.options.lower(&$flavour, container)
+            fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+                self.options.configure(&$flavor, container)
             }
 
-            async fn attach(self, container: Container) -> Result<$server> {
-                $server::new(container, self.options, &$flavour).await
+            async fn into_server(self, container: Container) -> Result<$server> {
+                $server::new(container, self.options, &$flavor).await
             }
         }
     };
 }
 
 #[cfg(feature = "mariadb")]
-const MARIADB: Flavour =
-    Flavour { name: "MariaDB", variables: "MARIADB", program: "mariadbd", client: "mariadb" };
+const MARIADB: Flavor =
+    Flavor { name: "MariaDB", variables: "MARIADB", program: "mariadbd", client: "mariadb" };
 
 #[cfg(feature = "mysql")]
-const MYSQL: Flavour =
-    Flavour { name: "MySQL", variables: "MYSQL", program: "mysqld", client: "mysql" };
+const MYSQL: Flavor =
+    Flavor { name: "MySQL", variables: "MYSQL", program: "mysqld", client: "mysql" };
 
 #[cfg(feature = "mariadb")]
 described! {
@@ -144,9 +152,9 @@ mod tests {
     use castoff::ErrorKind;
     use castoff::spec::ContainerSpec;
 
-    fn spec<M: Module>(mut recipe: M) -> ContainerSpec {
-        let container = std::mem::replace(recipe.container_mut(), Container::builder(""));
-        recipe.lower(container).unwrap().spec().clone()
+    fn spec<M: Module>(mut module: M) -> ContainerSpec {
+        let container = std::mem::replace(module.builder_mut(), Container::builder(""));
+        module.configure(container).unwrap().spec().clone()
     }
 
     #[cfg(feature = "mysql")]
@@ -169,13 +177,13 @@ mod tests {
     #[cfg(feature = "mariadb")]
     #[test]
     fn what_can_not_be_is_named() {
-        for (recipe, option) in [
+        for (module, option) in [
             (MariaDb::new().with_user("root"), "user"),
             (MariaDb::new().with_password(""), "password"),
             (MariaDb::new().with_root_password("a\nb"), "root password"),
             (MariaDb::new().with_init_script("a/b", ""), "init script"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().starts_with(option), "{error}");
         }

@@ -181,7 +181,7 @@ impl MySqlDatabase {
             })?;
             make_template(admin, addr, &making.name, &template).await
         };
-        self.server.set_up_once(once.as_str(), make).await?;
+        self.server.init_once(once.as_str(), make).await?;
         copy(admin, addr, &once, &template, &self.name).await
     }
 }

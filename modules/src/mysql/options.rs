@@ -1,4 +1,4 @@
-//! [`Options`]: the options that both descriptions share.
+//! [`Options`]: what both modules have in common.
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 
@@ -11,9 +11,9 @@ const DATA: &str = "/var/lib/mysql";
 #[cfg(feature = "tls")]
 const OWNER: (u32, u32) = (999, 999);
 
-/// The differences between MariaDB and MySQL.
+/// Differences between MySQL and MariaDB.
 #[derive(Debug)]
-pub(super) struct Flavour {
+pub(super) struct Flavor {
     pub(super) name: &'static str,
     /// The prefix of its image's variables.
     pub(super) variables: &'static str,
@@ -76,9 +76,9 @@ impl Options {
         }
     }
 
-    pub(super) fn lower(
+    pub(super) fn configure(
         &self,
-        flavour: &Flavour,
+        flavor: &Flavor,
         mut container: ContainerBuilder,
     ) -> Result<ContainerBuilder> {
         self.check()?;
@@ -92,21 +92,21 @@ impl Options {
             container = container.with_copy(CopySource::bytes(script.clone()), target);
         }
         if container.spec().command.is_none() {
-            container = container.with_command(self.command(flavour));
+            container = container.with_command(self.command(flavor));
         }
         container = self.with_certificates(container)?;
-        let variable = |name: &str| format!("{}_{name}", flavour.variables);
+        let variable = |name: &str| format!("{}_{name}", flavor.variables);
         Ok(container
             .with_env(variable("ROOT_PASSWORD"), &self.parts.root)
             .with_env(variable("DATABASE"), &self.parts.database)
             .with_env(variable("USER"), &self.parts.user)
             .with_env(variable("PASSWORD"), &self.parts.password)
-            .with_wait(ready::wait(flavour.name)))
+            .with_wait(ready::wait(flavor.name)))
     }
 
     /// Returns the command. The last value of an option counts, so the user's come last.
-    fn command(&self, flavour: &Flavour) -> Vec<String> {
-        let mut command = vec![flavour.program.to_owned()];
+    fn command(&self, flavor: &Flavor) -> Vec<String> {
+        let mut command = vec![flavor.program.to_owned()];
         command.extend(OWN.map(str::to_owned));
         if !self.durable {
             command.extend(FAST.map(str::to_owned));
@@ -123,9 +123,9 @@ impl Options {
 
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.tls else { return Ok(container) };
+        let Some(further) = &self.tls else { return Ok(container) };
         let mut command = container.spec().command.clone().unwrap_or_default();
         for (option, file) in
             [("ssl-ca", "ca.crt"), ("ssl-cert", "server.crt"), ("ssl-key", "server.key")]
@@ -133,6 +133,7 @@ impl Options {
             command.push(format!("--{option}={DIRECTORY}/{file}"));
         }
         let container = container.with_command(command);
-        Ok(Certificates::generate(names)?.copy_into(container, names, OWNER))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, OWNER))
     }
 }

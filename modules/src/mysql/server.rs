@@ -7,7 +7,7 @@ use castoff::{Container, Error, Result};
 
 use super::PORT;
 use super::admin::Admin;
-use super::options::{Flavour, Options};
+use super::options::{Flavor, Options};
 use crate::shape::{Service, server};
 use crate::url::encode;
 
@@ -22,7 +22,7 @@ pub(super) struct Parts {
 
 /// Defines the handle of one of the two.
 macro_rules! running {
-    ($(#[$about:meta])* $server:ident, $recipe:literal) => {
+    ($(#[$about:meta])* $server:ident, $module:literal) => {
         $(#[$about])*
         #[must_use = "the server is removed when its handle is dropped"]
         pub struct $server {
@@ -39,7 +39,7 @@ macro_rules! running {
             pub(super) async fn new(
                 container: Container,
                 options: Options,
-                flavour: &Flavour,
+                flavor: &Flavor,
             ) -> Result<Self> {
                 #[cfg(feature = "tls")]
                 let ca = match options.tls {
@@ -51,7 +51,7 @@ macro_rules! running {
                 Ok($server {
                     service,
                     admin,
-                    client: flavour.client,
+                    client: flavor.client,
                     #[cfg(feature = "tls")]
                     ca,
                 })
@@ -104,7 +104,7 @@ macro_rules! running {
 
             /// Returns the certificate, in PEM, of the authority that signed the server's; `None`
             /// without
-            #[doc = concat!("[`with_tls`](", $recipe, "::with_tls).")]
+            #[doc = concat!("[`with_tls`](", $module, "::with_tls).")]
             #[cfg(feature = "tls")]
             #[must_use]
             pub fn ca_certificate(&self) -> Option<&str> {
@@ -133,7 +133,7 @@ macro_rules! running {
                     return Ok(out.stdout_text().into_owned());
                 }
                 let said = out.stderr_text().trim().to_owned();
-                Err(Error::other(format!("{} ended with code {}: {said}", self.client, out.code)))
+                Err(Error::other(format!("{} ended with code {}: {said}", self.client, out.exit_code)))
             }
 
             pub(super) fn admin(&self) -> &Arc<Admin> {

@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Module, Result};
 
 use super::config::{DATA, Options};
 use super::{MONITORING_PORT, NatsServer, PORT, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 /// The path of the configuration file.
 const FILE: &str = "/castoff/nats.conf";
@@ -37,7 +37,7 @@ impl Nats {
             monitoring: false,
             config: Vec::new(),
             #[cfg(feature = "tls")]
-            tls: false,
+            tls: None,
         };
         Nats { container, options }
     }
@@ -86,7 +86,7 @@ impl Nats {
 
     /// Adds text to the end of the configuration file, such as `max_payload: 8MB`. It overrides
     /// this module's own; several texts are joined in order.
-    pub fn with_config(mut self, text: impl Into<String>) -> Self {
+    pub fn with_config_file(mut self, text: impl Into<String>) -> Self {
         self.options.config.push(text.into());
         self
     }
@@ -96,17 +96,23 @@ impl Nats {
     /// [`NatsServer::ca_certificate`].
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self) -> Self {
-        self.options.tls = true;
+        self.options.tls.get_or_insert_default();
+        self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
     #[cfg(feature = "tls")]
     fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, names};
-        if !self.options.tls {
-            return Ok(container);
-        }
-        let names = names(container.spec());
+        let Some(further) = &self.options.tls else { return Ok(container) };
+        let names = names(container.spec(), further);
         // The image's only user is root.
         Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
@@ -117,16 +123,16 @@ impl Nats {
     }
 }
 
-recipe!(Nats => NatsServer, "nats");
+module!(Nats => NatsServer, "nats");
 
 impl Module for Nats {
     type Server = NatsServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         let options = &self.options;
         options.check()?;
         let spec = container.spec();
@@ -145,7 +151,7 @@ impl Module for Nats {
         Ok(self.certified(container.with_copy(file, FILE))?.with_wait(ready::wait(options)))
     }
 
-    async fn attach(self, container: Container) -> Result<NatsServer> {
+    async fn into_server(self, container: Container) -> Result<NatsServer> {
         NatsServer::new(container, self.options).await
     }
 }
@@ -158,7 +164,7 @@ mod tests {
 
     fn spec(mut server: Nats) -> Result<ContainerSpec> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        Ok(server.lower(container)?.spec().clone())
+        Ok(server.configure(container)?.spec().clone())
     }
 
     #[test]
@@ -179,7 +185,8 @@ mod tests {
     #[test]
     fn users_and_text_of_the_users_are_in_the_file() {
         let server = Nats::new().with_user("ann", "a \"b\"").with_accounts(0);
-        let server = server.without_jetstream().with_monitoring().with_config("max_payload: 8MB");
+        let server =
+            server.without_jetstream().with_monitoring().with_config_file("max_payload: 8MB");
         let expected = "port: 4222\nping_interval: \"24h\"\nhttp_port: 8222\n\
                         system_account: SYS\naccounts {\n  \
                         SYS { users: [{ user: \"castoff-system\", password: \"castoff-system\" }] }\n  \
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_tell_the_password() {
-        let server = Nats::new().with_user("ann", "sesame").with_config("# sesame");
+        let server = Nats::new().with_user("ann", "sesame").with_config_file("# sesame");
         assert!(!format!("{server:?} {:?}", server.container).contains("sesame"));
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Options {
     pub(super) monitoring: bool,
     pub(super) config: Vec<String>,
     #[cfg(feature = "tls")]
-    pub(super) tls: bool,
+    pub(super) tls: Option<Vec<String>>,
 }
 
 impl Options {
@@ -65,7 +65,7 @@ impl Options {
             text.push_str(&format!("http_port: {MONITORING_PORT}\n"));
         }
         #[cfg(feature = "tls")]
-        if self.tls {
+        if self.tls.is_some() {
             let file = |name: &str| quoted(&format!("{}/{name}", crate::tls::DIRECTORY));
             let (certificate, key) = (file("server.crt"), file("server.key"));
             text.push_str(&format!("tls {{ cert_file: {certificate}, key_file: {key} }}\n"));

@@ -131,7 +131,7 @@ impl NatsServer {
 
     /// Returns a unique prefix for subjects: `7f3a90c1d2e4.`. For tests that must share an account.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub fn unique_prefix(&self) -> String {
         format!("{}.", token())
     }
 
@@ -156,7 +156,7 @@ impl NatsServer {
 
 #[cfg(feature = "tls")]
 async fn authority(container: &Container, options: &Options) -> Result<Option<String>> {
-    if !options.tls {
+    if options.tls.is_none() {
         return Ok(None);
     }
     crate::tls::authority(container).await.map(Some)

@@ -6,7 +6,7 @@ use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module,
 
 use super::server::Parts;
 use super::{PORT, PostgresServer, prepared, ready};
-use crate::shape::recipe;
+use crate::shape::module;
 
 /// The data directory. Set explicitly, since images from version 18 on have another default.
 pub(super) const DATA: &str = "/var/lib/postgresql/data";
@@ -38,7 +38,7 @@ pub struct Postgres {
     pub(super) durable: bool,
     pub(super) prepared: Option<prepared::Use>,
     #[cfg(feature = "tls")]
-    pub(super) ssl: Option<Vec<String>>,
+    pub(super) tls: Option<Vec<String>>,
 }
 
 /// A script to run on a fresh data directory.
@@ -61,7 +61,7 @@ impl Postgres {
             durable: false,
             prepared: None,
             #[cfg(feature = "tls")]
-            ssl: None,
+            tls: None,
         }
     }
 
@@ -126,15 +126,23 @@ impl Postgres {
         self
     }
 
-    /// Makes the server speak TLS, with a certificate for `localhost`, the loopback addresses and
-    /// these names, signed by [`PostgresServer::ca_certificate`]. Clients may still connect without
-    /// TLS.
+    /// Has the server speak TLS, with a certificate for `localhost`, the loopback addresses and the
+    /// container's name and aliases in its networks, signed by [`PostgresServer::ca_certificate`]. Who does not ask for TLS is
+    /// served without.
     ///
-    /// A shell in the image puts it in place, before the image's own entry point
+    /// It is put in place by a shell in the image, before the image's own entry point
     /// `docker-entrypoint.sh`.
     #[cfg(feature = "tls")]
-    pub fn with_ssl(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.ssl = Some(names.into_iter().map(Into::into).collect());
+    pub fn with_tls(mut self) -> Self {
+        self.tls.get_or_insert_default();
+        self
+    }
+
+    /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+    /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+    #[cfg(feature = "tls")]
+    pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -152,12 +160,12 @@ impl Postgres {
     }
 }
 
-recipe!(Postgres => PostgresServer, "postgres", user, database);
+module!(Postgres => PostgresServer, "postgres", user, database);
 
 impl Module for Postgres {
     type Server = PostgresServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
@@ -168,7 +176,7 @@ impl Module for Postgres {
         Ok(())
     }
 
-    fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         for (option, value) in
             [("user", &self.user), ("password", &self.password), ("database", &self.database)]
         {
@@ -187,10 +195,10 @@ impl Module for Postgres {
             .with_env("POSTGRES_DB", &self.database))
     }
 
-    async fn attach(self, container: Container) -> Result<PostgresServer> {
+    async fn into_server(self, container: Container) -> Result<PostgresServer> {
         let parts = Parts { user: self.user, password: self.password, database: self.database };
         #[cfg(feature = "tls")]
-        let ca = match self.ssl {
+        let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
             None => None,
         };
@@ -251,9 +259,9 @@ impl Postgres {
     /// the server's user.
     #[cfg(feature = "tls")]
     fn with_certificates(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-        use crate::tls::{Certificates, DIRECTORY};
+        use crate::tls::{Certificates, DIRECTORY, names};
 
-        let Some(names) = &self.ssl else { return Ok(container) };
+        let Some(further) = &self.tls else { return Ok(container) };
         let before = format!(
             "install -o postgres -m 0600 {DIRECTORY}/server.key /var/run/postgresql/server.key"
         );
@@ -270,7 +278,8 @@ impl Postgres {
             command.extend(["-c".to_owned(), format!("{key}={value}")]);
         }
         let container = container.with_entrypoint(entry_point).with_command(command);
-        Ok(Certificates::generate(names)?.copy_into(container, names, (0, 0)))
+        let names = names(container.spec(), further);
+        Ok(Certificates::generate(&names)?.copy_into(container, &names, (0, 0)))
     }
 }
 
@@ -291,7 +300,7 @@ mod tests {
 
     fn spec(mut server: Postgres) -> ContainerSpec {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        server.lower(container).unwrap().spec().clone()
+        server.configure(container).unwrap().spec().clone()
     }
 
     #[test]
@@ -334,7 +343,7 @@ mod tests {
             (Postgres::new().with_user("a\0b"), "user"),
             (Postgres::new().with_init_script("a/b.sql", "SELECT 1"), "a/b.sql"),
         ] {
-            let error = server.lower(Container::builder("x")).err().unwrap();
+            let error = server.configure(Container::builder("x")).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().contains(option), "{error}");
         }

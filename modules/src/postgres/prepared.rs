@@ -18,14 +18,14 @@ const REPOSITORY: &str = "castoff-prepared/postgres";
 /// The version of the images' format. Change it when older images would no longer work.
 const VERSION: u32 = 1;
 
-/// The relation of a description to a prepared image.
+/// What a module has to do with a prepared image.
 #[derive(Clone)]
 pub(super) enum Use {
     /// An image was requested.
     Wanted,
     /// This server makes the data for the image.
     Making,
-    /// The image exists, and the server starts from it.
+    /// It is there, and the module starts from it.
     Made,
 }
 
@@ -90,22 +90,22 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
 ];
 
-/// Finds or makes the image of a description, and changes the description to start from it.
-pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
-    let engine = match recipe.container.engine() {
+/// Finds the module's image or makes it, and has the module start from it.
+pub(super) async fn prepare(module: &mut Postgres) -> Result<()> {
+    let engine = match module.container.engine() {
         Some(engine) => engine.clone(),
         None => Engine::connect().await?,
     };
-    let spec = recipe.container.spec().clone();
-    let scripts = contents(&recipe.scripts).await?;
+    let spec = module.container.spec().clone();
+    let scripts = contents(&module.scripts).await?;
     let print = Fingerprint::new("prepared")
         .part(VERSION.to_string())
         .part(image_id(&engine, &spec.image).await?)
         .part(spec.env.len().to_string())
         .pairs(&spec.env)
         .pairs(scripts.iter().map(|(name, script)| (name, script)))
-        .pairs([(&recipe.user, &recipe.password)])
-        .part(&recipe.database);
+        .pairs([(&module.user, &module.password)])
+        .part(&module.database);
     let hash = print.digits();
     let name = format!("{REPOSITORY}:{hash}");
 
@@ -115,7 +115,7 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
                 .with_port(PORT)
                 .with_envs(spec.env)
                 .with_engine(&engine),
-            user: recipe.user.clone(),
+            user: module.user.clone(),
             // The image inherits the container's environment, so the real password is set
             // afterwards.
             password: format!("castoff-{hash}"),
@@ -123,19 +123,19 @@ pub(super) async fn prepare(recipe: &mut Postgres) -> Result<()> {
                 .into_iter()
                 .map(|(name, bytes)| (name, Script::Bytes(bytes)))
                 .collect(),
-            database: recipe.database.clone(),
-            config: recipe.config.clone(),
+            database: module.database.clone(),
+            config: module.config.clone(),
             prepared: Some(Use::Making),
             ..Postgres::new()
         };
-        make(&mut making, &recipe.password, &engine, &name).await?;
+        make(&mut making, &module.password, &engine, &name).await?;
     }
     let id = find(&engine, &name).await?.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("the image `{name}` was removed while it was made"))
     })?;
-    let container = std::mem::replace(&mut recipe.container, Container::builder(""));
-    recipe.container = container.with_image(id);
-    recipe.prepared = Some(Use::Made);
+    let container = std::mem::replace(&mut module.container, Container::builder(""));
+    module.container = container.with_image(id);
+    module.prepared = Some(Use::Made);
     Ok(())
 }
 
@@ -155,11 +155,11 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
     }
 }
 
-/// Initializes a server, stops it and keeps its data: once, even if several processes want it at
-/// the same time.
+/// Initializes a server, ends it and keeps what it has written: once, however many processes want
+/// it at the same time.
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));
-    let container = making.lower(container)?.shared_as(name).await?;
+    let container = making.configure(container)?.shared_as(name).await?;
     let parts = Parts {
         user: making.user.clone(),
         password: making.password.clone(),
@@ -177,7 +177,7 @@ async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str
         container.commit(name).await?.keep();
         Ok::<_, Error>(())
     };
-    container.set_up_once("castoff postgres image", keep).await?;
+    container.init_once("castoff postgres image", keep).await?;
     // If others are still using it, it is removed after them.
     container.remove().await
 }

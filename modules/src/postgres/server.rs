@@ -90,8 +90,8 @@ impl PostgresServer {
         &self.admin.parts.database
     }
 
-    /// Returns the certificate, in PEM, of the authority that signed the server's; `None` without
-    /// [`with_ssl`](super::Postgres::with_ssl).
+    /// The certificate, in PEM, of the authority that signed the server's; where it was made
+    /// [`with_tls`](super::Postgres::with_tls).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
@@ -122,7 +122,7 @@ impl PostgresServer {
         }
         Err(Error::other(format!(
             "psql ended with code {}: {}",
-            out.code,
+            out.exit_code,
             out.stderr_text().trim()
         )))
     }

@@ -157,7 +157,7 @@ impl PostgresServer {
         let template = named(Fingerprint::new("default"));
         let once = format!("castoff postgres {template} {}", start.unwrap_or_default());
         self.container()
-            .set_up_once(once, async || -> Result<()> {
+            .init_once(once, async || -> Result<()> {
                 let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
                 if exists(admin, addr, &template).await? {
                     return Ok(());
@@ -223,7 +223,7 @@ impl PostgresServer {
         let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
         let ran = self
             .container()
-            .set_up_once(once, async || {
+            .init_once(once, async || {
                 if exists(admin, addr, template).await? {
                     return Ok(());
                 }

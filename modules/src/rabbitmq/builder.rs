@@ -4,7 +4,7 @@ use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
 use super::server::Parts;
 use super::{MANAGEMENT_PORT, PORT, RabbitMqServer, ready};
-use crate::shape::{SLOW, recipe};
+use crate::shape::{SLOW, module};
 
 /// The data directory.
 const DATA: &str = "/var/lib/rabbitmq";
@@ -112,16 +112,16 @@ impl RabbitMq {
     }
 }
 
-recipe!(RabbitMq => RabbitMqServer, "rabbitmq", user, vhost);
+module!(RabbitMq => RabbitMqServer, "rabbitmq", user, vhost);
 
 impl Module for RabbitMq {
     type Server = RabbitMqServer;
 
-    fn container_mut(&mut self) -> &mut ContainerBuilder {
+    fn builder_mut(&mut self) -> &mut ContainerBuilder {
         &mut self.container
     }
 
-    fn lower(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
+    fn configure(&self, mut container: ContainerBuilder) -> Result<ContainerBuilder> {
         self.check()?;
         let mounts = &container.spec().mounts;
         if mounts.iter().all(|mount| mount.target.trim_end_matches('/') != DATA) {
@@ -138,7 +138,7 @@ impl Module for RabbitMq {
             .with_wait(ready::management(&self.user, &self.password)))
     }
 
-    async fn attach(self, container: Container) -> Result<RabbitMqServer> {
+    async fn into_server(self, container: Container) -> Result<RabbitMqServer> {
         let parts = Parts { user: self.user, password: self.password, vhost: self.vhost };
         RabbitMqServer::new(container, parts)
     }
@@ -150,22 +150,22 @@ mod tests {
 
     #[test]
     fn settings_are_lines() {
-        let recipe = RabbitMq::new().with_config("channel_max", "7");
-        assert_eq!(recipe.file().unwrap(), "loopback_users = none\nchannel_max = 7\n");
+        let module = RabbitMq::new().with_config("channel_max", "7");
+        assert_eq!(module.file().unwrap(), "loopback_users = none\nchannel_max = 7\n");
         let error = RabbitMq::new().with_config("a", "b\nc").file().unwrap_err();
         assert!(error.to_string().contains("`a`"), "{error}");
     }
 
     #[test]
     fn what_can_not_be_is_named() {
-        for (recipe, option) in [
+        for (module, option) in [
             (RabbitMq::new().with_user("a:b"), "user"),
             (RabbitMq::new().with_password(""), "password"),
             (RabbitMq::new().with_password("ü"), "password"),
             (RabbitMq::new().with_vhost("x".repeat(256)), "vhost"),
             (RabbitMq::new().with_plugin("a]."), "plugin"),
         ] {
-            let error = recipe.lower(Container::builder("x")).err().unwrap();
+            let error = module.configure(Container::builder("x")).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().starts_with(option), "{error}");
         }
@@ -173,9 +173,9 @@ mod tests {
 
     #[test]
     fn credentials_are_in_the_environment_and_not_in_debug() {
-        let recipe = RabbitMq::new().with_user("ann").with_password("sesame");
-        assert!(!format!("{recipe:?}").contains("sesame"));
-        let lowered = recipe.lower(Container::builder("x")).unwrap();
+        let module = RabbitMq::new().with_user("ann").with_password("sesame");
+        assert!(!format!("{module:?}").contains("sesame"));
+        let lowered = module.configure(Container::builder("x")).unwrap();
         assert_eq!(lowered.spec().env["RABBITMQ_DEFAULT_PASS"], "sesame");
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn management(user: &str, password: &str) -> ProbeWait {
         let asking = asking.clone();
         async move {
             let answer = asking.send(target.addr(MANAGEMENT_PORT)?).await?;
-            target.seen(format!("{}: {}", answer.status, answer.body));
+            target.record_probe(format!("{}: {}", answer.status, answer.body));
             Ok(answer.status == 200)
         }
     })
@@ -110,7 +110,7 @@ fn frame(method: u16, arguments: &[u8]) -> Vec<u8> {
     [&head[..], &method, arguments, &[0xce]].concat()
 }
 
-/// Writes a short string; the description has checked its length.
+/// A short string; the module has seen to it that it is one.
 fn short(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
     [&[length], text.as_bytes()].concat()

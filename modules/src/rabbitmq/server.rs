@@ -52,12 +52,12 @@ impl RabbitMqServer {
         url(&self.parts, self.network_addr(), &self.parts.vhost)
     }
 
-    /// Returns the URL of the management interface, for a browser on this machine.
-    ///
-    /// # Errors
-    /// Fails while the broker is stopped.
-    pub fn management_url(&self) -> Result<String> {
-        Ok(format!("http://{}", self.container().addr(MANAGEMENT_PORT)?))
+    /// The URL of the management interface, for a browser on this machine; `None` while the broker is
+    /// stopped.
+    #[must_use]
+    pub fn management_url(&self) -> Option<String> {
+        let addr = self.container().addr(MANAGEMENT_PORT).ok()?;
+        Some(format!("http://{addr}"))
     }
 
     /// Returns the administrator's name.

@@ -8,10 +8,10 @@ use super::RedisServer;
 #[cfg(feature = "valkey")]
 use super::ValkeyServer;
 use super::options::{Options, User};
-use crate::shape::recipe;
+use crate::shape::module;
 
 macro_rules! server_recipe {
-    ($recipe:ident => $server:ident, $name:literal, $image:literal, $tag:literal, $program:literal) => {
+    ($module:ident => $server:ident, $name:literal, $image:literal, $tag:literal, $program:literal) => {
         #[doc = concat!("Describes a ", $name, " server. Nothing happens before [`start`](Self::start).")]
         ///
         #[doc = concat!("By default: image `", $image, ":", $tag, "`; no password; 1024 databases; data in memory, without")]
@@ -19,16 +19,16 @@ macro_rules! server_recipe {
         ///
         /// A mount at `/data` replaces the data in memory.
         #[must_use = "nothing is started before `start()`"]
-        pub struct $recipe {
+        pub struct $module {
             container: ContainerBuilder,
             options: Options,
         }
 
-        impl $recipe {
+        impl $module {
             /// Describes a server with all defaults.
             pub fn new() -> Self {
                 let container = Container::builder(concat!($image, ":", $tag)).with_port(PORT);
-                $recipe { container, options: Options::default() }
+                $module { container, options: Options::default() }
             }
 
             /// Sets the password of the user `default`. Default: none.
@@ -81,23 +81,31 @@ macro_rules! server_recipe {
             /// Port 6379 is unchanged; this module uses it to speak with the server.
             #[cfg(feature = "tls")]
             pub fn with_tls(mut self) -> Self {
-                self.options.tls = true;
+                self.options.tls.get_or_insert_default();
+                self
+            }
+
+            /// Adds names to the server's certificate, such as one that its clients resolve by themselves; the
+            /// container's own are there already. Turns TLS on as [`with_tls`](Self::with_tls) does.
+            #[cfg(feature = "tls")]
+            pub fn with_tls_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.options.tls.get_or_insert_default().extend(names.into_iter().map(Into::into));
                 self
             }
         }
 
-        impl Module for $recipe {
+        impl Module for $module {
             type Server = $server;
 
-            fn container_mut(&mut self) -> &mut ContainerBuilder {
+            fn builder_mut(&mut self) -> &mut ContainerBuilder {
                 &mut self.container
             }
 
-            fn lower(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
-                self.options.lower(container, $name, $program)
+            fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
+                self.options.configure(container, $name, $program)
             }
 
-            async fn attach(self, container: Container) -> Result<$server> {
+            async fn into_server(self, container: Container) -> Result<$server> {
                 $server::new(container, &self.options).await
             }
         }
@@ -107,12 +115,12 @@ macro_rules! server_recipe {
 #[cfg(feature = "redis")]
 server_recipe!(Redis => RedisServer, "Redis", "redis", "7", "redis-server");
 #[cfg(feature = "redis")]
-recipe!(Redis => RedisServer, "redis");
+module!(Redis => RedisServer, "redis");
 
 #[cfg(feature = "valkey")]
 server_recipe!(Valkey => ValkeyServer, "Valkey", "valkey/valkey", "8", "valkey-server");
 #[cfg(feature = "valkey")]
-recipe!(Valkey => ValkeyServer, "valkey/valkey");
+module!(Valkey => ValkeyServer, "valkey/valkey");
 
 #[cfg(all(test, feature = "redis"))]
 mod tests {
@@ -125,7 +133,7 @@ mod tests {
 
     fn spec(mut server: Redis) -> Result<ContainerSpec> {
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        Ok(server.lower(container)?.spec().clone())
+        Ok(server.configure(container)?.spec().clone())
     }
 
     #[test]
@@ -141,7 +149,7 @@ mod tests {
     fn valkey_differs_by_its_names() {
         let mut server = Valkey::new().with_tag("8.1");
         let container = std::mem::replace(&mut server.container, Container::builder(""));
-        let spec = server.lower(container).unwrap().spec().clone();
+        let spec = server.configure(container).unwrap().spec().clone();
         assert_eq!(spec.image, "valkey/valkey:8.1");
         assert_eq!(spec.command.unwrap_or_default()[0], "valkey-server");
     }

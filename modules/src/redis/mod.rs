@@ -1,5 +1,5 @@
-//! Redis and Valkey servers: [`Redis`] describes one, [`RedisServer`] is a handle to a running one;
-//! `Valkey` and `ValkeyServer` are the same for Redis' free successor.
+//! Redis and Valkey servers: [`Redis`] describes one, [`RedisServer`] is one that runs; `Valkey`
+//! and `ValkeyServer` are the same for Redis' free successor.
 //!
 //! ```no_run
 //! # #[cfg(feature = "redis")]
@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! Publish and subscribe ignore databases, and so do scripts, functions and settings: they belong
-//! to the whole server. Give channels a [`prefix`](RedisServer::prefix).
+//! Publish and subscribe know no databases, and neither do scripts, functions and settings: they
+//! are the whole server's. Give channels a [`prefix`](RedisServer::unique_prefix).
 
 mod access;
 mod builder;

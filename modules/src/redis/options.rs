@@ -22,7 +22,7 @@ pub(super) struct Options {
     pub(super) file: Option<String>,
     pub(super) durable: bool,
     #[cfg(feature = "tls")]
-    pub(super) tls: bool,
+    pub(super) tls: Option<Vec<String>>,
 }
 
 pub(super) struct User {
@@ -34,7 +34,7 @@ pub(super) struct User {
 impl Options {
     fn tls(&self) -> bool {
         #[cfg(feature = "tls")]
-        return self.tls;
+        return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         false
     }
@@ -44,7 +44,7 @@ impl Options {
         if self.tls() { TLS_PORT } else { PORT }
     }
 
-    pub(super) fn lower(
+    pub(super) fn configure(
         &self,
         mut container: ContainerBuilder,
         server: &'static str,
@@ -75,7 +75,7 @@ impl Options {
     #[cfg(feature = "tls")]
     fn certified(&self, container: ContainerBuilder) -> Result<ContainerBuilder> {
         use crate::tls::{Certificates, names};
-        let names = names(container.spec());
+        let names = names(container.spec(), self.tls.as_deref().unwrap_or_default());
         Ok(Certificates::generate(&names)?.copy_into(container, &names, OWNER))
     }
 
@@ -137,7 +137,7 @@ impl Options {
             settings.push(setting("user", &words));
         }
         #[cfg(feature = "tls")]
-        if self.tls {
+        if self.tls.is_some() {
             let file = |name: &str| format!("{}/{name}", crate::tls::DIRECTORY);
             settings.push(setting("tls-port", &[&TLS_PORT.to_string()]));
             settings.push(setting("tls-cert-file", &[&file("server.crt")]));

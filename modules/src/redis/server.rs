@@ -79,7 +79,7 @@ macro_rules! server_handle {
             /// Returns a unique prefix for keys and channels: `7f3a90c1d2e4:`. For data that must
             /// be in one database, and for publish and subscribe.
             #[must_use]
-            pub fn prefix(&self) -> String {
+            pub fn unique_prefix(&self) -> String {
                 format!("{}:", token())
             }
 
@@ -122,7 +122,7 @@ server_handle!(ValkeyServer, "Valkey");
 
 #[cfg(feature = "tls")]
 async fn authority(container: &Container, options: &Options) -> Result<Option<String>> {
-    if !options.tls {
+    if options.tls.is_none() {
         return Ok(None);
     }
     crate::tls::authority(container).await.map(Some)

@@ -113,7 +113,7 @@ async fn read(answer: Response<Incoming>, reader: &mut Prose<'_>) -> Result<()> 
     if status != StatusCode::OK {
         let text = body.collect().await.map(|text| text.to_bytes()).unwrap_or_default();
         let error = refusal(STEP, status.as_u16(), &text);
-        // The Dockerfile can't be parsed, as opposed to a failure of the engine.
+        // A parse failure, not a build failure.
         return Err(match status.as_u16() {
             400 => Error::new(ErrorKind::Build, error.to_string()).with_status(400),
             _ => error,

@@ -62,5 +62,5 @@ pub struct BuildStep {
     pub error: Option<String>,
 }
 
-/// The listener for events.
+/// Listeners.
 pub(crate) type OnEvent = Arc<dyn Fn(BuildEvent) + Send + Sync>;

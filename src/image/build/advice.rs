@@ -1,8 +1,8 @@
 //! Advice from cache misses: when the source is copied before dependencies are installed.
 
-use super::Builder;
+use super::BuildBackend;
 use super::report::{StepReport, line};
-use crate::dockerfile::{Command, Copy, Dockerfile, Instruction, Source, Stage};
+use crate::dockerfile::{Command, CopyFiles, Dockerfile, Instruction, Source, Stage};
 
 /// Commands that install dependencies, and the files that each needs.
 const INSTALLERS: [(&str, &str); 21] = [
@@ -31,10 +31,14 @@ const INSTALLERS: [(&str, &str); 21] = [
 
 /// Returns advice for stages in which a copy of the source was not cached, so that a later
 /// installation had to run again.
-pub(super) fn advice(file: &Dockerfile, builder: Builder, steps: &[StepReport]) -> Vec<String> {
+pub(super) fn advice(
+    file: &Dockerfile,
+    backend: BuildBackend,
+    steps: &[StepReport],
+) -> Vec<String> {
     let told = |number: usize, instruction: usize| {
         let name = step_name(file, number, instruction)?;
-        steps.iter().find(|step| name.is_of(builder, &step.name)).map(|step| step.cached)
+        steps.iter().find(|step| name.is_of(backend, &step.name)).map(|step| step.cached)
     };
     let stages = file.stages.iter().enumerate();
     stages.filter_map(|(number, stage)| of_stage(number, stage, &|at| told(number, at))).collect()
@@ -77,19 +81,19 @@ struct StepName {
 }
 
 impl StepName {
-    fn is_of(&self, builder: Builder, name: &str) -> bool {
+    fn is_of(&self, backend: BuildBackend, name: &str) -> bool {
         let Some((inside, _)) = name.strip_prefix('[').and_then(|rest| rest.split_once("] "))
         else {
             return false;
         };
-        match (builder, inside.rsplit_once(' ')) {
+        match (backend, inside.rsplit_once(' ')) {
             // Its total includes labels that were added after the Dockerfile's own steps.
-            (Builder::Classic, _) => inside.split('/').next() == Some(&self.classic),
+            (BuildBackend::Classic, _) => inside.split('/').next() == Some(&self.classic),
             // A platform may precede the stage.
-            (Builder::BuildKit, Some((before, number))) => {
+            (BuildBackend::BuildKit, Some((before, number))) => {
                 number == self.number && before.rsplit(' ').next() == Some(&self.stage)
             }
-            (Builder::BuildKit, None) => self.stage.is_empty() && inside == self.number,
+            (BuildBackend::BuildKit, None) => self.stage.is_empty() && inside == self.number,
         }
     }
 }
@@ -124,7 +128,7 @@ fn step_name(file: &Dockerfile, stage: usize, instruction: usize) -> Option<Step
 }
 
 /// Returns whether it copies a whole directory, and not just some files by name.
-fn takes_the_source(copy: &Copy) -> bool {
+fn takes_the_source(copy: &CopyFiles) -> bool {
     paths(copy).iter().any(|path| {
         let path = path.trim_end_matches('/');
         let last = path.rsplit('/').next().unwrap_or(path);
@@ -132,7 +136,7 @@ fn takes_the_source(copy: &Copy) -> bool {
     })
 }
 
-fn paths(copy: &Copy) -> Vec<String> {
+fn paths(copy: &CopyFiles) -> Vec<String> {
     let path = |source: &Source| match source {
         Source::Path(path) => Some(path.to_string()),
         Source::Heredoc(_) => None,
@@ -181,7 +185,7 @@ mod tests {
             step("[linux/arm64 build 3/4] COPY . .", false),
             step("[linux/arm64 build 4/4] RUN npm ci", false),
         ];
-        let told = advice(&file.dockerfile, Builder::BuildKit, &kit);
+        let told = advice(&file.dockerfile, BuildBackend::BuildKit, &kit);
         assert_eq!(told.len(), 1);
         assert!(told[0].contains("`COPY .` stands before `RUN npm ci`"), "{told:?}");
         assert!(told[0].contains("copy package.json and package-lock.json first"), "{told:?}");
@@ -190,13 +194,13 @@ mod tests {
             step("[3/6] COPY . .", false),
             step("[4/6] RUN npm ci", false),
         ];
-        assert_eq!(advice(&file.dockerfile, Builder::Classic, &classic), told);
+        assert_eq!(advice(&file.dockerfile, BuildBackend::Classic, &classic), told);
         // Every step ran, as in a first build: it shows nothing about the order.
         let first = kit.clone().map(|step| StepReport { cached: false, ..step });
-        assert!(advice(&file.dockerfile, Builder::BuildKit, &first).is_empty());
+        assert!(advice(&file.dockerfile, BuildBackend::BuildKit, &first).is_empty());
         // All cached.
         let second = kit.map(|step| StepReport { cached: true, ..step });
-        assert!(advice(&file.dockerfile, Builder::BuildKit, &second).is_empty());
+        assert!(advice(&file.dockerfile, BuildBackend::BuildKit, &second).is_empty());
     }
 
     #[test]
@@ -211,6 +215,6 @@ mod tests {
             step("[4/5] COPY app app", false),
             step("[5/5] RUN pip check", false),
         ];
-        assert!(advice(&file.dockerfile, Builder::BuildKit, &steps).is_empty());
+        assert!(advice(&file.dockerfile, BuildBackend::BuildKit, &steps).is_empty());
     }
 }

@@ -11,6 +11,7 @@ use super::super::{BuildContext, Image};
 use crate::dockerfile::Dockerfile;
 use crate::engine::{Agent, BuildEvent, CacheEntry, Engine, OnEvent, Ulimit};
 use crate::error::{Error, Result};
+use crate::spec::{IntoPlatform, Platform};
 
 /// A description of a build. Nothing happens before [`build`](Self::build), [`start`](Self::start)
 /// or another method that runs it.
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 ///
 /// // From a value:
 /// let image = Dockerfile::new()
-///     .stage(Stage::from("golang:1.22").named("builder")
+///     .stage(Stage::from_image("golang:1.22").named("builder")
 ///         .workdir("/app")
 ///         .copy(["go.mod", "go.sum"], "./")
 ///         .run(Run::shell("go mod download").cache("/go/pkg/mod").secret("token"))
@@ -51,7 +52,7 @@ pub struct ImageBuilder {
     pub(super) labels: BTreeMap<String, String>,
     /// Whether an image with a name of the user's gets castoff's label.
     pub(super) marked: bool,
-    pub(super) platforms: Vec<String>,
+    pub(super) platforms: Vec<Platform>,
     pub(super) no_cache: bool,
     pub(super) pull: bool,
     pub(super) network: Option<String>,
@@ -62,9 +63,11 @@ pub struct ImageBuilder {
     pub(super) cache_to: Vec<CacheEntry>,
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) agents: BTreeMap<String, Option<Agent>>,
-    pub(super) builder: Option<Builder>,
+    pub(super) backend: Option<BuildBackend>,
     pub(super) measure_stages: bool,
     pub(super) listeners: Vec<OnEvent>,
+    /// The first thing that was given and can't be used.
+    pub(super) problem: Option<Error>,
 }
 
 /// The source of the Dockerfile.
@@ -93,18 +96,18 @@ pub(super) enum Secret {
 /// The backend of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Builder {
+pub enum BuildBackend {
     /// BuildKit, over a session (feature `buildkit`; Docker 18.09 and newer).
     BuildKit,
     /// The engine's classic builder, which every engine has; on Podman, buildah.
     Classic,
 }
 
-impl fmt::Display for Builder {
+impl fmt::Display for BuildBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Builder::BuildKit => "BuildKit",
-            Builder::Classic => "the classic builder",
+            BuildBackend::BuildKit => "BuildKit",
+            BuildBackend::Classic => "the classic builder",
         })
     }
 }
@@ -164,9 +167,10 @@ impl ImageBuilder {
             cache_to: Vec::new(),
             secrets: BTreeMap::new(),
             agents: BTreeMap::new(),
-            builder: None,
+            backend: None,
             measure_stages: false,
             listeners: Vec::new(),
+            problem: None,
         }
     }
 
@@ -176,10 +180,10 @@ impl ImageBuilder {
         self
     }
 
-    /// Adds a name, `repository:tag`. May be called several times. An image with a name belongs to
-    /// you: it stays when its handle is dropped, and an unchanged build of it is recognized by a
-    /// [label](Self::without_build_label). Default: a unique name, and the image is removed with
-    /// its last handle.
+    /// A name, `repository:tag`; call it again for several. An image with a name is yours: it stays
+    /// when its handle goes, and is recognized when it is to be built again unchanged, by a
+    /// [label](Self::without_build_label). Default: a name that no other image has, and the image
+    /// goes with its last handle.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
@@ -239,8 +243,13 @@ impl ImageBuilder {
     }
 
     /// Adds a platform, such as `linux/arm64`. May be called several times. Default: the engine's.
-    pub fn with_platform(mut self, platform: impl Into<String>) -> Self {
-        self.platforms.push(platform.into());
+    pub fn with_platform(mut self, platform: impl IntoPlatform) -> Self {
+        match platform.into_platform() {
+            Ok(platform) => self.platforms.push(platform),
+            Err(error) => {
+                self.problem.get_or_insert(error);
+            }
+        }
         self
     }
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use super::super::archive;
-use super::builder::{Builder, ImageBuilder};
+use super::builder::{BuildBackend, ImageBuilder};
 use super::plan::Plan;
 use super::{preflight, run, support, tracing_events};
 use crate::engine::{BuildEvent, BuildOutput, OnEvent, Sink};
@@ -27,9 +27,9 @@ impl ImageBuilder {
     ///
     /// # async fn run() -> castoff::Result<()> {
     /// Dockerfile::new()
-    ///     .stage(Stage::from("golang:1.22").named("build").copy(".", ".").run("go build -o /server ."))
+    ///     .stage(Stage::from_image("golang:1.22").named("build").copy(".", ".").run("go build -o /server ."))
     ///     .stage(Stage::scratch().copy_from("build", "/server", "/"))
-    ///     .builder().with_context(".").to_directory("dist").await?;
+    ///     .builder().with_context(".").export_directory("dist").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -39,7 +39,7 @@ impl ImageBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future ends the build. Files written by then stay.
-    pub async fn to_directory(self, path: impl AsRef<Path>) -> Result<()> {
+    pub async fn export_directory(self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref().to_owned();
         let (sink, pieces) = mpsc::channel(UNDER_WAY);
         let to = path.clone();
@@ -60,7 +60,7 @@ impl ImageBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future ends the build, and nothing of the file is left behind.
-    pub async fn to_tar(self, path: impl AsRef<Path>) -> Result<()> {
+    pub async fn export_tar(self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref().to_owned();
         self.archived(path, BuildOutput::Tar).await
     }
@@ -70,11 +70,11 @@ impl ImageBuilder {
     /// file, but no link, pipe or device.
     ///
     /// # Errors
-    /// As for [`to_tar`](Self::to_tar).
+    /// As for [`export_tar`](Self::export_tar).
     ///
     /// # Cancel safety
-    /// As for [`to_tar`](Self::to_tar).
-    pub async fn to_oci(self, path: impl AsRef<Path>) -> Result<()> {
+    /// As for [`export_tar`](Self::export_tar).
+    pub async fn export_oci(self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref().to_owned();
         self.archived(path, BuildOutput::Oci).await
     }
@@ -101,7 +101,7 @@ impl ImageBuilder {
 
     async fn export(self, output: BuildOutput) -> Result<()> {
         let plan = Plan::make(&self, output).await?;
-        if plan.builder != Builder::BuildKit {
+        if plan.backend != BuildBackend::BuildKit {
             return Err(support::no_buildkit(&plan.engine, "the output is no image of the engine"));
         }
         let listeners = self.listeners.clone();

@@ -14,7 +14,7 @@ use crate::forks::PerProcess;
 
 type Building = Pin<Box<dyn Future<Output = Result<Image>> + Send>>;
 
-/// The listeners of a build, including those of callers that joined later.
+/// Listeners; those who join are added.
 type Listeners = Arc<Mutex<Vec<OnEvent>>>;
 
 struct Flight {

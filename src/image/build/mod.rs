@@ -17,6 +17,6 @@ mod support;
 mod terminal;
 mod tracing_events;
 
-pub use builder::{Builder, ImageBuilder};
+pub use builder::{BuildBackend, ImageBuilder};
 pub use progress::BuildProgress;
 pub use report::{BuildReport, LayerReport, StageReport, StepReport};

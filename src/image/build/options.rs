@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::BuildContext;
 use super::ImageBuilder;
-use super::builder::{Builder, Named, Secret};
+use super::builder::{BuildBackend, Named, Secret};
 use crate::engine::{Agent, CacheEntry, Ulimit};
 
 impl ImageBuilder {
@@ -111,8 +111,8 @@ impl ImageBuilder {
     }
 
     /// Sets the builder to use. Default: BuildKit if it is available.
-    pub fn with_backend(mut self, builder: Builder) -> Self {
-        self.builder = Some(builder);
+    pub fn with_backend(mut self, backend: BuildBackend) -> Self {
+        self.backend = Some(backend);
         self
     }
 

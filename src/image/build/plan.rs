@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::context::{Prepared, digest};
 use super::super::handle::own_name;
-use super::builder::{Builder, ImageBuilder, Named, Source};
+use super::builder::{BuildBackend, ImageBuilder, Named, Source};
 use super::report::BaseImage;
 use super::support;
 use crate::dockerfile::Dockerfile;
@@ -19,7 +19,7 @@ use crate::spec::{ImageRef, Platform, label, spec_hash};
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) engine: Engine,
-    pub(super) builder: Builder,
+    pub(super) backend: BuildBackend,
     pub(super) request: BuildRequest,
     pub(super) names: Vec<ImageRef>,
     /// Whether an image with a name of the user's gets castoff's label.
@@ -31,12 +31,16 @@ pub(super) struct Plan {
     pub(super) platforms: Vec<Platform>,
     /// Whether the classic builder could be used as well, and BuildKit was not set.
     pub(super) classic_would_do: bool,
-    /// The hash of the description. It includes some options that do not affect the image.
+    /// Key for sharing one build among concurrent callers; options that do not affect the image are in
+    /// it as well.
     pub(super) key: String,
 }
 
 impl Plan {
     pub(super) async fn make(build: &ImageBuilder, output: BuildOutput) -> Result<Plan> {
+        if let Some(problem) = &build.problem {
+            return Err(problem.clone());
+        }
         let engine = build.engine().await?;
         let names = names(build)?;
         label::validate_user_labels(&build.labels)?;
@@ -46,8 +50,8 @@ impl Plan {
         };
         let prepared = build.context.prepare(path).await?;
         let (text, file) = dockerfile(build, &prepared)?;
-        let builder = support::choose(build, &engine, &file)?;
-        let platforms = platforms(build)?;
+        let backend = support::choose(build, &engine, &file)?;
+        let platforms = build.platforms.clone();
         let bases = bases(&engine, build, &file, platforms.first()).await?;
         let mut request = BuildRequest {
             dockerfile: text,
@@ -66,13 +70,13 @@ impl Plan {
             request.secrets.insert(id.clone(), secret.read(id).await?);
         }
         request.agents = agents(build)?;
-        let key = key(&request, builder, &bases).await?;
+        let key = key(&request, backend, &bases).await?;
         let classic_would_do =
-            build.builder.is_none() && support::classic(build, &engine, &file).is_ok();
+            build.backend.is_none() && support::classic(build, &engine, &file).is_ok();
         let marked = build.marked;
         Ok(Plan {
             engine,
-            builder,
+            backend,
             request,
             names,
             marked,
@@ -95,7 +99,7 @@ impl Plan {
 
     /// Returns the image of the plan's first name, if it came from the very same build. It then
     /// gets all of the plan's names.
-    pub(super) async fn recognised(&self) -> Result<Option<ImageDetails>> {
+    pub(super) async fn recognized(&self) -> Result<Option<ImageDetails>> {
         let fresh = self.request.no_cache || self.request.pull || !self.marked;
         let (Some(name), false) = (self.names.first(), fresh) else {
             return Ok(None);
@@ -134,10 +138,6 @@ fn dockerfile(build: &ImageBuilder, prepared: &Prepared) -> Result<(String, Dock
             }
         },
     }
-}
-
-fn platforms(build: &ImageBuilder) -> Result<Vec<Platform>> {
-    build.platforms.iter().map(|platform| platform.parse()).collect()
 }
 
 fn request(build: &ImageBuilder, platforms: &[Platform], output: BuildOutput) -> BuildRequest {
@@ -232,7 +232,7 @@ async fn bases(
 }
 
 /// Returns a hash of everything that the image depends on, and of its own settings.
-async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> Result<String> {
+async fn key(request: &BuildRequest, backend: BuildBackend, bases: &[BaseImage]) -> Result<String> {
     let mut trees = vec![("".to_owned(), request.context.tree.clone())];
     let mut images = Vec::new();
     for (name, context) in &request.named {
@@ -276,7 +276,7 @@ async fn key(request: &BuildRequest, builder: Builder, bases: &[BaseImage]) -> R
         "shm": request.shm_size,
         "limits": limits,
         "secrets": secrets,
-        "builder": builder.to_string(),
+        "builder": backend.to_string(),
     })))
 }
 

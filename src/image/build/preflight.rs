@@ -1,7 +1,7 @@
 //! Checks before a build: base images that do not exist for a platform, features that the engine
 //! does not have, and slow emulation.
 
-use super::builder::Builder;
+use super::builder::BuildBackend;
 use super::plan::Plan;
 use super::report::BaseImage;
 use crate::engine::{BuildEvent, BuildOutput, Engine, OnEvent};
@@ -42,7 +42,7 @@ async fn several(plan: &Plan) -> Result<()> {
     let message =
         "an image of several platforms, which needs an engine with a containerd image store";
     let hint = "build one per platform, push them, and join them with `registry::Registry::push_index`; \
-                or write all to a file with `to_oci`";
+                or write all to a file with `export_oci`";
     Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).at("preflight"))
 }
 
@@ -145,7 +145,8 @@ fn missing(base: &BaseImage, platform: &Platform, known: &[String]) -> Error {
 
 /// Returns a warning about running a platform's programs, if it is not the engine's own.
 async fn emulation(plan: &Plan, platform: &Platform) -> Option<String> {
-    if platform.architecture == plan.engine.architecture() || plan.builder != Builder::BuildKit {
+    if platform.architecture == plan.engine.architecture() || plan.backend != BuildBackend::BuildKit
+    {
         return None;
     }
     let known = build_platforms(plan).await?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Builder;
+use super::BuildBackend;
 use crate::engine::ImageDetails;
 
 /// The steps, the result and the timing of a build. `Display` shows all of it in a few lines.
@@ -13,9 +13,9 @@ pub struct BuildReport {
     /// The image's name, or the first of several.
     pub image: String,
     /// The builder; `None` for an image that was not built from a Dockerfile.
-    pub builder: Option<Builder>,
+    pub backend: Option<BuildBackend>,
     /// Whether an image of the very same build existed, so that nothing was sent or built.
-    pub recognised: bool,
+    pub recognized: bool,
     /// The duration of the build.
     pub took: Duration,
     /// The steps, in the order in which they began: those of the Dockerfile and the builder's own.
@@ -98,14 +98,14 @@ impl BuildReport {
 impl fmt::Display for BuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.image, bytes(self.size))?;
-        match self.builder {
+        match self.backend {
             None => return Ok(()),
-            Some(_) if self.recognised => write!(f, ", unchanged since it was built")?,
-            Some(builder) => {
+            Some(_) if self.recognized => write!(f, ", unchanged since it was built")?,
+            Some(backend) => {
                 let steps = self.steps.iter().filter(|step| step.is_instruction());
                 let cached = steps.clone().filter(|step| step.cached).count();
                 let (took, all) = (seconds(self.took), steps.count());
-                write!(f, ", by {builder} in {took}, {cached} of {all} steps cached")?;
+                write!(f, ", by {backend} in {took}, {cached} of {all} steps cached")?;
             }
         }
         for stage in &self.stages {
@@ -204,7 +204,7 @@ mod tests {
         };
         let report = BuildReport {
             image: "shop:1".into(),
-            builder: Some(Builder::BuildKit),
+            backend: Some(BuildBackend::BuildKit),
             took: Duration::from_secs(2),
             steps: vec![
                 step("[internal] load build context", false),

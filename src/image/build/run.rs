@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::super::Image;
 use super::advice::advice;
-use super::builder::{Builder, ImageBuilder};
+use super::builder::{BuildBackend, ImageBuilder};
 use super::plan::Plan;
 use super::record::Record;
 use super::report::{BuildReport, LayerReport, StageReport};
@@ -36,9 +36,9 @@ pub(super) async fn build(build: ImageBuilder) -> Result<Image> {
 }
 
 async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
-    if let Some(found) = plan.recognised().await? {
+    if let Some(found) = plan.recognized().await? {
         let report = BuildReport {
-            recognised: true,
+            recognized: true,
             ..report(&plan, &plan.names[0].familiar(), &found).await?
         };
         return Ok(Image::new(plan.engine, None, found.id, plan.names, report));
@@ -62,7 +62,7 @@ async fn make(plan: Plan, measure: bool, on_event: OnEvent) -> Result<Image> {
         report.steps = record.steps();
         report.warnings.clone_from(&record.warnings);
     }
-    report.advice = advice(&plan.file, plan.builder, &report.steps);
+    report.advice = advice(&plan.file, plan.backend, &report.steps);
     if measure {
         for stage in &mut report.stages {
             stage.size = stage_size(&plan, &stage.name, &on_event).await?;
@@ -162,7 +162,7 @@ async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<Imag
     engine.image_details(&name.familiar()).await
 }
 
-/// Pauses before a build is sent again because layers that it uses were removed, in milliseconds.
+/// Delays before retrying a build whose cached layers were removed concurrently, in milliseconds.
 const PAUSES: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Sends the request to the builder. With a guard, the images of its steps are removed as well.
@@ -212,15 +212,15 @@ async fn send_once(
 ) -> Result<Built> {
     let classic =
         async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
-    let sent = match plan.builder {
-        Builder::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
+    let sent = match plan.backend {
+        BuildBackend::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
             // An engine may report itself as Docker and have no sessions.
             Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
                 classic().await
             }
             outcome => outcome,
         },
-        Builder::Classic => classic().await,
+        BuildBackend::Classic => classic().await,
     };
     sent.map_err(|error| preflight::explained(plan, error))
 }
@@ -257,7 +257,7 @@ fn dockerfile_tree(request: &BuildRequest) -> Tree {
     ])
 }
 
-/// Returns an mtime that differs between texts.
+/// A modification time derived from the content, so that BuildKit sees a changed file.
 fn time_of(text: &str) -> i64 {
     let digits = spec_hash(&text);
     let digits = digits.get(..15).unwrap_or_default();
@@ -290,7 +290,7 @@ async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<Build
     layers.sort_by_key(|layer| std::cmp::Reverse(layer.size));
     Ok(BuildReport {
         image: name.to_owned(),
-        builder: Some(plan.builder),
+        backend: Some(plan.backend),
         stages: stages(plan),
         size: details.size,
         layers,

@@ -1,7 +1,7 @@
 //! Checks of an engine's and its builders' features, before anything is built.
 
-use super::builder::{Builder, ImageBuilder};
-use crate::dockerfile::{Copy, Dockerfile, Instruction};
+use super::builder::{BuildBackend, ImageBuilder};
+use crate::dockerfile::{CopyFiles, Dockerfile, Instruction};
 use crate::engine::{ApiVersion, Engine};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -9,19 +9,25 @@ use crate::error::{Error, ErrorKind, Result};
 const MODERN: ApiVersion = ApiVersion::new(1, 42);
 
 /// Chooses the builder, and fails if it does not support the build.
-pub(super) fn choose(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<Builder> {
+pub(super) fn choose(
+    build: &ImageBuilder,
+    engine: &Engine,
+    file: &Dockerfile,
+) -> Result<BuildBackend> {
     let there = cfg!(feature = "buildkit") && has_buildkit(engine);
-    let builder = match build.builder {
-        Some(Builder::BuildKit) if !there => return Err(no_buildkit(engine, "it was asked for")),
-        Some(builder) => builder,
-        None if there => Builder::BuildKit,
-        None => Builder::Classic,
+    let backend = match build.backend {
+        Some(BuildBackend::BuildKit) if !there => {
+            return Err(no_buildkit(engine, "it was asked for"));
+        }
+        Some(backend) => backend,
+        None if there => BuildBackend::BuildKit,
+        None => BuildBackend::Classic,
     };
-    match builder {
-        Builder::BuildKit => buildkit(build, engine, file)?,
-        Builder::Classic => classic(build, engine, file)?,
+    match backend {
+        BuildBackend::BuildKit => buildkit(build, engine, file)?,
+        BuildBackend::Classic => classic(build, engine, file)?,
     }
-    Ok(builder)
+    Ok(backend)
 }
 
 /// Returns whether the engine has BuildKit. Docker has it since 18.09; Podman has neither of its
@@ -38,7 +44,7 @@ pub(super) fn no_buildkit(engine: &Engine, why: &str) -> Error {
         return error.with_hint(message).at("build");
     }
     if cfg!(feature = "buildkit") {
-        return error.with_hint("leave `with_backend` out").at("build");
+        return error.with_hint("leave `with_backend(BuildBackend::Classic)` out").at("build");
     }
     error.with_hint("turn on castoff's feature `buildkit`").at("build")
 }
@@ -69,8 +75,8 @@ fn buildkit(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<
 /// Returns a flag of the instruction that older BuildKit frontends don't know.
 fn modern_flag(instruction: &Instruction) -> Option<&'static str> {
     match instruction {
-        Instruction::Copy(Copy { link: true, .. }) => Some("a COPY has --link"),
-        Instruction::Copy(Copy { parents: true, .. }) => Some("a COPY has --parents"),
+        Instruction::Copy(CopyFiles { link: true, .. }) => Some("a COPY has --link"),
+        Instruction::Copy(CopyFiles { parents: true, .. }) => Some("a COPY has --parents"),
         Instruction::Copy(copy) if !copy.exclude.is_empty() => Some("a COPY has --exclude"),
         Instruction::Add(add) if add.link => Some("an ADD has --link"),
         Instruction::Add(add) if add.checksum.is_some() => Some("an ADD has --checksum"),

@@ -227,8 +227,8 @@ impl BuildContext {
         }
     }
 
-    /// Returns the key of this context in BuildKit's cache of local sources. BuildKit compares
-    /// files by size and mtime, so the key covers contents for which these are not enough.
+    /// Key of this directory in BuildKit's cache of local sources. It goes by
+    /// sizes and times, so what these do not tell has to be in the key.
     fn key(&self, tree: &Tree) -> std::io::Result<String> {
         let mut hash = Sha256::new();
         if let Some(directory) = &self.directory {

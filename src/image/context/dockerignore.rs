@@ -19,7 +19,7 @@ pub(super) struct Ignore {
 #[derive(Clone, Debug)]
 struct Pattern {
     text: String,
-    /// Whether a `!` precedes it: its matches are included again.
+    /// Whether the pattern is negated by a `!`: what matches is included again.
     exception: bool,
     rule: Rule,
 }

@@ -162,7 +162,7 @@ fn sleeper(role: &Role) -> ContainerBuilder {
 async fn shared(role: &Role, scope: &str) -> castoff::Result<Container> {
     let builder = Container::builder(IMAGE).with_label("chaos.scope", scope);
     let made = builder.with_command(["sleep", "36000"]).shared_as(scope).await?;
-    made.set_up_once("once", async || {
+    made.init_once("once", async || {
         made.exec(["true"]).await.map(drop).map_err(|error| {
             eprintln!("{}: set-up: {error}", role.name);
             error
@@ -177,7 +177,7 @@ async fn build(role: &Role, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     loop {
         let context = BuildContext::empty().with_file("file", format!("{:x}", random.u64(..)));
-        let stage = Stage::from(IMAGE)
+        let stage = Stage::from_image(IMAGE)
             .label(LABEL, &role.name)
             .copy("file", "/file")
             .run(format!("head -c {} /dev/urandom > /more", random.u32(1..1_000_000)))

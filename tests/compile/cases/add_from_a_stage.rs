@@ -3,5 +3,5 @@
 use castoff::dockerfile::Add;
 
 fn main() {
-    let _ = Add::new(["a"], "/").from("build");
+    let _ = Add::new(["a"], "/").from_stage("build");
 }

@@ -1,7 +1,7 @@
 //! Only `ADD` fetches what a checksum is for.
 
-use castoff::dockerfile::Copy;
+use castoff::dockerfile::CopyFiles;
 
 fn main() {
-    let _ = Copy::new(["a"], "/").checksum("sha256:00");
+    let _ = CopyFiles::new(["a"], "/").checksum("sha256:00");
 }

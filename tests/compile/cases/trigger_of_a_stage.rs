@@ -3,5 +3,5 @@
 use castoff::dockerfile::Stage;
 
 fn main() {
-    let _ = Stage::scratch().on_build(Stage::from("debian"));
+    let _ = Stage::scratch().on_build(Stage::from_image("debian"));
 }

@@ -78,7 +78,7 @@ pub async fn a_restart_keeps_it_working<F: Fixture>() -> Outcome {
     F::operate(&mut F::connect(&server).await?, 2).await
 }
 
-/// Two servers of the same recipe do not meet.
+/// Two servers of the same module do not meet.
 ///
 /// # Errors
 /// What failed.
@@ -146,9 +146,8 @@ pub async fn a_sibling_reaches_it_in_their_network<F: Fixture>() -> Outcome {
     let net = Network::create().await?;
     let server = F::module().customize(|c| c.with_network(&net, ())).start().await?;
     let sibling = F::sibling(&server);
-    let image = sibling
-        .image
-        .map_or_else(|| F::module().container_mut().spec().image.clone(), str::to_owned);
+    let image =
+        sibling.image.map_or_else(|| F::module().builder_mut().spec().image.clone(), str::to_owned);
     let (program, arguments) =
         sibling.command.split_first().ok_or("the fixture names no command")?;
     let out = Container::builder(image)
@@ -158,7 +157,11 @@ pub async fn a_sibling_reaches_it_in_their_network<F: Fixture>() -> Outcome {
         .run()
         .await?;
     let said = format!("{}{}", out.stdout_text(), out.stderr_text());
-    if said.contains(sibling.prints) { Ok(()) } else { Err(format!("{}: {said}", out.code).into()) }
+    if said.contains(sibling.prints) {
+        Ok(())
+    } else {
+        Err(format!("{}: {said}", out.exit_code).into())
+    }
 }
 
 /// A tag and a variable of the user's end up in the container.
@@ -169,7 +172,7 @@ pub async fn a_sibling_reaches_it_in_their_network<F: Fixture>() -> Outcome {
 /// # Panics
 /// When what came of it is not as it should be.
 pub async fn another_tag_and_environment_arrive<F: Fixture>() -> Outcome {
-    let default = F::module().container_mut().spec().image.clone();
+    let default = F::module().builder_mut().spec().image.clone();
     let repository = default.rsplit_once(':').map_or(default.as_str(), |(name, _)| name);
     let custom = format!("{repository}:{TAG}");
     // No registry has such a tag, so it stands for whatever the default one does.
@@ -179,10 +182,10 @@ pub async fn another_tag_and_environment_arrive<F: Fixture>() -> Outcome {
     let engine = Engine::connect_with(config).await?;
 
     let mut module = F::tagged(TAG).with_engine(&engine);
-    assert_eq!(module.container_mut().spec().image, custom);
+    assert_eq!(module.builder_mut().spec().image, custom);
     let server = module.start().await?;
     let details = container::<F>(&server).inspect().await?;
-    assert!(details.env.iter().any(|pair| pair == "CASTOFF_TOLD=yes"), "{:?}", details.env);
+    assert_eq!(details.env["CASTOFF_TOLD"], "yes", "{:?}", details.env);
     F::operate(&mut F::connect(&server).await?, 0).await
 }
 

@@ -17,7 +17,7 @@ pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How a module's service is used, by the client that its users have.
 pub trait Fixture: 'static {
-    /// The recipe.
+    /// The module.
     type Module: Module<Server: AsRef<Container> + Send + Sync>;
     /// The usual client's connection.
     type Client: Send;
@@ -28,11 +28,11 @@ pub trait Fixture: 'static {
     /// The server as its users start it, with credentials where it can have some.
     fn module() -> Self::Module;
 
-    /// The same with this tag, by the recipe's own `with_tag`, and the variable `CASTOFF_TOLD`
+    /// The same with this tag, by the module's own `with_tag`, and the variable `CASTOFF_TOLD`
     /// set to `yes`, by its `with_env`.
     fn tagged(tag: &str) -> Self::Module;
 
-    /// A recipe that can't work, and the text by which its error has to name what is wrong.
+    /// A module that can't work, and the text by which its error has to name what is wrong.
     fn bad() -> (Self::Module, &'static str);
 
     /// Connects as a user does: by the handle's URL, without trying twice.

@@ -73,7 +73,7 @@ impl Fixture for EtcdFixture {
     }
 
     fn bad() -> (Etcd, &'static str) {
-        (Etcd::new().with_flag("no-such-flag", "1"), "no-such-flag")
+        (Etcd::new().with_config("no-such-flag", "1"), "no-such-flag")
     }
 
     async fn connect(server: &EtcdServer) -> Outcome<Client> {
@@ -101,9 +101,9 @@ impl Fixture for EtcdFixture {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn values_and_prefixes_with_users_and_without() -> Outcome {
-    for recipe in [Etcd::new(), EtcdFixture::module()] {
-        let server = recipe.start().await?;
-        let (one, two) = (server.prefix(), server.prefix());
+    for module in [Etcd::new(), EtcdFixture::module()] {
+        let server = module.start().await?;
+        let (one, two) = (server.unique_prefix(), server.unique_prefix());
         for prefix in [&one, &two] {
             server.put(format!("{prefix}ü"), b"\0any \xff").await?;
         }

@@ -281,8 +281,8 @@ async fn a_child_that_does_not_tidy_up() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
     let net = Network::create().await?;
-    let recipe = || MariaDb::new().with_tls(["db"]).customize(|c| c.with_network(&net, "db"));
-    let (server, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || MariaDb::new().with_tls().customize(|c| c.with_network(&net, "db"));
+    let (server, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(server.ca_certificate(), twin.ca_certificate());
     let client = |ca: &str| {
         let query = "SHOW STATUS LIKE 'Ssl_version'";
@@ -295,7 +295,7 @@ async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
     };
     let ca = server.ca_certificate().ok_or("no certificate")?;
     assert!(client(ca).await?.ok()?.stdout_text().contains("TLSv1."));
-    let other = MariaDb::new().with_tls(["db"]).start().await?;
+    let other = MariaDb::new().with_tls().start().await?;
     let refused = client(other.ca_certificate().ok_or("no certificate")?).await?;
     assert!(!refused.success(), "{refused:?}");
     Ok(())

@@ -53,7 +53,7 @@ async fn memory_statistics_prefixes_and_flush() -> Outcome {
     let server = Memcached::new().with_memory(32).start().await?;
     assert_eq!(server.stats().await?["limit_maxbytes"], (32 << 20).to_string());
     let mut client = MemcachedFixture::connect(&server).await?;
-    let (one, two) = (server.prefix(), server.prefix());
+    let (one, two) = (server.unique_prefix(), server.unique_prefix());
     assert_ne!(one, two);
     for prefix in [&one, &two] {
         let key = format!("{prefix}key");

@@ -172,7 +172,7 @@ async fn rules_say_who_may_do_what() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn what_is_retained_is_there_for_whoever_comes_later() -> Outcome {
     let server = Mosquitto::new().start().await?;
-    let (one, two) = (server.prefix(), server.prefix());
+    let (one, two) = (server.unique_prefix(), server.unique_prefix());
     assert_ne!(one, two);
     let long = "x".repeat(100_000);
     server.retain(&format!("{one}limit"), &long).await?;
@@ -264,7 +264,7 @@ async fn tls_is_spoken_by_whoever_trusts_its_authority() -> Outcome {
     server.publish("a", "b").await?;
 
     // By its alias the certificate is right as well.
-    let image = Mosquitto::new().container_mut().spec().image.clone();
+    let image = Mosquitto::new().builder_mut().spec().image.clone();
     let command = ["-h", "broker", "-p", "8883", "--cafile", "/ca.crt", "-u", USER, "-P", PASSWORD];
     let out = Container::builder(image)
         .with_entrypoint(["mosquitto_sub"])

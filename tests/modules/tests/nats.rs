@@ -75,7 +75,7 @@ impl Fixture for NatsFixture {
     }
 
     fn bad() -> (Nats, &'static str) {
-        (Nats::new().with_config("no_such_setting: 1"), "no_such_setting")
+        (Nats::new().with_config_file("no_such_setting: 1"), "no_such_setting")
     }
 
     async fn connect(server: &NatsServer) -> Outcome<Client> {
@@ -111,7 +111,7 @@ async fn by_default_anybody_gets_in_and_has_jetstream() -> Outcome {
     assert_eq!(keep(&client, "kept").await?, 1);
     assert!(server.user().is_none() && server.token().is_none());
     assert!(server.monitoring_url().is_none());
-    assert_ne!(server.prefix(), server.prefix());
+    assert_ne!(server.unique_prefix(), server.unique_prefix());
     Ok(())
 }
 
@@ -143,7 +143,7 @@ async fn settings_and_monitoring_are_there_on_request() -> Outcome {
     let server = Nats::new()
         .with_monitoring()
         .without_jetstream()
-        .with_config("max_payload: 12345")
+        .with_config_file("max_payload: 12345")
         .start()
         .await?;
     let client = open(&server.url()).await?;

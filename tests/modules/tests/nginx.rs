@@ -38,7 +38,7 @@ impl Fixture for NginxFixture {
     }
 
     fn bad() -> (Nginx, &'static str) {
-        (Nginx::new().with_config("server { no_such_directive on; }"), "no_such_directive")
+        (Nginx::new().with_config_file("server { no_such_directive on; }"), "no_such_directive")
     }
 
     async fn connect(server: &NginxServer) -> Outcome<(Agent, String)> {
@@ -72,7 +72,7 @@ async fn files_directories_and_other_servers() -> Outcome {
     assert_eq!(at("sub/page.html").await?.1, "from a directory");
     assert!(at("").await?.1.contains("nginx"), "the image's own page is still there");
 
-    let mine = web.directory();
+    let mine = web.unique_path();
     let path = format!("{mine}/über uns.txt");
     web.put(&path, "put").await?;
     assert_eq!(at(&path.replace('ü', "%C3%BC").replace(' ', "%20")).await?.1, "put");
@@ -90,8 +90,8 @@ async fn files_directories_and_other_servers() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn https_with_a_certificate_that_can_be_verified() -> Outcome {
-    let recipe = || Nginx::new().with_file("index.html", "secure").with_tls(["web"]);
-    let (web, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || Nginx::new().with_file("index.html", "secure").with_tls_names(["web"]);
+    let (web, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(web.ca_certificate(), twin.ca_certificate());
     let https = |ca: Option<&str>| -> Outcome<Agent> {
         let ca = Certificate::from_pem(ca.ok_or("no certificate")?.as_bytes())?;
@@ -100,7 +100,7 @@ async fn https_with_a_certificate_that_can_be_verified() -> Outcome {
     };
     let url = web.https_url().ok_or("no URL")?;
     assert_eq!(get(&https(web.ca_certificate())?, url.clone()).await?.1, "secure");
-    let other = Nginx::new().with_tls(["web"]).start().await?;
+    let other = Nginx::new().with_tls().start().await?;
     assert!(get(&https(other.ca_certificate())?, url).await.is_err(), "another authority");
     Ok(())
 }

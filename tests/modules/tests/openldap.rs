@@ -70,7 +70,7 @@ async fn entries_from_the_beginning_units_and_searches() -> Outcome {
     let ann =
         "dn: cn=ann,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\ncn: ann\nsn: lee\n";
     let server = OpenLdap::new()
-        .with_organisation("Ännchen & Co: \"x\"")
+        .with_organization("Ännchen & Co: \"x\"")
         .with_ldif(people)
         .with_ldif(ann)
         .start()

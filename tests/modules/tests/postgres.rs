@@ -219,7 +219,7 @@ fn prepared(image: &ImageSummary) -> bool {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
-    let recipe = || {
+    let module = || {
         PostgresFixture::module()
             .with_env("CASTOFF_TEST_PREPARED", std::process::id().to_string())
             .with_init_sql("CREATE TABLE item AS SELECT 'tea' AS name")
@@ -228,7 +228,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     let engine = Engine::connect().await?;
     let before: BTreeSet<String> =
         prepared_images(&engine).await?.into_iter().map(|image| image.id).collect();
-    let starts = (0..4).map(|_| tokio::spawn(recipe().start())).collect::<Vec<_>>();
+    let starts = (0..4).map(|_| tokio::spawn(module().start())).collect::<Vec<_>>();
     let mut started = Vec::new();
     for start in starts {
         started.push(start.await??);
@@ -244,7 +244,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
         assert!(mounts.stdout_text().contains("tmpfs /var/lib/postgresql/data tmpfs"));
     }
     // Another password is another image.
-    let other = recipe().with_password("another").start().await?;
+    let other = module().with_password("another").start().await?;
     connect(&other.url()).await?;
     let after = prepared_images(&engine).await?;
     let made: Vec<_> = after.iter().filter(|image| !before.contains(&image.id)).collect();
@@ -257,7 +257,7 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
     assert!(made.iter().all(|image| !format!("{:?}", image.labels).contains("p@ss")));
 
     // A durable one has its data where its volume is.
-    let durable = recipe().with_durability().start().await?;
+    let durable = module().with_durability().start().await?;
     durable.psql("INSERT INTO item VALUES ('kept')").await?;
     durable.container().restart().await?;
     assert_eq!(durable.psql("SELECT count(*) FROM item").await?, "2\n");
@@ -272,8 +272,8 @@ async fn a_prepared_server_starts_from_an_image_without_secrets() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
     let net = castoff_modules::castoff::Network::create().await?;
-    let recipe = || Postgres::new().with_ssl(["db"]).customize(|c| c.with_network(&net, "db"));
-    let (pg, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || Postgres::new().with_tls().customize(|c| c.with_network(&net, "db"));
+    let (pg, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(pg.container().id(), twin.container().id());
     assert_eq!(pg.ca_certificate(), twin.ca_certificate());
     let ca = pg.ca_certificate().ok_or("no certificate")?;
@@ -288,7 +288,7 @@ async fn tls_with_a_certificate_that_can_be_verified() -> Outcome {
             .run()
     };
     assert_eq!(psql(ca).await?.ok()?.stdout_text(), "t\n");
-    let other = Postgres::new().with_ssl(["db"]).start().await?;
+    let other = Postgres::new().with_tls().start().await?;
     let refused = psql(other.ca_certificate().ok_or("no certificate")?).await?;
     assert!(refused.stderr_text().contains("certificate verify failed"), "{refused:?}");
     let mode = ["stat", "-c", "%a %U", "/var/run/postgresql/server.key"];

@@ -1,6 +1,6 @@
 //! Redis, through the crate `redis`.
 
-use castoff_modules::{Redis as Recipe, RedisServer as Handle};
+use castoff_modules::{Redis as Subject, RedisServer as Handle};
 
 const SERVER: &str = "redis-server";
 const CLIENT: &str = "redis-cli";

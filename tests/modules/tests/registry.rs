@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use castoff_conformance::{Fixture, Outcome, Sibling, conformance};
 use castoff_modules::castoff::ErrorKind;
-use castoff_modules::{Registry, RegistryServer};
+use castoff_modules::{DockerRegistry, DockerRegistryServer};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -78,22 +78,22 @@ async fn push(client: &Client, repository: &str, tag: &str) -> Outcome {
 }
 
 impl Fixture for RegistryFixture {
-    type Module = Registry;
+    type Module = DockerRegistry;
     type Client = Client;
 
-    fn module() -> Registry {
-        Registry::new().with_user("ann@home", PASSWORD)
+    fn module() -> DockerRegistry {
+        DockerRegistry::new().with_user("ann@home", PASSWORD)
     }
 
-    fn tagged(tag: &str) -> Registry {
+    fn tagged(tag: &str) -> DockerRegistry {
         Self::module().with_tag(tag).with_env("CASTOFF_TOLD", "yes")
     }
 
-    fn bad() -> (Registry, &'static str) {
-        (Registry::new().with_config("log.level", "nonsense"), "nonsense")
+    fn bad() -> (DockerRegistry, &'static str) {
+        (DockerRegistry::new().with_config("log.level", "nonsense"), "nonsense")
     }
 
-    async fn connect(server: &RegistryServer) -> Outcome<Client> {
+    async fn connect(server: &DockerRegistryServer) -> Outcome<Client> {
         Ok(Client::new(Agent::new_with_defaults(), server.url(), PASSWORD))
     }
 
@@ -101,12 +101,12 @@ impl Fixture for RegistryFixture {
         push(client, "team/app", &n.to_string()).await
     }
 
-    async fn intrude(server: &RegistryServer) -> Option<Outcome> {
+    async fn intrude(server: &DockerRegistryServer) -> Option<Outcome> {
         let client = Client::new(Agent::new_with_defaults(), server.url(), "wrong");
         Some(push(&client, "team/app", "1").await)
     }
 
-    fn sibling(server: &RegistryServer) -> Sibling {
+    fn sibling(server: &DockerRegistryServer) -> Sibling {
         Sibling::busybox(&format!("wget -O- {}/v2/ 2>&1", server.network_url()), "401")
     }
 }
@@ -114,10 +114,11 @@ impl Fixture for RegistryFixture {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn repositories_tags_and_deletes() -> Outcome {
-    for recipe in [Registry::new(), RegistryFixture::module()] {
-        let server = recipe.start().await?;
+    for module in [DockerRegistry::new(), RegistryFixture::module()] {
+        let server = module.start().await?;
         let client = RegistryFixture::connect(&server).await?;
-        let (one, two) = (format!("{}app", server.prefix()), format!("{}app", server.prefix()));
+        let (one, two) =
+            (format!("{}app", server.unique_prefix()), format!("{}app", server.unique_prefix()));
         push(&client, &one, "1").await?;
         push(&client, &one, "2").await?;
         push(&client, &two, "1").await?;
@@ -137,8 +138,8 @@ async fn repositories_tags_and_deletes() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tls_with_users_and_a_certificate_that_can_be_verified() -> Outcome {
-    let recipe = || RegistryFixture::module().with_tls(["registry"]);
-    let (server, twin) = tokio::try_join!(recipe().shared(), recipe().shared())?;
+    let module = || RegistryFixture::module().with_tls_names(["registry"]);
+    let (server, twin) = tokio::try_join!(module().shared(), module().shared())?;
     assert_eq!(server.container().id(), twin.container().id());
     assert!(server.url().starts_with("https://"));
     let https = |ca: Option<&str>| -> Outcome<Agent> {
@@ -149,7 +150,7 @@ async fn tls_with_users_and_a_certificate_that_can_be_verified() -> Outcome {
     let agent = https(server.ca_certificate())?;
     push(&Client::new(agent.clone(), server.url(), PASSWORD), "team/app", "1").await?;
     assert!(push(&Client::new(agent, server.url(), "wrong"), "team/app", "2").await.is_err());
-    let other = Registry::new().with_tls(["registry"]).start().await?;
+    let other = DockerRegistry::new().with_tls_names(["registry"]).start().await?;
     let stranger = Client::new(https(other.ca_certificate())?, server.url(), PASSWORD);
     assert!(push(&stranger, "team/app", "3").await.is_err(), "another authority");
     assert_eq!(server.repositories().await.unwrap_err().kind(), ErrorKind::Unsupported);

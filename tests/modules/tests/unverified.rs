@@ -79,7 +79,7 @@ async fn localstack() -> Outcome {
 #[ignore = "needs a container engine and a registry"]
 async fn minio() -> Outcome {
     let store = Minio::new().start().await?;
-    Ok(store.create_bucket(&store.bucket_name()).await?)
+    Ok(store.create_bucket(&store.unique_name()).await?)
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Fixture for WebDriverFixture {
     }
 
     fn bad() -> (WebDriver, &'static str) {
-        (WebDriver::new().with_setting("SE_LOG_LEVEL", "nonsense"), "log-level")
+        (WebDriver::new().with_config("SE_LOG_LEVEL", "nonsense"), "log-level")
     }
 
     async fn connect(server: &WebDriverServer) -> Outcome<Session> {

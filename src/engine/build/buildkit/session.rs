@@ -159,7 +159,7 @@ impl Health for Healthy {
     }
 }
 
-/// An empty stream, for the answers of unimplemented methods.
+/// Uninhabited stream type for methods that are not implemented.
 pub(super) struct Never<T>(std::marker::PhantomData<fn() -> T>);
 
 impl<T> Stream for Never<T> {

@@ -87,11 +87,11 @@ pub(crate) async fn same(
 /// The test of one of the two.
 #[macro_export]
 macro_rules! copies {
-    ($recipe:expr, $programs:expr, $schema:expr) => {
+    ($module:expr, $programs:expr, $schema:expr) => {
         #[tokio::test]
         #[ignore = "needs a container engine"]
         async fn a_copy_is_equal_to_the_byte() -> Outcome {
-            let server = $recipe.start().await?;
+            let server = $module.start().await?;
             let container = server.container().clone();
             let before = copies::Dumped::default();
             let migrate = {
@@ -133,7 +133,7 @@ macro_rules! copies {
         #[tokio::test]
         #[ignore = "needs a container engine"]
         async fn events_wait_in_a_template_and_run_in_its_copies() -> Outcome {
-            let server = $recipe.with_config("event-scheduler", "ON").start().await?;
+            let server = $module.with_config("event-scheduler", "ON").start().await?;
             let migrate = async |url: String| {
                 let mut conn = connect(&url).await?;
                 conn.query_drop("CREATE TABLE ticks (n INT AUTO_INCREMENT PRIMARY KEY)").await?;
@@ -165,7 +165,7 @@ macro_rules! copies {
         #[tokio::test]
         #[ignore = "needs a container engine"]
         async fn what_can_not_be_copied_is_an_error_that_names_it() -> Outcome {
-            let server = $recipe.start().await?;
+            let server = $module.start().await?;
             let broken = server.database_from("broken", async |url: String| {
                 let mut conn = connect(&url).await?;
                 conn.query_drop("CREATE TABLE base (n INT)").await?;

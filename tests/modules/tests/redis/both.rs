@@ -24,19 +24,19 @@ async fn open(url: String) -> Outcome<MultiplexedConnection> {
 }
 
 impl Fixture for RedisFixture {
-    type Module = Recipe;
+    type Module = Subject;
     type Client = MultiplexedConnection;
 
-    fn module() -> Recipe {
-        Recipe::new().with_password(PASSWORD)
+    fn module() -> Subject {
+        Subject::new().with_password(PASSWORD)
     }
 
-    fn tagged(tag: &str) -> Recipe {
+    fn tagged(tag: &str) -> Subject {
         Self::module().with_tag(tag).with_env("CASTOFF_TOLD", "yes")
     }
 
-    fn bad() -> (Recipe, &'static str) {
-        (Recipe::new().with_config("no-such-setting", "1"), "no-such-setting")
+    fn bad() -> (Subject, &'static str) {
+        (Subject::new().with_config("no-such-setting", "1"), "no-such-setting")
     }
 
     async fn connect(server: &Handle) -> Outcome<MultiplexedConnection> {
@@ -64,7 +64,7 @@ impl Fixture for RedisFixture {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn data_is_in_memory_without_snapshots() -> Outcome {
-    let server = Recipe::new().start().await?;
+    let server = Subject::new().start().await?;
     let mut client = open(server.url()).await?;
     client.set::<_, _, ()>("greeting", "hello").await?;
     assert_eq!(client.get::<_, String>("greeting").await?, "hello");
@@ -79,7 +79,7 @@ async fn data_is_in_memory_without_snapshots() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn passwords_users_and_settings_arrive_whatever_they_contain() -> Outcome {
     for password in [PASSWORD, "--save", " a\tb\r\nc'\\ ", "🗝"] {
-        let server = Recipe::new()
+        let server = Subject::new()
             .with_password(password)
             .with_config("maxmemory", "64mb")
             .with_user("ann@home", password, "~cached:* +@read +@connection")
@@ -106,7 +106,7 @@ async fn passwords_users_and_settings_arrive_whatever_they_contain() -> Outcome 
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_file_sets_what_settings_do_not() -> Outcome {
-    let server = Recipe::new()
+    let server = Subject::new()
         .with_config_file("maxmemory 32mb\nmaxmemory-policy allkeys-lru\nhz 20\n")
         .with_config("hz", "30")
         .start()
@@ -133,7 +133,7 @@ async fn a_file_sets_what_settings_do_not() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_setting_that_it_does_not_know_ends_the_start_with_its_log() {
-    let server = Recipe::new().with_config("no-such-setting", "1");
+    let server = Subject::new().with_config("no-such-setting", "1");
     let error = server.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Exited, "{error:?}");
     assert!(error.log_tail().iter().any(|line| line.contains("no-such-setting")), "{error:?}");
@@ -142,7 +142,7 @@ async fn a_setting_that_it_does_not_know_ends_the_start_with_its_log() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_wait_that_can_not_come_true_shows_what_the_server_answered() {
-    let error = Recipe::new()
+    let error = Subject::new()
         .with_password("wanted")
         .customize(|container| {
             container
@@ -159,7 +159,7 @@ async fn a_wait_that_can_not_come_true_shows_what_the_server_answered() {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn durable_data_outlives_a_kill() -> Outcome {
-    let server = Recipe::new().with_durability().with_config("appendfsync", "always").start().await?;
+    let server = Subject::new().with_durability().with_config("appendfsync", "always").start().await?;
     open(server.url()).await?.set::<_, _, ()>("kept", "yes").await?;
     server.container().kill("SIGKILL").await?;
     server.container().wait().await?;
@@ -171,7 +171,7 @@ async fn durable_data_outlives_a_kill() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn tests_do_not_meet_in_databases_of_their_own() -> Outcome {
-    let server = Recipe::new().with_password(PASSWORD).start().await?;
+    let server = Subject::new().with_password(PASSWORD).start().await?;
     let mut shared = open(server.url()).await?;
     shared.set::<_, _, ()>("n", "all").await?;
 
@@ -192,7 +192,7 @@ async fn tests_do_not_meet_in_databases_of_their_own() -> Outcome {
         assert_eq!(open(db.url()).await?.get::<_, u32>("n").await?, db.number());
     }
     assert_eq!(shared.get::<_, String>("n").await?, "all");
-    assert_ne!(server.prefix(), server.prefix());
+    assert_ne!(server.unique_prefix(), server.unique_prefix());
 
     server.flush().await?;
     assert_eq!(shared.get::<_, Option<String>>("n").await?, None);
@@ -202,7 +202,7 @@ async fn tests_do_not_meet_in_databases_of_their_own() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a container engine"]
 async fn databases_claimed_at_once_differ() -> Outcome {
-    let server = Arc::new(Recipe::new().with_config("databases", "65").start().await?);
+    let server = Arc::new(Subject::new().with_config("databases", "65").start().await?);
     for _ in 0..5 {
         let claims: Vec<_> = (0..64)
             .map(|_| Arc::clone(&server))
@@ -221,7 +221,7 @@ async fn databases_claimed_at_once_differ() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_database_is_empty_again_whoever_had_it() -> Outcome {
-    let server = Recipe::new().with_config("databases", "2").start().await?;
+    let server = Subject::new().with_config("databases", "2").start().await?;
     let db = server.database().await?;
     let mut client = open(db.url()).await?;
     client.set::<_, _, ()>("n", 1).await?;
@@ -252,8 +252,8 @@ async fn a_database_is_empty_again_whoever_had_it() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn what_a_killed_process_had_comes_free() -> Outcome {
     let scope = format!("killed-{}", std::process::id());
-    let recipe = || Recipe::new().with_config("databases", "4");
-    let server = recipe().shared_as(&scope).await?;
+    let module = || Subject::new().with_config("databases", "4");
+    let server = module().shared_as(&scope).await?;
     let own = server.database().await?;
 
     let mut child = Command::new(std::env::current_exe()?);
@@ -283,7 +283,7 @@ async fn what_a_killed_process_had_comes_free() -> Outcome {
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn a_database_stays_its_holders_when_all_connections_are_ended() -> Outcome {
-    let server = Recipe::new().with_config("databases", "2").start().await?;
+    let server = Subject::new().with_config("databases", "2").start().await?;
     let db = server.database().await?;
     open(db.url()).await?.set::<_, _, ()>("n", 1).await?;
     let mut client = open(server.url()).await?;
@@ -300,7 +300,7 @@ async fn a_database_stays_its_holders_when_all_connections_are_ended() -> Outcom
 #[ignore = "needs a container engine"]
 async fn child_that_claims_two() -> Outcome {
     let Ok(scope) = std::env::var(SCOPE) else { return Ok(()) };
-    let server = Recipe::new().with_config("databases", "4").shared_as(scope).await?;
+    let server = Subject::new().with_config("databases", "4").shared_as(scope).await?;
     let (one, two) = (server.database().await?, server.database().await?);
     println!("\nclaimed {} {}", one.number(), two.number());
     std::future::pending().await
@@ -310,7 +310,7 @@ async fn child_that_claims_two() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn tls_is_spoken_by_whoever_trusts_its_authority() -> Outcome {
     let net = Network::create().await?;
-    let server = Recipe::new()
+    let server = Subject::new()
         .with_tls()
         .with_password(PASSWORD)
         .customize(|container| container.with_network(&net, "cache"))
@@ -327,7 +327,7 @@ async fn tls_is_spoken_by_whoever_trusts_its_authority() -> Outcome {
     assert!(open(format!("redis://{}", server.addr())).await.is_err(), "it speaks plainly");
 
     // By its alias the certificate is right as well.
-    let image = Recipe::new().container_mut().spec().image.clone();
+    let image = Subject::new().builder_mut().spec().image.clone();
     let ping =
         ["-h", "cache", "-p", "6380", "--tls", "--cacert", "/ca.crt", "-a", PASSWORD, "ping"];
     let out = Container::builder(image)
@@ -350,8 +350,8 @@ async fn tls_is_spoken_by_whoever_trusts_its_authority() -> Outcome {
 #[ignore = "needs a container engine"]
 async fn those_who_share_a_server_trust_the_same_authority() -> Outcome {
     let scope = format!("trusted-{}", std::process::id());
-    let one = Recipe::new().with_tls().shared_as(&scope).await?;
-    let two = Recipe::new().with_tls().shared_as(&scope).await?;
+    let one = Subject::new().with_tls().shared_as(&scope).await?;
+    let two = Subject::new().with_tls().shared_as(&scope).await?;
     assert_eq!(one.container().id(), two.container().id());
     assert!(one.ca_certificate().is_some_and(|ca| Some(ca) == two.ca_certificate()));
     Ok(())
