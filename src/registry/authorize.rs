@@ -5,15 +5,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use super::Registry;
 use super::call::Call;
 use super::challenge::{Challenge, challenges};
 use super::client::Credential;
-use super::connection;
-use super::url::Url;
+use super::transport::{self, Limits};
+use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A token server's answer is small.
@@ -54,9 +55,9 @@ impl Registry {
                 format!("{} requires a token but names no token server (realm)", self.host);
             Error::new(ErrorKind::Protocol, message)
         };
-        let realm = bearer.param("realm").and_then(Url::parse).ok_or_else(senseless)?;
+        let realm = bearer.param("realm").and_then(url::parse).ok_or_else(senseless)?;
         if self.credential.is_some() && !self.trusts(&realm) {
-            return Err(self.unsafe_place(&realm.host));
+            return Err(self.unsafe_place(&url::authority(&realm)));
         }
         let parameters = ["service", "scope"].into_iter();
         let parameters = parameters.filter_map(|name| Some((name, bearer.param(name)?)));
@@ -72,7 +73,7 @@ impl Registry {
                 (Call { body: Some(body), ..call }, realm, None)
             }
             credential => {
-                let url = parameters.fold(realm, |url, (name, value)| url.with_query(name, value));
+                let url = with_query(realm, parameters);
                 let header = match credential {
                     Some(Credential::Password { user, password }) => Some(basic(user, password)),
                     _ => None,
@@ -81,12 +82,13 @@ impl Registry {
             }
         };
         let request = call.request(&url, header.as_deref())?;
-        let answer = connection::send(&url, request, &self.certificates, LIMIT).await?;
+        let limits = Limits::bytes(LIMIT);
+        let answer = transport::send(request, &self.certificates, limits).await?;
         if answer.status != 200 {
             return Err(self.refused("a token", &answer));
         }
         let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|error| {
-            let message = format!("invalid token response from {}", url.host);
+            let message = format!("invalid token response from {}", url::authority(&url));
             Error::new(ErrorKind::Protocol, message).with_source(error)
         })?;
         let token = tokens.token.or(tokens.access_token).filter(|token| !token.is_empty());
@@ -97,6 +99,15 @@ impl Registry {
         let message = format!("the login for {} is not sent to {host} without TLS", self.host);
         Error::new(ErrorKind::ImageDenied, message).with_hint("`with_insecure_http` allows it")
     }
+}
+
+/// Adds to a query; one that stays empty is none.
+fn with_query<'a>(mut url: Url, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Url {
+    let mut pairs = pairs.peekable();
+    if pairs.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
+    url
 }
 
 fn basic(user: &str, password: &str) -> String {

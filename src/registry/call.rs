@@ -1,20 +1,20 @@
 //! [`Call`]: a request with what a registry may answer it with: a challenge, a redirect, an error.
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request, Url};
 use serde::Deserialize;
 
 use super::Registry;
-use super::connection::{self, Answer};
-use super::url::Url;
+use super::transport::{self, Answer, Limits};
+use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the specification asks registries to take as a manifest ("Pushing Manifests").
 pub(super) const LIMIT: usize = 4 << 20;
 const REDIRECTS: usize = 5;
 
-/// A request, by its path.
+/// A request, by its path or by a URL of the registry.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -37,49 +37,46 @@ impl Call {
         Call { method, ..self }
     }
 
-    pub(super) fn request(
-        &self,
-        url: &Url,
-        authorization: Option<&str>,
-    ) -> Result<Request<Full<Bytes>>> {
-        let mut request = Request::builder()
-            .method(self.method.clone())
-            .uri(&url.target)
-            .header("Host", url.authority())
-            .header("User-Agent", concat!("castoff/", env!("CARGO_PKG_VERSION")));
+    pub(super) fn request(&self, url: &Url, authorization: Option<&str>) -> Result<Request> {
+        let value = |text: &str| {
+            HeaderValue::from_str(text).map_err(|error| {
+                Error::invalid("registry", "a value can't be sent").with_source(error)
+            })
+        };
+        let mut request = Request::new(self.method.clone(), url.clone());
         if let Some(accept) = self.accept {
-            request = request.header("Accept", accept);
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
         }
         if let Some(authorization) = authorization {
-            request = request.header("Authorization", authorization);
+            let mut authorization = value(authorization)?;
+            authorization.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        let body = match &self.body {
-            Some((media_type, content)) => {
-                request = request.header("Content-Type", media_type);
-                content.clone()
-            }
-            None => Bytes::new(),
-        };
-        request
-            .body(Full::new(body))
-            .map_err(|error| Error::invalid("registry", "a value can't be sent").with_source(error))
+        if let Some((media_type, content)) = &self.body {
+            request.headers_mut().insert(CONTENT_TYPE, value(media_type)?);
+            *request.body_mut() = Some(content.clone().into());
+        }
+        Ok(request)
     }
 }
 
 impl Registry {
-    /// Sends it, with the login if the registry wants one, and follows redirects.
+    /// Sends it, with the login if the registry wants one, and follows redirects. The client's own
+    /// redirects would do for less: they keep the login where only TLS is lost, and answer no
+    /// challenge on the way.
     pub(super) async fn call(&self, call: Call) -> Result<Answer> {
         let base = self.base()?;
-        let mut url = base.join(&call.path).ok_or_else(|| {
+        let mut url = url::join(&base, &call.path).ok_or_else(|| {
             Error::invalid("registry", format!("`{}` can't be asked for", call.path))
         })?;
         let mut authorization: Option<String> = None;
         let mut redirects = 0;
         loop {
-            let own = url.same_origin(&base);
+            let own = url::same_origin(&url, &base);
             let shown = authorization.as_deref().filter(|_| own);
             let request = call.request(&url, shown)?;
-            let answer = connection::send(&url, request, &self.certificates, LIMIT).await?;
+            let limits = Limits::bytes(LIMIT);
+            let answer = transport::send(request, &self.certificates, limits).await?;
             match answer.status {
                 401 if own && authorization.is_none() => {
                     match self.authorize(&answer.headers).await? {
@@ -89,11 +86,21 @@ impl Registry {
                 }
                 301 | 302 | 303 | 307 | 308 if call.body.is_none() => {
                     redirects += 1;
-                    let next = answer.header("location").and_then(|to| url.join(to));
+                    let next = answer.header("location").and_then(|to| url::join(&url, to));
                     let Some(next) = next.filter(|_| redirects <= REDIRECTS) else {
-                        let message = format!("{} sends from one place to another", self.host);
+                        let message = format!(
+                            "the registry {} redirects more than {REDIRECTS} times, or to no URL",
+                            self.host
+                        );
                         return Err(Error::new(ErrorKind::Protocol, message));
                     };
+                    if !self.trusts(&next) {
+                        let (host, place) = (&self.host, url::authority(&next));
+                        let message =
+                            format!("the registry {host} redirects to {place} without TLS");
+                        return Err(Error::new(ErrorKind::Protocol, message)
+                            .with_hint("`with_insecure_http` allows it"));
+                    }
                     url = next;
                 }
                 _ => return Ok(answer),

@@ -1,7 +1,9 @@
 //! [`Challenge`]: what a registry asks for (RFC 9110, section 11.3).
+//!
+//! More tolerant than the crate `http-auth`, which gives up at a `token68`, as `Negotiate` has it
+//! before the challenge that can be met, and at a realm whose URL is not quoted.
 
-use hyper::HeaderMap;
-use hyper::header::WWW_AUTHENTICATE;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
 /// One scheme with its parameters. Names are lower-case.
 #[derive(Clone, Debug, PartialEq, Eq)]

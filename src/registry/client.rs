@@ -3,10 +3,11 @@
 use std::fmt;
 
 use bytes::Bytes;
+use reqwest::Url;
 
 use super::call::Call;
 use super::name::{HUB, HUB_NAMES};
-use super::url::{self, Url};
+use super::url;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -102,18 +103,21 @@ impl Registry {
     /// Where it is.
     pub(super) fn base(&self) -> Result<Url> {
         let host = if self.host == HUB { "registry-1.docker.io" } else { &self.host };
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let local = url::is_loopback(name.trim_matches(['[', ']']));
-        let plain = self.insecure_http || local && self.certificates.is_empty();
-        let scheme = if plain { "http" } else { "https" };
-        let url = Url::parse(&format!("{scheme}://{host}/"));
-        let url = url.filter(|url| url.target == "/");
-        url.ok_or_else(|| Error::invalid("registry", format!("{host:?} is no host")))
+        // A parser of URLs would leave these out, or read a path or a user from them.
+        let is_strange = |c: char| "/\\?#@".contains(c) || c.is_whitespace() || c.is_control();
+        let by = |scheme: &str| {
+            let url = url::parse(&format!("{scheme}://{host}/"));
+            let url = url.filter(|_| !host.contains(is_strange));
+            url.ok_or_else(|| Error::invalid("registry", format!("{host:?} is no host")))
+        };
+        let url = by("https")?;
+        let local = url::is_loopback(&url) && self.certificates.is_empty();
+        if self.insecure_http || local { by("http") } else { Ok(url) }
     }
 
-    /// Whether a login may be sent there.
+    /// Whether a login may be sent there, and whether a redirect there is followed.
     pub(super) fn trusts(&self, url: &Url) -> bool {
-        url.tls || url.is_loopback() || self.insecure_http
+        url.scheme() == "https" || url::is_loopback(url) || self.insecure_http
     }
 }
 
@@ -157,14 +161,18 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        let base = |registry: Registry| registry.base().unwrap();
-        assert!(!base(Registry::new("127.0.0.1:5000")).tls);
-        assert!(!base(Registry::new("[::1]:5000")).tls);
-        assert!(base(Registry::new("localhost:5000").with_certificate("x")).tls);
-        assert!(base(Registry::new("ghcr.io")).tls);
-        assert_eq!(base(Registry::new("index.docker.io")).host, "registry-1.docker.io");
-        assert!(!base(Registry::new("10.0.0.1:5000").with_insecure_http()).tls);
-        for bad in ["", "a/b", "user@host", "a b"] {
+        for (registry, base) in [
+            (Registry::new("127.0.0.1:5000"), "http://127.0.0.1:5000/"),
+            (Registry::new("[::1]:5000"), "http://[::1]:5000/"),
+            (Registry::new("localhost:443"), "http://localhost:443/"),
+            (Registry::new("localhost:5000").with_certificate("x"), "https://localhost:5000/"),
+            (Registry::new("ghcr.io"), "https://ghcr.io/"),
+            (Registry::new("index.docker.io"), "https://registry-1.docker.io/"),
+            (Registry::new("10.0.0.1:5000").with_insecure_http(), "http://10.0.0.1:5000/"),
+        ] {
+            assert_eq!(registry.base().unwrap().as_str(), base);
+        }
+        for bad in ["", "a/b", "/a", "\\a", "user@host", "a b", "\ta", "a?b", "a#", "a:b", "::1"] {
             assert!(Registry::new(bad).base().is_err(), "{bad}");
         }
     }

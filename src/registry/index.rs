@@ -1,7 +1,7 @@
 //! An index: one name for images of several platforms.
 
 use bytes::Bytes;
-use hyper::Method;
+use reqwest::Method;
 use serde::Serialize;
 
 use super::Registry;

@@ -1,7 +1,6 @@
 //! The next page of a list, from a `Link` header (RFC 8288; OCI Distribution, "Listing Tags").
 
-use hyper::HeaderMap;
-use hyper::header::LINK;
+use reqwest::header::{HeaderMap, LINK};
 
 /// The reference of the link with the relation `next`.
 pub(super) fn next(headers: &HeaderMap) -> Option<String> {

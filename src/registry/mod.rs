@@ -22,7 +22,14 @@
 //!
 //! HTTPS with the system's certificates and those that are [added](Registry::with_certificate). Plain
 //! HTTP only for `localhost` and loopback addresses, unless [told](Registry::with_insecure_http)
-//! otherwise. Proxies are not used.
+//! otherwise; a redirect to plain HTTP on another machine is not followed either.
+//!
+//! # Proxies
+//!
+//! Those that the environment names: `HTTPS_PROXY`, `HTTP_PROXY` for plain HTTP, `ALL_PROXY` for
+//! both, but for the hosts in `NO_PROXY`; also in lower case. A proxy has the form
+//! `http://user:password@host:port`, or begins with `https://` or `socks5://`. It sees what is sent
+//! by HTTPS only encrypted. `localhost` and loopback addresses are asked without one.
 //!
 //! # Logins
 //!
@@ -32,7 +39,7 @@
 //!
 //! # Limits
 //!
-//! A request fails after 30 s without progress. Manifests and configurations may have 4 MiB, which
+//! A request fails after 30 s without progress, and after 120 s in all. Manifests and configurations may have 4 MiB, which
 //! is what the specification asks of registries ("Pushing Manifests"). What has a digest is checked
 //! against it. Five redirects are followed, without the login where they lead to another host.
 
@@ -40,16 +47,18 @@ mod authorize;
 mod call;
 mod challenge;
 mod client;
-mod connection;
 mod digest;
 mod image;
 mod index;
 mod link;
 mod manifest;
 mod name;
+#[cfg(test)]
+mod proxy_tests;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod url;
 
 pub use client::Registry;

@@ -1,6 +1,6 @@
 //! The tags of a repository: listed, resolved, deleted.
 
-use hyper::Method;
+use reqwest::Method;
 use serde::Deserialize;
 
 use super::Registry;
@@ -8,6 +8,7 @@ use super::call::Call;
 use super::link;
 use super::manifest::ANY;
 use super::name::Name;
+use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
 /// No repository has more pages than this.
@@ -52,10 +53,10 @@ impl Registry {
                 return Err(self.too_many_tags(&name.repository));
             }
             tags.extend(more);
-            let here = base.join(&path);
-            let next = link::next(&answer.headers).and_then(|next| here?.join(&next));
-            match next.filter(|next| next.same_origin(&base)) {
-                Some(next) => path = next.target,
+            let here = url::join(&base, &path);
+            let next = link::next(&answer.headers).and_then(|next| url::join(&here?, &next));
+            match next.filter(|next| url::same_origin(next, &base)) {
+                Some(next) => path = next.into(),
                 None => return Ok(tags),
             }
         }

@@ -4,30 +4,32 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::{Registry, digest};
 use crate::error::ErrorKind;
 
 /// A request as it arrived: `GET /v2/`, its header lines in lower case, its body.
 #[derive(Clone, Debug)]
-struct Asked {
-    line: String,
-    headers: String,
+pub(super) struct Asked {
+    pub(super) line: String,
+    pub(super) headers: String,
     body: String,
 }
 
 /// Status, header lines, body.
-type Answer = (u16, String, Vec<u8>);
+pub(super) type Answer = (u16, String, Vec<u8>);
 
-struct Server {
-    host: String,
+pub(super) struct Server {
+    pub(super) host: String,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
-    async fn start(answer: impl Fn(&Asked, &str) -> Answer + Send + Sync + 'static) -> Server {
+    pub(super) async fn start(
+        answer: impl Fn(&Asked, &str) -> Answer + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -44,17 +46,17 @@ impl Server {
         Registry::new(&self.host)
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|asked| asked.line.clone()).collect()
     }
 
-    fn saw(&self, n: usize) -> Asked {
+    pub(super) fn saw(&self, n: usize) -> Asked {
         self.asked.lock().unwrap()[n].clone()
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
+pub(super) async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
     asked: &Mutex<Vec<Asked>>,
     answer: &impl Fn(&Asked, &str) -> Answer,
@@ -94,7 +96,7 @@ async fn serve(
     let _ = stream.shutdown().await;
 }
 
-fn ok(body: &str) -> Answer {
+pub(super) fn ok(body: &str) -> Answer {
     (200, String::new(), body.into())
 }
 
@@ -127,7 +129,7 @@ async fn a_token_is_fetched_with_the_login_and_sent_to_the_registry() {
         server.lines(),
         [
             "GET /v2/team/app/tags/list",
-            "GET /token?service=s%20p&scope=repository%3Ateam%2Fapp%3Apull",
+            "GET /token?service=s+p&scope=repository%3Ateam%2Fapp%3Apull",
             "GET /v2/team/app/tags/list"
         ]
     );
@@ -195,6 +197,27 @@ async fn redirects_without_an_end_are_an_error() {
     let error = server.registry().check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert_eq!(server.lines().len(), 6);
+}
+
+#[tokio::test]
+async fn a_redirect_to_plain_http_elsewhere_is_followed_only_when_allowed() {
+    let server =
+        Server::start(|_, _| (307, "Location: http://cdn.invalid/x\r\n".into(), vec![])).await;
+    let error = server.registry().check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+    assert!(error.to_string().contains("cdn.invalid") && error.hint().is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_gives_nobody_a_login_by_its_url() {
+    let elsewhere = Server::start(|_, _| ok("{}")).await;
+    let other = elsewhere.host.clone();
+    let location = format!("Location: http://ann:sesame@{other}/\r\n");
+    let server = Server::start(move |_, _| (307, location.clone(), vec![])).await;
+    let error = server.registry().check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+    assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
+    assert!(elsewhere.lines().is_empty());
 }
 
 #[tokio::test]
