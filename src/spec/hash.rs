@@ -158,7 +158,7 @@ mod tests {
         spec.mounts.push(Mount::tmpfs("/data").with_size(1 << 40));
         assert_eq!(
             spec.stable_hash(),
-            "62989b6249959b60b164d8f97de86237ccd592f967910b499ecbda03f9eeba6d"
+            "f0bf2fb9b839ea40857dba7ff125df47c9b8a4b91146f122a2e7da0639e72177"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -97,20 +98,23 @@ fn foreign_names(text: &str, crates: &BTreeSet<String>, aliases: &BTreeSet<Strin
 fn aliases(text: &str, crates: &BTreeSet<String>) -> Vec<String> {
     let text = without_tests(text);
     let foreign = foreign(text, crates, &BTreeSet::new());
-    let alias = Regex::new(r"\btype (\w+) = ([^;]+);").unwrap();
-    let found = alias.captures_iter(text).filter(|found| foreign.is_match(&found[2]));
+    // (One that is indented belongs to an implementation of a trait.)
+    static ALIAS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?type (\w+) = ([^;]+);").unwrap());
+    let found = ALIAS.captures_iter(text).filter(|found| foreign.is_match(&found[2]));
     found.map(|found| found[1].to_owned()).collect()
 }
 
 /// What matches a path into these crates, a name that the file imports from them, or an alias.
 fn foreign(text: &str, crates: &BTreeSet<String>, aliases: &BTreeSet<String>) -> Regex {
-    let crates = crates.iter().cloned().collect::<Vec<_>>().join("|");
-    let import = Regex::new(&format!(r"(?m)^\s*use (?:{crates})::([^;]+);")).unwrap();
-    let last_name = Regex::new(r"\b([A-Z]\w*)\s*(?:[,}]|$)").unwrap();
+    static IMPORT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?m)^\s*use (\w+)::([^;]+);").unwrap());
+    static LAST_NAME: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b([A-Z]\w*)\s*(?:[,}]|$)").unwrap());
     let mut names: BTreeSet<_> = aliases.iter().map(|name| format!(r"{name}\b")).collect();
-    names.insert(format!(r"(?:{crates})::"));
-    for found in import.captures_iter(text) {
-        names.extend(last_name.captures_iter(&found[1]).map(|name| format!(r"{}\b", &name[1])));
+    names.extend(crates.iter().map(|name| format!("{name}::")));
+    for found in IMPORT.captures_iter(text).filter(|found| crates.contains(&found[1])) {
+        names.extend(LAST_NAME.captures_iter(&found[2]).map(|name| format!(r"{}\b", &name[1])));
     }
     let names = names.into_iter().collect::<Vec<_>>().join("|");
     Regex::new(&format!(r"\b(?:{names})")).unwrap()
