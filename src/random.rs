@@ -9,6 +9,14 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// The length of a token.
+pub(crate) const TOKEN: usize = 10;
+
+/// Returns a name that nothing else has: [`TOKEN`] hexadecimal digits.
+pub(crate) fn token() -> String {
+    hex::encode(bytes::<{ TOKEN / 2 }>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -17,5 +25,6 @@ mod tests {
     fn no_two_are_the_same() {
         let all: std::collections::BTreeSet<[u8; 5]> = (0..1000).map(|_| bytes()).collect();
         assert_eq!(all.len(), 1000);
+        assert!(token().len() == TOKEN && token() != token());
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::create_call::CreateCall;
 use super::ending::{self, UnderWay};
+use super::kind::Kind;
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
 use super::pending::{self, Pending, Trail, Uses};
-use super::removal::{Kind, Target};
+use super::removal::Target;
 use super::session::Session;
 use super::worker::Worker;
 use super::{host, keeping, watch_over};

@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kind::Kind;
 use super::ours::ours;
-use super::removal::Kind;
-use super::session::{Session, key_on};
+use super::session::Session;
 use super::state_dir;
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::KeepPolicy;
 use crate::engine::{Engine, Labelled};
 use crate::error::Result;
+use crate::random;
 use crate::spec::{VolumeSpec, label};
 
 /// The container that this program runs in, where all that it makes is to go with that.
@@ -31,7 +32,7 @@ pub(super) fn of(engine: &Engine, shared: bool) -> Option<&str> {
 /// program writes down may be lost with its container. The note is an empty volume.
 pub(super) fn note_kept(engine: &Engine, kind: Kind, id: &str, shared: bool) {
     let (Some(host), Some(worker)) = (of(engine, shared), Worker::current()) else { return };
-    let name = format!("castoff-kept-{}", super::session::token());
+    let name = format!("castoff-kept-{}", random::token());
     let labels = [
         (label::SESSION, Session::current().token().to_owned()),
         (label::KEPT, watch_over::owner(engine)),
@@ -91,7 +92,7 @@ impl Orphans {
 }
 
 fn label_of<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
-    let value = found.labels.get(&key_on(kind, key)).map(String::as_str);
+    let value = found.labels.get(&kind.label_key(key)).map(String::as_str);
     value.filter(|value| !value.is_empty())
 }
 
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     fn one(kind: Kind, id: &str, labels: &[(&str, &str)]) -> (Kind, Labelled) {
-        let labels = labels.iter().map(|(key, value)| (key_on(kind, key), (*value).to_owned()));
+        let labels = labels.iter().map(|(key, value)| (kind.label_key(key), (*value).to_owned()));
         let labels = labels.collect();
         (kind, Labelled { id: id.to_owned(), labels, ..Labelled::default() })
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ending;
-use super::removal::Kind;
+use super::kind::Kind;
 use super::watch_over;
 use crate::config::KeepPolicy;
 use crate::engine::Engine;

@@ -12,9 +12,9 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Timespec, Timestamps};
 
 use super::guardian::state;
+use super::kind::Kind;
 use super::lease_file::{Made, Note, is_kept, note_late};
-use super::removal::{self, Kind};
-use super::session::token;
+use super::removal;
 use super::session_lock::{engine_hash, replace};
 use super::state_dir::StateDir;
 use super::waiting::seat;
@@ -24,6 +24,7 @@ use crate::config::{Config, KeepPolicy};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::{Process, UnsharedFd};
+use crate::random;
 use crate::spec::label;
 
 /// The part of the state where these files lie.
@@ -89,8 +90,7 @@ impl Lease {
     ) -> Result<Seat> {
         let told = |error: Error| error.at("share");
         watch_over::stand(engine).await;
-        let letter = kind.word().get(..1).unwrap_or_default();
-        let name = format!("{}-{letter}-{key}", engine_hash(engine.endpoint()));
+        let name = format!("{}-{}-{key}", engine_hash(engine.endpoint()), kind.letter());
         let had = seat(engine.config(), &name, limit.max(SILENCE)).await;
         let (dir, file, note) = had.map_err(told)?;
         let ready = matches!(note, Note::Ready(..));
@@ -116,7 +116,7 @@ impl Lease {
         }
         let (value, made) = match note {
             Note::Ready(value, made) => (value, Some(made)),
-            Note::Making(_) | Note::Nothing => (format!("{key}-{}", token()), None),
+            Note::Making(_) | Note::Nothing => (format!("{key}-{}", random::token()), None),
         };
         let lease = Lease {
             engine: engine.clone(),
@@ -263,7 +263,7 @@ impl Lease {
     /// What was made, but not until it was ready, stays for a look. Nobody is to join it, so a file
     /// of its own tells of it.
     pub(super) fn keep_half_made(&self, id: &str, name: &str) {
-        let file = format!("{}.kept-{}", self.name, token());
+        let file = format!("{}.kept-{}", self.name, random::token());
         let text = format!("kept {} {id} {name} -\n", self.value);
         let kept = self.dir.lock(&file).and_then(|file| match file {
             Some(file) => Ok(replace(&file, text.as_bytes())?),

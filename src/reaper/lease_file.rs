@@ -3,16 +3,16 @@
 use std::os::fd::OwnedFd;
 
 use super::guardian::state;
+use super::kind::Kind;
 use super::lease::PART;
 use super::once::{Whose, whose};
-use super::removal::Kind;
-use super::session::token;
 use super::session_lock::{FRESH, PART as SESSIONS, age, engine_hash, replace};
 use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
+use crate::random;
 use crate::spec::label;
 
 /// A resource that is there to be shared, as its file tells.
@@ -85,7 +85,7 @@ pub(super) struct DeadLease {
 /// A note that somebody died while it made what a lease is for, and that the lease is another one's by
 /// now: whoever sweeps looks for what the engine makes of that yet.
 pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
-    let note = format!("{name}.late-{}", token());
+    let note = format!("{name}.late-{}", random::token());
     let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
     replace(&file, format!("making {value} -\n").as_bytes())?;
     Ok(note)
@@ -129,8 +129,8 @@ pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec
             }
             continue;
         }
-        let letter = name.strip_prefix(&here).and_then(|rest| rest.get(..1));
-        let kind = Kind::ALL.into_iter().find(|kind| kind.word().get(..1) == letter);
+        let letter = name.strip_prefix(&here).and_then(|rest| rest.chars().next());
+        let kind = Kind::ALL.into_iter().find(|kind| Some(kind.letter()) == letter);
         let Some(kind) = kind else { continue };
         // What is strange about one file is no reason to leave all the others.
         let Ok(Some(file)) = dir.lock(&name) else { continue };

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::removal::{self, Kind};
-use super::session::key_on;
+use super::kind::Kind;
+use super::removal;
 use crate::engine::{Engine, Labelled};
 use crate::error::Result;
 use crate::spec::label;
@@ -76,10 +76,10 @@ async fn is_our_container(
 
 async fn is_our_image(engine: &Engine, found: &Labelled) -> Result<bool> {
     if found.names.is_empty() {
-        let key = key_on(Kind::Image, label::RESOURCE);
+        let key = Kind::Image.label_key(label::RESOURCE);
         return Ok(engine.is_podman() || engine.is_made_on_anothers(&found.id, &key).await?);
     }
-    let made_as = [label::RESOURCE, label::NAME].map(|key| key_on(Kind::Image, key));
+    let made_as = [label::RESOURCE, label::NAME].map(|key| Kind::Image.label_key(key));
     let mut made_as = made_as.iter().filter_map(|key| found.labels.get(key));
     Ok(made_as.any(|made_as| found.names.iter().any(|name| untagged(name) == untagged(made_as))))
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::create_call::CreateCall;
 use super::guard::Guard;
+use super::kind::Kind;
 use super::lease::Lease;
-use super::removal::{self, Kind, Removed, Target};
+use super::removal::{self, Removed, Target};
 use super::watch_over;
 use super::worker::Worker;
 use crate::engine::Engine;

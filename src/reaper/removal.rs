@@ -2,35 +2,11 @@
 
 use std::time::Duration;
 
+use super::kind::Kind;
 use super::ours::ours;
-use super::session::key_on;
 use crate::engine::{Engine, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
-
-/// What sort of resource it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Container,
-    Network,
-    Volume,
-    Image,
-}
-
-impl Kind {
-    /// In the order of removal: what uses others goes before them.
-    pub(super) const ALL: [Kind; 4] = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
-
-    /// One word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Kind::Container => "container",
-            Kind::Network => "network",
-            Kind::Volume => "volume",
-            Kind::Image => "image",
-        }
-    }
-}
 
 /// How a resource is found.
 #[derive(Clone, Debug)]
@@ -59,7 +35,7 @@ pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Resu
     match target {
         Target::Known(id) => remove_known(engine, kind, id).await.map(|()| Removed::Something),
         Target::Unknown(resource) => {
-            let label = format!("{}={resource}", key_on(kind, label::RESOURCE));
+            let label = kind.label(label::RESOURCE, resource);
             remove_late(engine, kind, &label).await
         }
     }

@@ -3,16 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::removal::Kind;
+use super::kind::Kind;
 use super::{host, watch_over};
 use crate::config::{Config, KeepPolicy};
 use crate::engine::Engine;
 use crate::forks::PerProcess;
 use crate::random;
 use crate::spec::label;
-
-/// The length of a token.
-pub(super) const TOKEN: usize = 10;
 
 /// This process on the engine.
 #[derive(Debug)]
@@ -42,7 +39,7 @@ impl Session {
         let program = std::env::current_exe().ok();
         let program = program.as_deref().and_then(|path| path.file_name());
         Session {
-            token: token(),
+            token: random::token(),
             start_time: start_time(),
             program: program.unwrap_or_default().to_string_lossy().into_owned(),
             created: AtomicU64::new(0),
@@ -89,9 +86,9 @@ impl Session {
             (label::PROGRAM, self.program.clone()),
         ];
         let mut labels: Vec<_> =
-            labels.into_iter().map(|(key, value)| (key_on(kind, key), value)).collect();
+            labels.into_iter().map(|(key, value)| (kind.label_key(key), value)).collect();
         if let Some(host) = host::of(engine, shared.is_some()) {
-            labels.push((key_on(kind, label::HOST), host.to_owned()));
+            labels.push((kind.label_key(label::HOST), host.to_owned()));
         }
         if kind == Kind::Image {
             // An image takes over its container's labels, and gives them to every container that
@@ -108,16 +105,6 @@ impl Session {
         let place = place.unwrap_or(&self.token);
         format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)
     }
-}
-
-/// One of castoff's labels, as a kind of resource carries it.
-pub(super) fn key_on(kind: Kind, key: &str) -> String {
-    if kind == Kind::Image { label::on_image(key) } else { key.to_owned() }
-}
-
-/// Random, in hexadecimal digits.
-pub(super) fn token() -> String {
-    hex::encode(random::bytes::<{ TOKEN / 2 }>())
 }
 
 fn since_1970() -> std::time::Duration {
@@ -156,7 +143,6 @@ mod tests {
         assert!(owner.starts_with(&format!("here.{}.", std::process::id())));
         assert!(owner.ends_with(&format!(".{}", session.token)));
         assert!(session.owner(None).starts_with(&format!("{}.", session.token)));
-        assert_eq!(key_on(Kind::Image, label::OWNER), "castoff.image.owner");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::removal::Kind;
+use super::kind::Kind;
 use super::session::Session;
 use super::state_dir::StateDir;
 use crate::config::Config;

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
+use crate::random;
 
 /// How often a lock file may vanish while it is taken: each time, a sweep has removed it.
 const ATTEMPTS: usize = 16;
@@ -157,7 +158,7 @@ pub(super) fn place(config: &Config) -> Result<String> {
     if let Some(name) = dir.names()?.into_iter().find(|name| is_place(name)) {
         return Ok(name);
     }
-    let name = super::session::token();
+    let name = random::token();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let made = rustix::fs::openat(&dir.dir, &name, flags, Mode::RUSR | Mode::WUSR);
     made.map_err(|error| dir.refused(&name, error))?;
@@ -165,7 +166,7 @@ pub(super) fn place(config: &Config) -> Result<String> {
 }
 
 fn is_place(name: &str) -> bool {
-    name.len() == super::session::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    name.len() == random::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether the state lies in the root of this program's mount namespace: in a container, nobody

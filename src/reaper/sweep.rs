@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, oneshot};
 
 use super::host::Orphans;
+use super::kind::Kind;
 use super::lease::on_thread;
 use super::lease_file::{self, DeadLease};
 use super::ours::ours;
-use super::removal::{self, Kind};
-use super::session::{Session, key_on};
+use super::removal;
+use super::session::Session;
 use super::session_lock::{self, Left, PART, read_name};
 use super::state_dir::{self, StateDir};
 use super::swept::{Outcome, Swept, remove_all, within};
@@ -362,13 +363,13 @@ fn kept_here(config: &Config, engine: &Endpoint) -> Result<KeptHere> {
 }
 
 fn owner<'a>(kind: Kind, key: &str, found: &'a Labelled) -> Option<&'a str> {
-    found.labels.get(&key_on(kind, key)).map(String::as_str)
+    found.labels.get(&kind.label_key(key)).map(String::as_str)
 }
 
 /// Everything of castoff's: one call for each kind, at the same time.
 async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
     let list = |kind| async move {
-        let key = key_on(kind, label::SESSION);
+        let key = kind.label_key(label::SESSION);
         let found = within(LIST_LIMIT, "list", removal::list(engine, kind, &key)).await?;
         Ok::<_, Error>(found.into_iter().map(move |found| (kind, found)))
     };

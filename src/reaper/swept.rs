@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::removal::{self, Kind, Target};
+use super::kind::Kind;
+use super::removal::{self, Target};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 

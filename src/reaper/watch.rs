@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::guardian::{self, Address, Guardian, Word};
-use super::removal::Kind;
+use super::kind::Kind;
 use super::retry::Retry;
-use super::session::{Session, key_on};
+use super::session::Session;
 use super::session_lock::SessionLock;
 use super::state_dir;
 use super::vigil;
@@ -72,7 +72,7 @@ pub(super) struct Held {
 
 impl Held {
     fn word(&self, number: u32) -> Word<'_> {
-        Word::Lease { number, kind: self.kind.guarded(), value: &self.value, linger: self.linger }
+        Word::Lease { number, kind: self.kind, value: &self.value, linger: self.linger }
     }
 
     fn creates(&self, number: u32) -> Word<'static> {
@@ -179,7 +179,7 @@ impl Watch {
         self.retry.begun();
         let Some(address) = &self.address else { return };
         let [label, image_label] = [Kind::Container, Kind::Image]
-            .map(|kind| format!("{}={}", key_on(kind, label::OWNER), self.owner));
+            .map(|kind| kind.label(label::OWNER, &self.owner));
         let lock = self.lock.as_ref().map(SessionLock::file);
         let began = Instant::now();
         match Guardian::arm(address, &label, &image_label, lock) {
@@ -209,7 +209,7 @@ impl Watch {
         let Some(guardian) = &mut self.guardian else { return Ok(()) };
         // What is to stay comes first: it is the only thing that can't be made good.
         for (kind, id) in &self.kept {
-            guardian.tell(Word::Keep(kind.guarded(), id), None)?;
+            guardian.tell(Word::Keep(kind, id), None)?;
         }
         guardian.tell(Word::Hold(holds), None)?;
         guardian.tell(Word::Idle(idle), None)?;
@@ -376,7 +376,7 @@ impl Watch {
     }
 
     pub(super) fn keep(&mut self, kind: Kind, id: &str) {
-        self.tell(Word::Keep(kind.guarded(), id), None);
+        self.tell(Word::Keep(kind, id), None);
         self.kept.push((kind, id.to_owned()));
         if self.kept.len() == guardian::MOST_KEPT {
             tracing::warn!("so much is kept that the guardian leaves the rest to a sweep");
@@ -430,16 +430,4 @@ impl Watch {
 fn is_gone(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
-}
-
-impl Kind {
-    /// The guardian's word for it.
-    fn guarded(self) -> guardian::Kind {
-        match self {
-            Kind::Container => guardian::Kind::Container,
-            Kind::Network => guardian::Kind::Network,
-            Kind::Volume => guardian::Kind::Volume,
-            Kind::Image => guardian::Kind::Image,
-        }
-    }
 }

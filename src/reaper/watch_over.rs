@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::guardian::{Address, Guardian};
-use super::removal::Kind;
+use super::kind::Kind;
 use super::session::Session;
 use super::session_lock::engine_hash;
 use super::sweep;

@@ -8,9 +8,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, WaitOptions};
 
+use super::super::kind::Kind;
 use super::address::Address;
 use super::child::{self, Plan};
-use super::http::{Kind, list_request, nameless_request};
+use super::http::{list_request, nameless_request};
 use super::outbox::Outbox;
 use super::sys::{self, Arena, SignalsBlocked};
 use super::word::Word;

@@ -5,46 +5,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-/// How many kinds there are.
-pub(super) const KINDS: usize = 4;
-
-/// What the guardian can remove, in the order in which it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Container,
-    Network,
-    Volume,
-    Image,
-}
-
-impl Kind {
-    pub(super) const ALL: [Kind; KINDS] =
-        [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
-
-    pub(super) fn from_code(code: u8) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| *kind as u8 == code)
-    }
-
-    fn list_path(self) -> &'static str {
-        match self {
-            Kind::Container => "/containers/json?all=1&filters=",
-            Kind::Network => "/networks?filters=",
-            Kind::Volume => "/volumes?filters=",
-            Kind::Image => "/images/json?all=1&filters=",
-        }
-    }
-
-    fn delete_parts(self, podman: bool) -> (&'static str, &'static str) {
-        match self {
-            // Podman's force would take the containers along that others have made of it.
-            Kind::Image if podman => ("DELETE /images/", ""),
-            Kind::Container => ("DELETE /containers/", "?force=1&v=1"),
-            Kind::Network => ("DELETE /networks/", ""),
-            Kind::Volume => ("DELETE /volumes/", "?force=1"),
-            Kind::Image => ("DELETE /images/", "?force=1"),
-        }
-    }
-}
+use super::super::kind::Kind;
 
 const TAIL: &str = " HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 

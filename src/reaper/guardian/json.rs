@@ -6,7 +6,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use super::http::{Kind, fingerprint, is_plain};
+use super::super::kind::Kind;
+use super::http::{fingerprint, is_plain};
 
 /// The longest id or name remembered; engines allow no longer names, since they are file names.
 pub(super) const ID_MAX: usize = 255;

@@ -7,9 +7,10 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::FlockOperation;
 
+use super::super::kind::Kind;
 use super::address::Address;
 use super::child::now;
-use super::http::{Kind, shared_request};
+use super::http::shared_request;
 use super::remove::{Outcome, Round};
 use super::work::{Lease, Work};
 

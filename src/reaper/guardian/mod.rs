@@ -41,7 +41,6 @@ mod work;
 
 pub(crate) use address::Address;
 pub(crate) use arm::{Guardian, lives};
-pub(crate) use http::Kind;
 pub(crate) use lease::state;
 pub(crate) use sys::{at_exit, watch_forks};
 pub(crate) use word::Word;

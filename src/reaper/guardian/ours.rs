@@ -3,8 +3,9 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
+use super::super::kind::Kind;
 use super::address::Address;
-use super::http::{Kind, fingerprint, image_request, users_request};
+use super::http::{fingerprint, image_request, users_request};
 use super::json::{Ids, plain_image};
 use super::remove::{Round, scan, status};
 use super::work::{IDS, IdTable, KeepTable};

@@ -99,7 +99,7 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use super::super::http::Kind;
+    use crate::reaper::Kind;
     use super::*;
 
     #[test]

@@ -8,9 +8,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
+use super::super::kind::Kind;
 use super::address::Address;
 use super::child::{now, sleep, timespec};
-use super::http::{Call, Kind, Response, call};
+use super::http::{Call, Response, call};
 use super::json::{ID_MAX, Ids, Traits};
 use super::ours;
 use super::scraps::ScrapTable;

@@ -1,6 +1,7 @@
 //! What a parent says to its guardian, and how that is written.
 
-use super::http::{Kind, fingerprint};
+use super::super::kind::Kind;
+use super::http::fingerprint;
 use super::work::SHARED_MAX;
 
 /// A message on the parent's stream: a code, a kind, a length, a byte of nothing, a number of 4

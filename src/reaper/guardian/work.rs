@@ -4,7 +4,8 @@
 
 use std::os::fd::{OwnedFd, RawFd};
 
-use super::http::{KINDS, Kind, fingerprint};
+use super::super::kind::Kind;
+use super::http::fingerprint;
 use super::json::{ID_MAX, Traits};
 use super::prints::Prints;
 use super::scraps::ScrapTable;
@@ -58,7 +59,7 @@ impl<const N: usize> Text<N> {
 #[repr(C)]
 pub(super) struct Work {
     /// The list request of each kind.
-    pub(super) requests: [Text<REQUEST_MAX>; KINDS],
+    pub(super) requests: [Text<REQUEST_MAX>; Kind::COUNT],
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
     pub(super) leases: LeaseTable,
@@ -285,7 +286,7 @@ pub(super) struct KeepTable {
     prints: Prints<KEPT>,
     /// Kinds with more kept ids than the table holds. Nothing of them is removed any more: what
     /// stays behind too long is a nuisance, what goes though it was to be kept is a loss.
-    sealed: [bool; KINDS],
+    sealed: [bool; Kind::COUNT],
 }
 
 impl KeepTable {
