@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::as_text;
+use crate::spec::{as_text, spec_hash};
 
 /// The address that an engine listens on, as in `DOCKER_HOST`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,14 @@ impl Endpoint {
             Endpoint::Unix(path) => Some(path),
             Endpoint::Tcp { .. } => None,
         }
+    }
+
+    /// Returns a short name for the engine that listens here, the same for all paths to one socket:
+    /// `/var/run` is often a link to `/run`. It goes by what the file system says now.
+    pub(super) fn identity(&self) -> String {
+        let real = self.socket().and_then(|path| std::fs::canonicalize(path).ok());
+        let real = real.map_or_else(|| self.clone(), Endpoint::Unix);
+        spec_hash(&real.to_string()).chars().take(16).collect()
     }
 }
 
@@ -143,6 +151,19 @@ mod tests {
         assert_eq!("/x.sock".parse::<Endpoint>().unwrap(), Endpoint::Unix("/x.sock".into()));
         assert_eq!("tcp://h".parse::<Endpoint>().unwrap().to_string(), "tcp://h:2375");
         assert_eq!("http://h:80/".parse::<Endpoint>().unwrap().to_string(), "tcp://h:80");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_socket_is_one_engine_by_every_path() {
+        let home = tempfile::tempdir().unwrap();
+        let [real, linked, other] = ["real", "linked", "other"].map(|name| home.path().join(name));
+        std::fs::write(&real, "").unwrap();
+        std::os::unix::fs::symlink(&real, &linked).unwrap();
+        let [real, linked, other] =
+            [real, linked, other].map(|path| Endpoint::Unix(path).identity());
+        assert_eq!((real.len(), &real), (16, &linked));
+        assert_ne!(real, other);
     }
 
     #[test]

@@ -33,6 +33,7 @@ struct Inner {
     docker: Docker,
     dialer: Dialer,
     endpoint: Endpoint,
+    identity: String,
     kind: EngineKind,
     version: String,
     api: ApiVersion,
@@ -190,6 +191,12 @@ impl Engine {
         &self.0.docker
     }
 
+    /// A short name for the engine, the same by whatever path it is reached. Found out when the
+    /// connection is made, so it stays also while the engine's socket is away.
+    pub(crate) fn identity(&self) -> &str {
+        &self.0.identity
+    }
+
     pub(crate) fn is_podman(&self) -> bool {
         self.0.kind == EngineKind::Podman
     }
@@ -255,6 +262,7 @@ impl Engine {
         Ok(Engine(Arc::new(Inner {
             docker,
             dialer,
+            identity: endpoint.identity(),
             endpoint,
             kind: if podman { EngineKind::Podman } else { EngineKind::Docker },
             version: version.version.unwrap_or_default(),

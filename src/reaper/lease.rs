@@ -15,7 +15,7 @@ use super::guardian::state;
 use super::kind::Kind;
 use super::lease_file::{Made, Note, is_kept, note_late};
 use super::removal;
-use super::session_lock::{engine_hash, replace};
+use super::session_lock::replace;
 use super::state_dir::StateDir;
 use super::waiting::seat;
 use super::watch_over;
@@ -90,7 +90,7 @@ impl Lease {
     ) -> Result<Seat> {
         let told = |error: Error| error.at("share");
         watch_over::stand(engine).await;
-        let name = format!("{}-{}-{key}", engine_hash(engine.endpoint()), kind.letter());
+        let name = format!("{}-{}-{key}", engine.identity(), kind.letter());
         let had = seat(engine.config(), &name, limit.max(SILENCE)).await;
         let (dir, file, note) = had.map_err(told)?;
         let ready = matches!(note, Note::Ready(..));

@@ -6,10 +6,9 @@ use super::guardian::state;
 use super::kind::Kind;
 use super::lease::PART;
 use super::once::{Whose, whose};
-use super::session_lock::{FRESH, PART as SESSIONS, age, engine_hash, replace};
+use super::session_lock::{FRESH, PART as SESSIONS, age, replace};
 use super::state_dir::StateDir;
 use crate::config::Config;
-use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 use crate::random;
@@ -112,9 +111,9 @@ impl DeadLease {
 }
 
 /// The leases on an engine that nobody holds; those that were kept, or those that were not.
-pub(super) fn dead(config: &Config, engine: &Endpoint, kept: bool) -> Result<Vec<DeadLease>> {
+pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<DeadLease>> {
     let dir = StateDir::open(config, PART)?;
-    let here = format!("{}-", engine_hash(engine));
+    let here = format!("{engine}-");
     let living = StateDir::open(config, SESSIONS)?.names()?;
     let mut found = Vec::new();
     for name in dir.names()? {

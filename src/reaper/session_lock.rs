@@ -1,17 +1,15 @@
 //! [`SessionLock`]: by which the others know that this process lives, and what it leaves if not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::kind::Kind;
 use super::session::Session;
 use super::state_dir::StateDir;
 use crate::config::Config;
-use crate::engine::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::forks::{PerProcess, UnsharedFd};
+use crate::forks::UnsharedFd;
 
 /// The part of the state where these locks lie.
 pub(super) const PART: &str = "sessions";
@@ -24,7 +22,8 @@ pub(super) const PART: &str = "sessions";
 pub(super) struct SessionLock(UnsharedFd);
 
 impl SessionLock {
-    pub(super) fn take(config: &Config, engine: &Endpoint) -> Result<SessionLock> {
+    /// Takes the lock of this process for an engine, given by its identity.
+    pub(super) fn take(config: &Config, engine: &str) -> Result<SessionLock> {
         let dir = StateDir::open(config, PART)?;
         let name = file_name(engine, Session::current().token());
         let taken = |file: Option<UnsharedFd>| {
@@ -181,27 +180,15 @@ impl Left {
     }
 }
 
-/// `<engine>-<token>.lock`, the engine hashed: its path may be longer than a name can be.
-pub(super) fn file_name(engine: &Endpoint, token: &str) -> String {
-    format!("{}-{token}.lock", engine_hash(engine))
+/// Returns `<engine>-<token>.lock`, with the engine's identity: its path may be longer than a name
+/// can be.
+pub(super) fn file_name(engine: &str, token: &str) -> String {
+    format!("{engine}-{token}.lock")
 }
 
 /// Engine and token, of a name that [`file_name`] made.
 pub(super) fn read_name(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(".lock")?.split_once('-')
-}
-
-/// One engine by whatever path: `/var/run` is often a link to `/run`. Once found out, it stays so
-/// for this process, also while the engine's socket is away.
-pub(super) fn engine_hash(engine: &Endpoint) -> String {
-    static HASHES: PerProcess<Mutex<BTreeMap<String, String>>> = PerProcess::new();
-    let mut hashes = HASHES.here().lock().unwrap_or_else(PoisonError::into_inner);
-    let hash = hashes.entry(engine.to_string()).or_insert_with(|| {
-        let real = engine.socket().and_then(|path| std::fs::canonicalize(path).ok());
-        let engine = real.map_or_else(|| engine.clone(), Endpoint::Unix);
-        crate::spec::spec_hash(&engine.to_string()).chars().take(16).collect()
-    });
-    hash.clone()
 }
 
 #[cfg(test)]
@@ -210,10 +197,7 @@ mod tests {
 
     #[test]
     fn names_tell_engine_and_session() {
-        let [here, there] = ["/here", "/there"].map(|path| Endpoint::Unix(path.into()));
-        let name = file_name(&here, "abc");
-        assert_eq!(read_name(&name), Some((engine_hash(&here).as_str(), "abc")));
-        assert_ne!(engine_hash(&here), engine_hash(&there));
+        assert_eq!(read_name(&file_name("0a1b", "abc")), Some(("0a1b", "abc")));
         for strange in ["", ".", "..", "x.lock", "a-b", "a-b.lock~"] {
             assert_eq!(read_name(strange), None, "{strange}");
         }
@@ -223,7 +207,7 @@ mod tests {
     fn what_is_left_is_read_as_written() {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
-        let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
+        let lock = SessionLock::take(&config, "x").unwrap();
         let nothing = Left { is_fresh: true, ..Left::default() };
         assert_eq!(Left::read(&lock.0).unwrap(), nothing);
         lock.note(true, 0, false, &[]).unwrap();
@@ -250,15 +234,15 @@ mod tests {
         assert!(!left.any && !left.hold && left.keeps(Kind::Volume, "v"));
         lock.note(false, 0, false, &[]).unwrap();
         assert_eq!(Left::read(&lock.0).unwrap(), nothing);
-        SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap_err();
-        SessionLock::take(&config, &Endpoint::Unix("/y".into())).unwrap();
+        SessionLock::take(&config, "x").unwrap_err();
+        SessionLock::take(&config, "y").unwrap();
     }
 
     #[test]
     fn more_is_kept_than_a_guardian_remembers() {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
-        let lock = SessionLock::take(&config, &Endpoint::Unix("/x".into())).unwrap();
+        let lock = SessionLock::take(&config, "x").unwrap();
         lock.note(true, 0, false, &[]).unwrap();
         let kept: Vec<_> = (0..5_000).map(|n| (Kind::Volume, format!("v{n}"))).collect();
         for (kind, id) in &kept {

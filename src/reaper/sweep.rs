@@ -20,7 +20,7 @@ use super::swept::{Outcome, Swept, remove_all, within};
 use super::watch_over;
 use super::worker::Worker;
 use crate::config::Config;
-use crate::engine::{Endpoint, Engine, Labelled};
+use crate::engine::{Engine, Labelled};
 use crate::error::{Error, Result};
 use crate::forks::{PerProcess, UnsharedFd};
 use crate::spec::label;
@@ -296,10 +296,10 @@ impl Found {
 /// On a thread of its own where it may block: tokio panics where no thread can be had.
 async fn blocking<T: Send + 'static>(
     engine: &Engine,
-    look: fn(&Config, &Endpoint) -> Result<T>,
+    look: fn(&Config, &str) -> Result<T>,
 ) -> Result<T> {
     let engine = engine.clone();
-    on_thread(move || look(engine.config(), engine.endpoint())).await
+    on_thread(move || look(engine.config(), engine.identity())).await
 }
 
 /// The sessions and leases that nobody holds any more, and that left something on this engine.
@@ -311,9 +311,8 @@ struct Dead {
 }
 
 /// Finds the dead of this engine. Those that left nothing anywhere are forgotten on the way.
-fn dead(config: &Config, engine: &Endpoint) -> Result<Dead> {
+fn dead(config: &Config, engine: &str) -> Result<Dead> {
     let dir = StateDir::open(config, PART)?;
-    let here = session_lock::engine_hash(engine);
     let (mut sessions, mut others_sweep) = (Vec::new(), false);
     for name in dir.names()? {
         let Some((place, token)) = read_name(&name) else { continue };
@@ -325,13 +324,13 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<Dead> {
         let Ok(locked) = dir.lock(&name) else { continue };
         let Some(file) = locked else {
             let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
-            others_sweep |= place == here && left.is_ok_and(|left| left.swept);
+            others_sweep |= place == engine && left.is_ok_and(|left| left.swept);
             continue;
         };
         let Ok(left) = Left::read(&file) else { continue };
         if !left.any || left.hold {
             dir.remove(&name);
-        } else if place == here {
+        } else if place == engine {
             if !left.swept {
                 // On a full disk, nobody is told.
                 let _ = session_lock::note_sweep(&file);
@@ -348,7 +347,7 @@ fn dead(config: &Config, engine: &Endpoint) -> Result<Dead> {
 /// were kept and that nobody uses.
 type KeptHere = (Vec<(String, Left)>, Vec<DeadLease>);
 
-fn kept_here(config: &Config, engine: &Endpoint) -> Result<KeptHere> {
+fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
     let dir = StateDir::open(config, PART)?;
     let mut sessions = Vec::new();
     for name in dir.names()? {

@@ -87,7 +87,7 @@ fn creating(lease: u32, under_way: usize, made: usize) -> Word<'static> {
 
 impl Watch {
     pub(super) fn begin(place: Place, engine: Engine, address: Option<Address>) -> Watch {
-        let lock = SessionLock::take(engine.config(), engine.endpoint());
+        let lock = SessionLock::take(engine.config(), engine.identity());
         let lock = lock.map_err(|error| {
             tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
         });

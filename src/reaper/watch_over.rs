@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::guardian::{Address, Guardian};
 use super::kind::Kind;
 use super::session::Session;
-use super::session_lock::engine_hash;
 use super::sweep;
 use super::watch::{Held, Watch};
 use crate::engine::{Endpoint, Engine, StepImage};
@@ -22,7 +21,7 @@ type Watches = HashMap<Place, Watch>;
 pub(super) type Place = (String, Option<PathBuf>);
 
 pub(super) fn place_of(engine: &Engine) -> Place {
-    (engine_hash(engine.endpoint()), engine.config().state_dir.clone())
+    (engine.identity().to_owned(), engine.config().state_dir.clone())
 }
 
 /// Arms the guardian for an engine, if none stands there, after a sweep of what dead sessions left
