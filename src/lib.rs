@@ -109,7 +109,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use image::{Image, ImageBuilder};
 pub use module::Module;
 pub use network::{Network, NetworkBuilder};
-pub use reaper::{Reaper, Swept, sweep};
+pub use reaper::{Reaper, SweepReport, sweep};
 pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
 

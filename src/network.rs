@@ -235,7 +235,7 @@ impl NetworkBuilder {
                 Share::Joined(guard, made) if engine.has_network(&made.id).await? => {
                     return Ok(Network { guard: Arc::new(guard), name: made.name });
                 }
-                Share::Joined(guard, _) => guard.renounce().await?,
+                Share::Joined(guard, _) => guard.abandon().await?,
                 Share::Vacant(lease) => {
                     let network = create(&engine, &self.spec, Some(lease)).await?;
                     network.guard.shared(&network.name, "-")?;
@@ -266,7 +266,7 @@ async fn create_once(
     spec: NetworkSpec,
     lease: Option<Arc<Lease>>,
 ) -> Result<Network> {
-    let guard = Guard::arm_for(&engine, Kind::Network, lease.as_ref()).await?;
+    let guard = Guard::arm(&engine, Kind::Network, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
     match engine.create_network(&spec, &name, &guard.labels()).await {
         Ok(id) => guard.created(&id),

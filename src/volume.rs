@@ -221,7 +221,7 @@ impl VolumeBuilder {
                 Share::Joined(guard, made) if engine.has_volume(&made.id).await? => {
                     return Ok(Volume { guard: Arc::new(guard), name: made.name });
                 }
-                Share::Joined(guard, _) => guard.renounce().await?,
+                Share::Joined(guard, _) => guard.abandon().await?,
                 Share::Vacant(lease) => {
                     let volume = create(&engine, &self.spec, Some(lease)).await?;
                     volume.guard.shared(&volume.name, "-")?;
@@ -246,7 +246,7 @@ async fn create_once(
     spec: VolumeSpec,
     lease: Option<Arc<Lease>>,
 ) -> Result<Volume> {
-    let guard = Guard::arm_for(&engine, Kind::Volume, lease.as_ref()).await?;
+    let guard = Guard::arm(&engine, Kind::Volume, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
     match engine.create_volume(&spec, &name, &guard.labels()).await {
         Ok(labels) if guard.owns(&labels) => {

@@ -215,7 +215,7 @@ impl Container {
         let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
         let joined = self.own_engine()?.connect_network(self.id(), &self.name, &to).await;
         joined.map_err(|error| self.told(error.at("connect")))?;
-        self.guard.uses(network.guard());
+        self.guard.depends_on(network.guard());
         self.inspect().await.map(drop)
     }
 
@@ -247,7 +247,7 @@ impl Container {
     }
 
     /// Keeps the container beyond this handle and this program, with the networks and volumes of
-    /// castoff's that it uses. Returns its name. [`Engine::prune_kept`] removes it.
+    /// castoff's that it uses. Returns its name. [`Engine::remove_kept`] removes it.
     #[expect(clippy::must_use_candidate, reason = "mostly called for its effect")]
     pub fn keep(self) -> String {
         self.guard.keep();

@@ -152,9 +152,9 @@ impl Plan {
         let has_stdin = self.capture.as_ref().is_some_and(Capture::has_stdin);
         let image = self.names.used.familiar();
         let creating = async move {
-            let guard = Guard::arm_for(&engine, Kind::Container, lease.as_ref()).await?;
+            let guard = Guard::arm(&engine, Kind::Container, lease.as_ref()).await?;
             for other in &uses {
-                guard.uses(other);
+                guard.depends_on(other);
             }
             let name = spec.name.as_deref().unwrap_or(guard.resource());
             let labels = guard.labels();

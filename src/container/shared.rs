@@ -192,7 +192,7 @@ impl Plan {
                     self.put_aside(ended).await;
                 }
                 tracing::debug!(name = made.name, "what is shared has ended and is made anew");
-                guard.renounce().await?;
+                guard.abandon().await?;
                 return Ok(None);
             }
         };
@@ -205,7 +205,7 @@ impl Plan {
             self.resume(guard.id()).await.map_err(|error| error.at("unpause"))?;
         }
         for other in &self.uses {
-            guard.uses(other);
+            guard.depends_on(other);
         }
         let container = self.joined(Arc::new(guard), made.name, details, limit);
         self.feed_consumers(container.id(), container.known().tty);

@@ -57,7 +57,7 @@ impl Image {
         let name = own_name(name)?;
         let (engine, container) = (engine.clone(), container.to_owned());
         let making = async move {
-            let guard = Guard::arm(&engine, Kind::Image).await?;
+            let guard = Guard::arm(&engine, Kind::Image, None).await?;
             let familiar = name.familiar();
             let mut labels = guard.labels();
             labels.push((label::on_image(label::NAME), familiar.clone()));

@@ -4,29 +4,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ending::UnderWay;
 use super::lease::Lease;
-use super::watch_over;
-use crate::engine::Engine;
+use super::owner::Owner;
 
 /// A call that creates something, as the guardian is told of it: what the engine has not answered
 /// may come to be long after the end of this process.
 #[derive(Debug)]
 pub(super) struct CreateCall {
-    engine: Engine,
+    owner: Arc<Owner>,
     lease: Option<Arc<Lease>>,
     under_way: Mutex<Option<UnderWay>>,
 }
 
 impl CreateCall {
-    pub(super) fn new(engine: &Engine, lease: Option<&Arc<Lease>>) -> CreateCall {
-        let (engine, lease) = (engine.clone(), lease.cloned());
-        CreateCall { engine, lease, under_way: Mutex::default() }
+    pub(super) fn new(owner: &Arc<Owner>, lease: Option<&Arc<Lease>>) -> CreateCall {
+        let (owner, lease) = (owner.clone(), lease.cloned());
+        CreateCall { owner, lease, under_way: Mutex::default() }
     }
 
     pub(super) fn sent(&self, under_way: UnderWay) {
         *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(under_way);
         match &self.lease {
             Some(lease) => lease.creating(),
-            None => watch_over::creating(&self.engine, true),
+            None => self.owner.creating(true),
         }
     }
 
@@ -35,7 +34,7 @@ impl CreateCall {
         if under_way.is_some() {
             match &self.lease {
                 Some(lease) => lease.answered(),
-                None => watch_over::creating(&self.engine, false),
+                None => self.owner.creating(false),
             }
         }
         // Only now may an end that waits for it go on.

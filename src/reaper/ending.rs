@@ -1,15 +1,14 @@
 //! The end of a process: what is said and done before it, where it ends by itself.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
 
+use super::guardian::{self, Guardian};
 use super::worker::Worker;
-use super::{guardian, keeping, watch_over};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 
@@ -27,8 +26,10 @@ static ENDING: PerProcess<Ending> = PerProcess::new();
 
 #[derive(Default)]
 struct Ending {
-    tells: AtomicBool,
-    finishes: AtomicBool,
+    /// What is called when the process ends with success.
+    on_success: OnceLock<fn()>,
+    /// What has the guardians act now that may end with the process.
+    act_now: OnceLock<fn() -> Vec<Guardian>>,
     /// Whether the end waits for removals now. Other threads go on meanwhile, and what they made
     /// after the guardian has looked would stay.
     has_begun: watch::Sender<bool>,
@@ -97,32 +98,33 @@ fn refused() -> Error {
     Error::new(ErrorKind::Conflict, "this process ends, and creates nothing any more")
 }
 
-/// From now on, tells the guardian when the process ends with success.
-pub(super) fn tell_if_all_is_well() {
-    ENDING.here().tells.store(true, Ordering::SeqCst);
+/// From now on, calls this when the process ends with success.
+pub(super) fn tell_of_success(on_success: fn()) {
+    let _ = ENDING.here().on_success.set(on_success);
     guardian::at_exit(ended);
 }
 
 /// From now on, an end of this process waits until what it has is removed: its guardian may not
-/// outlive it. That is a return from `main` and `process::exit`; a signal leaves no time for it.
-pub(super) fn finish_before_it() {
-    ENDING.here().finishes.store(true, Ordering::SeqCst);
+/// outlive it, and is told to `act_now`. That is a return from `main` and `process::exit`; a signal
+/// leaves no time for it.
+pub(super) fn finish_before_it(act_now: fn() -> Vec<Guardian>) {
+    let _ = ENDING.here().act_now.set(act_now);
     guardian::at_exit(ended);
 }
 
 fn ended(success: bool) {
     let ending = ENDING.here();
-    if ending.tells.load(Ordering::SeqCst) && success {
-        keeping::process_succeeds();
+    if let (true, Some(tell)) = (success, ending.on_success.get()) {
+        tell();
     }
-    if ending.finishes.load(Ordering::SeqCst) {
-        finish();
+    if let Some(act_now) = ending.act_now.get() {
+        finish(*act_now);
     }
 }
 
 /// Has nothing new begun, waits for calls and removals that are under way, and then for the guardian,
 /// which removes the rest.
-fn finish() {
+fn finish(act_now: fn() -> Vec<Guardian>) {
     let Some(worker) = Worker::current().filter(|_| !Worker::is_here()) else { return };
     let end = Instant::now() + LIMIT;
     let ending = ENDING.here();
@@ -140,7 +142,7 @@ fn finish() {
     });
     // What takes longer is the guardian's as well.
     let _ = settled.recv_timeout(OWN_LIMIT);
-    let guardians = watch_over::act_now();
+    let guardians = act_now();
     for guardian in &guardians {
         if !guardian.has_ended_by(end) {
             tracing::warn!("the process ends, and not all that it had is removed");

@@ -1,21 +1,21 @@
 //! [`Guard`]: RAII over one resource of an engine.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::create_call::CreateCall;
-use super::ending::{self, UnderWay};
+use super::ending;
 use super::kind::Kind;
+use super::labels::labels;
 use super::lease::{Lease, Seat};
 use super::lease_file::Made;
-use super::pending::{self, Pending, Trail, Uses};
+use super::owner::Owner;
+use super::pending::{self, Dependencies, Dependency, Pending, Release, Trail};
 use super::removal::Target;
 use super::session::Session;
 use super::worker::Worker;
-use super::{host, keeping, watch_over};
+use super::{first_sweep, host, keep_policy};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::forks::Process;
@@ -25,30 +25,43 @@ use crate::spec::label;
 const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
 
 /// Owns one resource, or a share in it: armed before the create call, it removes when dropped.
+///
+/// In a process that is forked from its owner's, it does nothing.
 #[derive(Debug)]
 pub(crate) struct Guard {
     engine: Engine,
+    owner: Arc<Owner>,
     kind: Kind,
     /// The value of the resource's own label.
     resource: String,
     /// The id (a volume's name), once the engine has told it.
     id: OnceLock<String>,
-    armed: AtomicBool,
+    ownership: Mutex<Ownership>,
     call: Arc<CreateCall>,
     /// Whether a guardian would remove it if this process died.
     guarded: bool,
     /// For what is shared, or is to be.
     lease: Option<Arc<Lease>>,
-    /// Whether it is shared, and this is a share in it; another one under the same lease may be
-    /// what is left of an attempt that failed.
-    shares: AtomicBool,
-    /// What this one needs, and what therefore goes after it.
-    uses: Uses,
+    depends_on: Dependencies,
     trail: OnceLock<Arc<dyn Trail>>,
     /// What is set up once for it, by key, where it is not shared: no other process can use it.
-    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
-    /// In another one, forked from this, it does nothing.
-    process: Process,
+    setups: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
+}
+
+/// What a guard has to do about its resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ownership {
+    /// The create call is not answered: if it made something, this process is to remove that.
+    Pending,
+    /// The resource exists, and this process is to remove it. It may have a lease that it is not
+    /// ready for: it is to be shared, or is left of an attempt that failed.
+    Owned,
+    /// The resource exists for all who share it: this process is to give its share back.
+    Shared,
+    /// The resource lives on.
+    Kept,
+    /// There is nothing left to do: nothing was created, or its removal has begun.
+    Gone,
 }
 
 /// What [`Guard::share`] comes back with.
@@ -65,34 +78,30 @@ pub(crate) enum Share {
 
 impl Guard {
     /// Arms a guard for something that is about to be created, and everything behind it: the
-    /// teardown thread, the session's lock and the guardian.
-    pub(crate) async fn arm(engine: &Engine, kind: Kind) -> Result<Guard> {
-        Worker::start()?;
-        let under_way = ending::creates().await?;
-        let guarded = watch_over::arm(engine).await;
-        let resource = Session::current().next_name(engine.config());
-        Ok(Guard::new(engine, kind, resource, guarded, None).creating(under_way))
-    }
-
-    /// As [`arm`](Self::arm), for something that is created to be shared under a lease.
-    pub(crate) async fn arm_for(
+    /// teardown thread, the session's lock and the guardian. With a lease, it is to be shared.
+    pub(crate) async fn arm(
         engine: &Engine,
         kind: Kind,
         lease: Option<&Arc<Lease>>,
     ) -> Result<Guard> {
-        let Some(lease) = lease else { return Guard::arm(engine, kind).await };
         Worker::start()?;
         let under_way = ending::creates().await?;
-        let guarded = watch_over::stand(engine).await;
+        let owner = Owner::of(engine);
+        let mut guarded = first_sweep::ensure_guardian(&owner, engine).await;
+        if lease.is_none() {
+            guarded = owner.owns_one_more();
+        }
         let resource = Session::current().next_name(engine.config());
-        Ok(Guard::new(engine, kind, resource, guarded, Some(lease.clone())).creating(under_way))
+        let guard = Guard::new(engine, owner, kind, resource, guarded, lease.cloned());
+        guard.call.sent(under_way);
+        Ok(guard)
     }
 
-    /// A share in something, or the lease to make it under. Waits for another one that makes it,
-    /// unless that shows no sign of life for `limit`.
+    /// Takes a share in something, or the lease to make it under. Waits for another one that makes
+    /// it, unless that shows no sign of life for `limit`.
     ///
     /// # Cancel safety
-    /// What comes of it is given back, and the waiting ends.
+    /// A share that was taken is given back, and the waiting ends.
     pub(crate) async fn share(
         engine: &Engine,
         kind: Kind,
@@ -102,14 +111,15 @@ impl Guard {
         let engine = engine.clone();
         // On the worker, so that a share can't get lost between the lease and the guard.
         let sharing = async move {
-            let guarded = watch_over::stand(&engine).await;
-            Ok(match Lease::take(&engine, kind, &key, limit).await? {
+            let owner = Owner::of(&engine);
+            let guarded = first_sweep::ensure_guardian(&owner, &engine).await;
+            Ok(match Lease::take(&engine, &owner, kind, &key, limit).await? {
                 Seat::Vacant(lease) => Share::Vacant(lease),
                 Seat::Made(lease, made) => {
                     let name = made.name.clone();
-                    let guard = Guard::new(&engine, kind, name, guarded, Some(lease));
+                    let guard = Guard::new(&engine, owner, kind, name, guarded, Some(lease));
                     guard.created(&made.id);
-                    guard.shares.store(true, Ordering::SeqCst);
+                    *guard.ownership() = Ownership::Shared;
                     Share::Joined(guard, made)
                 }
             })
@@ -117,26 +127,27 @@ impl Guard {
         Worker::start()?.run_while_wanted(ending::shares(sharing)).await?
     }
 
-    /// What was joined is not there, or of no use: the next one makes it anew.
-    pub(crate) async fn renounce(self) -> Result<()> {
-        self.disarm();
+    /// Gives up what was joined, which is gone or of no use: the next one makes it anew.
+    pub(crate) async fn abandon(self) -> Result<()> {
+        self.take(Ownership::Gone);
         match &self.lease {
-            Some(lease) => lease.clone().renounce().await,
+            Some(lease) => lease.clone().abandon().await,
             None => Ok(()),
         }
     }
 
-    /// It was made, and is there for everybody who shares it.
+    /// Lets everybody use it who wants to share it: it is ready.
     pub(crate) fn shared(&self, name: &str, waited: &str) -> Result<()> {
         let Some(lease) = &self.lease else { return Ok(()) };
         let made = Made { id: self.id().into(), name: name.into(), waited: waited.into() };
         lease.ready(&made)?;
-        self.shares.store(true, Ordering::SeqCst);
+        self.change(Ownership::Owned, Ownership::Shared);
         Ok(())
     }
 
     fn new(
         engine: &Engine,
+        owner: Arc<Owner>,
         kind: Kind,
         resource: String,
         guarded: bool,
@@ -144,28 +155,21 @@ impl Guard {
     ) -> Guard {
         Guard {
             engine: engine.clone(),
+            call: Arc::new(CreateCall::new(&owner, lease.as_ref())),
+            owner,
             kind,
             resource,
             id: OnceLock::new(),
-            armed: AtomicBool::new(true),
-            call: Arc::new(CreateCall::new(engine, lease.as_ref())),
+            ownership: Mutex::new(Ownership::Pending),
             guarded,
             lease,
-            shares: AtomicBool::new(false),
-            uses: Uses::default(),
+            depends_on: Dependencies::default(),
             trail: OnceLock::new(),
-            turns: Mutex::default(),
-            process: Process::current(),
+            setups: Mutex::default(),
         }
     }
 
-    /// A create call is about to be sent.
-    fn creating(self, under_way: UnderWay) -> Guard {
-        self.call.sent(under_way);
-        self
-    }
-
-    /// Nothing more is to come of the create call.
+    /// Notes that nothing more is to come of the create call.
     pub(crate) fn answered(&self) {
         self.call.answered();
     }
@@ -178,27 +182,29 @@ impl Guard {
     /// The labels to send in the create call.
     pub(crate) fn labels(&self) -> Vec<(String, String)> {
         let shared = self.lease.as_ref().map(|lease| lease.value());
-        Session::current().labels(&self.engine, self.kind, &self.resource, shared)
+        labels(&self.engine, self.kind, &self.resource, &self.owner.label_value(), shared)
     }
 
-    /// It exists, under this id.
+    /// Notes that it exists, under this id.
     pub(crate) fn created(&self, id: &str) {
         let _ = self.id.set(id.to_owned());
+        self.change(Ownership::Pending, Ownership::Owned);
         self.answered();
     }
 
-    /// It was not created: the engine answered so. What an engine that did not answer, or that
-    /// failed itself, has done is unknown, and the guard stays armed.
+    /// Notes that it was not created: the engine answered so. What an engine that did not answer, or
+    /// that failed itself, has done is unknown, and the guard stays armed.
     pub(crate) fn refused(&self, error: &Error) {
         if error.status().is_some() {
             self.answered();
         }
-        if error.status().is_some_and(|status| status < 500) && self.disarm() {
-            self.done();
+        let nothing = error.status().is_some_and(|status| status < 500);
+        if nothing && self.take(Ownership::Gone).is_some() {
+            self.count_off();
         }
     }
 
-    /// Whether labels that the engine told are those of this very resource.
+    /// Returns whether labels that the engine told are those of this very resource.
     pub(crate) fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
         labels.get(label::RESOURCE) == Some(&self.resource)
     }
@@ -216,14 +222,15 @@ impl Guard {
     }
 
     /// Returns the lock of a key, and whether what it stands for is done.
-    pub(super) fn turn(&self, key: &str) -> Arc<tokio::sync::Mutex<bool>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry(key.to_owned()).or_default().clone()
+    pub(super) fn setup(&self, key: &str) -> Arc<tokio::sync::Mutex<bool>> {
+        let mut setups = self.setups.lock().unwrap_or_else(PoisonError::into_inner);
+        setups.entry(key.to_owned()).or_default().clone()
     }
 
-    /// Keeps another resource alive as long as this one exists.
-    pub(crate) fn uses(&self, other: &Arc<Guard>) {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).push(other.clone());
+    /// Keeps another resource alive as long as this one exists, which therefore goes first.
+    pub(crate) fn depends_on(&self, other: &Arc<Guard>) {
+        let other: Arc<dyn Dependency> = other.clone();
+        self.depends_on.lock().unwrap_or_else(PoisonError::into_inner).push(other);
     }
 
     /// Has what was made on the way to it go after it.
@@ -237,38 +244,39 @@ impl Guard {
     /// # Errors
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) there.
     pub(crate) fn check(&self) -> Result<()> {
-        self.process.check()
+        self.process().check()
     }
 
     /// The process that owns it.
     pub(crate) fn process(&self) -> Process {
-        self.process
+        self.owner.process()
     }
 
     /// Lets the resource live on, also after the end of the process.
     pub(crate) fn keep(&self) {
-        if !self.process.is_current() {
+        if !self.process().is_current() {
             return;
         }
-        if self.disarm() {
+        if let Some(before) = self.take(Ownership::Kept) {
             if let Some(trail) = self.trail.get() {
                 trail.keep();
             }
-            host::note_kept(&self.engine, self.kind, self.id(), self.lease.is_some());
-            match (self.held(), &self.lease) {
-                (Some(lease), _) => lease.keep(),
-                (None, Some(lease)) => {
+            let owner = self.owner.label_value();
+            host::note_kept(&self.engine, &owner, self.kind, self.id(), self.lease.is_some());
+            match (before, &self.lease) {
+                (Ownership::Shared, Some(lease)) => lease.keep(),
+                (_, Some(lease)) => {
                     lease.keep_half_made(self.id(), &self.resource);
-                    self.done();
+                    self.count_off();
                 }
-                (None, None) => {
-                    watch_over::keep(&self.engine, self.kind, self.id());
-                    self.done();
+                (_, None) => {
+                    self.owner.keep(self.kind, self.id());
+                    self.count_off();
                 }
             }
         }
-        // What it uses can't be removed while it lives.
-        for other in pending::take(&self.uses) {
+        // What it depends on can't be removed while it lives.
+        for other in pending::take(&self.depends_on) {
             other.keep();
         }
     }
@@ -281,29 +289,26 @@ impl Guard {
     /// The removal goes on when the future is dropped.
     pub(crate) async fn remove(&self) -> Result<()> {
         self.check()?;
-        if !self.disarm() {
-            return Ok(());
-        }
+        let Some(before) = self.take(Ownership::Gone) else { return Ok(()) };
         let Some(worker) = Worker::current() else { return Ok(()) };
-        let outcome = worker.remove(self.engine.endpoint(), self.pending().once());
+        let outcome = worker.remove(self.engine.endpoint(), self.pending(before).once());
         let result = outcome.await.unwrap_or_else(|_| {
             Err(Error::other("the teardown thread dropped a removal before it finished"))
         });
         // (A share was given back either way.)
-        if result.is_err() && self.held().is_none() {
-            self.armed.store(true, Ordering::SeqCst);
+        if result.is_err() && before != Ownership::Shared {
+            self.change(Ownership::Gone, before);
         }
         result
     }
 
-    /// What the drop does, within the removal of the last one that used it. Says how it went in
-    /// the log alone.
-    pub(super) fn release(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        if self.held().is_some() && self.guarded {
+    /// Removes it as part of the removal of the last one that depended on it. Failures are logged.
+    fn release(self) -> Release {
+        if self.guarded && *self.ownership() == Ownership::Shared {
             // Its drop lets it linger, which nobody is to wait for.
             return Box::pin(std::future::ready(()));
         }
-        let removal = self.disarm().then(|| self.pending().until_gone());
+        let removal = self.take(Ownership::Gone).map(|before| self.pending(before).until_gone());
         Box::pin(async move {
             if let Some(removal) = removal {
                 let _ = removal.await;
@@ -311,24 +316,42 @@ impl Guard {
         })
     }
 
-    /// Whether it was armed, and this is the process to remove it.
-    fn disarm(&self) -> bool {
-        self.process.is_current() && self.armed.swap(false, Ordering::SeqCst)
+    fn ownership(&self) -> MutexGuard<'_, Ownership> {
+        self.ownership.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lease of something that is there to be shared.
-    fn held(&self) -> Option<&Arc<Lease>> {
-        self.lease.as_ref().filter(|_| self.shares.load(Ordering::SeqCst))
+    fn change(&self, from: Ownership, to: Ownership) {
+        let mut ownership = self.ownership();
+        if *ownership == from {
+            *ownership = to;
+        }
     }
 
-    /// There is nothing any more for the guardian to remove.
-    fn done(&self) {
-        pending::count_off(&self.engine, self.lease.as_ref());
+    /// Ends the ownership of something that this process is to remove or to give back. Returns what
+    /// that was; `None` if there is nothing to do, or if another process is to do it.
+    fn take(&self, to: Ownership) -> Option<Ownership> {
+        if !self.process().is_current() {
+            return None;
+        }
+        let mut ownership = self.ownership();
+        match *ownership {
+            Ownership::Kept | Ownership::Gone => None,
+            Ownership::Pending | Ownership::Owned | Ownership::Shared => {
+                Some(std::mem::replace(&mut *ownership, to))
+            }
+        }
     }
 
-    fn pending(&self) -> Pending {
+    /// Notes that there is nothing any more for the guardian to remove.
+    fn count_off(&self) {
+        pending::count_off(&self.owner, self.lease.as_ref());
+    }
+
+    /// Returns the removal of what was owned in this way.
+    fn pending(&self, before: Ownership) -> Pending {
         Pending {
             engine: self.engine.clone(),
+            owner: self.owner.clone(),
             kind: self.kind,
             target: match self.id.get() {
                 Some(id) => Target::Known(id.clone()),
@@ -336,35 +359,47 @@ impl Guard {
             },
             lease: self.lease.clone(),
             call: self.call.clone(),
-            shares: self.held().is_some(),
-            uses: self.uses.clone(),
+            shares: before == Ownership::Shared,
+            depends_on: self.depends_on.clone(),
             _trail: self.trail.get().cloned(),
         }
     }
 
-    /// Leaves it for a look, where that is what was asked for.
-    fn left_for_a_look(&self) -> bool {
-        let applies = self.id.get().is_some() && keeping::applies(&self.engine);
-        if applies {
-            keeping::tell(&self.engine, self.kind, &self.resource, self.id());
+    /// Keeps it for inspection, where the settings ask for that.
+    fn keep_for_inspection(&self) {
+        let is_armed = !matches!(*self.ownership(), Ownership::Kept | Ownership::Gone);
+        if is_armed && self.id.get().is_some() && keep_policy::applies(self.engine.config()) {
+            keep_policy::announce(&self.engine, self.kind, &self.resource, self.id());
             self.keep();
         }
-        applies
+    }
+}
+
+impl Dependency for Guard {
+    fn keep(&self) {
+        Guard::keep(self);
+    }
+
+    fn release(self: Arc<Self>) -> Release {
+        match Arc::into_inner(self) {
+            Some(guard) => guard.release(),
+            None => Box::pin(std::future::ready(())),
+        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.process.is_current() {
+        if !self.process().is_current() {
             return;
         }
-        if !self.armed.load(Ordering::SeqCst) || self.left_for_a_look() || !self.disarm() {
-            return;
-        }
+        self.keep_for_inspection();
+        let Some(before) = self.take(Ownership::Gone) else { return };
         let Some(worker) = Worker::current() else { return };
-        if self.held().is_some() && self.guarded {
+        let removal = self.pending(before).until_gone();
+        if self.guarded && before == Ownership::Shared {
             // What lingers is not on its way out yet, and nobody is to wait for it.
-            let (linger, removal) = (self.engine.config().linger(), self.pending().until_gone());
+            let linger = self.engine.config().linger();
             let endpoint = self.engine.endpoint().clone();
             worker.submit(async move {
                 tokio::time::sleep(linger).await;
@@ -372,7 +407,7 @@ impl Drop for Guard {
             });
             return;
         }
-        let outcome = worker.remove(self.engine.endpoint(), self.pending().until_gone());
+        let outcome = worker.remove(self.engine.endpoint(), removal);
         if !self.guarded && !Worker::is_here() {
             wait_briefly(outcome);
         }

@@ -5,37 +5,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::Kind;
+use super::labels::test_host;
+use super::listing::label_of;
 use super::ours::ours;
 use super::session::Session;
-use super::state_dir;
-use super::watch_over;
 use super::worker::Worker;
-use crate::config::KeepPolicy;
 use crate::engine::{Engine, Labelled};
 use crate::error::Result;
 use crate::random;
 use crate::spec::{VolumeSpec, label};
 
-/// The container that this program runs in, where all that it makes is to go with that.
-///
-/// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of this
-/// program: then they are lost with its container as well.
-pub(super) fn of(engine: &Engine, shared: bool) -> Option<&str> {
-    let config = engine.config();
-    // What is to be left for a look must not go when its maker is gone.
-    let goes = config.reaper && config.keep == KeepPolicy::Never;
-    let host = engine.test_host().container().filter(|_| goes)?;
-    (!shared || state_dir::is_in_own_root(config)).then_some(host)
-}
-
 /// Notes on the engine itself that something stays: its labels can't be changed, and what this
 /// program writes down may be lost with its container. The note is an empty volume.
-pub(super) fn note_kept(engine: &Engine, kind: Kind, id: &str, shared: bool) {
-    let (Some(host), Some(worker)) = (of(engine, shared), Worker::current()) else { return };
+pub(super) fn note_kept(engine: &Engine, owner: &str, kind: Kind, id: &str, shared: bool) {
+    let (Some(host), Some(worker)) = (test_host(engine, shared), Worker::current()) else {
+        return;
+    };
     let name = format!("castoff-kept-{}", random::token());
     let labels = [
         (label::SESSION, Session::current().token().to_owned()),
-        (label::KEPT, watch_over::owner(engine)),
+        (label::KEPT, owner.to_owned()),
         (label::KEEPS, keeps(kind, id)),
         (label::HOST, host.to_owned()),
         (label::RESOURCE, name.clone()),
@@ -71,7 +60,7 @@ impl Orphans {
     pub(super) async fn find(engine: &Engine, listed: &[(Kind, Labelled)]) -> Result<Orphans> {
         let own = engine.test_host().container();
         let hosts: BTreeSet<&str> =
-            listed.iter().filter_map(|(kind, found)| label_of(*kind, found, label::HOST)).collect();
+            listed.iter().filter_map(|(kind, found)| said(*kind, found, label::HOST)).collect();
         let mut dead = BTreeSet::new();
         for host in hosts.into_iter().filter(|host| Some(*host) != own) {
             match engine.container_runs(host).await {
@@ -91,9 +80,8 @@ impl Orphans {
     }
 }
 
-fn label_of<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
-    let value = found.labels.get(&kind.label_key(key)).map(String::as_str);
-    value.filter(|value| !value.is_empty())
+fn said<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
+    label_of(kind, found, key).filter(|value| !value.is_empty())
 }
 
 /// What the dead left, and what of that was kept.
@@ -104,13 +92,13 @@ fn sort_out<'a>(listed: &'a [(Kind, Labelled)], dead: &BTreeSet<&str>) -> Sorted
     let notes: BTreeMap<&str, &str> = listed
         .iter()
         .filter_map(|(kind, found)| {
-            Some((found.id.as_str(), label_of(*kind, found, label::KEEPS)?))
+            Some((found.id.as_str(), said(*kind, found, label::KEEPS)?))
         })
         .collect();
     let noted: BTreeSet<&str> = notes.values().copied().collect();
     let (mut left, mut kept) = (Vec::new(), Vec::new());
     for (kind, found) in listed {
-        if !label_of(*kind, found, label::HOST).is_some_and(|host| dead.contains(host)) {
+        if !said(*kind, found, label::HOST).is_some_and(|host| dead.contains(host)) {
             continue;
         }
         let is_kept = match notes.get(found.id.as_str()).filter(|_| *kind == Kind::Volume) {

@@ -13,22 +13,21 @@ use rustix::fs::{FlockOperation, Timespec, Timestamps};
 
 use super::guardian::state;
 use super::kind::Kind;
-use super::lease_file::{Made, Note, is_kept, note_late};
+use super::dead_lease::note_late;
+use super::lease_file::{Made, Note, PART, is_kept};
+use super::on_thread::on_thread;
+use super::owner::Owner;
 use super::removal;
 use super::session_lock::replace;
 use super::state_dir::StateDir;
 use super::waiting::seat;
-use super::watch_over;
 use super::worker::Worker;
-use crate::config::{Config, KeepPolicy};
+use crate::config::KeepPolicy;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::forks::{Process, UnsharedFd};
+use crate::forks::UnsharedFd;
 use crate::random;
 use crate::spec::label;
-
-/// The part of the state where these files lie.
-pub(super) const PART: &str = "leases";
 
 /// What [`Lease::take`] finds.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ pub(crate) enum Seat {
 #[derive(Debug)]
 pub(crate) struct Lease {
     engine: Engine,
+    owner: Arc<Owner>,
     kind: Kind,
     dir: StateDir,
     name: String,
@@ -55,7 +55,6 @@ pub(crate) struct Lease {
     /// Create calls that the engine has not answered.
     under_way: AtomicUsize,
     guardian: OnceLock<u32>,
-    process: Process,
 }
 
 /// Seconds before each look for what a dead process's call makes: two minutes in all.
@@ -84,12 +83,12 @@ impl Lease {
     /// A lock that is waited for is let go of as soon as it comes.
     pub(crate) async fn take(
         engine: &Engine,
+        owner: &Arc<Owner>,
         kind: Kind,
         key: &str,
         limit: Duration,
     ) -> Result<Seat> {
         let told = |error: Error| error.at("share");
-        watch_over::stand(engine).await;
         let name = format!("{}-{}-{key}", engine.identity(), kind.letter());
         let had = seat(engine.config(), &name, limit.max(SILENCE)).await;
         let (dir, file, note) = had.map_err(told)?;
@@ -120,6 +119,7 @@ impl Lease {
         };
         let lease = Lease {
             engine: engine.clone(),
+            owner: owner.clone(),
             kind,
             dir,
             name,
@@ -129,7 +129,6 @@ impl Lease {
             made: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             guardian: OnceLock::new(),
-            process: Process::current(),
         };
         if !ready {
             let pid = std::process::id();
@@ -168,7 +167,7 @@ impl Lease {
 
     fn tell_guardian(&self) {
         let linger = self.engine.config().linger();
-        let number = watch_over::hold(&self.engine, self.kind, &self.value, linger, &self.file);
+        let number = self.owner.hold(self.kind, &self.value, linger, &self.file);
         if let Some(number) = number {
             let _ = self.guardian.set(number);
         }
@@ -200,7 +199,7 @@ impl Lease {
     fn tell_creates(&self) {
         let [under_way, made] = [&self.under_way, &self.made].map(|n| n.load(Ordering::SeqCst));
         if let Some(number) = self.guardian.get() {
-            watch_over::creating_for(&self.engine, *number, under_way, made);
+            self.owner.creating_for(*number, under_way, made);
         }
     }
 
@@ -236,7 +235,7 @@ impl Lease {
 
     /// What it is for is not there any more, or doesn't run: the next one gets a new one, and who
     /// still uses this one removes what is left of it at the end.
-    pub(crate) async fn renounce(self: Arc<Self>) -> Result<()> {
+    pub(crate) async fn abandon(self: Arc<Self>) -> Result<()> {
         if rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let label = format!("{}={}", label::SHARED, self.value);
             removal::remove_labelled(&self.engine, self.kind, &label).await?;
@@ -318,7 +317,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // A lock is one for all copies of its descriptor: here it would be the parent's that goes.
-        if !self.process.is_current() {
+        if !self.owner.process().is_current() {
             return;
         }
         // Without a word of somebody who may have made something, there is nothing to look for.
@@ -332,44 +331,16 @@ impl Drop for Lease {
         // The guardian has the same lock.
         let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);
         if let Some(number) = self.guardian.get() {
-            watch_over::leave(&self.engine, *number);
+            self.owner.leave(*number);
         }
     }
-}
-
-/// Runs something that may wait for a lock, on a thread that nobody waits for: neither a runtime
-/// that shuts down nor a process that ends.
-pub(super) async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let (done, output) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("castoff-lock".into());
-    let started = thread.spawn(move || {
-        // Dropped, with the lock in it, if nobody waits any more.
-        let _ = done.send(work());
-    });
-    started.map_err(|error| {
-        Error::new(ErrorKind::Io, "no thread could be started to look at the state directory on")
-            .with_source(error)
-    })?;
-    output.await.unwrap_or_else(|_| {
-        Err(Error::other("a thread that looks at the state directory was lost"))
-    })
-}
-
-/// For [`super::once`]: the directory and a name next to a lease's file.
-pub(super) fn beside(
-    config: &Config,
-    name: &str,
-    how: FlockOperation,
-) -> Result<Option<UnsharedFd>> {
-    StateDir::open(config, PART)?.flocked(name, how)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::waiting::{Had, Look, look};
     use super::*;
+    use crate::config::Config;
 
     fn had(config: &Config) -> Had {
         let mut attempts = 0;

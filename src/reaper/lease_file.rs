@@ -1,18 +1,17 @@
-//! What the file of a lease tells, and what those of the dead tell of.
+//! The files of leases, and those next to them: what they are called and what they say.
 
 use std::os::fd::OwnedFd;
 
+use rustix::fs::FlockOperation;
+
 use super::guardian::state;
-use super::kind::Kind;
-use super::lease::PART;
-use super::once::{Whose, whose};
-use super::session_lock::{FRESH, PART as SESSIONS, age, replace};
 use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
-use crate::random;
-use crate::spec::label;
+
+/// The part of the state where these files lie.
+pub(super) const PART: &str = "leases";
 
 /// A resource that is there to be shared, as its file tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,84 +68,43 @@ pub(super) fn is_kept(file: &OwnedFd) -> bool {
     matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
 }
 
-/// A lease that nobody holds, and what it was for. Its lock is held until it is dealt with.
-#[derive(Debug)]
-pub(super) struct DeadLease {
-    pub(super) kind: Kind,
-    value: String,
-    dir: StateDir,
-    name: String,
-    file: UnsharedFd,
-    /// Whether its maker died at it a short time ago: what the engine had not answered may come yet.
-    may_come_yet: bool,
+/// Opens a file next to a lease's, made where it isn't there, and takes its lock. `None` if it would
+/// have to wait.
+pub(super) fn beside(
+    config: &Config,
+    name: &str,
+    how: FlockOperation,
+) -> Result<Option<UnsharedFd>> {
+    StateDir::open(config, PART)?.flocked(name, how)
 }
 
-/// A note that somebody died while it made what a lease is for, and that the lease is another one's by
-/// now: whoever sweeps looks for what the engine makes of that yet.
-pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
-    let note = format!("{name}.late-{}", random::token());
-    let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
-    replace(&file, format!("making {value} -\n").as_bytes())?;
-    Ok(note)
+/// What the file of a set-up lock belongs to.
+pub(super) enum FileOwner<'a> {
+    Lease(&'a str),
+    /// The session of this token: its resource is not shared.
+    Session(&'a str),
 }
 
-impl DeadLease {
-    pub(super) fn may_come_yet(&self) -> bool {
-        self.may_come_yet
+/// Between the name of a set-up lock's owner and the rest.
+const MARK: &str = ".once-";
+
+/// Stands before a session's token.
+const SESSION: &str = "session-";
+
+impl FileOwner<'_> {
+    /// Returns whose a file is, if it is one that [`file`](Self::file) named.
+    pub(super) fn of(name: &str) -> Option<FileOwner<'_>> {
+        let (owner, _) = name.split_once(MARK)?;
+        Some(owner.strip_prefix(SESSION).map_or(FileOwner::Lease(owner), FileOwner::Session))
     }
 
-    pub(super) fn label(&self) -> String {
-        format!("{}={}", label::SHARED, self.value)
-    }
-
-    /// There is nothing left that it is for, nor any set-up of that.
-    pub(super) fn forget(self) {
-        let names = self.dir.names().unwrap_or_default();
-        let is_of_this =
-            |name: &&String| matches!(whose(name), Some(Whose::Lease(lease)) if lease == self.name);
-        names.iter().filter(is_of_this).for_each(|name| self.dir.remove(name));
-        self.dir.remove(&self.name);
-        drop(self.file);
-    }
-}
-
-/// The leases on an engine that nobody holds; those that were kept, or those that were not.
-pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<DeadLease>> {
-    let dir = StateDir::open(config, PART)?;
-    let here = format!("{engine}-");
-    let living = StateDir::open(config, SESSIONS)?.names()?;
-    let mut found = Vec::new();
-    for name in dir.names()? {
-        if let Some(whose) = whose(&name) {
-            let lives = match whose {
-                Whose::Lease(lease) => dir.has(lease),
-                Whose::Session(token) => living.iter().any(|file| file.contains(token)),
-            };
-            // One that is locked is in use, whatever else says that its process is gone.
-            if !lives && matches!(dir.lock(&name), Ok(Some(_))) {
-                dir.remove(&name);
-            }
-            continue;
+    /// Returns the name of the file for something that the owner does once.
+    pub(super) fn file(&self, what: &str) -> String {
+        match self {
+            FileOwner::Lease(lease) => format!("{lease}{MARK}{what}"),
+            FileOwner::Session(token) => format!("{SESSION}{token}{MARK}{what}"),
         }
-        let letter = name.strip_prefix(&here).and_then(|rest| rest.chars().next());
-        let kind = Kind::ALL.into_iter().find(|kind| Some(kind.letter()) == letter);
-        let Some(kind) = kind else { continue };
-        // What is strange about one file is no reason to leave all the others.
-        let Ok(Some(file)) = dir.lock(&name) else { continue };
-        let (value, half) = match Note::read(&file) {
-            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => (value, false),
-            Ok(Note::Making(value)) if !kept => (value, true),
-            Ok(Note::Nothing) => {
-                dir.remove(&name);
-                continue;
-            }
-            _ => continue,
-        };
-        let dir = StateDir::open(config, PART)?;
-        let may_come_yet = half && age(&file).is_ok_and(|age| age < FRESH);
-        found.push(DeadLease { kind, value, dir, name, file, may_come_yet });
     }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -164,5 +122,14 @@ mod tests {
         for nothing in ["", "\n", "ready", "ready k-g 1f", "what"] {
             assert_eq!(Note::parse(nothing), Note::Nothing, "{nothing}");
         }
+    }
+
+    #[test]
+    fn whose_a_file_is_is_read_as_written() {
+        let lease = FileOwner::Lease("e-c-key").file("0a");
+        assert!(matches!(FileOwner::of(&lease), Some(FileOwner::Lease("e-c-key"))));
+        let session = FileOwner::Session("abc").file("0a");
+        assert!(matches!(FileOwner::of(&session), Some(FileOwner::Session("abc"))));
+        assert!(FileOwner::of("e-c-key").is_none());
     }
 }

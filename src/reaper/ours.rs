@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::kind::Kind;
-use super::removal;
+use super::listing::list;
 use crate::engine::{Engine, Labelled};
 use crate::error::Result;
 use crate::spec::label;
@@ -51,7 +51,7 @@ type Inherited = BTreeSet<(String, String)>;
 
 async fn inherited(engine: &Engine) -> Result<Inherited> {
     // (Images of castoff's own have this label as well, and empty.)
-    let images = removal::list(engine, Kind::Image, label::RESOURCE).await?;
+    let images = list(engine, Kind::Image, label::RESOURCE).await?;
     let read = |mut image: Labelled| {
         let resource = image.labels.remove(label::RESOURCE)?;
         Some((plain(&image.id).to_owned(), resource))

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::create_call::CreateCall;
-use super::guard::Guard;
 use super::kind::Kind;
 use super::lease::Lease;
+use super::owner::Owner;
 use super::removal::{self, Removed, Target};
-use super::watch_over;
 use super::worker::Worker;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -23,8 +22,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) type Removal = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// What other resources a resource needs, which therefore go after it.
-pub(super) type Uses = Arc<Mutex<Vec<Arc<Guard>>>>;
+/// The removal of what a resource depended on, as far as others wait for it.
+pub(super) type Release = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A resource that another one needs, and that therefore goes after it.
+pub(super) trait Dependency: std::fmt::Debug + Send + Sync {
+    /// Lets it live on.
+    fn keep(&self);
+
+    /// Removes it, unless something else holds it still.
+    fn release(self: Arc<Self>) -> Release;
+}
+
+/// What a resource depends on.
+pub(super) type Dependencies = Arc<Mutex<Vec<Arc<dyn Dependency>>>>;
 
 /// What was made on the way to a resource. Dropping it removes that, which is done when the resource
 /// is gone; where that is kept, its trail is as well.
@@ -37,19 +48,20 @@ pub(crate) trait Trail: std::fmt::Debug + Send + Sync {
 #[derive(Clone)]
 pub(super) struct Pending {
     pub(super) engine: Engine,
+    pub(super) owner: Arc<Owner>,
     pub(super) kind: Kind,
     pub(super) target: Target,
     pub(super) lease: Option<Arc<Lease>>,
     pub(super) call: Arc<CreateCall>,
     /// Whether it is a share under that lease, which is given back.
     pub(super) shares: bool,
-    pub(super) uses: Uses,
+    pub(super) depends_on: Dependencies,
     /// Held until it is gone.
     pub(super) _trail: Option<Arc<dyn Trail>>,
 }
 
 impl Pending {
-    /// Tries to remove it for some seconds. What it used goes only when it is gone.
+    /// Tries to remove it for some seconds. What it depended on goes only when it is gone.
     pub(super) fn once(&self) -> Removal {
         let pending = self.clone();
         Box::pin(async move {
@@ -60,7 +72,7 @@ impl Pending {
             if result.is_ok() {
                 // As part of this: whoever waits until this name, port or subnet is free waits for
                 // all of it.
-                release_all(pending.uses).await;
+                release_all(&pending.depends_on).await;
             }
             result
         })
@@ -108,7 +120,7 @@ impl Pending {
         let sure = !matches!((target, &result), (Target::Unknown(_), Ok(Removed::Nothing)));
         if result.is_ok() && sure {
             self.call.answered();
-            count_off(engine, self.lease.as_ref());
+            count_off(&self.owner, self.lease.as_ref());
         }
         if let Err(error) = &result {
             tracing::warn!(?kind, ?target, ?error, "could not be removed");
@@ -117,19 +129,20 @@ impl Pending {
     }
 }
 
-/// One resource of this process is no more.
-pub(super) fn count_off(engine: &Engine, lease: Option<&Arc<Lease>>) {
+/// Notes that one resource of this process is no more.
+pub(super) fn count_off(owner: &Owner, lease: Option<&Arc<Lease>>) {
     match lease {
         Some(lease) => lease.gone(),
-        None => watch_over::done(engine),
+        None => owner.owns_one_less(),
     }
 }
 
-pub(super) fn take(uses: &Uses) -> Vec<Arc<Guard>> {
-    std::mem::take(&mut *uses.lock().unwrap_or_else(PoisonError::into_inner))
+/// Takes out what a resource depended on.
+pub(super) fn take(depends_on: &Dependencies) -> Vec<Arc<dyn Dependency>> {
+    std::mem::take(&mut *depends_on.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-async fn release_all(uses: Uses) {
-    let released = take(&uses).into_iter().filter_map(Arc::into_inner);
-    futures_util::future::join_all(released.map(Guard::release)).await;
+async fn release_all(depends_on: &Dependencies) {
+    let released = take(depends_on).into_iter().map(|other| other.release());
+    futures_util::future::join_all(released).await;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::kind::Kind;
+use super::listing::list;
 use super::ours::ours;
 use crate::engine::{Engine, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
@@ -95,16 +96,6 @@ pub(super) fn may_pass(error: &Error) -> bool {
         None => matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout),
         Some(403 | 409) => true,
         Some(status) => status >= 500,
-    }
-}
-
-/// What has a label, given as `key` or `key=value`: one call.
-pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
-    match kind {
-        Kind::Container => engine.containers_labelled(label).await,
-        Kind::Network => engine.networks_labelled(label).await,
-        Kind::Volume => engine.volumes_labelled(label).await,
-        Kind::Image => engine.images_labelled(label).await,
     }
 }
 

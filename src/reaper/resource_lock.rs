@@ -2,9 +2,10 @@
 
 use rustix::fs::FlockOperation;
 
-use super::Guard;
-use super::lease::{beside, on_thread};
-use super::once::file_name;
+use super::guard::Guard;
+use super::lease_file::beside;
+use super::on_thread::on_thread;
+use super::setup_lock::file_name;
 use crate::error::Result;
 use crate::forks::UnsharedFd;
 

@@ -1,20 +1,16 @@
-//! [`Session`]: under which name and labels this process owns what it creates.
+//! [`Session`]: the name under which this process owns what it creates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::kind::Kind;
-use super::{host, watch_over};
-use crate::config::{Config, KeepPolicy};
-use crate::engine::Engine;
+use crate::config::Config;
 use crate::forks::PerProcess;
 use crate::random;
-use crate::spec::label;
 
 /// This process on the engine.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// What no other process has.
+    /// A token that no other process has.
     token: String,
     start_time: String,
     program: String,
@@ -30,7 +26,7 @@ impl Default for Session {
 }
 
 impl Session {
-    /// The session of this process.
+    /// Returns the session of this process.
     pub(crate) fn current() -> &'static Session {
         SESSION.here()
     }
@@ -46,12 +42,12 @@ impl Session {
         }
     }
 
-    /// What no other process has.
+    /// Returns the token, which no other process has.
     pub(super) fn token(&self) -> &str {
         &self.token
     }
 
-    /// A name that no other resource has: `castoff-<session>-<n>`.
+    /// Returns a name that no other resource has: `castoff-<session>-<n>`.
     pub(super) fn next_name(&self, config: &Config) -> String {
         let n = self.created.fetch_add(1, Ordering::Relaxed) + 1;
         match &config.session {
@@ -61,46 +57,13 @@ impl Session {
         }
     }
 
-    /// The labels of a resource, to be sent in the call that creates it. With `shared`, the value
-    /// of that label, nobody owns it.
-    pub(super) fn labels(
-        &self,
-        engine: &Engine,
-        kind: Kind,
-        resource: &str,
-        shared: Option<&str>,
-    ) -> Vec<(String, String)> {
-        let config = engine.config();
-        let whose = match (shared, config.keep) {
-            (Some(shared), _) => (label::SHARED, shared.to_owned()),
-            (None, KeepPolicy::Always) => (label::KEPT, watch_over::owner(engine)),
-            (None, _) => (label::OWNER, watch_over::owner(engine)),
-        };
-        let session = config.session.as_deref().unwrap_or(&self.token);
-        let labels = [
-            (label::SESSION, session.to_owned()),
-            whose,
-            (label::RESOURCE, resource.to_owned()),
-            (label::CREATED, since_1970().as_secs().to_string()),
-            (label::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-            (label::PROGRAM, self.program.clone()),
-        ];
-        let mut labels: Vec<_> =
-            labels.into_iter().map(|(key, value)| (kind.label_key(key), value)).collect();
-        if let Some(host) = host::of(engine, shared.is_some()) {
-            labels.push((kind.label_key(label::HOST), host.to_owned()));
-        }
-        if kind == Kind::Image {
-            // An image takes over its container's labels, and gives them to every container that
-            // anybody makes of it: those are nobody's of castoff's.
-            let whose = [label::OWNER, label::SHARED, label::KEPT, label::RESOURCE, label::HOST];
-            labels.extend(whose.map(|key| (key.to_owned(), String::new())));
-        }
-        labels
+    /// The program's file name.
+    pub(super) fn program(&self) -> &str {
+        &self.program
     }
 
-    /// Place, process id, start time and token: by this the guardian and sweeps find what is whose.
-    /// Without a place, it is in none that anybody else could be in.
+    /// Returns the value of the owner label: place, process id, start time and token. The guardian and
+    /// sweeps find what is whose by it. Without a place, it is in none that anybody else could be in.
     pub(super) fn owner(&self, place: Option<&str>) -> String {
         let place = place.unwrap_or(&self.token);
         format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)

@@ -3,7 +3,8 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::io::Interest;
@@ -11,24 +12,41 @@ use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 use super::guardian;
-use super::watch_over::{self, Place};
 use super::worker::Worker;
 use crate::forks::{Listed, Opening, UnsharedFd};
 
-/// Starts it, for a guardian on this stream. Without a teardown thread there is none, and the next
-/// word to the guardian finds out.
-pub(super) fn keep(place: Place, stream: &Arc<UnsharedFd>, behind: &Arc<Notify>) {
+/// What has a guardian, seen from here.
+pub(super) trait Guarded: Send + Sync {
+    /// Replaces a guardian that has ended. Returns how long to wait until another one can be tried,
+    /// if none stands.
+    fn replace(&self) -> Option<Duration>;
+
+    /// Lets a guardian end that has nothing to guard. Returns how long to wait until the next look,
+    /// if there is to be one.
+    fn rest(&self) -> Option<Duration>;
+
+    /// Tells a guardian what it had no room for. Returns whether something is left to be told.
+    fn catch_up(&self) -> bool;
+}
+
+/// Starts the vigil for a guardian on this stream. Without a teardown thread there is none, and the
+/// next message to the guardian finds out.
+pub(super) fn keep(guarded: Weak<dyn Guarded>, stream: &Arc<UnsharedFd>, behind: &Arc<Notify>) {
     let Ok(worker) = Worker::start() else { return };
     let (stream, behind) = (stream.clone(), behind.clone());
     worker.submit(async move {
-        if until_its_end(&place, &stream, &behind).await.is_ok() {
-            replace(&place).await;
+        if until_its_end(&guarded, &stream, &behind).await.is_ok() {
+            replace(&guarded).await;
         }
     });
 }
 
 /// Fails where the stream can't be waited on.
-async fn until_its_end(place: &Place, stream: &UnsharedFd, behind: &Notify) -> io::Result<()> {
+async fn until_its_end(
+    guarded: &Weak<dyn Guarded>,
+    stream: &UnsharedFd,
+    behind: &Notify,
+) -> io::Result<()> {
     let (waiting, _listed) = {
         let _section = Opening::enter();
         let copy = stream.try_clone()?;
@@ -48,7 +66,7 @@ async fn until_its_end(place: &Place, stream: &UnsharedFd, behind: &Notify) -> i
                 waiting.writable().await?;
                 // Before the try: room that comes after it is noticed.
                 not_yet(&waiting, Interest::WRITABLE);
-                if !watch_over::catch_up(place) {
+                if !guarded.upgrade().is_some_and(|guarded| guarded.catch_up()) {
                     break;
                 }
             },
@@ -63,17 +81,17 @@ fn not_yet(stream: &UnixStream, interest: Interest) {
 
 /// Lets a guardian end when it has had nothing to guard for some time. Without a teardown thread it
 /// stays.
-pub(super) fn rest_later(place: Place) {
+pub(super) fn rest_later(guarded: Weak<dyn Guarded>) {
     let Ok(worker) = Worker::start() else { return };
     worker.submit(async move {
-        while let Some(pause) = watch_over::rest(&place) {
+        while let Some(pause) = guarded.upgrade().and_then(|guarded| guarded.rest()) {
             tokio::time::sleep(pause).await;
         }
     });
 }
 
-async fn replace(place: &Place) {
-    while let Some(pause) = watch_over::replace(place) {
+async fn replace(guarded: &Weak<dyn Guarded>) {
+    while let Some(pause) = guarded.upgrade().and_then(|guarded| guarded.replace()) {
         tokio::time::sleep(pause).await;
     }
 }

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use super::lease::{PART, beside};
-use super::lease_file::{Note, maker};
+use super::lease_file::{Note, PART, beside, maker};
 use super::state_dir::StateDir;
 use super::worker::Worker;
 use crate::config::Config;

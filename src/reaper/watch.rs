@@ -1,7 +1,7 @@
 //! [`Watch`]: what stands behind this process on one engine, and what it has to know.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -12,18 +12,18 @@ use super::retry::Retry;
 use super::session::Session;
 use super::session_lock::SessionLock;
 use super::state_dir;
-use super::vigil;
-use super::watch_over::Place;
-use super::{ending, keeping};
-use crate::config::KeepPolicy;
-use crate::engine::Engine;
+use super::vigil::{self, Guarded};
+use crate::config::{Config, KeepPolicy};
 use crate::forks::UnsharedFd;
 use crate::spec::label;
 
 /// One engine, and what this process has there.
 pub(super) struct Watch {
-    place: Place,
-    engine: Engine,
+    /// What has this, for the vigil.
+    guarded: Weak<dyn Guarded>,
+    /// Whether things are kept unless the process ends well.
+    holds: bool,
+    may_end_as_a_whole: bool,
     /// The value of the label by which the guardian and sweeps find what is this process's.
     owner: String,
     address: Option<Address>,
@@ -42,6 +42,17 @@ pub(super) struct Watch {
     scraps: BTreeMap<u32, Vec<String>>,
     next: u32,
     rest: Rest,
+}
+
+/// What a watch has to know of the engine and of this program.
+pub(super) struct Surroundings<'a> {
+    /// The engine's identity.
+    pub(super) engine: &'a str,
+    pub(super) config: &'a Config,
+    /// Where the guardian finds the engine, if it can.
+    pub(super) address: Option<Address>,
+    /// Whether the guardian may end with this process.
+    pub(super) may_end_as_a_whole: bool,
 }
 
 /// How long a guardian stays that has nothing to guard.
@@ -86,17 +97,22 @@ fn creating(lease: u32, under_way: usize, made: usize) -> Word<'static> {
 }
 
 impl Watch {
-    pub(super) fn begin(place: Place, engine: Engine, address: Option<Address>) -> Watch {
-        let lock = SessionLock::take(engine.config(), engine.identity());
+    pub(super) fn begin(
+        guarded: Weak<dyn Guarded>,
+        surroundings: Surroundings<'_>,
+    ) -> Watch {
+        let Surroundings { engine, config, address, may_end_as_a_whole } = surroundings;
+        let lock = SessionLock::take(config, engine);
         let lock = lock.map_err(|error| {
             tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
         });
         // Nobody may take a process without a lock for a dead one of this place.
-        let at = lock.is_ok().then(|| state_dir::place(engine.config()).ok()).flatten();
+        let at = lock.is_ok().then(|| state_dir::place(config).ok()).flatten();
         let mut watch = Watch {
-            place,
+            guarded,
             owner: Session::current().owner(at.as_deref()),
-            engine,
+            holds: config.keep == KeepPolicy::OnFailure,
+            may_end_as_a_whole,
             address,
             guardian: None,
             retry: Retry::default(),
@@ -110,19 +126,13 @@ impl Watch {
             next: 0,
             rest: Rest::default(),
         };
-        if watch.holds() {
-            keeping::watch_the_end();
-        }
-        if watch.may_end_as_a_whole() {
-            ending::finish_before_it();
-        }
         watch.start_guardian();
         watch
     }
 
     /// Whether the guardian may end with this process.
     pub(super) fn may_end_as_a_whole(&self) -> bool {
-        self.engine.test_host().may_end_as_a_whole()
+        self.may_end_as_a_whole
     }
 
     pub(super) fn owner(&self) -> &str {
@@ -153,11 +163,6 @@ impl Watch {
         !stands && !held && self.retry.is_due()
     }
 
-    /// Whether things are kept unless the process ends well.
-    fn holds(&self) -> bool {
-        self.engine.config().keep == KeepPolicy::OnFailure
-    }
-
     /// Sees to it that a guardian stands, where that may be tried now: one may have been killed,
     /// and what kept one from starting may be over.
     pub(super) fn stand(&mut self) -> bool {
@@ -184,7 +189,7 @@ impl Watch {
         let began = Instant::now();
         match Guardian::arm(address, &label, &image_label, lock) {
             Ok(guardian) => {
-                vigil::keep(self.place.clone(), guardian.stream(), &self.behind);
+                vigil::keep(self.guarded.clone(), guardian.stream(), &self.behind);
                 self.guardian = Some(guardian);
                 let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 tracing::debug!(micros, "the guardian stands");
@@ -205,11 +210,11 @@ impl Watch {
 
     /// Says everything that a new guardian has to know.
     fn tell_all(&mut self) -> std::io::Result<()> {
-        let (holds, idle, own) = (self.holds(), self.owned == 0, self.creates());
+        let (holds, idle, own) = (self.holds, self.owned == 0, self.creates());
         let Some(guardian) = &mut self.guardian else { return Ok(()) };
         // What is to stay comes first: it is the only thing that can't be made good.
         for (kind, id) in &self.kept {
-            guardian.tell(Word::Keep(kind, id), None)?;
+            guardian.tell(Word::Keep(*kind, id), None)?;
         }
         guardian.tell(Word::Hold(holds), None)?;
         guardian.tell(Word::Idle(idle), None)?;
@@ -317,7 +322,7 @@ impl Watch {
         }
         self.rest.since = Some(Instant::now());
         if !std::mem::replace(&mut self.rest.is_awaited, true) {
-            vigil::rest_later(self.place.clone());
+            vigil::rest_later(self.guarded.clone());
         }
     }
 
@@ -370,7 +375,7 @@ impl Watch {
 
     fn note_owning(&self, any: bool) {
         let Some(lock) = &self.lock else { return };
-        if let Err(error) = lock.note(any, self.creating, self.holds(), &self.kept) {
+        if let Err(error) = lock.note(any, self.creating, self.holds, &self.kept) {
             tracing::warn!(?error, "a sweep would not know of this process");
         }
     }

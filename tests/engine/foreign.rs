@@ -159,7 +159,7 @@ async fn what_others_made_of_what_is_kept_or_dropped_stays() {
     drop(kept.keep());
     drop(dropped);
     raw.until_gone(&dropped_at);
-    engine.prune_kept().await.unwrap();
+    engine.remove_kept().await.unwrap();
     raw.until_gone(&kept_at);
     of_kept.stay();
     of_dropped.stay();

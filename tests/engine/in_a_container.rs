@@ -46,7 +46,7 @@ fn child_process_entry() {
                 .unwrap();
         }),
         "prune" => runtime.block_on(async {
-            engine().await.prune_kept().await.unwrap();
+            engine().await.remove_kept().await.unwrap();
         }),
         "port" => runtime.block_on(port(&label)),
         "busy" => {

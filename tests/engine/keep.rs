@@ -81,7 +81,7 @@ fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
     println!("{mode}, {how}: {status}\n{errors}");
     let stay = [both[0].exists(), both[1].exists()];
     let _alone = crate::support::pruning();
-    let pruned = runtime.block_on(engine.prune_kept()).unwrap();
+    let pruned = runtime.block_on(engine.remove_kept()).unwrap();
     assert!(pruned.containers >= stay.iter().filter(|stays| **stays).count());
     raw.until_none(&format!("test.keep={label}"), PATIENCE);
     (stay, errors)
@@ -92,7 +92,7 @@ fn kept(mode: &str, how: &str) -> ([bool; 2], String) {
 fn always_means_always_and_says_how_to_look_and_to_remove() {
     let (stay, said) = kept("always", "return");
     assert_eq!(stay, [true, true]);
-    for words in [" exec -it ", " logs ", " rm -fv ", "prune_kept"] {
+    for words in [" exec -it ", " logs ", " rm -fv ", "remove_kept"] {
         assert!(said.contains(words), "{said}");
     }
     assert_eq!(kept("always", "kill").0, [true, true]);

@@ -207,9 +207,9 @@ async fn removing_one_handle_leaves_it_to_the_others_and_keeping_it_to_everybody
     let joined = start().await.unwrap();
     assert_eq!(joined.id(), id, "and it is shared still");
     drop(joined);
-    engine.prune_kept().await.unwrap();
+    engine.remove_kept().await.unwrap();
     eventually("it is pruned when nobody uses it", async || {
-        engine.prune_kept().await.unwrap();
+        engine.remove_kept().await.unwrap();
         !kept.exists()
     })
     .await;

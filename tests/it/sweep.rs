@@ -241,7 +241,7 @@ async fn what_is_strange_in_the_state_directory_is_in_nobodys_way() {
     std::fs::create_dir(file.to_str().unwrap().replace(DEAD, "dead00feed")).unwrap();
     std::fs::create_dir(fake.state_dir().join("castoff/leases/stray")).unwrap();
     engine.sweep().await.unwrap();
-    assert_eq!(engine.prune_kept().await.unwrap().containers, 1);
+    assert_eq!(engine.remove_kept().await.unwrap().containers, 1);
     let names: Vec<_> = fake.containers().into_iter().map(|container| container.id).collect();
     assert!(names.contains(&unclear), "whose lock can't be judged may live");
 }
@@ -272,7 +272,7 @@ async fn a_lock_that_is_held_is_a_session_that_lives() {
     engine.sweep().await.unwrap();
     assert!(fake.calls().is_empty());
     // Pruning uses labels, but leaves resources in use alone.
-    assert_eq!(engine.prune_kept().await.unwrap().containers, 0);
+    assert_eq!(engine.remove_kept().await.unwrap().containers, 0);
     drop(held);
     assert_eq!(engine.sweep().await.unwrap().containers, 1);
 }
@@ -286,7 +286,7 @@ async fn what_was_kept_here_is_pruned_and_nothing_else() {
     let volume = Volume::builder().with_engine(&engine).create().await.unwrap();
     let elsewhere = json!({ "castoff.session": "s", "castoff.owner": "elsewhere.1.2.0123456789" });
     made(&fake, "theirs", &elsewhere);
-    let pruned = engine.prune_kept().await.unwrap();
+    let pruned = engine.remove_kept().await.unwrap();
     assert_eq!((pruned.containers, pruned.networks, pruned.volumes), (1, 1, 0));
     let names: Vec<_> = fake.containers().into_iter().map(|container| container.name).collect();
     assert!(names.contains(&living.name().to_owned()) && names.contains(&"theirs".to_owned()));
@@ -353,7 +353,7 @@ async fn what_is_half_made_and_kept_can_be_pruned() {
     fake.exit_on_start(3);
     app(&engine).shared().await.unwrap_err();
     assert_eq!(fake.containers().len(), 1, "it stays for a look");
-    assert_eq!(engine.prune_kept().await.unwrap().containers, 1);
+    assert_eq!(engine.remove_kept().await.unwrap().containers, 1);
     assert!(fake.containers().is_empty());
 }
 

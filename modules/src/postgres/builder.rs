@@ -153,7 +153,7 @@ impl Postgres {
     /// The image is named `castoff-prepared/postgres:..`, with a hash of the server's image, its
     /// environment, user, password, database and scripts, so that a change of one of them makes
     /// another image. It stays until [`prune_prepared`](super::prune_prepared), or
-    /// [`Engine::prune_kept`](castoff::Engine::prune_kept).
+    /// [`Engine::remove_kept`](castoff::Engine::remove_kept).
     pub fn with_prepared_image(mut self) -> Self {
         self.prepared = Some(prepared::Use::Wanted);
         self

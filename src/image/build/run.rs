@@ -87,7 +87,7 @@ async fn guarded(
     on_event: &OnEvent,
 ) -> Result<(Guard, ImageRef, ImageDetails)> {
     let engine = &plan.engine;
-    let guard = Guard::arm(engine, Kind::Image).await?;
+    let guard = Guard::arm(engine, Kind::Image, None).await?;
     if !engine.is_podman() {
         // Docker ends a build with its connection, so no image is created much later. Podman ends
         // it after the current step.

@@ -32,7 +32,7 @@ pub(super) async fn build(
 ) -> Result<Built> {
     Worker::start()?;
     let (name, archive) = pack(request.context.tree.clone(), request.dockerfile.clone()).await?;
-    let watched = Arc::new(reaper::Scraps::watch(engine).await);
+    let watched = Arc::new(reaper::IntermediateImages::watch(engine).await);
     let session = label::on_image(label::SESSION);
     let scraps = Scraps {
         engine: engine.clone(),
@@ -82,7 +82,7 @@ struct Scraps {
     /// The label of these images, from builders that label them.
     label: Option<(String, String)>,
     /// The record by which the guardian removes them if this process can't.
-    watched: Arc<reaper::Scraps>,
+    watched: Arc<reaper::IntermediateImages>,
 }
 
 impl Trail for Scraps {
@@ -135,7 +135,7 @@ async fn persist(
     engine: Engine,
     mut images: Vec<StepImage>,
     label: Option<(String, String)>,
-    watched: Arc<reaper::Scraps>,
+    watched: Arc<reaper::IntermediateImages>,
 ) {
     while !images.is_empty() {
         tokio::time::sleep(LONG_PAUSE).await;

@@ -106,6 +106,13 @@ impl Guardian {
     }
 }
 
+impl Drop for Guardian {
+    /// Makes the child act, also where somebody waits for its end with a copy of the stream.
+    fn drop(&mut self) {
+        self.act_now();
+    }
+}
+
 /// Whether somebody is at the other end. The child never writes.
 pub(crate) fn lives(stream: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::IN)];

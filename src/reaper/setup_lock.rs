@@ -1,48 +1,33 @@
-//! Set-up that happens once for a resource, whoever uses it.
+//! [`SetupLock`]: set-up that happens once for a resource, whoever uses it.
 
 use serde::Serialize;
 
+use super::guard::Guard;
+use super::lease_file::FileOwner;
+use super::session::Session;
 use super::waiting;
-use super::{Guard, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 use crate::spec::spec_hash;
 
-/// Between a lease's name and the rest.
-const MARK: &str = ".once-";
 const DONE: &[u8] = b"done\n";
-
-/// What stands for a session in place of a lease.
-const SESSION: &str = "session-";
-
-/// Whose a file is that [`Turn::take`] made.
-pub(super) enum Whose<'a> {
-    Lease(&'a str),
-    /// The session of this token.
-    Session(&'a str),
-}
-
-pub(super) fn whose(name: &str) -> Option<Whose<'_>> {
-    let (owner, _) = name.split_once(MARK)?;
-    Some(owner.strip_prefix(SESSION).map_or(Whose::Lease(owner), Whose::Session))
-}
 
 /// Returns the name of the file for a resource and a key. A sweep removes it once nobody can use the
 /// resource any more.
 pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
     let owner = match guard.lease() {
-        Some(lease) => lease.name().to_owned(),
+        Some(lease) => FileOwner::Lease(lease.name()),
         // Its file is of no use to others, and goes with a sweep when this process is gone.
-        None => format!("{SESSION}{}", Session::current().token()),
+        None => FileOwner::Session(Session::current().token()),
     };
     // The id tells one resource from the next one under the same lease.
     let hash = spec_hash(&(guard.id(), key));
-    format!("{owner}{MARK}{}", hash.get(..32).unwrap_or(&hash))
+    owner.file(hash.get(..32).unwrap_or(&hash))
 }
 
 /// The exclusive lock of one resource and key.
 #[derive(Debug)]
-pub(crate) enum Turn {
+pub(crate) enum SetupLock {
     /// For all processes that share it.
     File { file: UnsharedFd, done: bool },
     /// For this process alone. (A file would go with the sweep of another process where this one
@@ -50,37 +35,37 @@ pub(crate) enum Turn {
     Own(tokio::sync::OwnedMutexGuard<bool>),
 }
 
-impl Turn {
+impl SetupLock {
     /// Waits for everybody who is at it.
     ///
     /// # Cancel safety
     /// The lock is let go of as soon as it comes.
-    pub(crate) async fn take(guard: &Guard, key: &str) -> Result<Turn> {
+    pub(crate) async fn take(guard: &Guard, key: &str) -> Result<SetupLock> {
         let told = |error: Error| error.at("set-up");
         if guard.lease().is_none() {
-            return Ok(Turn::Own(guard.turn(key).lock_owned().await));
+            return Ok(SetupLock::Own(guard.setup(key).lock_owned().await));
         }
         let config = guard.engine().config().clone();
         let name = file_name(guard, &key);
         let file = waiting::exclusive(config, name).await.map_err(told)?;
         let mut first = [0; DONE.len()];
         let done = matches!(rustix::io::pread(&file, &mut first, 0), Ok(n) if n == DONE.len());
-        Ok(Turn::File { file, done })
+        Ok(SetupLock::File { file, done })
     }
 
     /// Whether somebody has done it.
     pub(crate) fn is_done(&self) -> bool {
         match self {
-            Turn::File { done, .. } => *done,
-            Turn::Own(done) => **done,
+            SetupLock::File { done, .. } => *done,
+            SetupLock::Own(done) => **done,
         }
     }
 
     /// It is done, for everybody.
     pub(crate) fn done(self) -> Result<()> {
         let file = match self {
-            Turn::File { file, .. } => file,
-            Turn::Own(mut done) => {
+            SetupLock::File { file, .. } => file,
+            SetupLock::Own(mut done) => {
                 *done = true;
                 return Ok(());
             }
@@ -104,7 +89,7 @@ pub(crate) async fn set_up_once<E: From<Error>>(
     work: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Result<bool, E> {
     guard.check()?;
-    let turn = Turn::take(guard, key).await?;
+    let turn = SetupLock::take(guard, key).await?;
     if turn.is_done() {
         return Ok(false);
     }

@@ -1,11 +1,12 @@
-//! [`Swept`]: the removal of many things at once, and how that went.
+//! [`SweepReport`]: the removal of many things at once, and how that went.
 
 use std::time::Duration;
 
 use super::kind::Kind;
+use super::listing::within;
 use super::removal::{self, Target};
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// How long the removal of one resource may take, with all attempts.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
@@ -13,7 +14,7 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
 /// How many resources of each kind were removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Swept {
+pub struct SweepReport {
     /// Containers.
     pub containers: usize,
     /// Networks.
@@ -24,7 +25,7 @@ pub struct Swept {
     pub images: usize,
 }
 
-impl Swept {
+impl SweepReport {
     pub(super) fn count(&mut self, kind: Kind) {
         let place = match kind {
             Kind::Container => &mut self.containers,
@@ -35,7 +36,7 @@ impl Swept {
         *place += 1;
     }
 
-    pub(super) fn add(&mut self, other: Swept) {
+    pub(super) fn add(&mut self, other: SweepReport) {
         self.containers += other.containers;
         self.networks += other.networks;
         self.volumes += other.volumes;
@@ -46,18 +47,18 @@ impl Swept {
 /// How the removal of several things went.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) swept: Swept,
+    pub(super) report: SweepReport,
     pub(super) error: Option<Error>,
 }
 
 impl Outcome {
     pub(super) fn add(&mut self, other: Outcome) {
-        self.swept.add(other.swept);
+        self.report.add(other.report);
         self.error = other.error.or(self.error.take());
     }
 
-    pub(super) fn result(self) -> Result<Swept> {
-        self.error.map_or(Ok(self.swept), Err)
+    pub(super) fn result(self) -> Result<SweepReport> {
+        self.error.map_or(Ok(self.report), Err)
     }
 }
 
@@ -65,17 +66,6 @@ impl From<Error> for Outcome {
     fn from(error: Error) -> Outcome {
         Outcome { error: Some(error), ..Outcome::default() }
     }
-}
-
-/// Puts an end to a call whose engine does not answer, or not in time.
-pub(super) async fn within<T>(
-    limit: Duration,
-    step: &'static str,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let outcome = tokio::time::timeout(limit, call).await;
-    let late = |_| Error::new(ErrorKind::Timeout, format!("no answer within {limit:?}")).at(step);
-    outcome.map_err(late)?
 }
 
 /// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
@@ -89,7 +79,7 @@ pub(super) async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> 
         });
         for outcome in futures_util::future::join_all(removals).await {
             match outcome {
-                Ok(_) => all.swept.count(kind),
+                Ok(_) => all.report.count(kind),
                 Err(error) => all.error = Some(error),
             }
         }

@@ -1,19 +1,16 @@
-//! What is left for a look: whether something has failed, and what is said about what stays.
+//! Which resources are kept for inspection, and what users are told about them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ending;
 use super::kind::Kind;
-use super::watch_over;
-use crate::config::KeepPolicy;
+use crate::config::{Config, KeepPolicy};
 use crate::engine::Engine;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on, notes panics, and tells the guardian when the process ends with success.
-///
-/// Only under `CASTOFF_KEEP=on-failure`; the hook calls the one that was there before.
-pub(super) fn watch_the_end() {
+/// From now on, notes panics: under `CASTOFF_KEEP=on-failure`. The hook calls the one that was there
+/// before.
+pub(super) fn note_panics() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
     // (A forked child has the hook as well.)
     if !WATCHED.swap(true, Ordering::SeqCst) {
@@ -23,27 +20,24 @@ pub(super) fn watch_the_end() {
             before(panic);
         }));
     }
-    ending::tell_if_all_is_well();
 }
 
-/// The process ends and says that it succeeded.
-pub(super) fn process_succeeds() {
-    if !PANICKED.load(Ordering::SeqCst) {
-        watch_over::all_is_well();
-    }
+/// Returns whether something has panicked since then.
+pub(super) fn has_panicked() -> bool {
+    PANICKED.load(Ordering::SeqCst)
 }
 
-/// Whether a resource that is dropped now is left for a look.
-pub(super) fn applies(engine: &Engine) -> bool {
-    match engine.config().keep {
+/// Returns whether a resource that is dropped now is kept for inspection.
+pub(super) fn applies(config: &Config) -> bool {
+    match config.keep {
         KeepPolicy::Never => false,
         KeepPolicy::Always => true,
-        KeepPolicy::OnFailure => std::thread::panicking() || PANICKED.load(Ordering::SeqCst),
+        KeepPolicy::OnFailure => std::thread::panicking() || has_panicked(),
     }
 }
 
-/// Says on stderr what stays, how to look at it and how to remove it.
-pub(super) fn tell(engine: &Engine, kind: Kind, name: &str, id: &str) {
+/// Prints to stderr what is kept, how to inspect it and how to remove it.
+pub(super) fn announce(engine: &Engine, kind: Kind, name: &str, id: &str) {
     let id = if kind == Kind::Volume { name } else { id.get(..12).unwrap_or(id) };
     let program = if engine.is_podman() { "podman" } else { "docker" };
     let kept = kind.word();
@@ -56,6 +50,6 @@ pub(super) fn tell(engine: &Engine, kind: Kind, name: &str, id: &str) {
     };
     crate::stderr::say(format_args!(
         "castoff: {kept} `{name}` is kept. To look at it: {look}. To remove it: {remove}, or all \
-         that was kept: castoff::Engine::prune_kept"
+         that was kept: castoff::Engine::remove_kept"
     ));
 }

@@ -1,0 +1,91 @@
+//! [`DeadLease`]: a lease that nobody holds any more, and what it was for.
+
+use super::kind::Kind;
+use super::lease_file::{FileOwner, Note, PART, is_kept};
+use super::session_lock::{FRESH, PART as SESSIONS, age, replace};
+use super::state_dir::StateDir;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::forks::UnsharedFd;
+use crate::random;
+use crate::spec::label;
+
+/// A lease that nobody holds, and what it was for. Its lock is held until it is dealt with.
+#[derive(Debug)]
+pub(super) struct DeadLease {
+    pub(super) kind: Kind,
+    value: String,
+    dir: StateDir,
+    name: String,
+    file: UnsharedFd,
+    /// Whether its maker died at it a short time ago: what the engine had not answered may come yet.
+    may_come_yet: bool,
+}
+
+/// A note that somebody died while it made what a lease is for, and that the lease is another one's by
+/// now: whoever sweeps looks for what the engine makes of that yet.
+pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
+    let note = format!("{name}.late-{}", random::token());
+    let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
+    replace(&file, format!("making {value} -\n").as_bytes())?;
+    Ok(note)
+}
+
+impl DeadLease {
+    pub(super) fn may_come_yet(&self) -> bool {
+        self.may_come_yet
+    }
+
+    pub(super) fn label(&self) -> String {
+        format!("{}={}", label::SHARED, self.value)
+    }
+
+    /// There is nothing left that it is for, nor any set-up of that.
+    pub(super) fn forget(self) {
+        let names = self.dir.names().unwrap_or_default();
+        let is_of_this =
+            |name: &&String| matches!(FileOwner::of(name), Some(FileOwner::Lease(lease)) if lease == self.name);
+        names.iter().filter(is_of_this).for_each(|name| self.dir.remove(name));
+        self.dir.remove(&self.name);
+        drop(self.file);
+    }
+}
+
+/// The leases on an engine that nobody holds; those that were kept, or those that were not.
+pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<DeadLease>> {
+    let dir = StateDir::open(config, PART)?;
+    let here = format!("{engine}-");
+    let living = StateDir::open(config, SESSIONS)?.names()?;
+    let mut found = Vec::new();
+    for name in dir.names()? {
+        if let Some(owner) = FileOwner::of(&name) {
+            let lives = match owner {
+                FileOwner::Lease(lease) => dir.has(lease),
+                FileOwner::Session(token) => living.iter().any(|file| file.contains(token)),
+            };
+            // One that is locked is in use, whatever else says that its process is gone.
+            if !lives && matches!(dir.lock(&name), Ok(Some(_))) {
+                dir.remove(&name);
+            }
+            continue;
+        }
+        let letter = name.strip_prefix(&here).and_then(|rest| rest.chars().next());
+        let kind = Kind::ALL.into_iter().find(|kind| Some(kind.letter()) == letter);
+        let Some(kind) = kind else { continue };
+        // What is strange about one file is no reason to leave all the others.
+        let Ok(Some(file)) = dir.lock(&name) else { continue };
+        let (value, half) = match Note::read(&file) {
+            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => (value, false),
+            Ok(Note::Making(value)) if !kept => (value, true),
+            Ok(Note::Nothing) => {
+                dir.remove(&name);
+                continue;
+            }
+            _ => continue,
+        };
+        let dir = StateDir::open(config, PART)?;
+        let may_come_yet = half && age(&file).is_ok_and(|age| age < FRESH);
+        found.push(DeadLease { kind, value, dir, name, file, may_come_yet });
+    }
+    Ok(found)
+}

@@ -1,0 +1,44 @@
+//! [`IntermediateImages`]: those that the steps of a classic build make, and who removes them.
+
+use std::sync::Arc;
+
+use super::first_sweep;
+use super::owner::Owner;
+use crate::engine::{Engine, StepImage};
+
+/// The images that a build makes on its way: should this process end before this is dropped, the
+/// guardian removes those that nothing has come of.
+#[derive(Debug)]
+pub(crate) struct IntermediateImages {
+    owner: Arc<Owner>,
+    build: u32,
+}
+
+impl IntermediateImages {
+    /// Arms the guardian for a build that begins.
+    pub(crate) async fn watch(engine: &Engine) -> IntermediateImages {
+        let owner = Owner::of(engine);
+        first_sweep::ensure_guardian(&owner, engine).await;
+        owner.owns_one_more();
+        let build = owner.begin_build();
+        IntermediateImages { owner, build }
+    }
+
+    /// Returns whether this is of a process that the current one was forked from.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.owner.process().is_current()
+    }
+
+    /// Notes an image that a step has made.
+    pub(crate) fn made(&self, image: &StepImage) {
+        let parent = image.parent.as_deref().unwrap_or_default();
+        self.owner.note_image(self.build, &format!("{}:{parent}", image.id));
+    }
+}
+
+impl Drop for IntermediateImages {
+    fn drop(&mut self) {
+        self.owner.end_build(self.build);
+        self.owner.owns_one_less();
+    }
+}

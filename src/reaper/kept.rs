@@ -1,0 +1,62 @@
+//! The removal of what was kept.
+
+use super::dead_lease::{self, DeadLease};
+use super::host::Orphans;
+use super::leftovers::blocking;
+use super::listing::{label_of, list_all};
+use super::ours::ours;
+use super::owner::Owner;
+use super::session_lock::{Left, PART, read_name};
+use super::state_dir::{self, StateDir};
+use super::sweep_report::{SweepReport, remove_all};
+use crate::config::Config;
+use crate::engine::{Engine, Labelled};
+use crate::error::Result;
+use crate::spec::label;
+
+/// Removes what was kept on this host: see `Engine::remove_kept`.
+pub(super) async fn remove_kept(engine: Engine) -> Result<SweepReport> {
+    // Listed first: whoever has something by then has a lock, and is seen to live.
+    let everything = list_all(&engine).await?;
+    let (sessions, leases) = blocking(&engine, kept_here).await?;
+    let orphans = Orphans::find(&engine, &everything).await?.kept;
+    let own = Owner::of(&engine).kept();
+    let here = format!("{}.", state_dir::place(engine.config())?);
+    let is_kept = |kind, found: &Labelled| {
+        let mut owners =
+            [label::OWNER, label::KEPT].into_iter().filter_map(|key| label_of(kind, found, key));
+        let Some(owner) = owners.next().filter(|owner| owner.starts_with(&here)) else {
+            return false;
+        };
+        let session = sessions.iter().find(|(token, _)| owner.ends_with(token));
+        let noted = own.iter().any(|(k, id)| (*k, id) == (kind, &found.id));
+        noted || session.is_none_or(|(_, left)| left.keeps(kind, &found.id))
+    };
+    let wanted = everything.into_iter().filter(|(kind, found)| is_kept(*kind, found));
+    let wanted = ours(&engine, wanted.collect()).await?.into_iter();
+    let wanted = wanted.map(|(kind, found)| (kind, found.id)).collect();
+    let mut all = remove_all(&engine, wanted).await;
+    all.add(remove_all(&engine, orphans).await);
+    for lease in leases {
+        all.add(lease.remove(&engine).await);
+    }
+    all.result()
+}
+
+/// The sessions of this host that live, with what they have noted, and the shared resources that
+/// were kept and that nobody uses.
+type KeptHere = (Vec<(String, Left)>, Vec<DeadLease>);
+
+fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
+    let dir = StateDir::open(config, PART)?;
+    let mut sessions = Vec::new();
+    for name in dir.names()? {
+        let Some((_, token)) = read_name(&name) else { continue };
+        // What can't be judged, as a directory of such a name, counts as one that lives.
+        if !matches!(dir.lock(&name), Ok(Some(_))) {
+            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            sessions.push((format!(".{token}"), left.unwrap_or_default()));
+        }
+    }
+    Ok((sessions, dead_lease::dead(config, engine, true)?))
+}

@@ -1,0 +1,184 @@
+//! [`Leftovers`]: what sessions of this host left that were killed together with their guardian.
+
+use super::dead_lease::{self, DeadLease};
+use super::host::Orphans;
+use super::kind::Kind;
+use super::listing::{LIST_LIMIT, label_of, list, list_all, within};
+use super::on_thread::on_thread;
+use super::ours::ours;
+use super::session::Session;
+use super::session_lock::{self, Left, PART, read_name};
+use super::state_dir::StateDir;
+use super::sweep_report::{Outcome, SweepReport, remove_all};
+use crate::config::Config;
+use crate::engine::{Engine, Labelled};
+use crate::error::Result;
+use crate::forks::UnsharedFd;
+use crate::spec::label;
+
+/// What the dead have left.
+pub(super) struct Leftovers {
+    engine: Engine,
+    sessions: Vec<DeadSession>,
+    leases: Vec<DeadLease>,
+    /// What programs in containers left that are gone.
+    orphans: Vec<(Kind, String)>,
+    /// Whether other processes sweep as well, and may end before they are through.
+    others_sweep: bool,
+}
+
+/// Its lock is held until it is dealt with, so that others leave it alone.
+struct DeadSession {
+    token: String,
+    name: String,
+    left: Left,
+    file: UnsharedFd,
+    resources: Vec<(Kind, String)>,
+}
+
+impl Leftovers {
+    pub(super) async fn look(engine: &Engine) -> Result<Leftovers> {
+        let Dead { mut sessions, leases, others_sweep } = blocking(engine, dead).await?;
+        let mut orphans = Vec::new();
+        // Of programs in containers, nothing but their labels may be left to tell.
+        if !sessions.is_empty() || engine.test_host().container().is_some() {
+            let everything = list_all(engine).await?;
+            orphans = Orphans::find(engine, &everything).await?.left;
+            let whose = |sessions: &[DeadSession], kind, found: &Labelled| {
+                let owner = label_of(kind, found, label::OWNER)?;
+                sessions.iter().position(|one| owner.ends_with(&one.token))
+            };
+            let left = everything.into_iter();
+            let left = left.filter(|(kind, found)| whose(&sessions, *kind, found).is_some());
+            for (kind, found) in ours(engine, left.collect()).await? {
+                let Some(session) = whose(&sessions, kind, &found) else { continue };
+                let session = &mut sessions[session];
+                if !session.left.keeps(kind, &found.id) {
+                    session.resources.push((kind, found.id));
+                }
+            }
+        }
+        Ok(Leftovers { engine: engine.clone(), sessions, leases, orphans, others_sweep })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
+    }
+
+    /// Whether the engine may yet make something of a call that one of the dead has sent, or another
+    /// sweep end halfway. A container that ended left no note of its calls: what comes of them is
+    /// looked for where it left anything.
+    pub(super) fn is_to_be_looked_at_again(&self) -> bool {
+        self.others_sweep
+            || !self.orphans.is_empty()
+            || self.sessions.iter().any(|one| one.left.may_come_yet())
+            || self.leases.iter().any(DeadLease::may_come_yet)
+    }
+
+    /// Removes everything that can be, whatever fails: what one session or lease has left must not
+    /// be in the way of the others. The error is the last one.
+    pub(super) async fn remove(self) -> Result<SweepReport> {
+        let dir = StateDir::open(self.engine.config(), PART);
+        let sessions = self.sessions.into_iter().map(|session| {
+            let (engine, dir) = (&self.engine, dir.as_ref().ok());
+            async move {
+                let outcome = remove_all(engine, session.resources).await;
+                // What is left of it, or comes yet, is for the next sweep.
+                let dir = dir.filter(|_| !session.left.may_come_yet());
+                if let (None, Some(dir)) = (&outcome.error, dir) {
+                    dir.remove(&session.name);
+                }
+                drop(session.file);
+                outcome
+            }
+        });
+        let leases = async {
+            let mut all = Outcome::default();
+            // One after the other: containers come before the networks that they are in.
+            for lease in self.leases {
+                all.add(lease.remove(&self.engine).await);
+            }
+            all
+        };
+        let orphans = remove_all(&self.engine, self.orphans);
+        let sessions = futures_util::future::join_all(sessions);
+        let all = futures_util::future::join3(sessions, orphans, leases);
+        let (sessions, orphans, mut all) = all.await;
+        sessions.into_iter().chain([orphans]).for_each(|outcome| all.add(outcome));
+        all.result()
+    }
+}
+
+/// On a thread of its own where it may block: tokio panics where no thread can be had.
+pub(super) async fn blocking<T: Send + 'static>(
+    engine: &Engine,
+    look: fn(&Config, &str) -> Result<T>,
+) -> Result<T> {
+    let engine = engine.clone();
+    on_thread(move || look(engine.config(), engine.identity())).await
+}
+
+/// The sessions and leases that nobody holds any more, and that left something on this engine.
+struct Dead {
+    sessions: Vec<DeadSession>,
+    leases: Vec<DeadLease>,
+    /// Whether another process sweeps some that are not among these.
+    others_sweep: bool,
+}
+
+/// Finds the dead of this engine. Those that left nothing anywhere are forgotten on the way.
+fn dead(config: &Config, engine: &str) -> Result<Dead> {
+    let dir = StateDir::open(config, PART)?;
+    let (mut sessions, mut others_sweep) = (Vec::new(), false);
+    for name in dir.names()? {
+        let Some((place, token)) = read_name(&name) else { continue };
+        // Its own, which this process may have locked under another descriptor.
+        if token == Session::current().token() {
+            continue;
+        }
+        // What is strange about one file is no reason to leave all the others.
+        let Ok(locked) = dir.lock(&name) else { continue };
+        let Some(file) = locked else {
+            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            others_sweep |= place == engine && left.is_ok_and(|left| left.swept);
+            continue;
+        };
+        let Ok(left) = Left::read(&file) else { continue };
+        if !left.any || left.hold {
+            dir.remove(&name);
+        } else if place == engine {
+            if !left.swept {
+                // On a full disk, nobody is told.
+                let _ = session_lock::note_sweep(&file);
+            }
+            // (What is left on another engine stays noted, however long nobody uses that.)
+            let (token, resources) = (format!(".{token}"), Vec::new());
+            sessions.push(DeadSession { token, name, left, file, resources });
+        }
+    }
+    Ok(Dead { sessions, leases: dead_lease::dead(config, engine, false)?, others_sweep })
+}
+
+impl DeadLease {
+    /// Removes what was shared, and then the lease.
+    pub(super) async fn remove(self, engine: &Engine) -> Outcome {
+        let label = self.label();
+        let found = list(engine, self.kind, &label);
+        let found = match within(LIST_LIMIT, "list", found).await {
+            Ok(found) => found,
+            Err(error) => return error.into(),
+        };
+        let found = found.into_iter().map(|found| (self.kind, found)).collect();
+        let found = match within(LIST_LIMIT, "list", ours(engine, found)).await {
+            Ok(found) => found,
+            Err(error) => return error.into(),
+        };
+        let wanted = found.into_iter().map(|(kind, found)| (kind, found.id)).collect();
+        let outcome = remove_all(engine, wanted).await;
+        // What comes yet is for the next look, or the next sweep.
+        if outcome.error.is_none() && !self.may_come_yet() {
+            self.forget();
+        }
+        outcome
+    }
+}

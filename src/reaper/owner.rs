@@ -1,0 +1,368 @@
+//! [`Owner`]: what stands behind everything that this process creates on one engine.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::guardian::{Address, Guardian};
+use super::kind::Kind;
+use super::session::Session;
+use super::vigil::Guarded;
+use super::watch::{Held, Surroundings, Watch};
+use super::{ending, keep_policy};
+use crate::config::KeepPolicy;
+use crate::engine::{Endpoint, Engine};
+use crate::forks::{PerProcess, Process, UnsharedFd};
+
+/// The owners of this process. They stay until its end, also when the last guard is gone: what was
+/// kept must be known to the guardian and to sweeps for as long as the process lives, and the lock of
+/// its session must not be taken anew while the guardian has it still.
+static OWNERS: PerProcess<Mutex<HashMap<Key, Arc<Owner>>>> = PerProcess::new();
+
+/// An engine, by whatever path it is reached, and a state directory.
+type Key = (String, Option<PathBuf>);
+
+/// What this process has on one engine, under one state directory: the lock of its session, the
+/// guardian, what it has created, shares and has kept. All connections to that engine have the same.
+///
+/// In a process that is forked from its own, it does nothing: the child has owners of its own.
+pub(crate) struct Owner {
+    /// There as soon as something needs it, unless that is turned off.
+    watch: Mutex<Option<Watch>>,
+    swept: OnceCell<()>,
+    process: Process,
+}
+
+impl Owner {
+    /// Returns the one for an engine, made by the first call.
+    pub(crate) fn of(engine: &Engine) -> Arc<Owner> {
+        let key = (engine.identity().to_owned(), engine.config().state_dir.clone());
+        owners().entry(key).or_insert_with(|| Arc::new(Owner::new())).clone()
+    }
+
+    fn new() -> Owner {
+        Owner {
+            watch: Mutex::default(),
+            swept: OnceCell::new(),
+            process: Process::current(),
+        }
+    }
+
+    /// The process that this stands behind.
+    pub(super) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Returns what is set when the sweep before the first resource has looked around.
+    pub(super) fn swept(&self) -> &OnceCell<()> {
+        &self.swept
+    }
+
+    /// Arms the guardian, if none stands. Returns whether it stands.
+    ///
+    /// It can't stand where it is turned off. Where the fork fails, dropping waits for removals
+    /// instead, and the next session's sweep finds what the session's lock tells of; the next
+    /// resource is another try.
+    pub(super) async fn ensure_guardian(self: &Arc<Self>, engine: &Engine) -> bool {
+        if !engine.config().reaper {
+            return false;
+        }
+        if let Some(stands) = self.is_guarded_already() {
+            return stands;
+        }
+        let address = resolve(engine).await;
+        // Another thread may have been here meanwhile.
+        if let Some(stands) = self.is_guarded_already() {
+            return stands;
+        }
+        self.begin(Surroundings {
+            engine: engine.identity(),
+            config: engine.config(),
+            address,
+            may_end_as_a_whole: engine.test_host().may_end_as_a_whole(),
+        })
+    }
+
+    fn is_guarded_already(&self) -> Option<bool> {
+        let mut place = self.lock()?;
+        place.as_mut().filter(|watch| !watch.is_void()).map(Watch::stand)
+    }
+
+    /// Begins to stand behind this process. Returns whether a guardian stands.
+    fn begin(self: &Arc<Self>, surroundings: Surroundings<'_>) -> bool {
+        let Some(mut place) = self.lock() else { return false };
+        if let Some(watch) = place.as_mut().filter(|watch| !watch.is_void()) {
+            return watch.stand();
+        }
+        if surroundings.config.keep == KeepPolicy::OnFailure {
+            keep_policy::note_panics();
+            ending::tell_of_success(all_is_well);
+        }
+        if surroundings.may_end_as_a_whole {
+            ending::finish_before_it(act_now);
+        }
+        // Its lock is free before the next one takes it.
+        *place = None;
+        let guarded = Arc::downgrade(self);
+        let watch = place.insert(Watch::begin(guarded, surroundings));
+        watch.is_guarded()
+    }
+
+    /// Counts one resource more. Then [`owns_one_less`](Self::owns_one_less) has to follow when it is
+    /// no more. Returns whether a guardian stands.
+    pub(super) fn owns_one_more(&self) -> bool {
+        self.with(Watch::owns_one_more).unwrap_or(false)
+    }
+
+    /// Counts off a resource that is no more, or never came to be.
+    pub(super) fn owns_one_less(&self) {
+        self.with(Watch::owns_one_less);
+    }
+
+    /// Notes that a create call is about to be sent, or was answered.
+    pub(super) fn creating(&self, began: bool) {
+        self.with(|watch| watch.creating(began));
+    }
+
+    /// Notes the same under a lease: how many calls are not answered, and how many resources there
+    /// may be.
+    pub(super) fn creating_for(&self, number: u32, under_way: usize, made: usize) {
+        self.with(|watch| watch.creating_for(number, under_way, made));
+    }
+
+    /// Returns the value of the owner label for resources of this process.
+    pub(super) fn label_value(&self) -> String {
+        let value = self.with(|watch| watch.owner().to_owned());
+        value.unwrap_or_else(|| Session::current().owner(None))
+    }
+
+    /// Leaves a resource alone from now on.
+    pub(super) fn keep(&self, kind: Kind, id: &str) {
+        self.with(|watch| watch.keep(kind, id));
+    }
+
+    /// Returns what this process has let go of and kept.
+    pub(super) fn kept(&self) -> Vec<(Kind, String)> {
+        self.with(|watch| watch.kept().to_vec()).unwrap_or_default()
+    }
+
+    /// Hands a lease's lock to the guardian as well. The number is for [`leave`](Self::leave).
+    pub(super) fn hold(
+        &self,
+        kind: Kind,
+        value: &str,
+        linger: Duration,
+        file: &Arc<UnsharedFd>,
+    ) -> Option<u32> {
+        let linger = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        let (value, file) = (value.to_owned(), file.clone());
+        self.with(|watch| watch.hold(Held { kind, value, linger, file, creates: (0, 0) }))
+    }
+
+    /// Lets go of a lease.
+    pub(super) fn leave(&self, number: u32) {
+        self.with(|watch| watch.leave(number));
+    }
+
+    /// Begins a build that makes images on its way. The number is for the other two.
+    pub(super) fn begin_build(&self) -> u32 {
+        self.with(Watch::build).unwrap_or(0)
+    }
+
+    /// Notes an image that a step of a build has made.
+    pub(super) fn note_image(&self, build: u32, image: &str) {
+        self.with(|watch| watch.scrap(build, image));
+    }
+
+    /// Forgets a build and what it has made on its way.
+    pub(super) fn end_build(&self, build: u32) {
+        self.with(|watch| watch.built(build));
+    }
+
+    /// Returns who removes what this process leaves, if it `is_on`.
+    fn reaper(&self, is_on: bool) -> Reaper {
+        let reaper = self.with(|watch| {
+            match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
+                (true, _) => Reaper::Guardian,
+                (false, true) => Reaper::Sweep,
+                (false, false) => Reaper::Nobody,
+            }
+        });
+        reaper.unwrap_or(if is_on { Reaper::Guardian } else { Reaper::Nobody })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Watch) -> T) -> Option<T> {
+        self.lock()?.as_mut().map(work)
+    }
+
+    /// Locks the watch, but not in a forked child: a thread of the parent may have had the lock.
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Watch>>> {
+        let is_here = self.process.is_current();
+        is_here.then(|| self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Guarded for Owner {
+    fn replace(&self) -> Option<Duration> {
+        self.with(Watch::replace).flatten()
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.with(Watch::rest).flatten()
+    }
+
+    fn catch_up(&self) -> bool {
+        self.with(Watch::catch_up).unwrap_or(false)
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+fn owners() -> MutexGuard<'static, HashMap<Key, Arc<Owner>>> {
+    OWNERS.here().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells the guardians that the process ends and all is well: nothing is kept for inspection.
+fn all_is_well() {
+    if keep_policy::has_panicked() {
+        return;
+    }
+    // At the end of the process another thread may hold a lock for ever.
+    let Ok(owners) = OWNERS.here().try_lock() else { return };
+    for owner in owners.values() {
+        if let Ok(Some(watch)) = owner.watch.try_lock().as_deref_mut() {
+            watch.all_is_well();
+        }
+    }
+}
+
+/// Has the guardians act that may end with the process, which ends. Each of them ends when all is
+/// removed.
+fn act_now() -> Vec<Guardian> {
+    let owners: Vec<_> = owners().values().cloned().collect();
+    let at_risk = |watch: &mut Watch| {
+        if watch.may_end_as_a_whole() { watch.act_now() } else { None }
+    };
+    owners.iter().filter_map(|owner| owner.with(at_risk).flatten()).collect()
+}
+
+/// Returns where the guardian finds the engine. A name is looked up now: the child can't.
+async fn resolve(engine: &Engine) -> Option<Address> {
+    let found = match engine.endpoint() {
+        Endpoint::Unix(socket) => Address::unix(socket),
+        Endpoint::Tcp { host, port } => {
+            // The address that answers, of those that the name has.
+            let connected = tokio::net::TcpStream::connect((host.as_str(), *port)).await;
+            connected.and_then(|stream| stream.peer_addr()).map(Address::tcp)
+        }
+    };
+    let found = found.map(|address| address.of_podman(engine.is_podman()));
+    found.map_err(|error| tracing::warn!(%error, "no guardian can reach the engine")).ok()
+}
+
+/// Who removes what a process leaves that ends without letting go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reaper {
+    /// The guardian, within a second.
+    ///
+    /// In a container or a PID namespace of its own, the guardian ends with the first process. There
+    /// a return from `main` and `process::exit` wait until it is through, at most 30 s, and what is
+    /// shared does not linger. Where the container is killed, it is the next session's sweep that
+    /// removes: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
+    ///
+    /// Three things are left to the sweep of the next session: of
+    /// resources that live on (`keep()`), those of a kind beyond 190,000; of shared ones, those
+    /// beyond 4,096 or beyond what the hard limit of open files (`ulimit -Hn`) lets the guardian
+    /// hold; and what the engine makes of a create call more than two minutes after the end of the
+    /// process that sent it. The first two are warned of (`tracing`).
+    Guardian,
+    /// No guardian could be started, which is tried again with the next resource: the sweep of the next session on this host. Dropping a
+    /// handle waits for the removal, at most 10 s.
+    Sweep,
+    /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
+    /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
+    Nobody,
+}
+
+impl Engine {
+    /// Who removes what this process leaves here if it ends without letting go. Before its first
+    /// resource: who is going to.
+    #[must_use]
+    pub fn reaper(&self) -> Reaper {
+        Owner::of(self).reaper(self.config().reaper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::super::session_lock::SessionLock;
+    use super::*;
+    use crate::config::Config;
+
+    const ENGINE: &str = "0123456789abcdef";
+
+    fn config(state_dir: &Path) -> Config {
+        Config { state_dir: Some(state_dir.to_owned()), ..Config::default() }
+    }
+
+    /// An owner of this test's alone, with a guardian.
+    fn begun(config: &Config, socket: &Path) -> Arc<Owner> {
+        let (owner, address) = (Arc::new(Owner::new()), Address::unix(socket).ok());
+        let around = Surroundings { engine: ENGINE, config, address, may_end_as_a_whole: false };
+        assert!(owner.begin(around));
+        assert_eq!(owner.reaper(true), Reaper::Guardian);
+        owner
+    }
+
+    fn noted(state_dir: &Path) -> String {
+        let mut files = std::fs::read_dir(state_dir.join("castoff/sessions")).unwrap();
+        let text = std::fs::read_to_string(files.next().unwrap().unwrap().path()).unwrap();
+        assert!(files.next().is_none());
+        text
+    }
+
+    #[test]
+    fn owners_of_two_state_directories_have_nothing_in_common() {
+        let home = tempfile::tempdir().unwrap();
+        let [socket, here, there] = ["socket", "here", "there"].map(|name| home.path().join(name));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let [one, two] = [&here, &there].map(|dir| begun(&config(dir), &socket));
+        assert_ne!(one.label_value(), two.label_value());
+        assert!(one.owns_one_more());
+        one.keep(Kind::Volume, "v");
+        assert_eq!((one.kept().len(), two.kept().len()), (1, 0));
+        assert!(noted(&here).ends_with("keep volume v\n") && noted(&there).is_empty());
+        one.owns_one_less();
+    }
+
+    #[test]
+    fn an_owner_that_is_dropped_has_its_guardian_end() {
+        let home = tempfile::tempdir().unwrap();
+        let (config, socket) = (config(home.path()), home.path().join("socket"));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let owner = begun(&config, &socket);
+        assert!(owner.owns_one_more());
+        owner.owns_one_less();
+        SessionLock::take(&config, ENGINE).unwrap_err();
+        drop(owner);
+        // The guardian has the same lock.
+        let end = Instant::now() + Duration::from_secs(10);
+        while SessionLock::take(&config, ENGINE).is_err() {
+            assert!(Instant::now() < end);
+            std::thread::yield_now();
+        }
+    }
+}
