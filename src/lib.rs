@@ -80,6 +80,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout, clippy::dbg_macro)]
 
 pub mod config;
+mod connection;
 pub mod container;
 pub mod dockerfile;
 pub mod engine;
@@ -103,13 +104,13 @@ mod untar;
 mod volume;
 pub mod wait;
 
+pub use connection::{Engine, sweep};
 pub use container::{Container, ContainerBuilder, ContainerLock, CopySource, IntoAliases};
-pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use image::{Image, ImageBuilder};
 pub use module::Module;
 pub use network::{Network, NetworkBuilder};
-pub use reaper::{Reaper, SweepReport, sweep};
+pub use reaper::{Reaper, SweepReport};
 pub use volume::{Volume, VolumeBuilder};
 pub use wait::WaitFor;
 

@@ -1,6 +1,6 @@
 //! [`Module`]: the description of a service, and a typed handle to one that runs.
 
-use crate::engine::Engine;
+use crate::connection::Engine;
 use crate::error::Result;
 use crate::wait::WaitFor;
 use crate::{Container, ContainerBuilder};

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::engine::{ApiVersion, Engine};
+use crate::connection::Engine;
+use crate::engine::ApiVersion;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{Guard, Kind, Lease, Share, Worker};
+use crate::reaper::{Guard, Kind, Lease, SHARE_LIMIT, Share, Worker};
 use crate::spec::{NetworkSpec, Subnet, spec_hash};
 
 /// A network, removed when this handle and all containers that joined it are gone. A clone is another handle
@@ -32,6 +33,7 @@ use crate::spec::{NetworkSpec, Subnet, spec_hash};
 #[derive(Clone)]
 #[must_use = "the network is removed when its handle is dropped"]
 pub struct Network {
+    engine: Engine,
     guard: Arc<Guard>,
     name: String,
 }
@@ -68,7 +70,7 @@ impl Network {
     /// Returns the engine that the network is on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        self.guard.engine()
+        &self.engine
     }
 
     /// Keeps the network beyond this handle and this program, and returns its name.
@@ -229,11 +231,17 @@ impl NetworkBuilder {
         let key = spec_hash(&(&self.spec, scope.into(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
-            match Guard::share(&engine, Kind::Network, key.clone(), crate::reaper::SHARE_LIMIT)
-                .await?
+            match Guard::share(
+                engine.client(),
+                engine.owner(),
+                Kind::Network,
+                key.clone(),
+                SHARE_LIMIT,
+            )
+            .await?
             {
-                Share::Joined(guard, made) if engine.has_network(&made.id).await? => {
-                    return Ok(Network { guard: Arc::new(guard), name: made.name });
+                Share::Joined(guard, made) if engine.client().has_network(&made.id).await? => {
+                    return Ok(Network { engine, guard: Arc::new(guard), name: made.name });
                 }
                 Share::Joined(guard, _) => guard.abandon().await?,
                 Share::Vacant(lease) => {
@@ -266,19 +274,19 @@ async fn create_once(
     spec: NetworkSpec,
     lease: Option<Arc<Lease>>,
 ) -> Result<Network> {
-    let guard = Guard::arm(&engine, Kind::Network, lease.as_ref()).await?;
+    let guard = Guard::arm(engine.client(), engine.owner(), Kind::Network, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
-    match engine.create_network(&spec, &name, &guard.labels()).await {
+    match engine.client().create_network(&spec, &name, &guard.labels()).await {
         Ok(id) => guard.created(&id),
         Err(error) => {
             guard.refused(&error);
             return Err(error.at("create"));
         }
     }
-    let network = Network { guard: Arc::new(guard), name };
+    let network = Network { engine: engine.clone(), guard: Arc::new(guard), name };
     // Engines before API 1.44 allow several networks of one name.
     if spec.name.is_some() && engine.api_version() < ApiVersion::new(1, 44) {
-        let same = engine.networks_named(&network.name).await?;
+        let same = engine.client().networks_named(&network.name).await?;
         if same.iter().any(|id| id != network.id()) {
             let message = format!("a network named `{}` exists already", network.name);
             return Err(Error::new(ErrorKind::Conflict, message).at("create"));

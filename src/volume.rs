@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::connection::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{Guard, Kind, Lease, Share, Worker, set_up_once};
+use crate::reaper::{Guard, Kind, Lease, SHARE_LIMIT, Share, Worker, set_up_once};
 use crate::spec::{VolumeSpec, spec_hash};
 
 /// A volume, removed when this handle and all containers that mount it are gone. A clone is another handle
@@ -27,6 +27,7 @@ use crate::spec::{VolumeSpec, spec_hash};
 #[derive(Clone)]
 #[must_use = "the volume is removed when its handle is dropped"]
 pub struct Volume {
+    engine: Engine,
     guard: Arc<Guard>,
     name: String,
 }
@@ -69,7 +70,7 @@ impl Volume {
     /// Returns the engine that the volume is on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        self.guard.engine()
+        &self.engine
     }
 
     /// Keeps the volume beyond this handle and this program, and returns its name.
@@ -215,11 +216,17 @@ impl VolumeBuilder {
         let key = spec_hash(&(&self.spec, scope.into(), &engine.config().session));
         let key = key.get(..32).unwrap_or(&key).to_owned();
         loop {
-            match Guard::share(&engine, Kind::Volume, key.clone(), crate::reaper::SHARE_LIMIT)
-                .await?
+            match Guard::share(
+                engine.client(),
+                engine.owner(),
+                Kind::Volume,
+                key.clone(),
+                SHARE_LIMIT,
+            )
+            .await?
             {
-                Share::Joined(guard, made) if engine.has_volume(&made.id).await? => {
-                    return Ok(Volume { guard: Arc::new(guard), name: made.name });
+                Share::Joined(guard, made) if engine.client().has_volume(&made.id).await? => {
+                    return Ok(Volume { engine, guard: Arc::new(guard), name: made.name });
                 }
                 Share::Joined(guard, _) => guard.abandon().await?,
                 Share::Vacant(lease) => {
@@ -246,12 +253,12 @@ async fn create_once(
     spec: VolumeSpec,
     lease: Option<Arc<Lease>>,
 ) -> Result<Volume> {
-    let guard = Guard::arm(&engine, Kind::Volume, lease.as_ref()).await?;
+    let guard = Guard::arm(engine.client(), engine.owner(), Kind::Volume, lease.as_ref()).await?;
     let name = spec.name.clone().unwrap_or_else(|| guard.resource().to_owned());
-    match engine.create_volume(&spec, &name, &guard.labels()).await {
+    match engine.client().create_volume(&spec, &name, &guard.labels()).await {
         Ok(labels) if guard.owns(&labels) => {
             guard.created(&name);
-            Ok(Volume { guard: Arc::new(guard), name })
+            Ok(Volume { engine: engine.clone(), guard: Arc::new(guard), name })
         }
         Ok(_) => {
             // The engine returned an existing volume, which is not castoff's to remove.

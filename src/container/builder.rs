@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Container, CopySource, IntoAliases};
-use crate::engine::{CreateBody, Engine, LogFrame, OUTPUT_LIMIT};
+use crate::connection::Engine;
+use crate::engine::{CreateBody, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
 use crate::reaper::Guard;
 use crate::spec::{Attachment, ContainerSpec, HostBinding, IntoPort, Mount, Port, PullPolicy};

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::plan::Created;
-use crate::engine::{Engine, ExecOutput, FrameStream, LogRequest};
+use crate::engine::{Client, ExecOutput, FrameStream, LogRequest};
 use crate::error::{Error, Result};
 
 /// The end-of-file character of a terminal, the default of `stty eof`.
@@ -38,7 +38,7 @@ impl Capture {
 
     /// Attaches to the container before it starts. If that fails, the log is read instead, unless
     /// there is input.
-    pub(super) async fn attach(&self, engine: &Engine, id: &str, made: &Created) -> Result<()> {
+    pub(super) async fn attach(&self, engine: &Client, id: &str, made: &Created) -> Result<()> {
         let tty = made.tty;
         let attached = if made.restarts && self.stdin.is_none() {
             // The attached streams end with the first run.
@@ -59,7 +59,7 @@ impl Capture {
     }
 
     /// Returns all output of the container until its end, and its exit code.
-    pub(super) async fn collect(self, engine: &Engine, id: &str) -> Result<ExecOutput> {
+    pub(super) async fn collect(self, engine: &Client, id: &str) -> Result<ExecOutput> {
         let attached = self.attached.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut out = ExecOutput::default();
         let (mut output, mut input, tty) = match attached {
@@ -109,7 +109,7 @@ pub(super) async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, bytes: &[u
     }
 }
 
-async fn from_log(engine: &Engine, id: &str, tty: bool, limit: usize) -> Result<ExecOutput> {
+async fn from_log(engine: &Client, id: &str, tty: bool, limit: usize) -> Result<ExecOutput> {
     let mut out = ExecOutput { from_log: true, ..ExecOutput::default() };
     // The log is complete once the container has ended.
     out.exit_code = engine.wait_container(id).await?;

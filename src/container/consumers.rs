@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::StreamExt;
 
 use super::builder::LogConsumer;
-use crate::engine::{Engine, LogRequest, Seen};
+use crate::engine::{Client, LogRequest, Seen};
 use crate::error::Result;
 
 /// Feeds a consumer with all output of a container, over restarts, until the container is removed.
 ///
 /// Each consumer has its own thread and connection: a slow or panicking one does not affect others
 /// and needs no runtime of the caller's, and unread output waits at the engine.
-pub(super) fn feed(engine: &Engine, id: &str, tty: bool, consumer: LogConsumer) {
+pub(super) fn feed(engine: &Client, id: &str, tty: bool, consumer: LogConsumer) {
     let (engine, id) = (engine.clone(), id.to_owned());
     let span = tracing::Span::current();
     let spawned = std::thread::Builder::new().name("castoff-logs".into()).spawn(move || {
@@ -34,7 +34,7 @@ pub(super) fn feed(engine: &Engine, id: &str, tty: bool, consumer: LogConsumer) 
     }
 }
 
-async fn follow_runs(engine: &Engine, id: &str, tty: bool, consumer: &LogConsumer) -> Result<()> {
+async fn follow_runs(engine: &Client, id: &str, tty: bool, consumer: &LogConsumer) -> Result<()> {
     let mut seen = Seen::default();
     let mut followed = (1, 0);
     loop {

@@ -13,7 +13,7 @@ use super::kept::kept;
 use super::pack;
 use super::tarball::Tarball;
 use super::tmpfs;
-use crate::engine::{Engine, InMemory, Way};
+use crate::engine::{Client, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 
@@ -257,7 +257,7 @@ impl Place {
     }
 
     /// Returns the way by which the source can be copied to its target.
-    pub(super) async fn way_in(self, engine: &Engine, id: &str, memory: &InMemory) -> Result<Way> {
+    pub(super) async fn way_in(self, engine: &Client, id: &str, memory: &InMemory) -> Result<Way> {
         let Place { path, tree } = self;
         let (tree, names) = match tree {
             Tree::File => (None, BTreeSet::new()),
@@ -275,7 +275,7 @@ impl Place {
 /// Copies into a container, by the given way.
 pub(super) async fn copy_by(
     way: Way,
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     source: CopySource,
     target: &str,
@@ -306,7 +306,7 @@ pub(super) async fn copy_by(
 }
 
 /// Copies into a container by the engine, whether it runs or not.
-async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) -> Result<()> {
+async fn copy_in(engine: &Client, id: &str, source: CopySource, target: &str) -> Result<()> {
     let (directory, name) = split_target(&source, target)?;
     let (base, missing) = existing(engine, id, &directory).await?;
     if let Some(tarball) = source.tarball() {
@@ -329,7 +329,7 @@ async fn copy_in(engine: &Engine, id: &str, source: CopySource, target: &str) ->
 const MOST_LINKS: usize = 40;
 
 /// Resolves the link at `path`, inside the container, to its final target.
-pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<String> {
+pub(super) async fn follow(engine: &Client, id: &str, path: &str) -> Result<String> {
     let mut here = path.to_owned();
     for _ in 0..MOST_LINKS {
         let Some(target) = engine.stat_path(id, &here).await?.and_then(|stat| stat.link) else {
@@ -347,7 +347,7 @@ pub(super) async fn follow(engine: &Engine, id: &str, path: &str) -> Result<Stri
 }
 
 /// Returns the deepest existing directory of a path, and the names below it that are missing.
-async fn existing(engine: &Engine, id: &str, directory: &str) -> Result<(String, Vec<String>)> {
+async fn existing(engine: &Client, id: &str, directory: &str) -> Result<(String, Vec<String>)> {
     let mut base = directory.to_owned();
     let mut missing = Vec::new();
     while base != "/" {

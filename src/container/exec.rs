@@ -9,7 +9,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::capture::send;
-use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, LogFrame, OUTPUT_LIMIT};
+use crate::engine::{Client, ExecOutput, ExecRequest, ExecSession, LogFrame, OUTPUT_LIMIT};
 use crate::error::{Error, Result};
 use crate::forks::Process;
 use crate::timed::timed;
@@ -33,7 +33,7 @@ use crate::timed::timed;
 /// ```
 #[must_use = "nothing runs before it is awaited or streamed"]
 pub struct Exec {
-    engine: Engine,
+    engine: Client,
     container: String,
     request: ExecRequest,
     stdin: Option<Vec<u8>>,
@@ -44,7 +44,7 @@ pub struct Exec {
 
 impl Exec {
     pub(super) fn new(
-        engine: Engine,
+        engine: Client,
         container: String,
         command: Vec<String>,
         process: Process,
@@ -167,7 +167,7 @@ impl fmt::Debug for Exec {
 /// exec ..'`) and `kill` that by another command, or remove the container.
 #[must_use = "the output ends with the stream"]
 pub struct ExecStream {
-    engine: Engine,
+    engine: Client,
     id: String,
     output: crate::engine::FrameStream,
 }

@@ -36,7 +36,7 @@ impl Container {
         source: impl Into<CopySource>,
         target: impl AsRef<str>,
     ) -> Result<()> {
-        let (engine, id, target) = (self.own_engine()?, self.id(), target.as_ref());
+        let (engine, id, target) = (self.own_client()?, self.id(), target.as_ref());
         let source = source.into();
         let copied = async {
             let spec = self.spec_shared();
@@ -50,7 +50,7 @@ impl Container {
 
     /// Returns the way to read a path; with `below`, together with the mounts below it.
     async fn way_out(&self, path: &str, below: bool) -> Result<Way> {
-        let (engine, id) = (self.engine(), self.id());
+        let (engine, id) = (self.client(), self.id());
         let memory = InMemory::of(&self.spec_shared()).through_links(engine, id).await?;
         let way = memory.way_to(engine, id, path, |_| false).await?;
         // The root is always read by the engine: a command would pack the kernel's files too.
@@ -67,7 +67,7 @@ impl Container {
     /// Returns the archive of a path, or of the target of a link there, and whether the requested
     /// contents are below the directory's name in it.
     async fn download(&self, path: &str, follow: bool) -> Result<(unpack::Chunks, bool)> {
-        let (engine, id) = (self.engine(), self.id());
+        let (engine, id) = (self.client(), self.id());
         if self.way_out(path, true).await? == Way::Command {
             return Ok((tmpfs::download(engine, id, path, follow)?, false));
         }
@@ -89,7 +89,7 @@ impl Container {
     /// directory, Podman omits its mode and mtime, and everything if its name is `dev`, `proc` or
     /// `sys`; so the directory itself is downloaded.
     async fn download_from_podman(&self, path: &str) -> Result<(unpack::Chunks, bool)> {
-        let (engine, id) = (self.engine(), self.id());
+        let (engine, id) = (self.client(), self.id());
         if path.ends_with("/.") || path.ends_with('/') {
             let mut directory = path;
             while let Some(rest) =
@@ -178,7 +178,7 @@ impl Container {
     }
 
     async fn copy_out(&self, path: &str, to: &Path, limit: u64, follow: bool) -> Result<PathBuf> {
-        self.own_engine()?;
+        self.own_client()?;
         let trimmed = path.trim_end_matches('/');
         let contents = trimmed.is_empty() || trimmed.ends_with("/.");
         // The root itself has no name, only its contents have.
@@ -216,7 +216,7 @@ impl Container {
     /// Dropping the future leaves nothing behind.
     pub async fn read_file_up_to(&self, path: impl AsRef<str>, limit: u64) -> Result<Vec<u8>> {
         let read = async {
-            let (engine, id, path) = (self.own_engine()?, self.id(), path.as_ref());
+            let (engine, id, path) = (self.own_client()?, self.id(), path.as_ref());
             if self.way_out(path, false).await? == Way::Command {
                 return tmpfs::read_file(engine, id, path, limit).await;
             }

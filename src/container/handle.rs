@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::builder::Hooks;
 use super::host_port::Forwarder;
 use super::{ContainerBuilder, Exec, Logs};
-use crate::engine::{ContainerDetails, ContainerState, Engine};
+use crate::connection::Engine;
+use crate::engine::{Client, ContainerDetails, ContainerState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Opening;
 use crate::image::Image;
@@ -35,6 +36,7 @@ use crate::{IntoAliases, Network};
 #[derive(Clone)]
 #[must_use = "the container is removed when its handle is dropped"]
 pub struct Container {
+    engine: Engine,
     guard: Arc<Guard>,
     name: String,
     spec: Arc<ContainerSpec>,
@@ -53,6 +55,7 @@ impl Container {
     }
 
     pub(super) fn new(
+        engine: Engine,
         guard: Arc<Guard>,
         name: String,
         spec: Arc<ContainerSpec>,
@@ -62,6 +65,7 @@ impl Container {
         startup_timeout: Duration,
     ) -> Self {
         let container = Container {
+            engine,
             guard,
             name,
             spec,
@@ -99,7 +103,7 @@ impl Container {
     /// Returns the engine that the container runs on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        self.guard.engine()
+        &self.engine
     }
 
     /// Returns the address of a published port, as reached from this process.
@@ -114,7 +118,7 @@ impl Container {
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
         let port = port.into_port()?;
         // Checked here, as the handles of resources in a server have no other check.
-        self.own_engine()?;
+        self.own_client()?;
         self.known().addr(port, self.engine().host()).map_err(|error| self.told(error))
     }
 
@@ -156,7 +160,7 @@ impl Container {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn inspect(&self) -> Result<ContainerDetails> {
-        let details = self.own_engine()?.inspect_container(self.id()).await;
+        let details = self.own_client()?.inspect_container(self.id()).await;
         let details = details.map_err(|error| self.told(error.at("inspect")))?;
         self.relearn(details.clone());
         Ok(details)
@@ -176,7 +180,7 @@ impl Container {
     /// Returns the container's output: see [`Logs`].
     pub fn logs(&self) -> Logs {
         Logs::new(
-            self.engine().clone(),
+            self.client().clone(),
             self.id().to_owned(),
             self.known().tty,
             self.restarts() != RestartPolicy::No,
@@ -195,7 +199,7 @@ impl Container {
     /// ```
     pub fn exec(&self, command: impl IntoIterator<Item = impl Into<String>>) -> Exec {
         let command = command.into_iter().map(Into::into).collect();
-        Exec::new(self.engine().clone(), self.id().to_owned(), command, self.guard.process())
+        Exec::new(self.client().clone(), self.id().to_owned(), command, self.guard.process())
     }
 
     pub(super) fn spec_shared(&self) -> Arc<ContainerSpec> {
@@ -213,7 +217,7 @@ impl Container {
     pub async fn connect(&self, network: &Network, aliases: impl IntoAliases) -> Result<()> {
         network.guard().check().map_err(|error| self.told(error))?;
         let to = Attachment::new(network.id()).with_aliases(aliases.into_aliases());
-        let joined = self.own_engine()?.connect_network(self.id(), &self.name, &to).await;
+        let joined = self.own_client()?.connect_network(self.id(), &self.name, &to).await;
         joined.map_err(|error| self.told(error.at("connect")))?;
         self.guard.depends_on(network.guard());
         self.inspect().await.map(drop)
@@ -227,7 +231,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the container may or may not have left.
     pub async fn disconnect(&self, network: &Network) -> Result<()> {
-        let left = self.own_engine()?.disconnect_network(self.id(), network.id()).await;
+        let left = self.own_client()?.disconnect_network(self.id(), network.id()).await;
         left.map_err(|error| self.told(error.at("disconnect")))?;
         self.inspect().await.map(drop)
     }
@@ -242,7 +246,8 @@ impl Container {
     /// # Cancel safety
     /// When the future is dropped, the image is removed if it was created.
     pub async fn commit(&self, name: impl AsRef<str>) -> Result<Image> {
-        let made = Image::commit(self.own_engine()?, self.id(), name.as_ref()).await;
+        self.guard.check().map_err(|error| self.told(error))?;
+        let made = Image::commit(self.engine(), self.id(), name.as_ref()).await;
         made.map_err(|error| self.told(error.at("commit")))
     }
 
@@ -266,11 +271,15 @@ impl Container {
         self.guard.remove().await.map_err(|error| self.told(error))
     }
 
-    /// Returns the engine for a call about this container; fails in a process forked from its
+    pub(super) fn client(&self) -> &Client {
+        self.engine.client()
+    }
+
+    /// Returns the client for a call about this container; fails in a process forked from its
     /// owner.
-    pub(super) fn own_engine(&self) -> Result<&Engine> {
+    pub(super) fn own_client(&self) -> Result<&Client> {
         self.guard.check().map_err(|error| self.told(error))?;
-        Ok(self.engine())
+        Ok(self.client())
     }
 
     pub(super) fn guard(&self) -> &Guard {

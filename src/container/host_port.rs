@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::engine::{BridgeAddress, Engine};
+use crate::engine::{BridgeAddress, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::Worker;
 use crate::spec::ContainerSpec;
@@ -34,7 +34,7 @@ impl Drop for Forwarder {
 
 /// Forwards these ports, and adds the name for this machine to the container's hosts.
 pub(super) async fn forward(
-    engine: &Engine,
+    engine: &Client,
     spec: &mut ContainerSpec,
     ports: &[u16],
 ) -> Result<Vec<Forwarder>> {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::tmpfs;
-use crate::engine::{Engine, Way};
+use crate::engine::{Client, Way};
 use crate::error::Result;
 
 /// Returns the directories of `tree` that exist already, by their names in the archive, in which
 /// `tree` itself is `name`. Checks level by level, and nothing below a missing directory.
 pub(super) async fn kept(
     way: Way,
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     tree: (PathBuf, bool),
     directory: &str,
@@ -36,7 +36,7 @@ pub(super) async fn kept(
 }
 
 /// Returns for each of these paths whether a directory, and not a link to one, exists there.
-async fn are_there(way: Way, engine: &Engine, id: &str, places: &[String]) -> Result<Vec<bool>> {
+async fn are_there(way: Way, engine: &Client, id: &str, places: &[String]) -> Result<Vec<bool>> {
     if way == Way::Command {
         return tmpfs::are_directories(engine, id, places).await;
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{ContainerDetails, Engine};
+use crate::engine::{Client, ContainerDetails};
 use crate::error::Result;
 use crate::spec::ContainerSpec;
 
@@ -13,7 +13,7 @@ const BINDINGS_LIMIT: Duration = Duration::from_secs(3);
 
 /// Inspects the container until it shows its published ports, has ended, or the limit has passed.
 pub(super) async fn learn(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     spec: &ContainerSpec,
 ) -> Result<ContainerDetails> {

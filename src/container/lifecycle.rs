@@ -19,7 +19,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the container may run without being ready.
     pub async fn start(&self) -> Result<()> {
-        let engine = self.own_engine()?;
+        let engine = self.own_client()?;
         let outcome = self.with_other_ports(engine.start_container(self.id()).await).await;
         self.after_start(outcome.map_err(|error| error.at("start"))).await
     }
@@ -32,7 +32,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the container may or may not run.
     pub async fn restart(&self) -> Result<()> {
-        let engine = self.own_engine()?;
+        let engine = self.own_client()?;
         let outcome = engine.restart_container(self.id(), self.spec().stop_timeout).await;
         let outcome = self.with_other_ports(outcome).await;
         self.after_start(outcome.map_err(|error| error.at("restart"))).await
@@ -48,7 +48,7 @@ impl Container {
             match &outcome {
                 Err(error) if error.kind() == ErrorKind::PortTaken => {
                     tracing::warn!(%error, "the container did not start and is started again");
-                    outcome = self.engine().start_container(self.id()).await;
+                    outcome = self.client().start_container(self.id()).await;
                 }
                 _ => break,
             }
@@ -60,14 +60,14 @@ impl Container {
         let began = Instant::now();
         let ready = async {
             outcome?;
-            let details = learn(self.engine(), self.id(), self.spec()).await;
+            let details = learn(self.client(), self.id(), self.spec()).await;
             self.relearn(details.map_err(|error| error.at("inspect"))?);
             let left = self.startup_timeout().saturating_sub(began.elapsed());
             self.up(left, true).await
         };
         match ready.await {
             Ok(()) => Ok(()),
-            Err(error) => Err(diagnose(self.engine(), self.id(), self.told(error)).await),
+            Err(error) => Err(diagnose(self.client(), self.id(), self.told(error)).await),
         }
     }
 
@@ -95,7 +95,7 @@ impl Container {
     }
 
     async fn stop_with(&self, grace: Option<Duration>) -> Result<()> {
-        let stopped = self.own_engine()?.stop_container(self.id(), grace).await;
+        let stopped = self.own_client()?.stop_container(self.id(), grace).await;
         stopped.map_err(|error| self.told(error.at("stop")))?;
         // A stopped container publishes no ports, so no inspect call is needed.
         let mut details = self.known();
@@ -113,7 +113,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the signal may or may not have been sent.
     pub async fn kill(&self, signal: impl AsRef<str>) -> Result<()> {
-        let sent = self.own_engine()?.kill_container(self.id(), signal.as_ref()).await;
+        let sent = self.own_client()?.kill_container(self.id(), signal.as_ref()).await;
         sent.map_err(|error| self.told(error.at("kill")))
     }
 
@@ -125,7 +125,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the container may or may not be paused.
     pub async fn pause(&self) -> Result<()> {
-        let paused = self.own_engine()?.pause_container(self.id()).await;
+        let paused = self.own_client()?.pause_container(self.id()).await;
         paused.map_err(|error| self.told(error.at("pause")))
     }
 
@@ -137,7 +137,7 @@ impl Container {
     /// # Cancel safety
     /// If the future is dropped, the container may or may not be paused.
     pub async fn unpause(&self) -> Result<()> {
-        let going = self.own_engine()?.unpause_container(self.id()).await;
+        let going = self.own_client()?.unpause_container(self.id()).await;
         going.map_err(|error| self.told(error.at("unpause")))
     }
 
@@ -152,7 +152,7 @@ impl Container {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn wait(&self) -> Result<i64> {
-        let engine = self.own_engine()?;
+        let engine = self.own_client()?;
         let ended = async {
             if matches!(self.known().state.status.as_str(), "" | "created") {
                 engine.until_started(self.id()).await?;

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::lines::LineSplitter;
-use crate::engine::{Engine, FrameStream, LogFrame, LogRequest, LogStream};
+use crate::engine::{Client, FrameStream, LogFrame, LogRequest, LogStream};
 use crate::error::Result;
 use crate::forks::Process;
 
@@ -27,7 +27,7 @@ use crate::forks::Process;
 #[derive(Debug)]
 #[must_use = "nothing is asked before `frames()`, `lines()` or `text()`"]
 pub struct Logs {
-    engine: Engine,
+    engine: Client,
     container: String,
     request: LogRequest,
     /// Whether the engine may start the container again when it ends.
@@ -38,7 +38,7 @@ pub struct Logs {
 
 impl Logs {
     pub(super) fn new(
-        engine: Engine,
+        engine: Client,
         container: String,
         tty: bool,
         restarts: bool,

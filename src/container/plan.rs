@@ -10,8 +10,9 @@ use super::copy::{Place, copy_by};
 use super::host_port::Forwarder;
 use super::learn::learn;
 use super::{Container, CopySource};
+use crate::connection::Engine;
 use crate::engine::{
-    ApiVersion, ContainerDetails, Engine, EngineKind, InMemory, Way, lower, may_restart, mounts_of,
+    ApiVersion, ContainerDetails, EngineKind, InMemory, Way, lower, may_restart, mounts_of,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
@@ -68,11 +69,11 @@ impl Plan {
         let up = async {
             let late = self.prepare(&guard, copies, &made).await?;
             if let Some(capture) = &self.capture {
-                capture.attach(&self.engine, guard.id(), &made).await?;
+                capture.attach(self.engine.client(), guard.id(), &made).await?;
             }
             self.start_created(&guard).await?;
             for Late { source, target, way } in late {
-                let copied = copy_by(way, &self.engine, guard.id(), source, &target).await;
+                let copied = copy_by(way, self.engine.client(), guard.id(), source, &target).await;
                 copied.map_err(|error| error.at("copy"))?;
             }
             self.learn(&guard).await
@@ -95,11 +96,11 @@ impl Plan {
         let told = |error: Error| error.at("create").with_image(&self.names.asked);
         let platform = self.spec.platform.as_ref().map(ToString::to_string);
         let platform = platform.as_deref();
-        let pull = |seen| image::pull_after(&self.engine, &self.names, platform, seen);
+        let pull = |seen| image::pull_after(self.engine.client(), &self.names, platform, seen);
         if self.pull == PullPolicy::Always {
             pull(0).await.map_err(told)?;
         }
-        let seen = image::pulled(&self.engine, &self.names, platform);
+        let seen = image::pulled(self.engine.client(), &self.names, platform);
         let create = || within(limit, "create", self.create_once());
         // Checked beforehand: the conflicting resource may be gone when the engine's refusal
         // arrives.
@@ -108,7 +109,7 @@ impl Plan {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
-        let missing = image::is_missing(&self.engine, &self.names, platform, &error).await;
+        let missing = image::is_missing(self.engine.client(), &self.names, platform, &error).await;
         let retried = if missing {
             if self.pull == PullPolicy::Never {
                 let refused = image::not_there(&self.names, "the pull policy is `Never`");
@@ -140,19 +141,19 @@ impl Plan {
 
     async fn for_platform(&self, error: Error) -> Error {
         let platform = self.spec.platform.as_ref().map(ToString::to_string);
-        image::for_platform(&self.engine, &self.names, platform.as_deref(), error).await
+        image::for_platform(self.engine.client(), &self.names, platform.as_deref(), error).await
     }
 
     /// Sends the create call on the worker, so that dropping the future can't leave a container
     /// without an owner.
     async fn create_once(&self) -> Result<(Arc<Guard>, Created)> {
-        let engine = self.engine.clone();
+        let (engine, owner) = (self.engine.client().clone(), self.engine.owner());
         let (spec, raw, uses) = (self.spec.clone(), self.raw.clone(), self.uses.clone());
         let lease = self.lease.clone();
         let has_stdin = self.capture.as_ref().is_some_and(Capture::has_stdin);
         let image = self.names.used.familiar();
         let creating = async move {
-            let guard = Guard::arm(&engine, Kind::Container, lease.as_ref()).await?;
+            let guard = Guard::arm(&engine, owner, Kind::Container, lease.as_ref()).await?;
             for other in &uses {
                 guard.depends_on(other);
             }
@@ -210,7 +211,8 @@ impl Plan {
             .await
             .map_err(|error| error.at("copy"))?;
         for attachment in &made.later {
-            let joined = self.engine.connect_network(guard.id(), &made.name, attachment).await;
+            let joined =
+                self.engine.client().connect_network(guard.id(), &made.name, attachment).await;
             joined.map_err(|error| error.at("connect"))?;
         }
         Ok(late)
@@ -226,7 +228,7 @@ impl Plan {
         if copies.is_empty() {
             return Ok(late);
         }
-        let engine = &self.engine;
+        let engine = self.engine.client();
         let memory = InMemory::of(spec).with_volumes(engine, spec).await?;
         let memory = memory.through_links(engine, id).await?;
         for (source, target) in copies {
@@ -249,7 +251,7 @@ impl Plan {
             // the rules of both containers for it.
             worker.settled(self.engine.endpoint()).await;
         }
-        let outcome = timed(span, self.engine.start_container(guard.id())).await;
+        let outcome = timed(span, self.engine.client().start_container(guard.id())).await;
         let outcome = match outcome {
             Err(error)
                 if error.kind() == ErrorKind::PortTaken
@@ -257,7 +259,7 @@ impl Plan {
             {
                 // A container of ours that is being removed may have the port.
                 worker.settled(self.engine.endpoint()).await;
-                self.engine.start_container(guard.id()).await
+                self.engine.client().start_container(guard.id()).await
             }
             outcome => outcome,
         };
@@ -266,7 +268,9 @@ impl Plan {
 
     /// Inspects the container: once, or until the engine shows the ports of a running container.
     pub(super) async fn learn(&self, guard: &Guard) -> Result<ContainerDetails> {
-        learn(&self.engine, guard.id(), &self.spec).await.map_err(|error| error.at("inspect"))
+        learn(self.engine.client(), guard.id(), &self.spec)
+            .await
+            .map_err(|error| error.at("inspect"))
     }
 
     pub(super) fn handle(
@@ -299,7 +303,8 @@ impl Plan {
         limit: Duration,
     ) -> Container {
         let (waits, hooks) = (self.waits.clone(), self.hooks.clone());
-        let container = Container::new(guard, name, spec, details, waits, hooks, limit);
+        let engine = self.engine.clone();
+        let container = Container::new(engine, guard, name, spec, details, waits, hooks, limit);
         container.with_forwarders(self.forwarders.clone())
     }
 
@@ -322,7 +327,7 @@ impl Plan {
     /// Starts the log consumers. They read from the log's beginning: nothing is lost.
     pub(super) fn feed_consumers(&self, id: &str, tty: bool) {
         for consumer in &self.log_consumers {
-            feed(&self.engine, id, tty, consumer.clone());
+            feed(self.engine.client(), id, tty, consumer.clone());
         }
     }
 
@@ -335,7 +340,7 @@ impl Plan {
         let error = self.told(error, guard);
         match error.kind() {
             ErrorKind::InvalidInput | ErrorKind::Connection => error,
-            _ => diagnose(&self.engine, guard.id(), error).await,
+            _ => diagnose(self.engine.client(), guard.id(), error).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::Container;
 use super::learn::learn;
-use crate::engine::{ContainerDetails, Engine};
+use crate::engine::{Client, ContainerDetails};
 use crate::error::Result;
 use crate::reaper::Worker;
 use crate::spec::RestartPolicy;
@@ -24,7 +24,7 @@ impl Container {
             return;
         }
         let Ok(worker) = Worker::start() else { return };
-        let (engine, id) = (self.engine().clone(), self.id().to_owned());
+        let (engine, id) = (self.client().clone(), self.id().to_owned());
         let details = self.weakly_known();
         worker.submit(async move {
             let mut since = known.started.unwrap_or_default();
@@ -39,7 +39,7 @@ impl Container {
         if self.known().restart == RestartPolicy::No {
             return Ok(());
         }
-        let details = learn(self.engine(), self.id(), self.spec()).await;
+        let details = learn(self.client(), self.id(), self.spec()).await;
         self.relearn(details.map_err(|error| error.at("inspect"))?);
         Ok(())
     }
@@ -47,7 +47,7 @@ impl Container {
 
 /// Follows the events of starts; returns whether to continue after the stream broke.
 async fn follow(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     details: &Weak<RwLock<ContainerDetails>>,
     since: &mut (i64, u32),

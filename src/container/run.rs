@@ -45,7 +45,7 @@ impl ContainerBuilder {
         let mut plan = self.plan().await?;
         plan.capture = Some(Capture::new(stdin, self.output_limit));
         let container = self.attempts_of(&plan).await?;
-        let (engine, id) = (container.engine().clone(), container.id().to_owned());
+        let (engine, id) = (container.client().clone(), container.id().to_owned());
         let capture = plan.capture.take().unwrap_or_default();
         let error = match capture.collect(&engine, &id).await {
             Ok(output) => return Ok(output),

@@ -74,8 +74,8 @@ impl ContainerBuilder {
         let key = plan.key(&scope.into(), copies).await?;
         let limit = self.startup_timeout;
         loop {
-            let engine = plan.engine.clone();
-            match Guard::share(&engine, Kind::Container, key.clone(), limit).await? {
+            let (engine, owner) = (plan.engine.client().clone(), plan.engine.owner());
+            match Guard::share(&engine, owner, Kind::Container, key.clone(), limit).await? {
                 Share::Joined(guard, made) => {
                     if let Some(container) = plan.join(guard, made, limit).await? {
                         return Ok(container);
@@ -130,7 +130,7 @@ impl Container {
 impl Plan {
     /// Returns the hash of everything that must be equal for a container to be shared.
     async fn key(&self, scope: &str, copies: Vec<(CopySource, String)>) -> Result<String> {
-        let (engine, spec) = (&self.engine, self.spec());
+        let (engine, spec) = (self.engine.client(), self.spec());
         let image = self.image_used();
         let mut body =
             lower(spec, "shared", &image, &[], engine.reach(), engine.api_version()).body;
@@ -168,15 +168,15 @@ impl Plan {
         }
         let name = format!("{}-ended-{}", ended.name, ended.id.get(..12).unwrap_or(&ended.id));
         // Another process may have renamed or removed it at the same time.
-        if let Err(error) = self.engine.rename_container(&ended.id, &name).await {
+        if let Err(error) = self.engine.client().rename_container(&ended.id, &name).await {
             tracing::debug!(%error, "the name of a shared container that has ended is not free");
         }
     }
 
     /// Resumes a paused container, which another caller may do at the same time.
     async fn resume(&self, id: &str) -> Result<()> {
-        let Err(error) = self.engine.unpause_container(id).await else { return Ok(()) };
-        match self.engine.inspect_container(id).await {
+        let Err(error) = self.engine.client().unpause_container(id).await else { return Ok(()) };
+        match self.engine.client().inspect_container(id).await {
             Ok(found) if !found.state.paused => Ok(()),
             _ => Err(error),
         }
@@ -184,7 +184,7 @@ impl Plan {
 
     /// Returns a handle to a shared container; `None` if it has ended or is gone.
     async fn join(&self, guard: Guard, made: Made, limit: Duration) -> Result<Option<Container>> {
-        let details = match learn(&self.engine, guard.id(), self.spec()).await {
+        let details = match learn(self.engine.client(), guard.id(), self.spec()).await {
             Ok(details) if details.state.running || details.state.restarting => details,
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.at("inspect")),
             found => {

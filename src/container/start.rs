@@ -8,7 +8,8 @@ use super::copy::split_target;
 use super::host_port::forward;
 use super::plan::{Late, Plan, within};
 use super::{Container, ContainerBuilder, CopySource};
-use crate::engine::{ContainerDetails, Engine, InMemory, Way};
+use crate::connection::Engine;
+use crate::engine::{Client, ContainerDetails, InMemory, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{self, Names};
 use crate::spec::{ContainerSpec, HostBinding, PullPolicy};
@@ -114,9 +115,9 @@ impl ContainerBuilder {
         for other in &self.uses {
             other.check()?;
         }
-        let far = self.uses.iter().find(|it| it.engine().endpoint() != engine.endpoint());
+        let far = self.uses.iter().find(|it| it.endpoint() != engine.endpoint());
         let Some(far) = far else { return Ok(()) };
-        let (id, there, here) = (far.id(), far.engine().endpoint(), engine.endpoint());
+        let (id, there, here) = (far.id(), far.endpoint(), engine.endpoint());
         let message = format!("`{id}` is on {there}, the container on {here}");
         Err(Error::invalid("network or volume", message))
     }
@@ -151,11 +152,11 @@ impl ContainerBuilder {
         let names = image::resolve(engine.config(), &self.spec.image, asked)?;
         let mut spec = self.spec.clone();
         if self.exposed_ports {
-            publish_exposed(&engine, &names, self.pull, &mut spec).await?;
+            publish_exposed(engine.client(), &names, self.pull, &mut spec).await?;
         }
         let mut forwarders = Vec::new();
         if !self.host_ports.is_empty() {
-            forwarders = forward(&engine, &mut spec, &self.host_ports).await?;
+            forwarders = forward(engine.client(), &mut spec, &self.host_ports).await?;
         }
         if self.all_interfaces {
             for binding in spec.ports.values_mut().filter(|it| it.ip == LOOPBACK) {
@@ -198,7 +199,7 @@ pub(super) fn no_stdin(call: &str) -> Error {
 
 /// Publishes the ports that the image exposes, pulling the image if necessary.
 async fn publish_exposed(
-    engine: &Engine,
+    engine: &Client,
     names: &Names,
     pull: PullPolicy,
     spec: &mut ContainerSpec,

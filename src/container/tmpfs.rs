@@ -11,7 +11,7 @@ use super::copy::{Content, split_target};
 use super::kept::kept;
 use super::pack;
 use super::{CopySource, unpack};
-use crate::engine::{Engine, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT, Way};
+use crate::engine::{Client, ExecOutput, ExecRequest, ExecSession, OUTPUT_LIMIT, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tar_stream::TarStream;
 
@@ -69,13 +69,13 @@ fn done(output: ExecOutput, what: &str) -> Result<ExecOutput> {
     Err(no_way_in(Error::new(ErrorKind::Io, message)))
 }
 
-async fn run(engine: &Engine, id: &str, request: &ExecRequest, what: &str) -> Result<ExecOutput> {
+async fn run(engine: &Client, id: &str, request: &ExecRequest, what: &str) -> Result<ExecOutput> {
     done(engine.exec_output(id, request).await.map_err(no_way_in)?, what)
 }
 
 /// Copies into a tmpfs of a running container.
 pub(super) async fn copy_in(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     source: CopySource,
     target: &str,
@@ -124,7 +124,7 @@ pub(super) async fn copy_in(
 
 /// Returns for each of these paths whether a directory, and not a link to one, exists there.
 pub(super) async fn are_directories(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     places: &[String],
 ) -> Result<Vec<bool>> {
@@ -138,7 +138,7 @@ pub(super) async fn are_directories(
 }
 
 /// Runs a command with a stream as its standard input.
-async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStream) -> Result<()> {
+async fn feed(engine: &Client, id: &str, request: &ExecRequest, mut tar: TarStream) -> Result<()> {
     let session = engine.exec(id, request).await.map_err(no_way_in)?;
     let ExecSession { id: command, output: mut frames, mut input } = session;
     let sending = async {
@@ -166,7 +166,7 @@ async fn feed(engine: &Engine, id: &str, request: &ExecRequest, mut tar: TarStre
 
 /// Returns the content of a file in a tmpfs, of at most `limit` bytes, following links.
 pub(super) async fn read_file(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     path: &str,
     limit: u64,
@@ -204,7 +204,7 @@ fn nothing_at(path: &str) -> Error {
 /// Returns the archive of a path in a tmpfs, or of the target of a link there, in the form of the
 /// engine's own archives.
 pub(super) fn download(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     path: &str,
     follow: bool,

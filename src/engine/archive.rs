@@ -19,7 +19,7 @@ use hyper::Request;
 use hyper::header::HeaderMap;
 use serde_json::Value;
 
-use super::Engine;
+use super::Client;
 use super::failure::{convert, lift, refusal};
 use super::wording::{Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
@@ -84,7 +84,7 @@ impl PathStat {
     }
 }
 
-impl Engine {
+impl Client {
     /// Returns a description of the file at `path`, or `None` if there is none.
     pub(crate) async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>> {
         if self.is_podman() {

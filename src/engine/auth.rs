@@ -11,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
-use super::{Engine, EngineKind, credential_helper};
+use super::{Client, EngineKind, credential_helper};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Limit for all credential helpers of one lookup together, after which the running one is killed.
@@ -67,7 +67,7 @@ impl Login {
     }
 }
 
-impl Engine {
+impl Client {
     /// Returns the credentials for a registry, or `None` for anonymous access. Logs failures.
     pub(crate) async fn login_for(&self, registry: &str) -> Option<Login> {
         self.find_login(registry).await.0

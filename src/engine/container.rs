@@ -22,7 +22,7 @@ use super::exec::until_reset;
 use super::failure::{convert, lift};
 use super::frames::Frames;
 use super::reach::Reach;
-use super::{ApiVersion, ContainerDetails, Engine, FrameStream};
+use super::{ApiVersion, Client, ContainerDetails, FrameStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{
     Attachment, ContainerSpec, HealthTest, Healthcheck, HostBinding, Mount, MountKind,
@@ -293,7 +293,7 @@ fn may_be_ending(error: &Error) -> bool {
     }
 }
 
-impl Engine {
+impl Client {
     /// Creates a container and returns its id. Never pulls.
     pub(crate) async fn create_container(&self, creation: &Creation) -> Result<String> {
         let mut options = CreateContainerOptionsBuilder::new().name(&creation.name);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Endpoint, Engine, context};
+use super::{Client, Endpoint, context};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -19,15 +19,15 @@ struct Candidate {
     endpoint: Endpoint,
 }
 
-pub(super) async fn discover(config: Config) -> Result<Engine> {
+pub(super) async fn discover(config: Config) -> Result<Client> {
     config.check()?;
     if let Some(named) = named(&config).await? {
-        let outcome = Engine::open(named.endpoint.clone(), NAMED_LIMIT, config).await;
+        let outcome = Client::open(named.endpoint.clone(), NAMED_LIMIT, config).await;
         return outcome.map_err(|error| nobody_answered(vec![(named, error)]));
     }
     let mut refused = Vec::new();
     for candidate in known_sockets(&config, user_id()) {
-        match Engine::open(candidate.endpoint.clone(), GUESS_LIMIT, config.clone()).await {
+        match Client::open(candidate.endpoint.clone(), GUESS_LIMIT, config.clone()).await {
             Ok(engine) => return Ok(engine),
             Err(error) => refused.push((candidate, error)),
         }

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::failure::convert;
-use super::{Engine, Health};
+use super::{Client, Health};
 use crate::error::Result;
 
 /// An event of a container that is being waited for.
@@ -18,7 +18,7 @@ pub(crate) enum HealthEvent {
     Ended,
 }
 
-impl Engine {
+impl Client {
     /// Streams changes of a container's health, and its end, since a time in seconds and
     /// nanoseconds since 1970: no event between an inspect and this call is lost.
     pub(crate) fn health_events(

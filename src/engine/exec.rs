@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::failure::lift;
 use super::frames::Frames;
-use super::{Engine, FrameStream, LogFrame, LogStream};
+use super::{Client, FrameStream, LogFrame, LogStream};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Default limit for the output that is kept, in bytes per stream.
@@ -164,7 +164,7 @@ fn is_reset(error: &Error) -> bool {
     cause.is_some_and(|cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ConnectionReset)
 }
 
-impl Engine {
+impl Client {
     pub(crate) async fn exec(&self, container: &str, request: &ExecRequest) -> Result<ExecSession> {
         let config = ExecConfig {
             attach_stdin: Some(request.stdin),

@@ -8,7 +8,7 @@ use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuil
 use futures_core::Stream;
 use futures_util::StreamExt;
 
-use super::Engine;
+use super::Client;
 use super::auth::Login;
 use super::details::exposed;
 use super::failure::{convert, lift};
@@ -45,7 +45,7 @@ pub struct ImageSummary {
     pub size: u64,
 }
 
-impl Engine {
+impl Client {
     /// Pulls an image. The stream ends with the pull; an error in it is the pull's failure.
     pub(crate) fn pull_image(
         &self,

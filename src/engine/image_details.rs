@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
 
-use super::Engine;
+use super::Client;
 use super::details::{env_pairs, exposed};
 use super::failure::lift;
 use super::timestamp::system_time;
@@ -65,7 +65,7 @@ pub struct ImageLayer {
     pub comment: String,
 }
 
-impl Engine {
+impl Client {
     /// Inspects an image.
     pub(crate) async fn image_details(&self, name: &str) -> Result<ImageDetails> {
         steady(|| async {

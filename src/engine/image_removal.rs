@@ -9,13 +9,13 @@ use super::build::StepImage;
 use super::failure::lift;
 use super::image_details::steady;
 use super::wording::{Meaning, says};
-use super::{Engine, ImageSummary};
+use super::{Client, ImageSummary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
 const STEP: &str = "remove the image";
 
-impl Engine {
+impl Client {
     /// Removes an image by its id, with all its names, or one of its names, and the image with its
     /// last. An image that a container uses stays.
     ///

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 
-use super::Engine;
+use super::Client;
 use super::auth::Login;
 use super::failure::{convert, lift, told};
 use super::image_details::familiar;
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 use crate::tar_stream::TarStream;
 
-impl Engine {
+impl Client {
     /// Gives an image another name.
     pub(crate) async fn tag_image(&self, image: &str, name: &ImageRef) -> Result<()> {
         let repository = repository(name);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bollard::models::{HostConfig, MountType};
 
-use super::Engine;
+use super::Client;
 use super::archive::PathStat;
 use super::container::CreateBody;
 use super::failure::convert;
@@ -64,7 +64,7 @@ impl InMemory {
     /// Marks the volumes that are in memory, which the engine reports.
     pub(crate) async fn with_volumes(
         mut self,
-        engine: &Engine,
+        engine: &Client,
         spec: &ContainerSpec,
     ) -> Result<InMemory> {
         for mount in &spec.mounts {
@@ -80,7 +80,7 @@ impl InMemory {
 
     /// Follows the links in front of mounts, such as `/var/run`. Asks the engine only if something
     /// is in memory.
-    pub(crate) async fn through_links(mut self, engine: &Engine, id: &str) -> Result<InMemory> {
+    pub(crate) async fn through_links(mut self, engine: &Client, id: &str) -> Result<InMemory> {
         if self.has_any() {
             let mut known = BTreeMap::new();
             for (target, _) in self.mounts.iter_mut().skip(OF_ALL) {
@@ -110,7 +110,7 @@ impl InMemory {
     /// may be.
     pub(crate) async fn way_to(
         &self,
-        engine: &Engine,
+        engine: &Client,
         id: &str,
         path: &str,
         below: impl Fn(&str) -> bool,
@@ -182,7 +182,7 @@ fn parts(path: &str) -> Vec<String> {
 
 /// Resolves the links of a path in the container, up to the first part that does not exist.
 async fn real(
-    engine: &Engine,
+    engine: &Client,
     id: &str,
     path: &[String],
     known: &mut BTreeMap<String, Option<PathStat>>,
@@ -225,7 +225,7 @@ async fn real(
     Ok(here)
 }
 
-impl Engine {
+impl Client {
     /// Returns whether a volume is in memory, and thus empty whenever no running container has it
     /// mounted.
     async fn loses_volume(&self, name: &str) -> Result<bool> {

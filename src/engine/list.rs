@@ -1,4 +1,4 @@
-//! [`Engine::containers`]: a list of all containers, castoff's own and others.
+//! [`Engine::containers`](crate::Engine::containers): a list of all containers, castoff's own and others.
 
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture};
@@ -7,15 +7,15 @@ use std::pin::Pin;
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use super::Engine;
+use super::Client;
 use super::failure::{lift, refusal};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A query for the containers of an engine, created by [`Engine::containers`].
+/// A query for the containers of an engine, created by [`Engine::containers`](crate::Engine::containers).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `list()`"]
 pub struct Containers {
-    engine: Engine,
+    engine: Client,
     all: bool,
     labels: Vec<String>,
 }
@@ -53,7 +53,7 @@ impl Labelled {
     }
 }
 
-impl Engine {
+impl Client {
     /// Lists the containers with a label, given as `key` or `key=value`, running or not.
     pub(crate) async fn containers_labelled(&self, label: &str) -> Result<Vec<Labelled>> {
         let answer = self.containers().all().with_label(label).ask().await?;
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// Queries the engine's containers, castoff's own and all others.
-    pub fn containers(&self) -> Containers {
+    pub(crate) fn containers(&self) -> Containers {
         Containers { engine: self.clone(), all: false, labels: Vec::new() }
     }
 }
@@ -109,7 +109,7 @@ impl Containers {
     }
 }
 
-impl Engine {
+impl Client {
     /// Gets JSON that an API model would refuse: Podman has states of its own, and one container in
     /// such a state must not hide all the others.
     pub(super) async fn get_json(&self, path: &str, step: &'static str) -> Result<Value> {

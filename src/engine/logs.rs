@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::failure::{lift, refusal};
 use super::frames::{Frames, Seen};
-use super::{ApiVersion, Engine, EngineKind};
+use super::{ApiVersion, Client, EngineKind};
 use crate::error::{Error, Result};
 
 /// The stream that output was written to.
@@ -101,7 +101,7 @@ impl LogRequest {
     }
 }
 
-impl Engine {
+impl Client {
     /// Reads a container's log. A followed log ends with the container, and is complete then.
     pub(crate) fn container_logs(&self, id: &str, request: &LogRequest) -> FrameStream {
         let log = self.log_as_it_is(id, request);
@@ -149,7 +149,7 @@ enum Stage {
 impl Stage {
     async fn next(
         mut self,
-        engine: Engine,
+        engine: Client,
         id: String,
         again: LogRequest,
     ) -> Option<(Result<LogFrame>, Stage)> {

@@ -1,6 +1,6 @@
 //! Floor 1: the engine behind the SDK, one file per noun of the Engine API.
 //!
-//! [`Engine`] finds and holds the connection. This is the only floor that knows `bollard`; the
+//! [`Client`] finds and holds the connection. This is the only floor that knows `bollard`; the
 //! floors above see castoff's own types. The one way through is the feature `unstable-bollard`, with
 //! `Engine::bollard`, and `CreateBody` for `ContainerBuilder::with_raw`.
 
@@ -8,6 +8,7 @@ mod archive;
 mod auth;
 mod build;
 mod chunks;
+mod client;
 mod container;
 mod context;
 mod credential_helper;
@@ -19,7 +20,6 @@ mod events;
 mod exec;
 mod failure;
 mod frames;
-mod handle;
 mod image;
 mod image_details;
 mod image_removal;
@@ -35,7 +35,11 @@ mod timestamp;
 mod volume;
 mod wording;
 
+#[cfg(feature = "unstable-bollard")]
+pub(crate) use bollard::Docker;
 pub use build::{BuildEvent, BuildStep};
+pub(crate) use client::Client;
+pub use client::{ApiVersion, EngineKind};
 #[cfg(not(feature = "unstable-bollard"))]
 pub(crate) use container::CreateBody;
 #[cfg(feature = "unstable-bollard")]
@@ -43,7 +47,6 @@ pub use container::CreateBody;
 pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
 pub use endpoint::Endpoint;
 pub use exec::ExecOutput;
-pub use handle::{ApiVersion, Engine, EngineKind};
 pub use image::{ImageSummary, PullEvent};
 pub use image_details::{ImageDetails, ImageLayer};
 pub(crate) use list::Labelled;

@@ -11,7 +11,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
-use super::Engine;
+use super::Client;
 use super::container::{endpoint_settings, some_list, some_map};
 use super::failure::{convert, lift};
 use super::list::Labelled;
@@ -72,11 +72,11 @@ impl BridgeAddress {
     }
 }
 
-/// The networks of an engine; made by [`Engine::networks`].
+/// The networks of an engine; made by [`Engine::networks`](crate::Engine::networks).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `list()`"]
 pub struct Networks {
-    engine: Engine,
+    engine: Client,
     labels: Vec<String>,
 }
 
@@ -137,9 +137,9 @@ impl NetworkSummary {
     }
 }
 
-impl Engine {
+impl Client {
     /// The engine's networks, castoff's own and all others.
-    pub fn networks(&self) -> Networks {
+    pub(crate) fn networks(&self) -> Networks {
         Networks { engine: self.clone(), labels: Vec::new() }
     }
 

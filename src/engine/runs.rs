@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 
-use super::{ContainerDetails, Engine, FrameStream, LogFrame, LogRequest};
+use super::{Client, ContainerDetails, FrameStream, LogFrame, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::RestartPolicy;
 
@@ -17,7 +17,7 @@ const PODMAN_LIMIT: Duration = Duration::from_secs(10);
 /// Limit for a log to continue after it ended while its container runs.
 const SAME_RUN: Duration = Duration::from_millis(50);
 
-impl Engine {
+impl Client {
     /// Returns once a container has been started, or is gone. Docker treats a container that was
     /// never started as one that ended with code 0.
     pub(crate) async fn until_started(&self, id: &str) -> Result<()> {
@@ -154,7 +154,7 @@ fn before_last(ends: &[bool], lines: u64) -> usize {
 
 /// The progress of reading the log of a container that is restarted.
 struct Runs {
-    engine: Engine,
+    engine: Client,
     id: String,
     request: LogRequest,
     log: FrameStream,

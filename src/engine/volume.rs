@@ -7,18 +7,18 @@ use std::pin::Pin;
 use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder};
 
-use super::Engine;
+use super::Client;
 use super::container::some_map;
 use super::failure::{convert, lift};
 use super::list::Labelled;
 use crate::error::Result;
 use crate::spec::VolumeSpec;
 
-/// The volumes of an engine; made by [`Engine::volumes`].
+/// The volumes of an engine; made by [`Engine::volumes`](crate::Engine::volumes).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `list()`"]
 pub struct Volumes {
-    engine: Engine,
+    engine: Client,
     labels: Vec<String>,
 }
 
@@ -67,9 +67,9 @@ impl IntoFuture for Volumes {
     }
 }
 
-impl Engine {
+impl Client {
     /// The engine's volumes, castoff's own and all others.
-    pub fn volumes(&self) -> Volumes {
+    pub(crate) fn volumes(&self) -> Volumes {
         Volumes { engine: self.clone(), labels: Vec::new() }
     }
 

@@ -9,7 +9,8 @@ use super::build::BuildReport;
 use super::images::after_ours;
 use super::push::push;
 use super::resolve;
-use crate::engine::{Engine, ImageDetails, ImageLayer};
+use crate::connection::Engine;
+use crate::engine::{Client, ImageDetails, ImageLayer};
 use crate::error::{Error, Result};
 use crate::reaper::{Guard, Kind, Trail, Worker};
 use crate::spec::{ImageRef, label};
@@ -34,7 +35,7 @@ pub struct Image {
 /// The name of castoff's own by which it recognizes an image that also has a name of the user's.
 #[derive(Debug)]
 struct OwnName {
-    engine: Engine,
+    engine: Client,
     name: String,
 }
 
@@ -57,19 +58,19 @@ impl Image {
         let name = own_name(name)?;
         let (engine, container) = (engine.clone(), container.to_owned());
         let making = async move {
-            let guard = Guard::arm(&engine, Kind::Image, None).await?;
+            let guard = Guard::arm(engine.client(), engine.owner(), Kind::Image, None).await?;
             let familiar = name.familiar();
             let mut labels = guard.labels();
             labels.push((label::on_image(label::NAME), familiar.clone()));
             // Under a name of castoff's own as well: another program may commit under the same
             // name, and without a second name, its image could not be told from this one. On Podman
             // it can't anyway, and an image with two names is harder to remove.
-            let own = (!engine.is_podman()).then(|| guard.resource().to_owned());
+            let own = (!engine.client().is_podman()).then(|| guard.resource().to_owned());
             let (repository, tag) = match &own {
                 Some(own) => (own.as_str(), "latest"),
                 None => familiar.rsplit_once(':').unwrap_or((&familiar, "latest")),
             };
-            match engine.commit_container(&container, repository, tag, &labels).await {
+            match engine.client().commit_container(&container, repository, tag, &labels).await {
                 Ok(id) => guard.created(&id),
                 Err(error) => {
                     guard.refused(&error);
@@ -78,8 +79,8 @@ impl Image {
             }
             let id = guard.id().to_owned();
             if let Some(own) = own {
-                guard.leads(Arc::new(OwnName { engine: engine.clone(), name: own }));
-                engine.tag_image(&id, &name).await?;
+                guard.leads(Arc::new(OwnName { engine: engine.client().clone(), name: own }));
+                engine.client().tag_image(&id, &name).await?;
             }
             let report = BuildReport { image: familiar, ..BuildReport::default() };
             Ok(Image::new(engine, Some(guard), id, vec![name], report))
@@ -132,7 +133,7 @@ impl Image {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn inspect(&self) -> Result<ImageDetails> {
-        self.own_engine()?.image_details(&self.id).await
+        self.own_client()?.image_details(&self.id).await
     }
 
     /// Returns the layers that it was built from, the newest first.
@@ -143,7 +144,7 @@ impl Image {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn history(&self) -> Result<Vec<ImageLayer>> {
-        self.own_engine()?.image_history(&self.id).await
+        self.own_client()?.image_history(&self.id).await
     }
 
     /// Adds a name, `repository:tag`. The image then belongs to you, and stays when its handles are
@@ -157,13 +158,13 @@ impl Image {
     /// keep the image, it is removed with its last handle.
     pub async fn tag(&mut self, name: impl AsRef<str>) -> Result<()> {
         let name = own_name(name.as_ref())?;
-        self.own_engine()?.tag_image(&self.id, &name).await?;
+        self.own_client()?.tag_image(&self.id, &name).await?;
         if let Some(guard) = self.guard.take() {
             guard.keep();
             let own =
                 self.names.iter().position(|name| name.familiar().starts_with(guard.resource()));
             if let Some(own) = own.map(|own| self.names.remove(own)) {
-                self.engine.untag_image(&own.familiar()).await?;
+                self.engine.client().untag_image(&own.familiar()).await?;
             }
         }
         self.names.push(name);
@@ -189,8 +190,8 @@ impl Image {
     /// The push ends with the future; the registry may have received some layers by then.
     pub async fn push(&self, name: impl AsRef<str>) -> Result<String> {
         let name = own_name(name.as_ref())?;
-        self.own_engine()?.tag_image(&self.id, &name).await?;
-        push(&self.engine, &name).await
+        self.own_client()?.tag_image(&self.id, &name).await?;
+        push(self.engine.client(), &name).await
     }
 
     /// Writes the image to a file, as an archive for [`Images::load`](super::Images::load) and
@@ -204,7 +205,7 @@ impl Image {
     /// Nothing of the file is left behind if the future is dropped.
     pub async fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let names: Vec<String> = self.names.iter().map(ImageRef::familiar).collect();
-        archive::write(self.own_engine()?.save_image(&names[0]), path.as_ref()).await
+        archive::write(self.own_client()?.save_image(&names[0]), path.as_ref()).await
     }
 
     /// Keeps the image beyond this handle, and returns its name.
@@ -231,7 +232,8 @@ impl Image {
         }
         for name in &self.names {
             let name = name.familiar();
-            match after_ours(&self.engine, || self.engine.untag_image(&name)).await {
+            match after_ours(self.engine.client(), || self.engine.client().untag_image(&name)).await
+            {
                 Err(error) if error.status() != Some(404) => return Err(error),
                 _ => {}
             }
@@ -240,11 +242,11 @@ impl Image {
     }
 
     /// Returns the engine for a call about this image; fails in a process forked from its owner.
-    fn own_engine(&self) -> Result<&Engine> {
+    fn own_client(&self) -> Result<&Client> {
         if let Some(guard) = &self.guard {
             guard.check()?;
         }
-        Ok(&self.engine)
+        Ok(self.engine.client())
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -8,26 +8,23 @@ use super::handle::own_name;
 use super::pull::{pull, pull_with_progress};
 use super::push::push;
 use super::{Names, PullProgress, archive, resolve};
-use crate::engine::{Engine, ImageDetails, ImageLayer, ImageSummary};
+use crate::engine::{Client, ImageDetails, ImageLayer, ImageSummary};
 use crate::error::{ErrorKind, Result};
 use crate::reaper::Worker;
 use crate::spec::{IntoPlatform, Platform};
 
-/// The images of an engine; made by [`Engine::images`].
+/// The images of an engine; made by [`Engine::images`](crate::Engine::images).
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing by itself"]
 pub struct Images {
-    engine: Engine,
-}
-
-impl Engine {
-    /// Returns the engine's images.
-    pub fn images(&self) -> Images {
-        Images { engine: self.clone() }
-    }
+    engine: Client,
 }
 
 impl Images {
+    pub(crate) fn new(engine: Client) -> Images {
+        Images { engine }
+    }
+
     /// Pulls an image: await it, or take its [progress](Pull::progress).
     ///
     /// ```no_run
@@ -184,7 +181,7 @@ impl Images {
 }
 
 /// Removes an image, and retries after a conflict if containers of castoff's are being removed.
-pub(super) async fn after_ours<F>(engine: &Engine, remove: impl Fn() -> F) -> Result<()>
+pub(super) async fn after_ours<F>(engine: &Client, remove: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
@@ -211,7 +208,7 @@ where
 #[derive(Clone, Debug)]
 #[must_use = "nothing is pulled before it is awaited"]
 pub struct Pull {
-    engine: Engine,
+    engine: Client,
     image: String,
     platform: Option<Result<Platform>>,
 }

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::sync::{broadcast, watch};
 
 use super::Names;
-use crate::engine::{Endpoint, Engine, Meaning, PullEvent, says};
+use crate::engine::{Client, Endpoint, Meaning, PullEvent, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 use crate::reaper::Worker;
@@ -51,12 +51,12 @@ fn pulls() -> MutexGuard<'static, Pulls> {
     PULLS.here().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn key(engine: &Engine, image: &ImageRef, platform: Option<&str>) -> Key {
+fn key(engine: &Client, image: &ImageRef, platform: Option<&str>) -> Key {
     (engine.endpoint().clone(), image.to_string(), platform.map(str::to_owned))
 }
 
 /// Returns the number of successful pulls of an image so far, for [`pull_after`].
-pub(crate) fn pulled(engine: &Engine, names: &Names, platform: Option<&str>) -> u64 {
+pub(crate) fn pulled(engine: &Client, names: &Names, platform: Option<&str>) -> u64 {
     let key = key(engine, &names.used, platform);
     pulls().done.get(&key).copied().unwrap_or_default()
 }
@@ -64,7 +64,7 @@ pub(crate) fn pulled(engine: &Engine, names: &Names, platform: Option<&str>) -> 
 /// Pulls an image, unless more than `seen` pulls of it have succeeded: then the image, which the
 /// caller found missing before, exists by now.
 pub(crate) async fn pull_after(
-    engine: &Engine,
+    engine: &Client,
     names: &Names,
     platform: Option<&str>,
     seen: u64,
@@ -87,7 +87,7 @@ pub(crate) async fn pull_after(
 /// Pulls an image, or joins a pull of it in progress.
 ///
 /// Dropping the future does not stop the pull, as other callers may wait for it.
-pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>) -> Result<()> {
+pub(crate) async fn pull(engine: &Client, names: &Names, platform: Option<&str>) -> Result<()> {
     if names.used.is_id() {
         return by_id(engine, names).await;
     }
@@ -97,7 +97,7 @@ pub(crate) async fn pull(engine: &Engine, names: &Names, platform: Option<&str>)
 }
 
 /// Checks for an image by its id, which can't be pulled as it names no repository.
-async fn by_id(engine: &Engine, names: &Names) -> Result<()> {
+async fn by_id(engine: &Client, names: &Names) -> Result<()> {
     if engine.has_image(&names.used.familiar()).await? {
         return Ok(());
     }
@@ -115,7 +115,7 @@ async fn wait_for(shared: Shared, names: &Names) -> Result<()> {
 
 /// Pulls as [`pull`] does, and returns a stream of the progress.
 pub(super) fn pull_with_progress(
-    engine: &Engine,
+    engine: &Client,
     names: Names,
     platform: Option<&str>,
 ) -> Result<PullProgress> {
@@ -158,7 +158,7 @@ async fn finish(mut outcome: watch::Receiver<Outcome>, names: &Names) -> Result<
 fn join(
     table: &mut Pulls,
     key: Key,
-    engine: &Engine,
+    engine: &Client,
     image: &ImageRef,
     platform: Option<&str>,
 ) -> Result<Joined> {
@@ -188,7 +188,7 @@ fn join(
 }
 
 async fn attempts(
-    engine: &Engine,
+    engine: &Client,
     image: &ImageRef,
     platform: Option<&str>,
     events: &broadcast::Sender<PullEvent>,
@@ -226,7 +226,7 @@ async fn attempts(
 /// can list them.
 async fn with_platforms(
     error: Error,
-    engine: &Engine,
+    engine: &Client,
     image: &ImageRef,
     platform: Option<&str>,
 ) -> Error {
@@ -329,7 +329,7 @@ fn tried(names: &Names) -> String {
 
 /// Returns the platform of the engine's image and the requested one, if they don't match.
 async fn other_platform(
-    engine: &Engine,
+    engine: &Client,
     names: &Names,
     platform: Option<&str>,
 ) -> Option<(Platform, Platform)> {
@@ -342,7 +342,7 @@ async fn other_platform(
 /// Adds to an error about an image whether the engine has it for another platform than the
 /// requested one, as the registry's answer hardly shows that.
 pub(crate) async fn for_platform(
-    engine: &Engine,
+    engine: &Client,
     names: &Names,
     platform: Option<&str>,
     error: Error,
@@ -368,7 +368,7 @@ pub(crate) async fn for_platform(
 /// requested platform. Other resources can be missing with the same status: if the engine's text is
 /// unknown, the engine is asked for the image.
 pub(crate) async fn is_missing(
-    engine: &Engine,
+    engine: &Client,
     names: &Names,
     platform: Option<&str>,
     error: &Error,

@@ -1,11 +1,11 @@
 //! Pushing of images.
 
-use crate::engine::Engine;
+use crate::engine::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::ImageRef;
 
 /// Pushes an image under a name that it has; returns the digest in the registry.
-pub(super) async fn push(engine: &Engine, name: &ImageRef) -> Result<String> {
+pub(super) async fn push(engine: &Client, name: &ImageRef) -> Result<String> {
     let (login, trouble) = engine.find_login(name.registry()).await;
     let known = login.is_some();
     let mut status = |status: &str| tracing::debug!(image = %name, status, "push");

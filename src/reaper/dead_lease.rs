@@ -43,8 +43,7 @@ impl DeadLease {
     /// There is nothing left that it is for, nor any set-up of that.
     pub(super) fn forget(self) {
         let names = self.dir.names().unwrap_or_default();
-        let is_of_this =
-            |name: &&String| matches!(FileOwner::of(name), Some(FileOwner::Lease(lease)) if lease == self.name);
+        let is_of_this = |name: &&String| matches!(FileOwner::of(name), Some(FileOwner::Lease(lease)) if lease == self.name);
         names.iter().filter(is_of_this).for_each(|name| self.dir.remove(name));
         self.dir.remove(&self.name);
         drop(self.file);

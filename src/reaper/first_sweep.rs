@@ -9,14 +9,14 @@ use super::leftovers::Leftovers;
 use super::owner::Owner;
 use super::sweep::look_again;
 use super::worker::Worker;
-use crate::engine::Engine;
+use crate::engine::Client;
 
 /// How long a start waits for the lists of an engine.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sweeps what dead sessions left on the engine, if this process has not done so, and arms the
 /// guardian, if none stands there. Returns whether it stands.
-pub(super) async fn ensure_guardian(owner: &Arc<Owner>, engine: &Engine) -> bool {
+pub(super) async fn ensure_guardian(owner: &Arc<Owner>, engine: &Client) -> bool {
     if !engine.config().reaper {
         return false;
     }
@@ -26,7 +26,7 @@ pub(super) async fn ensure_guardian(owner: &Arc<Owner>, engine: &Engine) -> bool
 
 /// Waits until it is known what there is to remove, but not for long; the removals then count as on
 /// their way, and a start that one of them is in the way of waits for it.
-async fn sweep(engine: &Engine) {
+async fn sweep(engine: &Client) {
     let Ok(worker) = Worker::start() else { return };
     let (looking, known) = oneshot::channel();
     worker.submit(look_and_remove(engine.clone(), looking));
@@ -35,7 +35,7 @@ async fn sweep(engine: &Engine) {
 }
 
 /// Closes the channel when it is known what is to be removed, or when that takes too long.
-async fn look_and_remove(engine: Engine, looking: oneshot::Sender<()>) {
+async fn look_and_remove(engine: Client, looking: oneshot::Sender<()>) {
     let looked_at = engine.clone();
     let mut look = std::pin::pin!(Leftovers::look(&looked_at));
     let (found, looking) = match tokio::time::timeout(LOOK_LIMIT, look.as_mut()).await {

@@ -16,7 +16,7 @@ use super::removal::Target;
 use super::session::Session;
 use super::worker::Worker;
 use super::{first_sweep, host, keep_policy};
-use crate::engine::Engine;
+use crate::engine::{Client, Endpoint};
 use crate::error::{Error, Result};
 use crate::forks::Process;
 use crate::spec::label;
@@ -29,7 +29,7 @@ const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
 /// In a process that is forked from its owner's, it does nothing.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    engine: Engine,
+    engine: Client,
     owner: Arc<Owner>,
     kind: Kind,
     /// The value of the resource's own label.
@@ -80,13 +80,13 @@ impl Guard {
     /// Arms a guard for something that is about to be created, and everything behind it: the
     /// teardown thread, the session's lock and the guardian. With a lease, it is to be shared.
     pub(crate) async fn arm(
-        engine: &Engine,
+        engine: &Client,
+        owner: Arc<Owner>,
         kind: Kind,
         lease: Option<&Arc<Lease>>,
     ) -> Result<Guard> {
         Worker::start()?;
         let under_way = ending::creates().await?;
-        let owner = Owner::of(engine);
         let mut guarded = first_sweep::ensure_guardian(&owner, engine).await;
         if lease.is_none() {
             guarded = owner.owns_one_more();
@@ -103,7 +103,8 @@ impl Guard {
     /// # Cancel safety
     /// A share that was taken is given back, and the waiting ends.
     pub(crate) async fn share(
-        engine: &Engine,
+        engine: &Client,
+        owner: Arc<Owner>,
         kind: Kind,
         key: String,
         limit: Duration,
@@ -111,7 +112,6 @@ impl Guard {
         let engine = engine.clone();
         // On the worker, so that a share can't get lost between the lease and the guard.
         let sharing = async move {
-            let owner = Owner::of(&engine);
             let guarded = first_sweep::ensure_guardian(&owner, &engine).await;
             Ok(match Lease::take(&engine, &owner, kind, &key, limit).await? {
                 Seat::Vacant(lease) => Share::Vacant(lease),
@@ -146,7 +146,7 @@ impl Guard {
     }
 
     fn new(
-        engine: &Engine,
+        engine: &Client,
         owner: Arc<Owner>,
         kind: Kind,
         resource: String,
@@ -213,7 +213,12 @@ impl Guard {
         self.id.get().map(String::as_str).unwrap_or_default()
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    /// Where the engine listens that it is on.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.engine.endpoint()
+    }
+
+    pub(super) fn engine(&self) -> &Client {
         &self.engine
     }
 

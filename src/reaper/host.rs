@@ -10,14 +10,14 @@ use super::listing::label_of;
 use super::ours::ours;
 use super::session::Session;
 use super::worker::Worker;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::random;
 use crate::spec::{VolumeSpec, label};
 
 /// Notes on the engine itself that something stays: its labels can't be changed, and what this
 /// program writes down may be lost with its container. The note is an empty volume.
-pub(super) fn note_kept(engine: &Engine, owner: &str, kind: Kind, id: &str, shared: bool) {
+pub(super) fn note_kept(engine: &Client, owner: &str, kind: Kind, id: &str, shared: bool) {
     let (Some(host), Some(worker)) = (test_host(engine, shared), Worker::current()) else {
         return;
     };
@@ -57,7 +57,7 @@ impl Orphans {
     ///
     /// The list has to come first: what was listed was made before the container is found dead, and
     /// then its maker is dead too.
-    pub(super) async fn find(engine: &Engine, listed: &[(Kind, Labelled)]) -> Result<Orphans> {
+    pub(super) async fn find(engine: &Client, listed: &[(Kind, Labelled)]) -> Result<Orphans> {
         let own = engine.test_host().container();
         let hosts: BTreeSet<&str> =
             listed.iter().filter_map(|(kind, found)| said(*kind, found, label::HOST)).collect();
@@ -91,9 +91,7 @@ fn sort_out<'a>(listed: &'a [(Kind, Labelled)], dead: &BTreeSet<&str>) -> Sorted
     let there: BTreeSet<String> = listed.iter().map(|(kind, one)| keeps(*kind, &one.id)).collect();
     let notes: BTreeMap<&str, &str> = listed
         .iter()
-        .filter_map(|(kind, found)| {
-            Some((found.id.as_str(), said(*kind, found, label::KEEPS)?))
-        })
+        .filter_map(|(kind, found)| Some((found.id.as_str(), said(*kind, found, label::KEEPS)?)))
         .collect();
     let noted: BTreeSet<&str> = notes.values().copied().collect();
     let (mut left, mut kept) = (Vec::new(), Vec::new());

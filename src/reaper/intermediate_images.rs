@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::first_sweep;
 use super::owner::Owner;
-use crate::engine::{Engine, StepImage};
+use crate::engine::{Client, StepImage};
 
 /// The images that a build makes on its way: should this process end before this is dropped, the
 /// guardian removes those that nothing has come of.
@@ -16,8 +16,7 @@ pub(crate) struct IntermediateImages {
 
 impl IntermediateImages {
     /// Arms the guardian for a build that begins.
-    pub(crate) async fn watch(engine: &Engine) -> IntermediateImages {
-        let owner = Owner::of(engine);
+    pub(crate) async fn watch(engine: &Client, owner: Arc<Owner>) -> IntermediateImages {
         first_sweep::ensure_guardian(&owner, engine).await;
         owner.owns_one_more();
         let build = owner.begin_build();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::kind::Kind;
 use crate::config::{Config, KeepPolicy};
-use crate::engine::Engine;
+use crate::engine::Client;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -37,7 +37,7 @@ pub(super) fn applies(config: &Config) -> bool {
 }
 
 /// Prints to stderr what is kept, how to inspect it and how to remove it.
-pub(super) fn announce(engine: &Engine, kind: Kind, name: &str, id: &str) {
+pub(super) fn announce(engine: &Client, kind: Kind, name: &str, id: &str) {
     let id = if kind == Kind::Volume { name } else { id.get(..12).unwrap_or(id) };
     let program = if engine.is_podman() { "podman" } else { "docker" };
     let kept = kind.word();

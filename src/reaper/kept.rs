@@ -1,5 +1,7 @@
 //! The removal of what was kept.
 
+use std::sync::Arc;
+
 use super::dead_lease::{self, DeadLease};
 use super::host::Orphans;
 use super::leftovers::blocking;
@@ -9,18 +11,26 @@ use super::owner::Owner;
 use super::session_lock::{Left, PART, read_name};
 use super::state_dir::{self, StateDir};
 use super::sweep_report::{SweepReport, remove_all};
+use super::worker::Worker;
 use crate::config::Config;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::spec::label;
 
-/// Removes what was kept on this host: see `Engine::remove_kept`.
-pub(super) async fn remove_kept(engine: Engine) -> Result<SweepReport> {
+/// Removes what was kept on this host: see [`Engine::remove_kept`](crate::Engine::remove_kept).
+///
+/// # Cancel safety
+/// What was begun goes on when the future is dropped.
+pub(crate) async fn remove_kept(engine: &Client, owner: &Arc<Owner>) -> Result<SweepReport> {
+    Worker::start()?.run(remove(engine.clone(), owner.clone())).await?
+}
+
+async fn remove(engine: Client, owner: Arc<Owner>) -> Result<SweepReport> {
     // Listed first: whoever has something by then has a lock, and is seen to live.
     let everything = list_all(&engine).await?;
     let (sessions, leases) = blocking(&engine, kept_here).await?;
     let orphans = Orphans::find(&engine, &everything).await?.kept;
-    let own = Owner::of(&engine).kept();
+    let own = owner.kept();
     let here = format!("{}.", state_dir::place(engine.config())?);
     let is_kept = |kind, found: &Labelled| {
         let mut owners =

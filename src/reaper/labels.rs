@@ -6,13 +6,13 @@ use super::kind::Kind;
 use super::session::Session;
 use super::state_dir;
 use crate::config::KeepPolicy;
-use crate::engine::Engine;
+use crate::engine::Client;
 use crate::spec::label;
 
 /// Returns the labels of a resource, to be sent in the call that creates it. With `shared`, the value
 /// of that label, it has no owner.
 pub(super) fn labels(
-    engine: &Engine,
+    engine: &Client,
     kind: Kind,
     resource: &str,
     owner: &str,
@@ -51,7 +51,7 @@ pub(super) fn labels(
 ///
 /// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of this
 /// program: then they are lost with its container as well.
-pub(super) fn test_host(engine: &Engine, shared: bool) -> Option<&str> {
+pub(super) fn test_host(engine: &Client, shared: bool) -> Option<&str> {
     let config = engine.config();
     // What is kept for inspection must not go when its maker is gone.
     let goes = config.reaper && config.keep == KeepPolicy::Never;

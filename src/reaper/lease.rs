@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Timespec, Timestamps};
 
+use super::dead_lease::note_late;
 use super::guardian::state;
 use super::kind::Kind;
-use super::dead_lease::note_late;
 use super::lease_file::{Made, Note, PART, is_kept};
 use super::on_thread::on_thread;
 use super::owner::Owner;
@@ -23,7 +23,7 @@ use super::state_dir::StateDir;
 use super::waiting::seat;
 use super::worker::Worker;
 use crate::config::KeepPolicy;
-use crate::engine::Engine;
+use crate::engine::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 use crate::random;
@@ -41,7 +41,7 @@ pub(crate) enum Seat {
 /// A place among the users of something shared, or that of the one who makes it.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    engine: Engine,
+    engine: Client,
     owner: Arc<Owner>,
     kind: Kind,
     dir: StateDir,
@@ -82,7 +82,7 @@ impl Lease {
     /// # Cancel safety
     /// A lock that is waited for is let go of as soon as it comes.
     pub(crate) async fn take(
-        engine: &Engine,
+        engine: &Client,
         owner: &Arc<Owner>,
         kind: Kind,
         key: &str,

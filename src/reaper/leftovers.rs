@@ -11,14 +11,14 @@ use super::session_lock::{self, Left, PART, read_name};
 use super::state_dir::StateDir;
 use super::sweep_report::{Outcome, SweepReport, remove_all};
 use crate::config::Config;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::forks::UnsharedFd;
 use crate::spec::label;
 
 /// What the dead have left.
 pub(super) struct Leftovers {
-    engine: Engine,
+    engine: Client,
     sessions: Vec<DeadSession>,
     leases: Vec<DeadLease>,
     /// What programs in containers left that are gone.
@@ -37,7 +37,7 @@ struct DeadSession {
 }
 
 impl Leftovers {
-    pub(super) async fn look(engine: &Engine) -> Result<Leftovers> {
+    pub(super) async fn look(engine: &Client) -> Result<Leftovers> {
         let Dead { mut sessions, leases, others_sweep } = blocking(engine, dead).await?;
         let mut orphans = Vec::new();
         // Of programs in containers, nothing but their labels may be left to tell.
@@ -111,7 +111,7 @@ impl Leftovers {
 
 /// On a thread of its own where it may block: tokio panics where no thread can be had.
 pub(super) async fn blocking<T: Send + 'static>(
-    engine: &Engine,
+    engine: &Client,
     look: fn(&Config, &str) -> Result<T>,
 ) -> Result<T> {
     let engine = engine.clone();
@@ -161,7 +161,7 @@ fn dead(config: &Config, engine: &str) -> Result<Dead> {
 
 impl DeadLease {
     /// Removes what was shared, and then the lease.
-    pub(super) async fn remove(self, engine: &Engine) -> Outcome {
+    pub(super) async fn remove(self, engine: &Client) -> Outcome {
         let label = self.label();
         let found = list(engine, self.kind, &label);
         let found = match within(LIST_LIMIT, "list", found).await {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kind::Kind;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Client, Labelled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
@@ -11,7 +11,7 @@ use crate::spec::label;
 pub(super) const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Lists what has a label, given as `key` or `key=value`: one call.
-pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
+pub(super) async fn list(engine: &Client, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
     match kind {
         Kind::Container => engine.containers_labelled(label).await,
         Kind::Network => engine.networks_labelled(label).await,
@@ -21,7 +21,7 @@ pub(super) async fn list(engine: &Engine, kind: Kind, label: &str) -> Result<Vec
 }
 
 /// Lists everything of castoff's: one call for each kind, at the same time.
-pub(super) async fn list_all(engine: &Engine) -> Result<Vec<(Kind, Labelled)>> {
+pub(super) async fn list_all(engine: &Client) -> Result<Vec<(Kind, Labelled)>> {
     let list = |kind: Kind| async move {
         let key = kind.label_key(label::SESSION);
         let found = within(LIST_LIMIT, "list", list(engine, kind, &key)).await?;

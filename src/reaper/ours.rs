@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::kind::Kind;
 use super::listing::list;
-use crate::engine::{Engine, Labelled};
+use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::spec::label;
 
@@ -21,7 +21,7 @@ use crate::spec::label;
 ///
 /// The images are asked for after `listed` was: each was there before its container was.
 pub(super) async fn ours(
-    engine: &Engine,
+    engine: &Client,
     listed: Vec<(Kind, Labelled)>,
 ) -> Result<Vec<(Kind, Labelled)>> {
     let inherited = if listed.iter().any(|(kind, _)| *kind == Kind::Container) {
@@ -49,7 +49,7 @@ pub(super) async fn ours(
 /// Images with the labels of a container, and which one it was.
 type Inherited = BTreeSet<(String, String)>;
 
-async fn inherited(engine: &Engine) -> Result<Inherited> {
+async fn inherited(engine: &Client) -> Result<Inherited> {
     // (Images of castoff's own have this label as well, and empty.)
     let images = list(engine, Kind::Image, label::RESOURCE).await?;
     let read = |mut image: Labelled| {
@@ -60,7 +60,7 @@ async fn inherited(engine: &Engine) -> Result<Inherited> {
 }
 
 async fn is_our_container(
-    engine: &Engine,
+    engine: &Client,
     found: &Labelled,
     inherited: &Inherited,
 ) -> Result<bool> {
@@ -74,7 +74,7 @@ async fn is_our_container(
         || (!found.image.is_empty() && engine.has_image(&found.image).await?))
 }
 
-async fn is_our_image(engine: &Engine, found: &Labelled) -> Result<bool> {
+async fn is_our_image(engine: &Client, found: &Labelled) -> Result<bool> {
     if found.names.is_empty() {
         let key = Kind::Image.label_key(label::RESOURCE);
         return Ok(engine.is_podman() || engine.is_made_on_anothers(&found.id, &key).await?);

@@ -15,7 +15,7 @@ use super::vigil::Guarded;
 use super::watch::{Held, Surroundings, Watch};
 use super::{ending, keep_policy};
 use crate::config::KeepPolicy;
-use crate::engine::{Endpoint, Engine};
+use crate::engine::{Client, Endpoint};
 use crate::forks::{PerProcess, Process, UnsharedFd};
 
 /// The owners of this process. They stay until its end, also when the last guard is gone: what was
@@ -39,21 +39,17 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Returns the one for an engine, made by the first call.
-    pub(crate) fn of(engine: &Engine) -> Arc<Owner> {
+    pub(crate) fn of(engine: &Client) -> Arc<Owner> {
         let key = (engine.identity().to_owned(), engine.config().state_dir.clone());
         owners().entry(key).or_insert_with(|| Arc::new(Owner::new())).clone()
     }
 
     fn new() -> Owner {
-        Owner {
-            watch: Mutex::default(),
-            swept: OnceCell::new(),
-            process: Process::current(),
-        }
+        Owner { watch: Mutex::default(), swept: OnceCell::new(), process: Process::current() }
     }
 
     /// The process that this stands behind.
-    pub(super) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> Process {
         self.process
     }
 
@@ -67,7 +63,7 @@ impl Owner {
     /// It can't stand where it is turned off. Where the fork fails, dropping waits for removals
     /// instead, and the next session's sweep finds what the session's lock tells of; the next
     /// resource is another try.
-    pub(super) async fn ensure_guardian(self: &Arc<Self>, engine: &Engine) -> bool {
+    pub(super) async fn ensure_guardian(self: &Arc<Self>, engine: &Client) -> bool {
         if !engine.config().reaper {
             return false;
         }
@@ -184,14 +180,13 @@ impl Owner {
     }
 
     /// Returns who removes what this process leaves, if it `is_on`.
-    fn reaper(&self, is_on: bool) -> Reaper {
-        let reaper = self.with(|watch| {
-            match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
+    pub(crate) fn reaper(&self, is_on: bool) -> Reaper {
+        let reaper =
+            self.with(|watch| match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
                 (true, _) => Reaper::Guardian,
                 (false, true) => Reaper::Sweep,
                 (false, false) => Reaper::Nobody,
-            }
-        });
+            });
         reaper.unwrap_or(if is_on { Reaper::Guardian } else { Reaper::Nobody })
     }
 
@@ -255,7 +250,7 @@ fn act_now() -> Vec<Guardian> {
 }
 
 /// Returns where the guardian finds the engine. A name is looked up now: the child can't.
-async fn resolve(engine: &Engine) -> Option<Address> {
+async fn resolve(engine: &Client) -> Option<Address> {
     let found = match engine.endpoint() {
         Endpoint::Unix(socket) => Address::unix(socket),
         Endpoint::Tcp { host, port } => {
@@ -291,15 +286,6 @@ pub enum Reaper {
     /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
     /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
     Nobody,
-}
-
-impl Engine {
-    /// Who removes what this process leaves here if it ends without letting go. Before its first
-    /// resource: who is going to.
-    #[must_use]
-    pub fn reaper(&self) -> Reaper {
-        Owner::of(self).reaper(self.config().reaper)
-    }
 }
 
 #[cfg(test)]

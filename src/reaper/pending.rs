@@ -10,7 +10,7 @@ use super::lease::Lease;
 use super::owner::Owner;
 use super::removal::{self, Removed, Target};
 use super::worker::Worker;
-use crate::engine::Engine;
+use crate::engine::Client;
 use crate::error::Result;
 use crate::timed::timed;
 
@@ -47,7 +47,7 @@ pub(crate) trait Trail: std::fmt::Debug + Send + Sync {
 /// What is to be removed, and what goes after it.
 #[derive(Clone)]
 pub(super) struct Pending {
-    pub(super) engine: Engine,
+    pub(super) engine: Client,
     pub(super) owner: Arc<Owner>,
     pub(super) kind: Kind,
     pub(super) target: Target,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::kind::Kind;
 use super::listing::list;
 use super::ours::ours;
-use crate::engine::{Engine, Labelled, Meaning, says};
+use crate::engine::{Client, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
@@ -32,7 +32,7 @@ pub(super) enum Removed {
     Nothing,
 }
 
-pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Result<Removed> {
+pub(super) async fn remove(engine: &Client, kind: Kind, target: &Target) -> Result<Removed> {
     match target {
         Target::Known(id) => remove_known(engine, kind, id).await.map(|()| Removed::Something),
         Target::Unknown(resource) => {
@@ -43,7 +43,7 @@ pub(super) async fn remove(engine: &Engine, kind: Kind, target: &Target) -> Resu
 }
 
 /// Removes what has a label, given as `key=value`, and what gets to have it in a moment.
-pub(super) async fn remove_late(engine: &Engine, kind: Kind, label: &str) -> Result<Removed> {
+pub(super) async fn remove_late(engine: &Client, kind: Kind, label: &str) -> Result<Removed> {
     let (mut last, mut any) = (Ok(Removed::Nothing), Removed::Nothing);
     for pause in LOOKS {
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -56,7 +56,7 @@ pub(super) async fn remove_late(engine: &Engine, kind: Kind, label: &str) -> Res
     last.map(|_| any)
 }
 
-async fn remove_known(engine: &Engine, kind: Kind, id: &str) -> Result<()> {
+async fn remove_known(engine: &Client, kind: Kind, id: &str) -> Result<()> {
     let mut pauses = PAUSES.iter();
     loop {
         let attempt = match kind {
@@ -100,7 +100,7 @@ pub(super) fn may_pass(error: &Error) -> bool {
 }
 
 /// Removes all that has a label. An engine that is away for a moment is asked again.
-pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) -> Result<Removed> {
+pub(super) async fn remove_labelled(engine: &Client, kind: Kind, label: &str) -> Result<Removed> {
     let mut removed = Removed::Nothing;
     let listed = list_patiently(engine, kind, label).await?.into_iter();
     for (_, found) in ours(engine, listed.map(|found| (kind, found)).collect()).await? {
@@ -110,7 +110,7 @@ pub(super) async fn remove_labelled(engine: &Engine, kind: Kind, label: &str) ->
     Ok(removed)
 }
 
-async fn list_patiently(engine: &Engine, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
+async fn list_patiently(engine: &Client, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
     let mut pauses = PAUSES.iter();
     loop {
         let error = match list(engine, kind, label).await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::kind::Kind;
 use super::listing::within;
 use super::removal::{self, Target};
-use crate::engine::Engine;
+use crate::engine::Client;
 use crate::error::{Error, Result};
 
 /// How long the removal of one resource may take, with all attempts.
@@ -69,7 +69,7 @@ impl From<Error> for Outcome {
 }
 
 /// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
-pub(super) async fn remove_all(engine: &Engine, wanted: Vec<(Kind, String)>) -> Outcome {
+pub(super) async fn remove_all(engine: &Client, wanted: Vec<(Kind, String)>) -> Outcome {
     let mut all = Outcome::default();
     for kind in Kind::ALL {
         let targets = wanted.iter().filter(|(k, _)| *k == kind);

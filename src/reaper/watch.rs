@@ -97,10 +97,7 @@ fn creating(lease: u32, under_way: usize, made: usize) -> Word<'static> {
 }
 
 impl Watch {
-    pub(super) fn begin(
-        guarded: Weak<dyn Guarded>,
-        surroundings: Surroundings<'_>,
-    ) -> Watch {
+    pub(super) fn begin(guarded: Weak<dyn Guarded>, surroundings: Surroundings<'_>) -> Watch {
         let Surroundings { engine, config, address, may_end_as_a_whole } = surroundings;
         let lock = SessionLock::take(config, engine);
         let lock = lock.map_err(|error| {
@@ -183,8 +180,8 @@ impl Watch {
         self.rest.rests = false;
         self.retry.begun();
         let Some(address) = &self.address else { return };
-        let [label, image_label] = [Kind::Container, Kind::Image]
-            .map(|kind| kind.label(label::OWNER, &self.owner));
+        let [label, image_label] =
+            [Kind::Container, Kind::Image].map(|kind| kind.label(label::OWNER, &self.owner));
         let lock = self.lock.as_ref().map(SessionLock::file);
         let began = Instant::now();
         match Guardian::arm(address, &label, &image_label, lock) {

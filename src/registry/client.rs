@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::call::Call;
 use super::name::{HUB, HUB_NAMES};
 use super::url;
-use crate::engine::Engine;
+use crate::connection::Engine;
 use crate::error::{Error, Result};
 
 /// One image registry. Nothing is sent before one of the verbs.
@@ -138,7 +138,7 @@ impl Engine {
     /// A credential helper that runs is killed.
     pub async fn registry(&self, host: impl Into<String>) -> Registry {
         let registry = Registry::new(host);
-        match self.login_for(&registry.host).await.map(|login| login.into_parts()) {
+        match self.client().login_for(&registry.host).await.map(|login| login.into_parts()) {
             Some((Some(user), password)) => registry.with_login(user, password),
             Some((None, token)) => registry.with_token(token),
             None => registry,

@@ -63,7 +63,7 @@ impl WaitStrategy for FileWait {
 /// Returns whether the path exists. The engine has no access to a tmpfs; there a command in the
 /// container checks. Which of the two applies is determined once.
 async fn exists(target: &WaitTarget, path: &str, way: &mut Option<Way>) -> Result<bool> {
-    let (engine, id) = (target.engine(), target.id());
+    let (engine, id) = (target.client(), target.id());
     let found = match *way {
         Some(way) => way,
         None => {

@@ -46,7 +46,7 @@ impl WaitStrategy for HealthWait {
                 )
                 .with_hint("add one with `.with_healthcheck(..)`, or wait for something else"));
             }
-            match target.engine().kind() {
+            match target.client().kind() {
                 EngineKind::Podman => run_the_check(target).await,
                 _ => follow(target).await,
             }
@@ -66,7 +66,7 @@ async fn follow(target: &WaitTarget) -> Result<()> {
         _ => {}
     }
     let since = target.details().started.unwrap_or_default();
-    let mut events = target.engine().health_events(target.id(), since);
+    let mut events = target.client().health_events(target.id(), since);
     while let Some(event) = events.next().await {
         match event? {
             HealthEvent::Health(Health::Healthy) => return Ok(()),
@@ -76,7 +76,7 @@ async fn follow(target: &WaitTarget) -> Result<()> {
                 if target.is_restarted() && target.runs_again().await? {
                     continue;
                 }
-                let code = target.engine().wait_container(target.id()).await.ok();
+                let code = target.client().wait_container(target.id()).await.ok();
                 return Err(target.ended(code));
             }
         }
@@ -86,7 +86,7 @@ async fn follow(target: &WaitTarget) -> Result<()> {
 
 /// Returns the error for an unhealthy container, or `Ok` while it is between two runs.
 async fn unhealthy(target: &WaitTarget) -> Result<()> {
-    let found = target.engine().inspect_container(target.id()).await;
+    let found = target.client().inspect_container(target.id()).await;
     let state = found.ok().map(|details| details.state);
     if let Some(ended) = state.as_ref().filter(|state| !state.running) {
         return match target.is_restarted() {

@@ -65,8 +65,8 @@ impl LogWait {
         request.stdout = self.stream != Some(LogStream::Stderr);
         request.stderr = self.stream != Some(LogStream::Stdout);
         let mut frames = match target.is_restarted() {
-            true => target.engine().log_of_all_runs(target.id(), &request),
-            false => target.engine().container_logs(target.id(), &request),
+            true => target.client().log_of_all_runs(target.id(), &request),
+            false => target.client().container_logs(target.id(), &request),
         };
         // Each stream has its own matcher: a match can't begin on one and end on the other.
         let (mut stdout, mut stderr) = (Matcher::new(pattern), Matcher::new(pattern));
@@ -85,7 +85,7 @@ impl LogWait {
             target.seen_log(bytes, found, self.times);
         }
         // The log ends with the container.
-        let code = target.engine().wait_container(target.id()).await.ok();
+        let code = target.client().wait_container(target.id()).await.ok();
         Err(target.ended(code))
     }
 }

@@ -36,7 +36,7 @@ impl WaitStrategy for PauseWait {
             let mut run = target.details().started;
             loop {
                 tokio::time::sleep(self.0).await;
-                let found = target.engine().inspect_container(target.id()).await?;
+                let found = target.client().inspect_container(target.id()).await?;
                 let runs = found.state.running;
                 if runs && found.started == run {
                     return Ok(());

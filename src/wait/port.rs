@@ -150,7 +150,7 @@ async fn ask(behind: Option<SocketAddr>) -> bool {
 /// Returns the container's own address, if it is in a network that this machine is the gateway of:
 /// traffic to that address reaches no other machine.
 async fn behind(target: &WaitTarget, port: Port) -> Option<SocketAddr> {
-    if !target.engine().host().is_loopback() || target.engine().endpoint().socket().is_none() {
+    if !target.client().host().is_loopback() || target.client().endpoint().socket().is_none() {
         return None;
     }
     let details = target.details();

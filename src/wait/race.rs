@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 
 use super::combined::{all, describe_all};
 use super::{WaitFor, WaitTarget};
-use crate::engine::{ContainerDetails, ContainerState, Engine, LogRequest};
+use crate::engine::{Client, ContainerDetails, ContainerState, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Exit code of a process killed by SIGKILL, as a shell reports it.
@@ -116,7 +116,7 @@ fn may_be_of_the_end(target: &WaitTarget, error: &Error) -> bool {
 
 /// Adds the engine's knowledge of a container to an error about it: exit code, whether it ran out
 /// of memory, and its last log lines.
-pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
+pub(crate) async fn diagnose(engine: &Client, id: &str, error: Error) -> Error {
     let ended = |state: &ContainerState| {
         !state.running && (state.status != "created" || state.exit_code != 0)
     };
@@ -149,7 +149,7 @@ pub(crate) async fn diagnose(engine: &Engine, id: &str, error: Error) -> Error {
 
 /// Returns whether a container was killed for lack of memory, although its state does not report
 /// it.
-async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool {
+async fn was_out_of_memory(engine: &Client, details: &ContainerDetails) -> bool {
     if !details.memory_limited || details.state.exit_code != KILLED || details.state.running {
         return false;
     }
@@ -159,7 +159,7 @@ async fn was_out_of_memory(engine: &Engine, details: &ContainerDetails) -> bool 
 }
 
 /// Returns the first lines of the last run, from at most 16 KiB of log.
-async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
+async fn log_head(engine: &Client, details: &ContainerDetails) -> Vec<String> {
     // A process may write before the time that the engine notes as its start.
     let since = details.started.map(|(seconds, nanos)| match nanos.checked_sub(EARLIER) {
         Some(nanos) => (seconds, nanos),
@@ -177,7 +177,7 @@ async fn log_head(engine: &Engine, details: &ContainerDetails) -> Vec<String> {
     lines
 }
 
-async fn log_tail(engine: &Engine, id: &str, tty: bool) -> Vec<String> {
+async fn log_tail(engine: &Client, id: &str, tty: bool) -> Vec<String> {
     let request = LogRequest { tail: Some(TAIL_LINES), ..LogRequest::all(tty) };
     let mut frames = engine.container_logs(id, &request);
     let mut text = Vec::new();

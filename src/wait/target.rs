@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::engine::{ContainerDetails, Engine, ExecOutput, ExecRequest, LogRequest};
+use crate::connection::Engine;
+use crate::engine::{Client, ContainerDetails, ExecOutput, ExecRequest, LogRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ContainerSpec, IntoPort, Port, Protocol, RestartPolicy};
 
@@ -69,6 +70,10 @@ impl WaitTarget {
         &self.0.spec.image
     }
 
+    pub(super) fn client(&self) -> &Client {
+        self.0.engine.client()
+    }
+
     pub(super) fn spec(&self) -> &ContainerSpec {
         &self.0.spec
     }
@@ -93,7 +98,7 @@ impl WaitTarget {
     /// whenever it is started again.
     pub(super) async fn last_exit(&self) -> Result<i64> {
         loop {
-            let code = self.engine().wait_container(self.id()).await?;
+            let code = self.client().wait_container(self.id()).await?;
             if !self.is_restarted() || !self.runs_again().await? {
                 return Ok(code);
             }
@@ -103,7 +108,7 @@ impl WaitTarget {
     /// Waits until the container runs, again if necessary, and updates the ports; `false` if it has
     /// ended for good.
     pub(super) async fn runs_again(&self) -> Result<bool> {
-        let next = self.engine().next_run(self.id()).await?;
+        let next = self.client().next_run(self.id()).await?;
         Ok(next.map(|details| self.relearn(details)).is_some())
     }
 
@@ -125,7 +130,7 @@ impl WaitTarget {
     /// [`ErrorKind::PortNotPublished`] if the port is not published; the message lists those that
     /// are.
     pub fn addr(&self, port: impl IntoPort) -> Result<SocketAddr> {
-        self.details().addr(port.into_port()?, self.0.engine.host())
+        self.details().addr(port.into_port()?, self.0.engine.client().host())
     }
 
     /// Returns all published TCP ports.
@@ -149,7 +154,7 @@ impl WaitTarget {
     ) -> Result<ExecOutput> {
         let command = command.into_iter().map(Into::into).collect();
         let request = ExecRequest { command, ..ExecRequest::default() };
-        self.0.engine.exec_output(self.id(), &request).await
+        self.0.engine.client().exec_output(self.id(), &request).await
     }
 
     /// Records the result of a probe. An error of the wait shows the last one.

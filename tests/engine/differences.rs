@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use castoff::Engine;
 use castoff::ErrorKind;
-use castoff::engine::{Engine, EngineKind};
+use castoff::engine::EngineKind;
 
 use crate::raw::Raw;
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use castoff::Engine;
 use castoff::container::LogLines;
-use castoff::engine::Engine;
 use castoff::{Container, ContainerBuilder};
 
 pub(crate) const BUSYBOX: &str = "castoff.test/busybox";

@@ -14,7 +14,7 @@ macro_rules! each {
 each!(shared:
     castoff::Container, castoff::ContainerBuilder, castoff::ContainerLock, castoff::CopySource,
     castoff::Engine, castoff::Error, castoff::ErrorKind, castoff::Image, castoff::ImageBuilder,
-    castoff::Network, castoff::NetworkBuilder, castoff::Reaper, castoff::Swept, castoff::Volume,
+    castoff::Network, castoff::NetworkBuilder, castoff::Reaper, castoff::SweepReport, castoff::Volume,
     castoff::VolumeBuilder, castoff::WaitFor, config::Config, config::KeepPolicy);
 each!(shared: container::Exec, container::LogLine, container::Logs);
 each!(shared:

@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::Engine;
+use super::super::Client;
 use super::super::failure::{convert, refusal};
 use super::prose::{OnImage, Prose};
 use super::{BuildRequest, Built, OnEvent};
@@ -22,7 +22,7 @@ use crate::tar_stream::TarStream;
 
 const STEP: &str = "build the image";
 
-impl Engine {
+impl Client {
     /// Builds with the classic builder. `name` is the Dockerfile's within the archive; `registries`
     /// are those of the base images; `on_image` is called for each image of a step.
     ///

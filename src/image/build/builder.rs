@@ -8,8 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::{BuildContext, Image};
+use crate::connection::Engine;
 use crate::dockerfile::Dockerfile;
-use crate::engine::{Agent, BuildEvent, CacheEntry, Engine, OnEvent, Ulimit};
+use crate::engine::{Agent, BuildEvent, CacheEntry, OnEvent, Ulimit};
 use crate::error::{Error, Result};
 use crate::spec::{IntoPlatform, Platform};
 

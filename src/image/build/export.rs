@@ -102,7 +102,7 @@ impl ImageBuilder {
     async fn export(self, output: BuildOutput) -> Result<()> {
         let plan = Plan::make(&self, output).await?;
         if plan.backend != BuildBackend::BuildKit {
-            return Err(support::no_buildkit(&plan.engine, "the output is no image of the engine"));
+            return Err(support::no_buildkit(plan.engine.client(), "the output is no image of the engine"));
         }
         let listeners = self.listeners.clone();
         let tell = tracing_events::listener();
@@ -113,7 +113,7 @@ impl ImageBuilder {
             tell(event);
         });
         preflight::check(&plan, &on_event).await?;
-        let built = run::with_buildkit(&plan.engine, &plan.request, &on_event).await;
+        let built = run::with_buildkit(plan.engine.client(), &plan.request, &on_event).await;
         built.map(drop).map_err(|error| preflight::explained(&plan, error))
     }
 }

@@ -10,8 +10,9 @@ use super::super::handle::own_name;
 use super::builder::{BuildBackend, ImageBuilder, Named, Source};
 use super::report::BaseImage;
 use super::support;
+use crate::connection::Engine;
 use crate::dockerfile::Dockerfile;
-use crate::engine::{Agent, BuildOutput, BuildRequest, Engine, ImageDetails, NamedContext};
+use crate::engine::{Agent, BuildOutput, BuildRequest, Client, ImageDetails, NamedContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Platform, label, spec_hash};
 
@@ -50,9 +51,9 @@ impl Plan {
         };
         let prepared = build.context.prepare(path).await?;
         let (text, file) = dockerfile(build, &prepared)?;
-        let backend = support::choose(build, &engine, &file)?;
+        let backend = support::choose(build, engine.client(), &file)?;
         let platforms = build.platforms.clone();
-        let bases = bases(&engine, build, &file, platforms.first()).await?;
+        let bases = bases(engine.client(), build, &file, platforms.first()).await?;
         let mut request = BuildRequest {
             dockerfile: text,
             context: prepared.context,
@@ -72,7 +73,7 @@ impl Plan {
         request.agents = agents(build)?;
         let key = key(&request, backend, &bases).await?;
         let classic_would_do =
-            build.backend.is_none() && support::classic(build, &engine, &file).is_ok();
+            build.backend.is_none() && support::classic(build, engine.client(), &file).is_ok();
         let marked = build.marked;
         Ok(Plan {
             engine,
@@ -104,7 +105,7 @@ impl Plan {
         let (Some(name), false) = (self.names.first(), fresh) else {
             return Ok(None);
         };
-        let found = match self.engine.image_details(&name.familiar()).await {
+        let found = match self.engine.client().image_details(&name.familiar()).await {
             Ok(found) => found,
             Err(error) if error.status() == Some(404) => return Ok(None),
             Err(error) => return Err(error),
@@ -113,7 +114,7 @@ impl Plan {
             return Ok(None);
         }
         for name in self.names.iter().filter(|name| !found.names.contains(&name.familiar())) {
-            self.engine.tag_image(&found.id, name).await?;
+            self.engine.client().tag_image(&found.id, name).await?;
         }
         Ok(Some(found))
     }
@@ -187,7 +188,7 @@ fn agents(build: &ImageBuilder) -> Result<BTreeMap<String, Agent>> {
 
 /// Returns the base images of the stages, and the engine's details of each.
 async fn bases(
-    engine: &Engine,
+    engine: &Client,
     build: &ImageBuilder,
     file: &Dockerfile,
     platform: Option<&Platform>,

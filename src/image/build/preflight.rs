@@ -4,7 +4,8 @@
 use super::builder::BuildBackend;
 use super::plan::Plan;
 use super::report::BaseImage;
-use crate::engine::{BuildEvent, BuildOutput, Engine, OnEvent};
+use crate::connection::Engine;
+use crate::engine::{BuildEvent, BuildOutput, OnEvent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{ImageRef, Platform};
 
@@ -36,7 +37,7 @@ pub(super) async fn check(plan: &Plan, on_event: &OnEvent) -> Result<()> {
 
 /// Fails if the engine can't store images of several platforms.
 async fn several(plan: &Plan) -> Result<()> {
-    if plan.engine.has_containerd_store().await? {
+    if plan.engine.client().has_containerd_store().await? {
         return Ok(());
     }
     let message =
@@ -48,7 +49,7 @@ async fn several(plan: &Plan) -> Result<()> {
 
 /// Fails if the engine can store a cache in images only.
 async fn cache_elsewhere(plan: &Plan) -> Result<()> {
-    if plan.engine.has_containerd_store().await? {
+    if plan.engine.client().has_containerd_store().await? {
         return Ok(());
     }
     let message =
@@ -98,8 +99,8 @@ async fn base_exists(
 /// Asks the engine first, which knows a registry's mirrors, certificates and logins. Some engines
 /// can't be asked (Podman has no `/distribution`), or only for one kind of manifest.
 async fn registry_platforms(engine: &Engine, name: &ImageRef) -> Result<Vec<String>> {
-    let login = engine.login_for(name.registry()).await;
-    let told = engine.registry_platforms(name, login).await;
+    let login = engine.client().login_for(name.registry()).await;
+    let told = engine.client().registry_platforms(name, login).await;
     match told {
         Ok(known) if !known.is_empty() => Ok(known),
         #[cfg(feature = "registry")]
@@ -162,7 +163,7 @@ async fn emulation(plan: &Plan, platform: &Platform) -> Option<String> {
 
 #[cfg(feature = "buildkit")]
 async fn build_platforms(plan: &Plan) -> Option<Vec<String>> {
-    plan.engine.build_platforms().await.ok()
+    plan.engine.client().build_platforms().await.ok()
 }
 
 #[cfg(not(feature = "buildkit"))]

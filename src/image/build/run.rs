@@ -15,7 +15,7 @@ use super::record::Record;
 use super::report::{BuildReport, LayerReport, StageReport};
 use super::{flight, preflight, scraps, tracing_events};
 use crate::engine::{
-    BuildOutput, BuildRequest, Built, Content, Engine, ImageDetails, Meaning, OnEvent, Tree,
+    BuildOutput, BuildRequest, Built, Client, Content, ImageDetails, Meaning, OnEvent, Tree,
     TreeEntry, says,
 };
 use crate::error::Result;
@@ -86,8 +86,8 @@ async fn guarded(
     mut request: BuildRequest,
     on_event: &OnEvent,
 ) -> Result<(Guard, ImageRef, ImageDetails)> {
-    let engine = &plan.engine;
-    let guard = Guard::arm(engine, Kind::Image, None).await?;
+    let (engine, owner) = (plan.engine.client(), plan.engine.owner());
+    let guard = Guard::arm(engine, owner, Kind::Image, None).await?;
     if !engine.is_podman() {
         // Docker ends a build with its connection, so no image is created much later. Podman ends
         // it after the current step.
@@ -108,7 +108,7 @@ async fn guarded(
 
 /// Builds an image that stays.
 async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
-    let engine = &plan.engine;
+    let engine = plan.engine.client();
     let mut request = plan.request.clone();
     if plan.marked {
         request.labels.insert(label::IMAGE_BUILD.to_owned(), plan.key.clone());
@@ -139,7 +139,7 @@ async fn named(plan: &Plan, on_event: &OnEvent) -> Result<ImageDetails> {
 
 /// Removes an image that had the name before, if castoff built it, it has no name any more and
 /// nothing depends on it.
-async fn forget(engine: &Engine, replaced: ImageDetails) {
+async fn forget(engine: &Client, replaced: ImageDetails) {
     if !replaced.labels.contains_key(label::IMAGE_BUILD) {
         return;
     }
@@ -152,7 +152,7 @@ async fn forget(engine: &Engine, replaced: ImageDetails) {
     }
 }
 
-async fn outcome(engine: &Engine, built: &Built, name: &ImageRef) -> Result<ImageDetails> {
+async fn outcome(engine: &Client, built: &Built, name: &ImageRef) -> Result<ImageDetails> {
     // Another image may have the name by now, but not the id.
     if let Some(id) = &built.id
         && let Ok(details) = engine.image_details(id).await
@@ -213,7 +213,7 @@ async fn send_once(
     let classic =
         async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
     let sent = match plan.backend {
-        BuildBackend::BuildKit => match with_buildkit(&plan.engine, request, on_event).await {
+        BuildBackend::BuildKit => match with_buildkit(plan.engine.client(), request, on_event).await {
             // An engine may report itself as Docker and have no sessions.
             Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
                 classic().await
@@ -227,7 +227,7 @@ async fn send_once(
 
 #[cfg(feature = "buildkit")]
 pub(super) async fn with_buildkit(
-    engine: &Engine,
+    engine: &Client,
     request: &BuildRequest,
     on_event: &OnEvent,
 ) -> Result<Built> {
@@ -235,7 +235,7 @@ pub(super) async fn with_buildkit(
 }
 
 #[cfg(not(feature = "buildkit"))]
-pub(super) async fn with_buildkit(_: &Engine, _: &BuildRequest, _: &OnEvent) -> Result<Built> {
+pub(super) async fn with_buildkit(_: &Client, _: &BuildRequest, _: &OnEvent) -> Result<Built> {
     Err(Error::new(ErrorKind::Unsupported, "castoff was built without its feature `buildkit`"))
 }
 
@@ -278,7 +278,7 @@ async fn stage_size(plan: &Plan, stage: &str, on_event: &OnEvent) -> Result<Opti
 }
 
 async fn report(plan: &Plan, name: &str, details: &ImageDetails) -> Result<BuildReport> {
-    let history = match plan.engine.image_history(&details.id).await {
+    let history = match plan.engine.client().image_history(&details.id).await {
         // A containerd store has not unpacked an image for another platform.
         Err(error) if error.status() == Some(404) => Vec::new(),
         history => history?,

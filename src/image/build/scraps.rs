@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::context::pack;
-use crate::engine::{BuildRequest, Built, Engine, OnEvent, StepImage};
+use crate::connection::Engine;
+use crate::engine::{BuildRequest, Built, Client, OnEvent, StepImage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reaper::{self, Guard, Trail, Worker};
 use crate::spec::label;
@@ -32,7 +33,9 @@ pub(super) async fn build(
 ) -> Result<Built> {
     Worker::start()?;
     let (name, archive) = pack(request.context.tree.clone(), request.dockerfile.clone()).await?;
-    let watched = Arc::new(reaper::IntermediateImages::watch(engine).await);
+    let watched =
+        Arc::new(reaper::IntermediateImages::watch(engine.client(), engine.owner()).await);
+    let engine = engine.client();
     let session = label::on_image(label::SESSION);
     let scraps = Scraps {
         engine: engine.clone(),
@@ -65,7 +68,7 @@ pub(super) async fn build(
 
 /// Returns the images that exist before a build, which none of its steps created. `None` if the
 /// engine can't list them; then none is removed.
-async fn before(engine: &Engine) -> Option<HashSet<String>> {
+async fn before(engine: &Client) -> Option<HashSet<String>> {
     let listed = engine.image_ids().await;
     listed
         .map_err(
@@ -77,7 +80,7 @@ async fn before(engine: &Engine) -> Option<HashSet<String>> {
 /// The intermediate images of a build so far; removed when dropped.
 #[derive(Debug)]
 struct Scraps {
-    engine: Engine,
+    engine: Client,
     images: Arc<Mutex<Vec<StepImage>>>,
     /// The label of these images, from builders that label them.
     label: Option<(String, String)>,
@@ -115,7 +118,7 @@ impl Drop for Scraps {
 /// Removes the images once their step has ended and no other image depends on them; returns those
 /// that are still in use.
 async fn remove_all(
-    engine: &Engine,
+    engine: &Client,
     mut images: Vec<StepImage>,
     label: Option<&(String, String)>,
 ) -> Vec<StepImage> {
@@ -132,7 +135,7 @@ async fn remove_all(
 /// Goes on as long as this process lives: on Podman a running step goes on to its end after its
 /// build was given up, and another build may have reused the first steps of this one.
 async fn persist(
-    engine: Engine,
+    engine: Client,
     mut images: Vec<StepImage>,
     label: Option<(String, String)>,
     watched: Arc<reaper::IntermediateImages>,
@@ -147,7 +150,7 @@ async fn persist(
 /// Removes the unused images and returns the others. Each is the parent of the next, and an image
 /// that something depends on is not removed.
 async fn remove_unused(
-    engine: &Engine,
+    engine: &Client,
     images: Vec<StepImage>,
     label: Option<&(String, String)>,
 ) -> Vec<StepImage> {

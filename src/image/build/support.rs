@@ -2,7 +2,7 @@
 
 use super::builder::{BuildBackend, ImageBuilder};
 use crate::dockerfile::{CopyFiles, Dockerfile, Instruction};
-use crate::engine::{ApiVersion, Engine};
+use crate::engine::{ApiVersion, Client};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The API version of Docker 23, whose BuildKit frontend supports heredocs and named contexts.
@@ -11,7 +11,7 @@ const MODERN: ApiVersion = ApiVersion::new(1, 42);
 /// Chooses the builder, and fails if it does not support the build.
 pub(super) fn choose(
     build: &ImageBuilder,
-    engine: &Engine,
+    engine: &Client,
     file: &Dockerfile,
 ) -> Result<BuildBackend> {
     let there = cfg!(feature = "buildkit") && has_buildkit(engine);
@@ -32,11 +32,11 @@ pub(super) fn choose(
 
 /// Returns whether the engine has BuildKit. Docker has it since 18.09; Podman has neither of its
 /// endpoints.
-fn has_buildkit(engine: &Engine) -> bool {
+fn has_buildkit(engine: &Client) -> bool {
     !engine.is_podman() && engine.api_version() >= ApiVersion::new(1, 39) && engine.os() == "linux"
 }
 
-pub(super) fn no_buildkit(engine: &Engine, why: &str) -> Error {
+pub(super) fn no_buildkit(engine: &Client, why: &str) -> Error {
     let error = Error::new(ErrorKind::Unsupported, format!("{why}, which needs BuildKit"));
     if !has_buildkit(engine) {
         let message =
@@ -49,7 +49,7 @@ pub(super) fn no_buildkit(engine: &Engine, why: &str) -> Error {
     error.with_hint("turn on castoff's feature `buildkit`").at("build")
 }
 
-fn buildkit(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<()> {
+fn buildkit(build: &ImageBuilder, engine: &Client, file: &Dockerfile) -> Result<()> {
     // A frontend that the Dockerfile names has its own features.
     if file.syntax.is_some() || engine.api_version() >= MODERN {
         return Ok(());
@@ -85,7 +85,7 @@ fn modern_flag(instruction: &Instruction) -> Option<&'static str> {
     }
 }
 
-pub(super) fn classic(build: &ImageBuilder, engine: &Engine, file: &Dockerfile) -> Result<()> {
+pub(super) fn classic(build: &ImageBuilder, engine: &Client, file: &Dockerfile) -> Result<()> {
     let needs = |what: &str| Err(no_buildkit(engine, what));
     if !build.secrets.is_empty() {
         return needs("the build is given a secret");

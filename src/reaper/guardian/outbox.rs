@@ -99,8 +99,8 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use crate::reaper::Kind;
     use super::*;
+    use crate::reaper::Kind;
 
     #[test]
     fn what_waits_is_no_more_than_what_there_is_to_say() {

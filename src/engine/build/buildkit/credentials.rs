@@ -8,10 +8,10 @@ use bollard_buildkit_proto::moby::filesync::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::super::super::Engine;
+use super::super::super::Client;
 use super::super::super::auth::Login;
 
-pub(super) struct Credentials(pub(super) Engine);
+pub(super) struct Credentials(pub(super) Client);
 
 type Answer<T> = Result<Response<T>, Status>;
 

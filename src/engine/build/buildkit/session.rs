@@ -21,7 +21,7 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use super::super::super::Engine;
+use super::super::super::Client;
 use super::super::super::dialer::Stream as Bytes;
 use super::agent::Agents;
 use super::content::Stores;
@@ -51,7 +51,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(engine: &Engine, id: String, services: Services) -> Result<Session> {
+    pub(super) async fn open(engine: &Client, id: String, services: Services) -> Result<Session> {
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.clone()),
             ("X-Docker-Expose-Session-Name", "castoff".to_owned()),
@@ -106,7 +106,7 @@ impl Session {
 /// Opens the connection that the engine calls back over: an endpoint of its own or, where that no
 /// longer exists, a call.
 async fn connection(
-    engine: &Engine,
+    engine: &Client,
     headers: &[(&'static str, String)],
 ) -> Result<TokioIo<Box<dyn Bytes>>> {
     let error = match engine.dialer().hijack("/session", headers).await {

@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::super::super::failure::{build_failure, convert, lift};
-use super::super::super::{ApiVersion, Engine};
+use super::super::super::{ApiVersion, Client};
 use super::super::{BuildOutput, BuildRequest, Built, CacheEntry, NamedContext, OnEvent, Tree};
 use super::agent::Agents;
 use super::content::{self, Store, Stores};
@@ -27,7 +27,7 @@ use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random;
 
-impl Engine {
+impl Client {
     /// Builds with BuildKit. `dockerfile` is a tree that holds only the Dockerfile.
     ///
     /// # Cancel safety

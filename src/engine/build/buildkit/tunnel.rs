@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf};
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap};
 use tonic::{Request, Streaming};
 
-use super::super::super::Engine;
+use super::super::super::Client;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The bytes of a message, and of the buffer for the other side.
@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// # Cancel safety
 /// Dropping the future, or later the stream, ends the call.
 pub(super) async fn open(
-    engine: &Engine,
+    engine: &Client,
     headers: &[(&'static str, String)],
 ) -> Result<DuplexStream> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);

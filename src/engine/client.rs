@@ -1,4 +1,4 @@
-//! [`Engine`]: the connection, and the facts about the engine that were read once.
+//! [`Client`]: the calls of an engine, and the facts about it that were read once.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
-use tokio::sync::OnceCell;
 
 use super::dialer::Dialer;
 use super::reach::Reach;
@@ -14,20 +13,16 @@ use super::test_host::{Place, TestHost};
 use super::{Endpoint, discovery, failure};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::forks::PerProcess;
 
 /// Limit for calls that may take long: pulls, stops, commits.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A connection to a container engine: Docker, or Podman's Docker-compatible service.
+/// The calls of an engine's API, and what was learned of the engine when the connection was made. It
+/// has no policy: what is created through it has no owner.
 ///
-/// Cheap to clone: all clones share one value. Every builder uses the process-wide engine of
-/// [`Engine::connect`], unless `.with_engine(&engine)` sets another.
-///
-/// No connection is kept open between calls, so an engine can be used from any number of runtimes,
-/// and outlives each of them.
+/// A cheap clone of one shared value. No connection is kept open between calls.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     docker: Docker,
@@ -44,7 +39,7 @@ struct Inner {
     config: Config,
 }
 
-/// The product behind an [`Engine`].
+/// The product behind an [`Engine`](crate::Engine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EngineKind {
@@ -83,112 +78,46 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-impl Engine {
-    /// Returns the process-wide engine, which the first call connects with [`Config::from_env`].
-    ///
-    /// Tries `CASTOFF_ENGINE`, then `DOCKER_HOST`, then the current docker context, and then the
-    /// known sockets: Docker's (rootful, rootless, Desktop), Podman's, Colima's, OrbStack's and
-    /// Rancher Desktop's. The first that answers is used. If one is set explicitly, no other is
-    /// tried.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoEngine`] if none answers; the message lists every candidate and why it was
-    /// refused. A failure is not remembered: the next call tries again.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn connect() -> Result<Engine> {
-        static PROCESS: PerProcess<OnceCell<Engine>> = PerProcess::new();
-        PROCESS.here().get_or_try_init(|| Engine::connect_with(Config::from_env())).await.cloned()
-    }
-
-    /// Connects with settings of its own, separately from the process-wide engine.
-    ///
-    /// # Errors
-    /// As for [`Engine::connect`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn connect_with(config: Config) -> Result<Engine> {
-        discovery::discover(config).await
-    }
-
-    /// A connection to one endpoint: an [`Endpoint`], or its text, `unix:///path` or
-    /// `tcp://host:port`. All other settings come from the environment.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an endpoint that can't be read, [`ErrorKind::NoEngine`]
-    /// when nothing answers there.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves nothing behind.
-    pub async fn connect_to<E>(endpoint: E) -> Result<Engine>
-    where
-        E: TryInto<Endpoint, Error: Into<Error>>,
-    {
-        let endpoint = endpoint.try_into().map_err(Into::into)?;
-        let mut config = Config::from_env();
-        config.engine = Some(endpoint.to_string());
-        Engine::connect_with(config).await
-    }
-
+impl Client {
     /// Returns whether it is Docker or Podman.
-    #[must_use]
-    pub fn kind(&self) -> EngineKind {
+    pub(crate) fn kind(&self) -> EngineKind {
         self.0.kind
     }
 
     /// Returns the engine's own version, such as `20.10.24`.
-    #[must_use]
-    pub fn version(&self) -> &str {
+    pub(crate) fn version(&self) -> &str {
         &self.0.version
     }
 
     /// Returns the newest API version that the engine speaks.
-    #[must_use]
-    pub fn api_version(&self) -> ApiVersion {
+    pub(crate) fn api_version(&self) -> ApiVersion {
         self.0.api
     }
 
     /// Returns the operating system that containers run on, such as `linux`.
-    #[must_use]
-    pub fn os(&self) -> &str {
+    pub(crate) fn os(&self) -> &str {
         &self.0.os
     }
 
     /// Returns the architecture of the engine's machine, such as `amd64`.
-    #[must_use]
-    pub fn architecture(&self) -> &str {
+    pub(crate) fn architecture(&self) -> &str {
         &self.0.architecture
     }
 
     /// Returns the endpoint that the engine listens on.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
     /// Returns the settings of this connection.
-    #[must_use]
-    pub fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
 
     /// Returns the address that reaches the ports published by this engine: `127.0.0.1` for an
     /// engine on this machine.
-    #[must_use]
-    pub fn host(&self) -> IpAddr {
+    pub(crate) fn host(&self) -> IpAddr {
         self.0.reach.address
-    }
-
-    /// Returns bollard's client, on the same dialer, for calls that castoff lacks.
-    ///
-    /// Resources that it creates have no owner and are never cleaned up. bollard's version is not
-    /// covered by castoff's own semantic versioning.
-    #[cfg(feature = "unstable-bollard")]
-    #[must_use]
-    pub fn bollard(&self) -> &Docker {
-        &self.0.docker
     }
 
     /// A short name for the engine, the same by whatever path it is reached. Found out when the
@@ -201,7 +130,8 @@ impl Engine {
         self.0.kind == EngineKind::Podman
     }
 
-    pub(super) fn docker(&self) -> &Docker {
+    /// bollard's client.
+    pub(crate) fn docker(&self) -> &Docker {
         &self.0.docker
     }
 
@@ -225,12 +155,17 @@ impl Engine {
         self.0.reach
     }
 
+    /// Finds an engine by these settings, and connects to it.
+    pub(crate) async fn connect(config: Config) -> Result<Client> {
+        discovery::discover(config).await
+    }
+
     /// Connects to an endpoint and identifies the engine, by one call that is also the ping.
     pub(super) async fn open(
         endpoint: Endpoint,
         limit: Duration,
         config: Config,
-    ) -> Result<Engine> {
+    ) -> Result<Client> {
         let dialer = Dialer::new(endpoint.clone());
         let sender = dialer.clone();
         let transport = move |request: BollardRequest| {
@@ -259,7 +194,7 @@ impl Engine {
         // Docker Desktop publishes ports on another machine than that of its bridges.
         let desktop = platform.starts_with("Docker Desktop");
         let reach = Reach::of(&endpoint, &config, &place, desktop).await?;
-        Ok(Engine(Arc::new(Inner {
+        Ok(Client(Arc::new(Inner {
             docker,
             dialer,
             identity: endpoint.identity(),
@@ -276,9 +211,9 @@ impl Engine {
     }
 }
 
-impl fmt::Debug for Engine {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
+        f.debug_struct("Client")
             .field("endpoint", &self.0.endpoint)
             .field("kind", &self.0.kind)
             .field("version", &self.0.version)
