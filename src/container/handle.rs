@@ -48,6 +48,13 @@ pub struct Container {
     _forwarders: Arc<Vec<Forwarder>>,
 }
 
+/// What each start of a container waits for and runs, and within which time.
+pub(super) struct Startup {
+    pub(super) waits: Option<Vec<WaitFor>>,
+    pub(super) hooks: Hooks,
+    pub(super) limit: Duration,
+}
+
 impl Container {
     /// Describes a container of this image: `redis:7`, `registry.example.com/team/app@sha256:..`.
     pub fn builder(image: impl Into<String>) -> ContainerBuilder {
@@ -60,10 +67,9 @@ impl Container {
         name: String,
         spec: Arc<ContainerSpec>,
         details: ContainerDetails,
-        waits: Option<Vec<WaitFor>>,
-        hooks: Hooks,
-        startup_timeout: Duration,
+        startup: Startup,
     ) -> Self {
+        let Startup { waits, hooks, limit } = startup;
         let container = Container {
             engine,
             guard,
@@ -72,7 +78,7 @@ impl Container {
             details: Arc::new(RwLock::new(details)),
             waits,
             hooks,
-            startup_timeout,
+            startup_timeout: limit,
             _forwarders: Arc::default(),
         };
         container.follow_restarts();

@@ -7,6 +7,7 @@ use super::builder::{Hooks, LogConsumer, RawEdit};
 use super::capture::Capture;
 use super::consumers::feed;
 use super::copy::{Place, copy_by};
+use super::handle::Startup;
 use super::host_port::Forwarder;
 use super::learn::learn;
 use super::{Container, CopySource};
@@ -303,8 +304,8 @@ impl Plan {
         limit: Duration,
     ) -> Container {
         let (waits, hooks) = (self.waits.clone(), self.hooks.clone());
-        let engine = self.engine.clone();
-        let container = Container::new(engine, guard, name, spec, details, waits, hooks, limit);
+        let startup = Startup { waits, hooks, limit };
+        let container = Container::new(self.engine.clone(), guard, name, spec, details, startup);
         container.with_forwarders(self.forwarders.clone())
     }
 
