@@ -218,8 +218,8 @@ impl Engine {
         &self.client
     }
 
-    /// Returns who owns what this process creates there. A process that was forked from the one that
-    /// connected has an owner of its own.
+    /// Returns who owns what this process creates there. A process that was forked from the one
+    /// that connected has an owner of its own.
     pub(crate) fn owner(&self) -> Arc<Owner> {
         if self.owner.process().is_current() { self.owner.clone() } else { Owner::of(&self.client) }
     }

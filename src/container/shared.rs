@@ -13,7 +13,7 @@ use super::start::no_stdin;
 use super::{Container, ContainerBuilder, CopySource, pack};
 use crate::engine::{ContainerDetails, lower};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reaper::{Guard, Kind, Made, Share, set_up_once};
+use crate::reaper::{Guard, Kind, Share, SharedResource, set_up_once};
 use crate::spec::spec_hash;
 use crate::wait::WaitFor;
 
@@ -183,7 +183,12 @@ impl Plan {
     }
 
     /// Returns a handle to a shared container; `None` if it has ended or is gone.
-    async fn join(&self, guard: Guard, made: Made, limit: Duration) -> Result<Option<Container>> {
+    async fn join(
+        &self,
+        guard: Guard,
+        made: SharedResource,
+        limit: Duration,
+    ) -> Result<Option<Container>> {
         let details = match learn(self.engine.client(), guard.id(), self.spec()).await {
             Ok(details) if details.state.running || details.state.restarting => details,
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.at("inspect")),

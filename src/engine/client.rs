@@ -17,8 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Limit for calls that may take long: pulls, stops, commits.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The calls of an engine's API, and what was learned of the engine when the connection was made. It
-/// has no policy: what is created through it has no owner.
+/// The calls of an engine's API, and what was learned of the engine when the connection was made.
+/// It has no policy: what is created through it has no owner.
 ///
 /// A cheap clone of one shared value. No connection is kept open between calls.
 #[derive(Clone)]

@@ -6,8 +6,8 @@ use super::ending::UnderWay;
 use super::lease::Lease;
 use super::owner::Owner;
 
-/// A call that creates something, as the guardian is told of it: what the engine has not answered
-/// may come to be long after the end of this process.
+/// A create call, as the guardian is told of it: if the engine has not answered it, the resource
+/// may still be created long after the end of this process.
 #[derive(Debug)]
 pub(super) struct CreateCall {
     owner: Arc<Owner>,

@@ -1,7 +1,7 @@
 //! [`DeadLease`]: a lease that nobody holds any more, and what it was for.
 
 use super::kind::Kind;
-use super::lease_file::{FileOwner, Note, PART, is_kept};
+use super::lease_file::{FileOwner, LeaseRecord, PART, is_kept};
 use super::session_lock::{FRESH, PART as SESSIONS, age, replace};
 use super::state_dir::StateDir;
 use crate::config::Config;
@@ -18,12 +18,13 @@ pub(super) struct DeadLease {
     dir: StateDir,
     name: String,
     file: UnsharedFd,
-    /// Whether its maker died at it a short time ago: what the engine had not answered may come yet.
+    /// Whether its maker died at it a short time ago: what the engine had not answered may come
+    /// yet.
     may_come_yet: bool,
 }
 
-/// A note that somebody died while it made what a lease is for, and that the lease is another one's by
-/// now: whoever sweeps looks for what the engine makes of that yet.
+/// Notes that a maker died while it made a shared resource, and that the lease belongs to another
+/// one by now: a sweep then looks for what the engine creates late.
 pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
     let note = format!("{name}.late-{}", random::token());
     let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
@@ -37,20 +38,21 @@ impl DeadLease {
     }
 
     pub(super) fn label(&self) -> String {
-        format!("{}={}", label::SHARED, self.value)
+        self.kind.label(label::SHARED, &self.value)
     }
 
-    /// There is nothing left that it is for, nor any set-up of that.
+    /// Removes the files of the lease: its resource is gone, and so is its set-up.
     pub(super) fn forget(self) {
         let names = self.dir.names().unwrap_or_default();
-        let is_of_this = |name: &&String| matches!(FileOwner::of(name), Some(FileOwner::Lease(lease)) if lease == self.name);
+        let is_of_this =
+            |name: &&String| FileOwner::of(name).is_some_and(|owner| owner.is_lease(&self.name));
         names.iter().filter(is_of_this).for_each(|name| self.dir.remove(name));
         self.dir.remove(&self.name);
         drop(self.file);
     }
 }
 
-/// The leases on an engine that nobody holds; those that were kept, or those that were not.
+/// Returns the leases on an engine that nobody holds: those that were kept, or those that were not.
 pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<DeadLease>> {
     let dir = StateDir::open(config, PART)?;
     let here = format!("{engine}-");
@@ -73,10 +75,10 @@ pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<Dead
         let Some(kind) = kind else { continue };
         // What is strange about one file is no reason to leave all the others.
         let Ok(Some(file)) = dir.lock(&name) else { continue };
-        let (value, half) = match Note::read(&file) {
-            Ok(Note::Ready(value, _)) if is_kept(&file) == kept => (value, false),
-            Ok(Note::Making(value)) if !kept => (value, true),
-            Ok(Note::Nothing) => {
+        let (value, half) = match LeaseRecord::read(&file) {
+            Ok(LeaseRecord::Ready(value, _)) if is_kept(&file) == kept => (value, false),
+            Ok(LeaseRecord::Making(value)) if !kept => (value, true),
+            Ok(LeaseRecord::Nothing) => {
                 dir.remove(&name);
                 continue;
             }

@@ -12,8 +12,8 @@ use super::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 
-/// How long the end of a process waits for removals, and how much of that for its own. Podman 5 takes
-/// ten seconds to remove a container whose process ignores SIGTERM.
+/// How long the end of a process waits for removals, and how much of that for its own. Podman 5
+/// takes ten seconds to remove a container whose process ignores SIGTERM.
 const LIMIT: Duration = Duration::from_secs(30);
 const OWN_LIMIT: Duration = Duration::from_secs(15);
 /// How much of that is for builds to be given up: they run on the program's own threads, which may
@@ -122,8 +122,8 @@ fn ended(success: bool) {
     }
 }
 
-/// Has nothing new begun, waits for calls and removals that are under way, and then for the guardian,
-/// which removes the rest.
+/// Has nothing new begun, waits for calls and removals that are under way, and then for the
+/// guardian, which removes the rest.
 fn finish(act_now: fn() -> Vec<Guardian>) {
     let Some(worker) = Worker::current().filter(|_| !Worker::is_here()) else { return };
     let end = Instant::now() + LIMIT;

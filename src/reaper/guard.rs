@@ -8,8 +8,8 @@ use super::create_call::CreateCall;
 use super::ending;
 use super::kind::Kind;
 use super::labels::labels;
-use super::lease::{Lease, Seat};
-use super::lease_file::Made;
+use super::lease::{Acquired, Lease};
+use super::lease_file::SharedResource;
 use super::owner::Owner;
 use super::pending::{self, Dependencies, Dependency, Pending, Release, Trail};
 use super::removal::Target;
@@ -64,14 +64,14 @@ enum Ownership {
     Gone,
 }
 
-/// What [`Guard::share`] comes back with.
+/// The outcome of [`Guard::share`].
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one at a time, and it is taken apart at once"
 )]
 pub(crate) enum Share {
     /// It is there and ready.
-    Joined(Guard, Made),
+    Joined(Guard, SharedResource),
     /// It is to be made under this lease.
     Vacant(Arc<Lease>),
 }
@@ -114,8 +114,8 @@ impl Guard {
         let sharing = async move {
             let guarded = first_sweep::ensure_guardian(&owner, &engine).await;
             Ok(match Lease::take(&engine, &owner, kind, &key, limit).await? {
-                Seat::Vacant(lease) => Share::Vacant(lease),
-                Seat::Made(lease, made) => {
+                Acquired::Vacant(lease) => Share::Vacant(lease),
+                Acquired::Ready(lease, made) => {
                     let name = made.name.clone();
                     let guard = Guard::new(&engine, owner, kind, name, guarded, Some(lease));
                     guard.created(&made.id);
@@ -139,7 +139,8 @@ impl Guard {
     /// Lets everybody use it who wants to share it: it is ready.
     pub(crate) fn shared(&self, name: &str, waited: &str) -> Result<()> {
         let Some(lease) = &self.lease else { return Ok(()) };
-        let made = Made { id: self.id().into(), name: name.into(), waited: waited.into() };
+        let made =
+            SharedResource { id: self.id().into(), name: name.into(), waited: waited.into() };
         lease.ready(&made)?;
         self.change(Ownership::Owned, Ownership::Shared);
         Ok(())
@@ -174,12 +175,12 @@ impl Guard {
         self.call.answered();
     }
 
-    /// The unique name that was chosen for it.
+    /// Returns the unique name that was chosen for the resource.
     pub(crate) fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The labels to send in the create call.
+    /// Returns the labels to send in the create call.
     pub(crate) fn labels(&self) -> Vec<(String, String)> {
         let shared = self.lease.as_ref().map(|lease| lease.value());
         labels(&self.engine, self.kind, &self.resource, &self.owner.label_value(), shared)
@@ -192,8 +193,8 @@ impl Guard {
         self.answered();
     }
 
-    /// Notes that it was not created: the engine answered so. What an engine that did not answer, or
-    /// that failed itself, has done is unknown, and the guard stays armed.
+    /// Notes that it was not created: the engine answered so. What an engine that did not answer,
+    /// or that failed itself, has done is unknown, and the guard stays armed.
     pub(crate) fn refused(&self, error: &Error) {
         if error.status().is_some() {
             self.answered();
@@ -213,7 +214,7 @@ impl Guard {
         self.id.get().map(String::as_str).unwrap_or_default()
     }
 
-    /// Where the engine listens that it is on.
+    /// Returns the endpoint of the engine that the resource is on.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.engine.endpoint()
     }
@@ -252,7 +253,7 @@ impl Guard {
         self.process().check()
     }
 
-    /// The process that owns it.
+    /// Returns the process that owns the resource.
     pub(crate) fn process(&self) -> Process {
         self.owner.process()
     }
@@ -286,9 +287,9 @@ impl Guard {
         }
     }
 
-    /// Removes it now and says how that went, after some seconds at the latest. The guard stays armed
-    /// when it failed, so that its drop tries again, as long as the process lives. What others share
-    /// with this process stays for them.
+    /// Removes it now and says how that went, after some seconds at the latest. The guard stays
+    /// armed when it failed, so that its drop tries again, as long as the process lives. What
+    /// others share with this process stays for them.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.

@@ -8,8 +8,8 @@ use crate::engine::Client;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on, notes panics: under `CASTOFF_KEEP=on-failure`. The hook calls the one that was there
-/// before.
+/// From now on, notes panics: under `CASTOFF_KEEP=on-failure`. The hook calls the one that was
+/// there before.
 pub(super) fn note_panics() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
     // (A forked child has the hook as well.)

@@ -8,7 +8,7 @@ use super::leftovers::blocking;
 use super::listing::{label_of, list_all};
 use super::ours::ours;
 use super::owner::Owner;
-use super::session_lock::{Left, PART, read_name};
+use super::session_lock::{PART, SessionRecord, read_name};
 use super::state_dir::{self, StateDir};
 use super::sweep_report::{SweepReport, remove_all};
 use super::worker::Worker;
@@ -55,7 +55,7 @@ async fn remove(engine: Client, owner: Arc<Owner>) -> Result<SweepReport> {
 
 /// The sessions of this host that live, with what they have noted, and the shared resources that
 /// were kept and that nobody uses.
-type KeptHere = (Vec<(String, Left)>, Vec<DeadLease>);
+type KeptHere = (Vec<(String, SessionRecord)>, Vec<DeadLease>);
 
 fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
     let dir = StateDir::open(config, PART)?;
@@ -64,7 +64,7 @@ fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
         let Some((_, token)) = read_name(&name) else { continue };
         // What can't be judged, as a directory of such a name, counts as one that lives.
         if !matches!(dir.lock(&name), Ok(Some(_))) {
-            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            let left = dir.read(&name).and_then(|file| Ok(SessionRecord::read(&file)?));
             sessions.push((format!(".{token}"), left.unwrap_or_default()));
         }
     }

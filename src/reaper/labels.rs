@@ -9,8 +9,8 @@ use crate::config::KeepPolicy;
 use crate::engine::Client;
 use crate::spec::label;
 
-/// Returns the labels of a resource, to be sent in the call that creates it. With `shared`, the value
-/// of that label, it has no owner.
+/// Returns the labels of a resource, to be sent in the call that creates it. With `shared`, the
+/// value of that label, it has no owner.
 pub(super) fn labels(
     engine: &Client,
     kind: Kind,
@@ -49,8 +49,8 @@ pub(super) fn labels(
 
 /// Returns the container that this program runs in, where all that it makes is to go with that.
 ///
-/// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of this
-/// program: then they are lost with its container as well.
+/// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of
+/// this program: then they are lost with its container as well.
 pub(super) fn test_host(engine: &Client, shared: bool) -> Option<&str> {
     let config = engine.config();
     // What is kept for inspection must not go when its maker is gone.

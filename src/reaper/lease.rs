@@ -5,8 +5,8 @@
 //! shared, as its guardian does for it. Whoever lets go last gets it exclusively again, and only
 //! then removes. Nobody has to remember to let go: the kernel does, however a process ends.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Timespec, Timestamps};
@@ -14,13 +14,13 @@ use rustix::fs::{FlockOperation, Timespec, Timestamps};
 use super::dead_lease::note_late;
 use super::guardian::state;
 use super::kind::Kind;
-use super::lease_file::{Made, Note, PART, is_kept};
+use super::lease_file::{LeaseRecord, PART, SharedResource, is_kept};
 use super::on_thread::on_thread;
 use super::owner::Owner;
 use super::removal;
 use super::session_lock::replace;
 use super::state_dir::StateDir;
-use super::waiting::seat;
+use super::waiting::acquire;
 use super::worker::Worker;
 use crate::config::KeepPolicy;
 use crate::engine::Client;
@@ -29,16 +29,16 @@ use crate::forks::UnsharedFd;
 use crate::random;
 use crate::spec::label;
 
-/// What [`Lease::take`] finds.
+/// The outcome of [`Lease::take`].
 #[derive(Debug)]
-pub(crate) enum Seat {
+pub(crate) enum Acquired {
     /// It is there and ready, and stays as long as the lease is held.
-    Made(Arc<Lease>, Made),
+    Ready(Arc<Lease>, SharedResource),
     /// It is to be made, and everybody else waits meanwhile.
     Vacant(Arc<Lease>),
 }
 
-/// A place among the users of something shared, or that of the one who makes it.
+/// The place of a process among the users of a shared resource, or the place of its maker.
 #[derive(Debug)]
 pub(crate) struct Lease {
     engine: Client,
@@ -49,7 +49,7 @@ pub(crate) struct Lease {
     file: Arc<UnsharedFd>,
     /// The label's value: what it is, and which one of these.
     value: String,
-    phase: AtomicU8,
+    phase: Mutex<Phase>,
     /// Resources that were made for it and are not known to be gone.
     made: AtomicUsize,
     /// Create calls that the engine has not answered.
@@ -60,7 +60,7 @@ pub(crate) struct Lease {
 /// Seconds before each look for what a dead process's call makes: two minutes in all.
 const LATE_LOOKS: [u64; 7] = [0, 2, 5, 10, 20, 30, 40];
 
-/// How often whoever makes something shows that it lives.
+/// How often the maker of a resource shows that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// How long what starts at once, and so has no limit of its own, is waited for without such a sign.
@@ -69,13 +69,21 @@ pub(crate) const SHARE_LIMIT: Duration = Duration::from_secs(60);
 /// The shortest time without such a sign after which nobody waits any more.
 const SILENCE: Duration = Duration::from_secs(10);
 
-const MAKING: u8 = 0;
-const HELD: u8 = 1;
-const LEFT: u8 = 2;
-const FAILED: u8 = 3;
+/// What a lease is to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// This process makes what the lease is for.
+    Making,
+    /// It is there, and this process uses it.
+    Held,
+    /// This process has let go of it, or others may see to it by now.
+    Left,
+    /// It could not be removed, and the guardian is to try once more.
+    Failed,
+}
 
 impl Lease {
-    /// Comes back when it is there, or when it is this process's turn to make it. Waits for
+    /// Returns when the resource is there, or when it is this process's turn to make it. Waits for
     /// another one that makes it, as long as that one lives and shows that it does, within `limit`
     /// (and at least ten seconds).
     ///
@@ -87,35 +95,21 @@ impl Lease {
         kind: Kind,
         key: &str,
         limit: Duration,
-    ) -> Result<Seat> {
+    ) -> Result<Acquired> {
         let told = |error: Error| error.at("share");
         let name = format!("{}-{}-{key}", engine.identity(), kind.letter());
-        let had = seat(engine.config(), &name, limit.max(SILENCE)).await;
+        let had = acquire(engine.config(), &name, limit.max(SILENCE)).await;
         let (dir, file, note) = had.map_err(told)?;
-        let ready = matches!(note, Note::Ready(..));
-        if let Note::Making(value) = &note {
+        let ready = matches!(note, LeaseRecord::Ready(..));
+        if let LeaseRecord::Making(value) = &note {
             // Whoever made it is gone, and so is its guardian: nobody else has the lock.
-            let label = format!("{}={value}", label::SHARED);
-            removal::remove_labelled(engine, kind, &label).await.map_err(told)?;
-            // The engine may be at it still, and this process end before that.
-            let late = note_late(&dir, &name, value);
-            let late = late.inspect_err(|error| tracing::warn!(%error, "a sweep would not know"));
-            let (engine, dir) = (engine.clone(), StateDir::open(engine.config(), PART)?);
-            Worker::start()?.submit(async move {
-                for pause in LATE_LOOKS {
-                    tokio::time::sleep(Duration::from_secs(pause)).await;
-                    if let Err(error) = removal::remove_late(&engine, kind, &label).await {
-                        tracing::warn!(%error, label, "what comes of a dead process's call may stay");
-                    }
-                }
-                if let Ok(late) = late {
-                    dir.remove(&late);
-                }
-            });
+            remove_remains(engine, kind, &dir, &name, value).await.map_err(told)?;
         }
         let (value, made) = match note {
-            Note::Ready(value, made) => (value, Some(made)),
-            Note::Making(_) | Note::Nothing => (format!("{key}-{}", random::token()), None),
+            LeaseRecord::Ready(value, made) => (value, Some(made)),
+            LeaseRecord::Making(_) | LeaseRecord::Nothing => {
+                (format!("{key}-{}", random::token()), None)
+            }
         };
         let lease = Lease {
             engine: engine.clone(),
@@ -125,7 +119,7 @@ impl Lease {
             name,
             file: Arc::new(file),
             value,
-            phase: AtomicU8::new(if ready { HELD } else { MAKING }),
+            phase: Mutex::new(if ready { Phase::Held } else { Phase::Making }),
             made: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             guardian: OnceLock::new(),
@@ -137,10 +131,10 @@ impl Lease {
         lease.tell_guardian();
         let lease = Arc::new(lease);
         Ok(match made {
-            Some(made) => Seat::Made(lease, made),
+            Some(made) => Acquired::Ready(lease, made),
             None => {
                 lease.show_life()?;
-                Seat::Vacant(lease)
+                Acquired::Vacant(lease)
             }
         })
     }
@@ -153,7 +147,7 @@ impl Lease {
             loop {
                 tokio::time::sleep(SIGN_OF_LIFE).await;
                 let Some(lease) = lease.upgrade() else { return };
-                if lease.phase.load(Ordering::SeqCst) != MAKING {
+                if lease.phase() != Phase::Making {
                     return;
                 }
                 let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
@@ -173,24 +167,24 @@ impl Lease {
         }
     }
 
-    /// The value of the label that what is shared carries.
+    /// Returns the value of the label that the shared resource carries.
     pub(super) fn value(&self) -> &str {
         &self.value
     }
 
-    /// The file's name, which is also that of what is shared.
+    /// Returns the name of the file, which is also the name of the shared resource.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// A create call is about to be sent.
+    /// Notes that a create call is about to be sent.
     pub(super) fn creating(&self) {
         self.made.fetch_add(1, Ordering::SeqCst);
         self.under_way.fetch_add(1, Ordering::SeqCst);
         self.tell_creates();
     }
 
-    /// The engine has answered one.
+    /// Notes that the engine has answered a create call.
     pub(super) fn answered(&self) {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         self.tell_creates();
@@ -203,55 +197,54 @@ impl Lease {
         }
     }
 
-    /// What came of it is gone, or nothing came of it.
+    /// Notes that a resource that was made for it is gone, or was never created.
     pub(super) fn gone(&self) {
         self.made.fetch_sub(1, Ordering::SeqCst);
         self.tell_creates();
     }
 
-    /// It is ready: everybody may use it, this process among them.
-    pub(crate) fn ready(&self, made: &Made) -> Result<()> {
+    /// Lets everybody use the resource, this process among them: it is ready.
+    pub(crate) fn ready(&self, made: &SharedResource) -> Result<()> {
         let told = |error: Error| error.at("share");
         let refused = |error| told(self.refused(error));
         let word = if self.engine.config().keep == KeepPolicy::Always { "kept" } else { "ready" };
-        let Made { id, name, waited } = made;
+        let SharedResource { id, name, waited } = made;
         self.write(&format!("{word} {} {id} {name} {waited}\n", self.value)).map_err(told)?;
         // From here on others may see to it, so this process no longer may empty the file.
-        self.phase.store(LEFT, Ordering::SeqCst);
+        self.enter(Phase::Left);
         let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
         shared.map_err(refused)?;
         // Between the two locks somebody may have come in, on a kernel where that is two steps,
         // and may even have removed it.
-        let still = matches!(Note::read(&self.file)?, Note::Ready(value, _) if value == self.value);
-        if !still {
+        if !LeaseRecord::read(&self.file)?.is_ready(&self.value) {
             return Err(told(Error::new(
                 ErrorKind::Conflict,
                 "it was removed while it was shared",
             )));
         }
-        self.phase.store(HELD, Ordering::SeqCst);
+        self.enter(Phase::Held);
         Ok(())
     }
 
-    /// What it is for is not there any more, or doesn't run: the next one gets a new one, and who
+    /// Gives up a resource that is gone or has stopped: the next one makes it anew, and whoever
     /// still uses this one removes what is left of it at the end.
     pub(crate) async fn abandon(self: Arc<Self>) -> Result<()> {
         if rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let label = format!("{}={}", label::SHARED, self.value);
+            let label = self.kind.label(label::SHARED, &self.value);
             removal::remove_labelled(&self.engine, self.kind, &label).await?;
-            self.phase.store(LEFT, Ordering::SeqCst);
+            self.enter(Phase::Left);
             return self.write("");
         }
         // Lost in the attempt.
         let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
-        self.phase.store(LEFT, Ordering::SeqCst);
+        self.enter(Phase::Left);
         if shared.is_err() {
             return Ok(());
         }
         on_thread(move || self.dir.replace(&self.name, &self.file)).await
     }
 
-    /// It stays, whoever uses it or not.
+    /// Keeps the resource, whether anybody uses it or not.
     pub(super) fn keep(&self) {
         let kept = rustix::io::pwrite(&*self.file, &[state::KEPT], 0);
         if let Err(error) = kept {
@@ -259,8 +252,8 @@ impl Lease {
         }
     }
 
-    /// What was made, but not until it was ready, stays for a look. Nobody is to join it, so a file
-    /// of its own tells of it.
+    /// Keeps a resource that never got ready. Nobody is to join it, so a file of its own records
+    /// it.
     pub(super) fn keep_half_made(&self, id: &str, name: &str) {
         let file = format!("{}.kept-{}", self.name, random::token());
         let text = format!("kept {} {id} {name} -\n", self.value);
@@ -275,29 +268,35 @@ impl Lease {
 
     /// Lets go; whether this was the last user, so that it is gone now.
     pub(super) async fn leave(self: Arc<Self>) -> Result<bool> {
-        self.phase.store(LEFT, Ordering::SeqCst);
+        self.enter(Phase::Left);
         let exclusive = FlockOperation::NonBlockingLockExclusive;
         if rustix::fs::flock(&*self.file, exclusive).is_err() {
             return Ok(false);
         }
-        if !matches!(Note::read(&self.file)?, Note::Ready(value, _) if value == self.value)
-            || is_kept(&self.file)
-        {
+        if !LeaseRecord::read(&self.file)?.is_ready(&self.value) || is_kept(&self.file) {
             return Ok(false);
         }
-        let label = format!("{}={}", label::SHARED, self.value);
+        let label = self.kind.label(label::SHARED, &self.value);
         let removed = removal::remove_labelled(&self.engine, self.kind, &label).await;
         if let Err(error) = removed {
             // It may be there still, and others may use it. The guardian, which has the same lock,
             // tries once more when this process ends.
             let shared = FlockOperation::NonBlockingLockShared;
             if rustix::fs::flock(&*self.file, shared).is_ok() {
-                self.phase.store(FAILED, Ordering::SeqCst);
+                self.enter(Phase::Failed);
             }
             return Err(error);
         }
         self.write("")?;
         Ok(true)
+    }
+
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
     /// Replaces what the file says.
@@ -314,18 +313,47 @@ impl Lease {
     }
 }
 
+/// Removes what a dead maker left under the value of a lease, and then, in the background, what the
+/// engine still creates of its calls.
+async fn remove_remains(
+    engine: &Client,
+    kind: Kind,
+    dir: &StateDir,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    let label = kind.label(label::SHARED, value);
+    removal::remove_labelled(engine, kind, &label).await?;
+    // The engine may be at it still, and this process end before that.
+    let late = note_late(dir, name, value);
+    let late = late.inspect_err(|error| tracing::warn!(%error, "a sweep would not know"));
+    let (engine, dir) = (engine.clone(), StateDir::open(engine.config(), PART)?);
+    Worker::start()?.submit(async move {
+        for pause in LATE_LOOKS {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            if let Err(error) = removal::remove_late(&engine, kind, &label).await {
+                tracing::warn!(%error, label, "what a dead process's call makes may stay");
+            }
+        }
+        if let Ok(late) = late {
+            dir.remove(&late);
+        }
+    });
+    Ok(())
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         // A lock is one for all copies of its descriptor: here it would be the parent's that goes.
         if !self.owner.process().is_current() {
             return;
         }
-        // Without a word of somebody who may have made something, there is nothing to look for.
-        let (phase, made) = (*self.phase.get_mut(), *self.made.get_mut());
-        if phase == MAKING && made == 0 {
+        // Where no record says that anybody created anything, there is nothing to list.
+        let (phase, made) = (self.phase(), *self.made.get_mut());
+        if phase == Phase::Making && made == 0 {
             let _ = self.write("");
         }
-        if phase == FAILED {
+        if phase == Phase::Failed {
             return;
         }
         // The guardian has the same lock.
@@ -359,20 +387,20 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let (dir, file, note) = had(&config);
-        assert_eq!(note, Note::Nothing);
+        assert_eq!(note, LeaseRecord::Nothing);
         assert!(dir.flocked("a", FlockOperation::NonBlockingLockShared).unwrap().is_none());
         std::thread::scope(|threads| {
             let others: Vec<_> = (0..8).map(|_| threads.spawn(|| had(&config))).collect();
             rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
             for other in others {
-                assert!(matches!(other.join().unwrap().2, Note::Ready(..)));
+                assert!(matches!(other.join().unwrap().2, LeaseRecord::Ready(..)));
             }
         });
         // All are gone but one, which nobody has told what it is for.
         rustix::fs::ftruncate(&file, 0).unwrap();
         let (_, anew, note) = had(&config);
-        assert_eq!(note, Note::Nothing);
+        assert_eq!(note, LeaseRecord::Nothing);
         assert!(dir.is_there("a", &anew) && !dir.is_there("a", &file));
     }
 
@@ -385,7 +413,7 @@ mod tests {
             for _ in 0..16 {
                 threads.spawn(|| {
                     let (_, file, note) = had(&config);
-                    if note == Note::Nothing {
+                    if note == LeaseRecord::Nothing {
                         makers.fetch_add(1, Ordering::SeqCst);
                         rustix::io::pwrite(&file, b"ready k-g 1f n w\n", 0).unwrap();
                         rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).unwrap();

@@ -15,7 +15,7 @@ pub(super) const PART: &str = "leases";
 
 /// A resource that is there to be shared, as its file tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Made {
+pub(crate) struct SharedResource {
     pub(crate) id: String,
     pub(crate) name: String,
     /// A hash of the conditions that were waited for.
@@ -24,32 +24,37 @@ pub(crate) struct Made {
 
 /// What a file tells.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Note {
+pub(super) enum LeaseRecord {
     Nothing,
     Making(String),
-    Ready(String, Made),
+    Ready(String, SharedResource),
 }
 
-impl Note {
-    pub(super) fn read(file: &OwnedFd) -> Result<Note> {
+impl LeaseRecord {
+    pub(super) fn read(file: &OwnedFd) -> Result<LeaseRecord> {
         let mut buffer = [0; 1024];
         let read = rustix::io::pread(file, &mut buffer, 0).map_err(|error| {
             let error = std::io::Error::from(error);
             Error::new(ErrorKind::Io, "a lease can't be read").with_source(error)
         })?;
-        Ok(Note::parse(&String::from_utf8_lossy(buffer.get(..read).unwrap_or(&[]))))
+        Ok(LeaseRecord::parse(&String::from_utf8_lossy(buffer.get(..read).unwrap_or(&[]))))
+    }
+
+    /// Returns whether the resource of this value is ready.
+    pub(super) fn is_ready(&self, value: &str) -> bool {
+        matches!(self, LeaseRecord::Ready(own, _) if own == value)
     }
 
     /// The first letter of the first word counts: the guardian writes no more than that.
-    fn parse(text: &str) -> Note {
+    fn parse(text: &str) -> LeaseRecord {
         let words: Vec<&str> = text.split_whitespace().collect();
         match (text.bytes().next(), words.as_slice()) {
             (Some(state::READY | state::KEPT), [_, value, id, name, waited]) => {
                 let [id, name, waited] = [id, name, waited].map(|word| (*word).to_owned());
-                Note::Ready((*value).to_owned(), Made { id, name, waited })
+                LeaseRecord::Ready((*value).to_owned(), SharedResource { id, name, waited })
             }
-            (Some(state::MAKING), [_, value, ..]) => Note::Making((*value).to_owned()),
-            _ => Note::Nothing,
+            (Some(state::MAKING), [_, value, ..]) => LeaseRecord::Making((*value).to_owned()),
+            _ => LeaseRecord::Nothing,
         }
     }
 }
@@ -68,8 +73,8 @@ pub(super) fn is_kept(file: &OwnedFd) -> bool {
     matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
 }
 
-/// Opens a file next to a lease's, made where it isn't there, and takes its lock. `None` if it would
-/// have to wait.
+/// Opens a file next to a lease's, made where it isn't there, and takes its lock. `None` if it
+/// would have to wait.
 pub(super) fn beside(
     config: &Config,
     name: &str,
@@ -98,6 +103,11 @@ impl FileOwner<'_> {
         Some(owner.strip_prefix(SESSION).map_or(FileOwner::Lease(owner), FileOwner::Session))
     }
 
+    /// Returns whether this is the lease of that name.
+    pub(super) fn is_lease(&self, name: &str) -> bool {
+        matches!(self, FileOwner::Lease(lease) if *lease == name)
+    }
+
     /// Returns the name of the file for something that the owner does once.
     pub(super) fn file(&self, what: &str) -> String {
         match self {
@@ -113,14 +123,14 @@ mod tests {
 
     #[test]
     fn notes_are_read_as_written_and_as_the_guardian_leaves_them() {
-        let made = Made { id: "1f".into(), name: "n".into(), waited: "w".into() };
-        let ready = Note::Ready("k-g".into(), made);
+        let made = SharedResource { id: "1f".into(), name: "n".into(), waited: "w".into() };
+        let ready = LeaseRecord::Ready("k-g".into(), made);
         for first in ["ready", "kept", "keady"] {
-            assert_eq!(Note::parse(&format!("{first} k-g 1f n w\n")), ready);
+            assert_eq!(LeaseRecord::parse(&format!("{first} k-g 1f n w\n")), ready);
         }
-        assert_eq!(Note::parse("making k-g\n"), Note::Making("k-g".into()));
+        assert_eq!(LeaseRecord::parse("making k-g\n"), LeaseRecord::Making("k-g".into()));
         for nothing in ["", "\n", "ready", "ready k-g 1f", "what"] {
-            assert_eq!(Note::parse(nothing), Note::Nothing, "{nothing}");
+            assert_eq!(LeaseRecord::parse(nothing), LeaseRecord::Nothing, "{nothing}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::listing::{LIST_LIMIT, label_of, list, list_all, within};
 use super::on_thread::on_thread;
 use super::ours::ours;
 use super::session::Session;
-use super::session_lock::{self, Left, PART, read_name};
+use super::session_lock::{self, PART, SessionRecord, read_name};
 use super::state_dir::StateDir;
 use super::sweep_report::{Outcome, SweepReport, remove_all};
 use crate::config::Config;
@@ -31,7 +31,7 @@ pub(super) struct Leftovers {
 struct DeadSession {
     token: String,
     name: String,
-    left: Left,
+    left: SessionRecord,
     file: UnsharedFd,
     resources: Vec<(Kind, String)>,
 }
@@ -65,9 +65,9 @@ impl Leftovers {
         self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
     }
 
-    /// Whether the engine may yet make something of a call that one of the dead has sent, or another
-    /// sweep end halfway. A container that ended left no note of its calls: what comes of them is
-    /// looked for where it left anything.
+    /// Returns whether the engine may yet make something of a call that one of the dead has sent,
+    /// or another sweep end halfway. A container that ended left no note of its calls: what comes
+    /// of them is looked for where it left anything.
     pub(super) fn is_to_be_looked_at_again(&self) -> bool {
         self.others_sweep
             || !self.orphans.is_empty()
@@ -139,11 +139,11 @@ fn dead(config: &Config, engine: &str) -> Result<Dead> {
         // What is strange about one file is no reason to leave all the others.
         let Ok(locked) = dir.lock(&name) else { continue };
         let Some(file) = locked else {
-            let left = dir.read(&name).and_then(|file| Ok(Left::read(&file)?));
+            let left = dir.read(&name).and_then(|file| Ok(SessionRecord::read(&file)?));
             others_sweep |= place == engine && left.is_ok_and(|left| left.swept);
             continue;
         };
-        let Ok(left) = Left::read(&file) else { continue };
+        let Ok(left) = SessionRecord::read(&file) else { continue };
         if !left.any || left.hold {
             dir.remove(&name);
         } else if place == engine {

@@ -15,9 +15,9 @@ use crate::spec::label;
 /// its image. So a container whose image has that value has it from there, and is somebody else's.
 /// One whose image is gone is castoff's if it still has the name that castoff chose. An image is
 /// castoff's if it has the name that it was made under, which its labels say. One without a name is
-/// castoff's on Podman, as steps of a build have these labels there; and elsewhere if it was made on an
-/// image that is there and has not its labels, so that it has them from castoff alone: a commit that
-/// was cut off leaves that.
+/// castoff's on Podman, as steps of a build have these labels there; and elsewhere if it was made
+/// on an image that is there and has not its labels, so that it has them from castoff alone: a
+/// commit that was cut off leaves that.
 ///
 /// The images are asked for after `listed` was: each was there before its container was.
 pub(super) async fn ours(

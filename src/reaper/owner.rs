@@ -19,15 +19,16 @@ use crate::engine::{Client, Endpoint};
 use crate::forks::{PerProcess, Process, UnsharedFd};
 
 /// The owners of this process. They stay until its end, also when the last guard is gone: what was
-/// kept must be known to the guardian and to sweeps for as long as the process lives, and the lock of
-/// its session must not be taken anew while the guardian has it still.
+/// kept must be known to the guardian and to sweeps for as long as the process lives, and the lock
+/// of its session must not be taken anew while the guardian has it still.
 static OWNERS: PerProcess<Mutex<HashMap<Key, Arc<Owner>>>> = PerProcess::new();
 
 /// An engine, by whatever path it is reached, and a state directory.
 type Key = (String, Option<PathBuf>);
 
 /// What this process has on one engine, under one state directory: the lock of its session, the
-/// guardian, what it has created, shares and has kept. All connections to that engine have the same.
+/// guardian, what it has created, shares and has kept. All connections to that engine have the
+/// same.
 ///
 /// In a process that is forked from its own, it does nothing: the child has owners of its own.
 pub(crate) struct Owner {
@@ -48,7 +49,7 @@ impl Owner {
         Owner { watch: Mutex::default(), swept: OnceCell::new(), process: Process::current() }
     }
 
-    /// The process that this stands behind.
+    /// Returns the process that this stands behind.
     pub(crate) fn process(&self) -> Process {
         self.process
     }
@@ -85,14 +86,14 @@ impl Owner {
 
     fn is_guarded_already(&self) -> Option<bool> {
         let mut place = self.lock()?;
-        place.as_mut().filter(|watch| !watch.is_void()).map(Watch::stand)
+        place.as_mut().filter(|watch| !watch.is_void()).map(Watch::ensure_guardian)
     }
 
     /// Begins to stand behind this process. Returns whether a guardian stands.
     fn begin(self: &Arc<Self>, surroundings: Surroundings<'_>) -> bool {
         let Some(mut place) = self.lock() else { return false };
         if let Some(watch) = place.as_mut().filter(|watch| !watch.is_void()) {
-            return watch.stand();
+            return watch.ensure_guardian();
         }
         if surroundings.config.keep == KeepPolicy::OnFailure {
             keep_policy::note_panics();
@@ -108,8 +109,8 @@ impl Owner {
         watch.is_guarded()
     }
 
-    /// Counts one resource more. Then [`owns_one_less`](Self::owns_one_less) has to follow when it is
-    /// no more. Returns whether a guardian stands.
+    /// Counts one resource more. Then [`owns_one_less`](Self::owns_one_less) has to follow when it
+    /// is no more. Returns whether a guardian stands.
     pub(super) fn owns_one_more(&self) -> bool {
         self.with(Watch::owns_one_more).unwrap_or(false)
     }
@@ -166,17 +167,17 @@ impl Owner {
 
     /// Begins a build that makes images on its way. The number is for the other two.
     pub(super) fn begin_build(&self) -> u32 {
-        self.with(Watch::build).unwrap_or(0)
+        self.with(Watch::begin_build).unwrap_or(0)
     }
 
     /// Notes an image that a step of a build has made.
     pub(super) fn note_image(&self, build: u32, image: &str) {
-        self.with(|watch| watch.scrap(build, image));
+        self.with(|watch| watch.note_image(build, image));
     }
 
     /// Forgets a build and what it has made on its way.
     pub(super) fn end_build(&self, build: u32) {
-        self.with(|watch| watch.built(build));
+        self.with(|watch| watch.end_build(build));
     }
 
     /// Returns who removes what this process leaves, if it `is_on`.
@@ -185,9 +186,9 @@ impl Owner {
             self.with(|watch| match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
                 (true, _) => Reaper::Guardian,
                 (false, true) => Reaper::Sweep,
-                (false, false) => Reaper::Nobody,
+                (false, false) => Reaper::Off,
             });
-        reaper.unwrap_or(if is_on { Reaper::Guardian } else { Reaper::Nobody })
+        reaper.unwrap_or(if is_on { Reaper::Guardian } else { Reaper::Off })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Watch) -> T) -> Option<T> {
@@ -269,10 +270,11 @@ async fn resolve(engine: &Client) -> Option<Address> {
 pub enum Reaper {
     /// The guardian, within a second.
     ///
-    /// In a container or a PID namespace of its own, the guardian ends with the first process. There
-    /// a return from `main` and `process::exit` wait until it is through, at most 30 s, and what is
-    /// shared does not linger. Where the container is killed, it is the next session's sweep that
-    /// removes: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
+    /// In a container or a PID namespace of its own, the guardian ends with the first process.
+    /// There a return from `main` and `process::exit` wait until it is through, at most 30 s, and
+    /// what is shared does not linger. Where the container is killed, it is the next session's
+    /// sweep that removes: in any container of the same engine, or with the same
+    /// `CASTOFF_STATE_DIR`.
     ///
     /// Three things are left to the sweep of the next session: of
     /// resources that live on (`keep()`), those of a kind beyond 190,000; of shared ones, those
@@ -280,12 +282,12 @@ pub enum Reaper {
     /// hold; and what the engine makes of a create call more than two minutes after the end of the
     /// process that sent it. The first two are warned of (`tracing`).
     Guardian,
-    /// No guardian could be started, which is tried again with the next resource: the sweep of the next session on this host. Dropping a
-    /// handle waits for the removal, at most 10 s.
+    /// No guardian could be started, which is tried again with the next resource: the sweep of the
+    /// next session on this host. Dropping a handle waits for the removal, at most 10 s.
     Sweep,
     /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
     /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
-    Nobody,
+    Off,
 }
 
 #[cfg(test)]

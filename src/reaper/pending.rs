@@ -37,8 +37,8 @@ pub(super) trait Dependency: std::fmt::Debug + Send + Sync {
 /// What a resource depends on.
 pub(super) type Dependencies = Arc<Mutex<Vec<Arc<dyn Dependency>>>>;
 
-/// What was made on the way to a resource. Dropping it removes that, which is done when the resource
-/// is gone; where that is kept, its trail is as well.
+/// What was made on the way to a resource. Dropping it removes that, which is done when the
+/// resource is gone; where that is kept, its trail is as well.
 pub(crate) trait Trail: std::fmt::Debug + Send + Sync {
     /// Leaves all of it where it is.
     fn keep(&self);

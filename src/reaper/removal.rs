@@ -47,7 +47,7 @@ pub(super) async fn remove_late(engine: &Client, kind: Kind, label: &str) -> Res
     let (mut last, mut any) = (Ok(Removed::Nothing), Removed::Nothing);
     for pause in LOOKS {
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        // What lost the answer may be down yet: only the last look's failure counts.
+        // The engine may be restarting: only the last attempt's error counts.
         last = remove_labelled(engine, kind, label).await;
         if let Ok(Removed::Something) = last {
             any = Removed::Something;

@@ -62,8 +62,9 @@ impl Session {
         &self.program
     }
 
-    /// Returns the value of the owner label: place, process id, start time and token. The guardian and
-    /// sweeps find what is whose by it. Without a place, it is in none that anybody else could be in.
+    /// Returns the value of the owner label: place, process id, start time and token. The guardian
+    /// and sweeps find what is whose by it. Without a place, it is in none that anybody else could
+    /// be in.
     pub(super) fn owner(&self, place: Option<&str>) -> String {
         let place = place.unwrap_or(&self.token);
         format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)

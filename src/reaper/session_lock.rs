@@ -1,4 +1,5 @@
-//! [`SessionLock`]: by which the others know that this process lives, and what it leaves if not.
+//! [`SessionLock`]: the lock file that shows other processes that this one is alive, and lists what
+//! to remove if it is not.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,8 +33,9 @@ impl SessionLock {
         Ok(SessionLock(taken(dir.lock(&name)?)?))
     }
 
-    /// Says whether this process owns anything there, how many create calls are not answered, whether all of it is to stay unless the
-    /// guardian says that there is nothing, and what is to stay in any case.
+    /// Notes whether this process owns anything there, how many create calls are not answered,
+    /// whether all of it is to stay unless the guardian says that there is nothing, and what is to
+    /// stay in any case.
     pub(super) fn note(
         &self,
         owns: bool,
@@ -79,21 +81,22 @@ const READ_MAX: usize = 16 * 1024 * 1024;
 /// No engine takes as long to create something.
 pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 
-/// How long ago it was written; nothing for what is to come.
+/// Returns how long ago a file was written; zero for a time in the future.
 pub(super) fn age(file: &OwnedFd) -> std::io::Result<Duration> {
     let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
     let written = UNIX_EPOCH + Duration::from_secs(written);
     Ok(SystemTime::now().duration_since(written).unwrap_or_default())
 }
 
-/// At the end, wherever that is by now: the guardian truncates as well.
+/// Appends at the end, wherever that is by now: the guardian truncates as well.
 fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     let end = rustix::fs::fstat(file)?.st_size;
     let written = rustix::io::pwrite(file, text, u64::try_from(end).unwrap_or(0))?;
     if written == text.len() { Ok(()) } else { Err(std::io::ErrorKind::WriteZero.into()) }
 }
 
-/// What was there goes only when what is to be there is written: the disk may be full.
+/// Replaces what a file says. The old text goes only when the new one is written: the disk may be
+/// full.
 pub(super) fn replace(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     if rustix::io::pwrite(file, text, 0)? != text.len() {
         return Err(std::io::ErrorKind::WriteZero.into());
@@ -106,7 +109,7 @@ const HOLD: &str = "hold\n";
 const CREATING: &str = "creating ";
 const SWEPT: &str = "swept\n";
 
-/// Of one length, so that it can be replaced where it is.
+/// Returns a line of constant length, so that it can be replaced where it is.
 fn creating_line(count: usize) -> String {
     format!("{CREATING}{:06}\n", count.min(999_999))
 }
@@ -115,15 +118,15 @@ fn keep_line(kind: Kind, id: &str) -> String {
     format!("keep {} {id}\n", kind.word())
 }
 
-/// Notes that a sweep is at what this session has left: whoever finds the file locked then knows that
-/// its process is gone, and that somebody has to look again in case the sweep ends halfway.
+/// Notes that a sweep is at what this session has left: whoever finds the file locked then knows
+/// that its process is gone, and that somebody has to look again in case the sweep ends halfway.
 pub(super) fn note_sweep(file: &OwnedFd) -> std::io::Result<()> {
     write(file, SWEPT.as_bytes())
 }
 
-/// What a session that is gone has left.
+/// The record that a session has left in its file.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct SessionRecord {
     /// Whether it owned anything when it ended.
     pub(super) any: bool,
     /// Whether it may have failed, and what it owned is to stay for that.
@@ -136,28 +139,28 @@ pub(super) struct Left {
     kept: BTreeSet<String>,
 }
 
-impl Left {
+impl SessionRecord {
     /// Reads a session's file. What one of more than [`READ_MAX`] bytes says is not known, so all
     /// that the session has is taken for kept.
-    pub(super) fn read(file: &OwnedFd) -> std::io::Result<Left> {
+    pub(super) fn read(file: &OwnedFd) -> std::io::Result<SessionRecord> {
         let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
         while text.len() <= READ_MAX {
             let read = rustix::io::pread(file, &mut buffer, text.len() as u64)?;
             if read == 0 {
-                let mut left = Left::parse(&String::from_utf8_lossy(&text));
+                let mut left = SessionRecord::parse(&String::from_utf8_lossy(&text));
                 left.is_fresh = age(file)? < FRESH;
                 return Ok(left);
             }
             text.extend(buffer.iter().take(read));
         }
         tracing::warn!("a session's file is longer than {READ_MAX} bytes: all that it owned stays");
-        Ok(Left { any: true, hold: true, ..Left::default() })
+        Ok(SessionRecord { any: true, hold: true, ..SessionRecord::default() })
     }
 
-    fn parse(text: &str) -> Left {
+    fn parse(text: &str) -> SessionRecord {
         let kept = text.lines().filter_map(|line| line.strip_prefix("keep "));
         let says = |word: &str| text.lines().any(|line| line == word.trim_end());
-        Left {
+        SessionRecord {
             any: says(OWNED),
             hold: says(HOLD),
             unsettled: text.lines().any(|line| {
@@ -170,7 +173,7 @@ impl Left {
         }
     }
 
-    /// Whether the engine may yet make something of a call that this session sent.
+    /// Returns whether the engine may yet make something of a call that this session sent.
     pub(super) fn may_come_yet(&self) -> bool {
         self.unsettled && self.is_fresh
     }
@@ -186,7 +189,7 @@ pub(super) fn file_name(engine: &str, token: &str) -> String {
     format!("{engine}-{token}.lock")
 }
 
-/// Engine and token, of a name that [`file_name`] made.
+/// Returns engine and token of a name that [`file_name`] made.
 pub(super) fn read_name(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(".lock")?.split_once('-')
 }
@@ -208,32 +211,32 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
         let lock = SessionLock::take(&config, "x").unwrap();
-        let nothing = Left { is_fresh: true, ..Left::default() };
-        assert_eq!(Left::read(&lock.0).unwrap(), nothing);
+        let nothing = SessionRecord { is_fresh: true, ..SessionRecord::default() };
+        assert_eq!(SessionRecord::read(&lock.0).unwrap(), nothing);
         lock.note(true, 0, false, &[]).unwrap();
         lock.keep(Kind::Container, "abc").unwrap();
-        let left = Left::read(&lock.0).unwrap();
+        let left = SessionRecord::read(&lock.0).unwrap();
         assert!(left.any && left.keeps(Kind::Container, "abc"));
         assert!(!left.keeps(Kind::Network, "abc") && !left.keeps(Kind::Container, "ab"));
         assert!(!left.hold);
         let kept = [(Kind::Volume, "v".to_owned())];
         lock.note(true, 12, true, &kept).unwrap();
-        let left = Left::read(&lock.0).unwrap();
+        let left = SessionRecord::read(&lock.0).unwrap();
         assert!(left.any && left.hold && left.keeps(Kind::Volume, "v") && left.may_come_yet());
         lock.creating(0).unwrap();
-        let left = Left::read(&lock.0).unwrap();
+        let left = SessionRecord::read(&lock.0).unwrap();
         assert!(left.any && left.hold && left.keeps(Kind::Volume, "v") && !left.may_come_yet());
         lock.creating(1_234_567).unwrap();
-        assert!(Left::read(&lock.0).unwrap().may_come_yet());
+        assert!(SessionRecord::read(&lock.0).unwrap().may_come_yet());
         assert!(!left.swept);
         note_sweep(&lock.0).unwrap();
-        let left = Left::read(&lock.0).unwrap();
+        let left = SessionRecord::read(&lock.0).unwrap();
         assert!(left.swept && left.any && left.keeps(Kind::Volume, "v"));
         lock.note(false, 0, true, &kept).unwrap();
-        let left = Left::read(&lock.0).unwrap();
+        let left = SessionRecord::read(&lock.0).unwrap();
         assert!(!left.any && !left.hold && left.keeps(Kind::Volume, "v"));
         lock.note(false, 0, false, &[]).unwrap();
-        assert_eq!(Left::read(&lock.0).unwrap(), nothing);
+        assert_eq!(SessionRecord::read(&lock.0).unwrap(), nothing);
         SessionLock::take(&config, "x").unwrap_err();
         SessionLock::take(&config, "y").unwrap();
     }
@@ -249,7 +252,7 @@ mod tests {
             lock.keep(*kind, id).unwrap();
         }
         let all_are_kept = || {
-            let left = Left::read(&lock.0).unwrap();
+            let left = SessionRecord::read(&lock.0).unwrap();
             assert!(left.any && !left.hold && !left.keeps(Kind::Volume, "v5000"));
             assert!(kept.iter().all(|(kind, id)| left.keeps(*kind, id)));
         };
@@ -264,7 +267,7 @@ mod tests {
         let file = OwnedFd::from(tempfile::tempfile().unwrap());
         rustix::io::pwrite(&file, OWNED.as_bytes(), 0).unwrap();
         rustix::fs::ftruncate(&file, 3 << 30).unwrap();
-        let left = Left::read(&file).unwrap();
+        let left = SessionRecord::read(&file).unwrap();
         assert!(left.any && left.hold);
     }
 }

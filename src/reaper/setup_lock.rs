@@ -12,8 +12,8 @@ use crate::spec::spec_hash;
 
 const DONE: &[u8] = b"done\n";
 
-/// Returns the name of the file for a resource and a key. A sweep removes it once nobody can use the
-/// resource any more.
+/// Returns the name of the file for a resource and a key. A sweep removes it once nobody can use
+/// the resource any more.
 pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
     let owner = match guard.lease() {
         Some(lease) => FileOwner::Lease(lease.name()),
@@ -53,7 +53,7 @@ impl SetupLock {
         Ok(SetupLock::File { file, done })
     }
 
-    /// Whether somebody has done it.
+    /// Returns whether somebody has done it.
     pub(crate) fn is_done(&self) -> bool {
         match self {
             SetupLock::File { done, .. } => *done,

@@ -1,8 +1,8 @@
 //! [`StateDir`]: where the processes of one user on one machine leave word for each other.
 //!
-//! `$CASTOFF_STATE_DIR/castoff`, `$XDG_STATE_HOME/castoff`, else `/var/tmp/castoff-<uid>`: a place that outlives a reboot, since
-//! what a machine that went down has left behind is found by what lies here. Locks are the
-//! kernel's (flock(2)), so they end with their holder however it ends.
+//! It is `$CASTOFF_STATE_DIR/castoff`, `$XDG_STATE_HOME/castoff` or `/var/tmp/castoff-<uid>`: a
+//! place that outlives a reboot, since what a machine that went down has left behind is found by what
+//! lies here. Locks are the kernel's (flock(2)), so they end with their holder however it ends.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -77,7 +77,7 @@ impl StateDir {
         Err(self.refused(name, Errno::AGAIN))
     }
 
-    /// Whether the file is the one that lies under this name.
+    /// Returns whether the file is the one that lies under this name.
     pub(super) fn is_there(&self, name: &str, file: &OwnedFd) -> bool {
         let there = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
         match (there, rustix::fs::fstat(file)) {
@@ -86,7 +86,7 @@ impl StateDir {
         }
     }
 
-    /// Whether anything lies under this name.
+    /// Returns whether anything lies under this name.
     pub(super) fn has(&self, name: &str) -> bool {
         rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
@@ -169,8 +169,8 @@ fn is_place(name: &str) -> bool {
     name.len() == random::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether the state lies in the root of this program's mount namespace: in a container, nobody
-/// elsewhere sees it, and it is lost with the container.
+/// Returns whether the state lies in the root of this program's mount namespace: in a container,
+/// nobody elsewhere sees it, and it is lost with the container.
 pub(super) fn is_in_own_root(config: &Config) -> bool {
     let root = root(config);
     let there = root.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
@@ -178,7 +178,7 @@ pub(super) fn is_in_own_root(config: &Config) -> bool {
     there.is_some_and(|there| is_on_root(&there, &mounts))
 }
 
-/// Whether a path is on the mount at `/`: field 5 of `/proc/self/mountinfo`, proc(5).
+/// Returns whether a path is on the mount at `/`: field 5 of `/proc/self/mountinfo`, proc(5).
 fn is_on_root(path: &Path, mounts: &str) -> bool {
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     // (What is escaped in octal there is no place for state.)
@@ -186,7 +186,7 @@ fn is_on_root(path: &Path, mounts: &str) -> bool {
     nearest == Some("/")
 }
 
-/// Where the state lies.
+/// Returns where the state lies.
 fn root(config: &Config) -> PathBuf {
     let common = || PathBuf::from(format!("/var/tmp/castoff-{}", user()));
     config.state_dir.as_ref().map_or_else(common, |dir| dir.join("castoff"))

@@ -32,10 +32,10 @@ async fn now(engine: Client) -> Result<SweepReport> {
     swept
 }
 
-/// Looks for what the engine makes late of calls that the dead have sent, for what another sweep has
-/// begun with and not ended, and for what could not be removed: until nothing of these is left, or
-/// this process ends. An engine tells of nothing that is made from whose labels one could
-/// hear without listening to everything, so this asks, less and less often.
+/// Looks for what the engine makes late of calls that the dead have sent, for what another sweep
+/// has begun with and not ended, and for what could not be removed: until nothing of these is left,
+/// or this process ends. An engine tells of nothing that is made from whose labels one could hear
+/// without listening to everything, so this asks, less and less often.
 pub(super) async fn look_again(engine: Client) {
     let mut pause = FIRST_PAUSE;
     let began = Instant::now();

@@ -1,5 +1,5 @@
-//! The vigil over a guardian: one that ends is replaced at once, one with nothing to guard is let go of, and one that was behind is told the
-//! rest as soon as it has room.
+//! The vigil over a guardian: one that ends is replaced at once, one with nothing to guard is let
+//! go of, and one that was behind is told the rest as soon as it has room.
 
 use std::io;
 use std::pin::pin;

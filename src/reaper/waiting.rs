@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use super::lease_file::{Note, PART, beside, maker};
+use super::lease_file::{LeaseRecord, PART, beside, maker};
 use super::state_dir::StateDir;
 use super::worker::Worker;
 use crate::config::Config;
@@ -17,13 +17,14 @@ use crate::forks::{PerProcess, UnsharedFd};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a look may find a lease that is neither ready nor to be had.
-const CROWDED: u64 = 100;
+/// How many times acquiring may find a lease that is neither ready nor free.
+const MAX_ACQUIRE_ROUNDS: u64 = 100;
 
-/// The directory, the file and what it says, with its lock: shared where it is ready, else exclusive.
-pub(super) type Had = (StateDir, UnsharedFd, Note);
+/// The directory, the file and what it says, with its lock: shared where it is ready, else
+/// exclusive.
+pub(super) type Had = (StateDir, UnsharedFd, LeaseRecord);
 
-/// What a look at a lease finds.
+/// The outcome of one attempt to take a lease.
 pub(super) enum Look {
     Had(Had),
     /// Others try as well; of several, the last one to let go of the shared lock gets the other.
@@ -56,7 +57,7 @@ impl Silence {
 
 type Queue = Arc<tokio::sync::Mutex<Silence>>;
 
-/// One waiter of this process looks at a file at a time; the others come after it.
+/// Returns the queue for a file: one waiter of this process tries at a time, and the others follow.
 fn queue(config: &Config, name: &str) -> Queue {
     type Queues = BTreeMap<String, Weak<tokio::sync::Mutex<Silence>>>;
     static QUEUES: PerProcess<Mutex<Queues>> = PerProcess::new();
@@ -80,13 +81,13 @@ fn queue(config: &Config, name: &str) -> Queue {
 ///
 /// # Cancel safety
 /// A lock that was had is let go of.
-pub(super) async fn seat(config: &Config, name: &str, limit: Duration) -> Result<Had> {
+pub(super) async fn acquire(config: &Config, name: &str, limit: Duration) -> Result<Had> {
     let queue = queue(config, name);
     let mut silence = queue.lock().await;
     let (mut attempts, mut pause) = (0, FIRST_PAUSE);
     loop {
         let (config, file) = (config.clone(), name.to_owned());
-        match blocking(move || look(&config, &file, attempts > CROWDED)).await? {
+        match blocking(move || look(&config, &file, attempts > MAX_ACQUIRE_ROUNDS)).await? {
             Look::Had(had) => return Ok(had),
             Look::Crowded => attempts += 1,
             Look::Held { sign, maker } => {
@@ -113,14 +114,14 @@ pub(super) fn look(config: &Config, name: &str, crowded: bool) -> Result<Look> {
     let Some(file) = dir.flocked(name, FlockOperation::NonBlockingLockShared)? else {
         return Ok(held(&dir, name));
     };
-    let note = Note::read(&file)?;
-    if matches!(note, Note::Ready(..)) {
+    let note = LeaseRecord::read(&file)?;
+    if matches!(note, LeaseRecord::Ready(..)) {
         return Ok(Look::Had((dir, file, note)));
     }
     // Of several that try at once, the last one to let go of the shared lock gets it.
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        let note = Note::read(&file)?;
-        if dir.is_there(name, &file) && !matches!(note, Note::Ready(..)) {
+        let note = LeaseRecord::read(&file)?;
+        if dir.is_there(name, &file) && !matches!(note, LeaseRecord::Ready(..)) {
             return Ok(Look::Had((dir, file, note)));
         }
     } else if crowded {
@@ -187,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_maker_that_shows_no_sign_of_life_is_named() {
         let (_home, config, _file) = made_by_another();
-        let error = seat(&config, "a", Duration::from_millis(100)).await.unwrap_err();
+        let error = acquire(&config, "a", Duration::from_millis(100)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains("process 4711"), "{error}");
     }
@@ -200,8 +201,8 @@ mod tests {
         let before = count("task") + count("fd");
         let waiting = (0..200).map(|_| {
             let config = config.clone();
-            let seat = async move { seat(&config, "a", Duration::from_secs(60)).await };
-            Box::pin(worker.run_while_wanted(seat))
+            let acquire = async move { acquire(&config, "a", Duration::from_secs(60)).await };
+            Box::pin(worker.run_while_wanted(acquire))
         });
         let all = futures_util::future::join_all(waiting);
         let given_up = tokio::time::timeout(Duration::from_millis(200), all).await;
@@ -210,7 +211,7 @@ mod tests {
         assert!(after < before + 50, "{before} threads and descriptors, then {after}");
         // It is to be had all the same, by the next who asks.
         drop(file);
-        let (_, _, note) = seat(&config, "a", Duration::from_secs(60)).await.unwrap();
-        assert_eq!(note, Note::Making("k-g".into()));
+        let (_, _, note) = acquire(&config, "a", Duration::from_secs(60)).await.unwrap();
+        assert_eq!(note, LeaseRecord::Making("k-g".into()));
     }
 }

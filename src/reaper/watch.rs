@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::guardian::{self, Address, Guardian, Word};
+use super::guardian::{self, Address, Guardian, Message};
 use super::kind::Kind;
 use super::retry::Retry;
 use super::session::Session;
@@ -39,7 +39,7 @@ pub(super) struct Watch {
     kept: Vec<(Kind, String)>,
     leases: BTreeMap<u32, Held>,
     /// What steps of builds have made so far, by build.
-    scraps: BTreeMap<u32, Vec<String>>,
+    images: BTreeMap<u32, Vec<String>>,
     next: u32,
     rest: Rest,
 }
@@ -82,18 +82,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn word(&self, number: u32) -> Word<'_> {
-        Word::Lease { number, kind: self.kind, value: &self.value, linger: self.linger }
+    fn message(&self, number: u32) -> Message<'_> {
+        Message::Lease { number, kind: self.kind, value: &self.value, linger: self.linger }
     }
 
-    fn creates(&self, number: u32) -> Word<'static> {
+    fn creates(&self, number: u32) -> Message<'static> {
         creating(number, self.creates.0, self.creates.1)
     }
 }
 
-fn creating(lease: u32, under_way: usize, made: usize) -> Word<'static> {
+fn creating(lease: u32, under_way: usize, made: usize) -> Message<'static> {
     let [under_way, made] = [under_way, made].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    Word::Creating { lease, under_way, made }
+    Message::Creating { lease, under_way, made }
 }
 
 impl Watch {
@@ -119,7 +119,7 @@ impl Watch {
             creating: 0,
             kept: Vec::new(),
             leases: BTreeMap::new(),
-            scraps: BTreeMap::new(),
+            images: BTreeMap::new(),
             next: 0,
             rest: Rest::default(),
         };
@@ -127,7 +127,7 @@ impl Watch {
         watch
     }
 
-    /// Whether the guardian may end with this process.
+    /// Returns whether the guardian may end with this process.
     pub(super) fn may_end_as_a_whole(&self) -> bool {
         self.may_end_as_a_whole
     }
@@ -144,7 +144,7 @@ impl Watch {
         self.guardian.is_some()
     }
 
-    /// Whether there is no guardian since there is nothing to guard.
+    /// Returns whether there is no guardian since there is nothing to guard.
     pub(super) fn rests(&self) -> bool {
         self.rest.rests
     }
@@ -153,7 +153,8 @@ impl Watch {
         self.lock.is_some()
     }
 
-    /// Whether it is worth a try to begin anew: nothing stands, and nothing depends on that.
+    /// Returns whether it is worth a try to begin anew: nothing stands, and nothing depends on
+    /// that.
     pub(super) fn is_void(&self) -> bool {
         let held = self.owned > 0 || !self.leases.is_empty() || !self.kept.is_empty();
         let stands = self.guardian.is_some() || self.address.is_some() && self.lock.is_some();
@@ -162,7 +163,7 @@ impl Watch {
 
     /// Sees to it that a guardian stands, where that may be tried now: one may have been killed,
     /// and what kept one from starting may be over.
-    pub(super) fn stand(&mut self) -> bool {
+    pub(super) fn ensure_guardian(&mut self) -> bool {
         let lives = self.guardian.as_ref().is_some_and(Guardian::lives);
         if !lives {
             if self.guardian.take().is_some() {
@@ -192,7 +193,7 @@ impl Watch {
                 tracing::debug!(micros, "the guardian stands");
             }
             Err(error) => {
-                tracing::warn!(%error, "no guardian: until one can be started, what a killed process leaves stays until the next session's sweep");
+                tracing::warn!(%error, "no guardian: what a killed process leaves stays until the next sweep");
             }
         }
         match self.tell_all() {
@@ -211,48 +212,50 @@ impl Watch {
         let Some(guardian) = &mut self.guardian else { return Ok(()) };
         // What is to stay comes first: it is the only thing that can't be made good.
         for (kind, id) in &self.kept {
-            guardian.tell(Word::Keep(*kind, id), None)?;
+            guardian.tell(Message::Keep(*kind, id), None)?;
         }
-        guardian.tell(Word::Hold(holds), None)?;
-        guardian.tell(Word::Idle(idle), None)?;
+        guardian.tell(Message::Hold(holds), None)?;
+        guardian.tell(Message::Idle(idle), None)?;
         guardian.tell(own, None)?;
         for (number, held) in &self.leases {
-            guardian.tell(held.word(*number), Some(&held.file))?;
+            guardian.tell(held.message(*number), Some(&held.file))?;
             guardian.tell(held.creates(*number), None)?;
         }
-        for (number, ids) in &self.scraps {
+        for (number, ids) in &self.images {
             for id in ids {
-                guardian.tell(Word::Scrap(*number, id), None)?;
+                guardian.tell(Message::Image(*number, id), None)?;
             }
         }
         Ok(())
     }
 
-    /// Says one thing that is not noted here yet. A guardian that was killed is replaced by one that
-    /// knows everything else; one that lives is never let go of, since it would act at once.
-    fn tell(&mut self, word: Word<'_>, file: Option<&Arc<UnsharedFd>>) {
+    /// Says one thing that is not noted here yet. A guardian that was killed is replaced by one
+    /// that knows everything else; one that lives is never let go of, since it would act at once.
+    fn tell(&mut self, message: Message<'_>, file: Option<&Arc<UnsharedFd>>) {
         for _ in 0..2 {
             let Some(guardian) = &mut self.guardian else { return };
-            match guardian.tell(word, file) {
+            match guardian.tell(message, file) {
                 Ok(true) => return,
                 Ok(false) => return self.behind.notify_one(),
-                Err(error) if is_gone(&error) => drop(self.stand()),
+                Err(error) if is_gone(&error) => drop(self.ensure_guardian()),
                 Err(error) => {
-                    tracing::warn!(%error, ?word, "failed to send a message to the guardian");
+                    tracing::warn!(%error, ?message, "failed to send a message to the guardian");
                     return;
                 }
             }
         }
     }
 
-    /// As [`stand`](Self::stand), for one that has ended: how long to wait until the next try.
+    /// As [`ensure_guardian`](Self::ensure_guardian), for one that has ended: how long to wait
+    /// until the next try.
     pub(super) fn replace(&mut self) -> Option<Duration> {
-        (!self.rest.rests && self.address.is_some() && !self.stand()).then(|| self.retry.wait())
+        (!self.rest.rests && self.address.is_some() && !self.ensure_guardian())
+            .then(|| self.retry.wait())
     }
 
     /// Lets the guardian act, and go.
     pub(super) fn act_now(&mut self) -> Option<Guardian> {
-        self.tell(Word::Hurry, None);
+        self.tell(Message::Hurry, None);
         // No other one is to take its place.
         self.address = None;
         let mut guardian = self.guardian.take()?;
@@ -261,12 +264,12 @@ impl Watch {
         Some(guardian)
     }
 
-    /// Sends what the guardian had no room for. Whether something is left.
+    /// Sends what the guardian had no room for. Returns whether something is left.
     pub(super) fn catch_up(&mut self) -> bool {
         match self.guardian.as_mut().map(Guardian::catch_up) {
             Some(Ok(all)) => !all,
             Some(Err(error)) if is_gone(&error) => {
-                self.stand();
+                self.ensure_guardian();
                 false
             }
             Some(Err(error)) => {
@@ -279,7 +282,7 @@ impl Watch {
 
     /// The process ends, and all is well: nothing is kept for a look.
     pub(super) fn all_is_well(&mut self) {
-        self.tell(Word::Hold(false), None);
+        self.tell(Message::Hold(false), None);
         if let Some(guardian) = &mut self.guardian {
             guardian.catch_up_at_last();
         }
@@ -291,8 +294,8 @@ impl Watch {
         if self.owned == 1 {
             self.note_owning(true);
         }
-        if self.stand() && self.owned == 1 {
-            self.tell(Word::Idle(false), None);
+        if self.ensure_guardian() && self.owned == 1 {
+            self.tell(Message::Idle(false), None);
         }
         self.guardian.is_some()
     }
@@ -302,14 +305,14 @@ impl Watch {
         self.tell(self.creates(), None);
         if self.owned == 0 {
             // Not told, it asks the engine in vain, which is all.
-            self.tell(Word::Idle(true), None);
+            self.tell(Message::Idle(true), None);
             self.note_owning(false);
             self.rest_soon();
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.owned == 0 && self.leases.is_empty() && self.scraps.is_empty()
+        self.owned == 0 && self.leases.is_empty() && self.images.is_empty()
     }
 
     /// Something has ended: the guardian may end as well, unless something begins soon.
@@ -323,8 +326,8 @@ impl Watch {
         }
     }
 
-    /// Lets go of a guardian that has had nothing to guard for some time: it finds nothing to do, and
-    /// ends. How long to wait until the next look, if there is to be one.
+    /// Lets go of a guardian that has had nothing to guard for some time: it finds nothing to do,
+    /// and ends. How long to wait until the next look, if there is to be one.
     pub(super) fn rest(&mut self) -> Option<Duration> {
         let since = self.rest.since.filter(|_| self.is_idle());
         let left = since.map(|since| REST.saturating_sub(since.elapsed()));
@@ -346,9 +349,9 @@ impl Watch {
         None
     }
 
-    /// How many creates are under way, and how many resources there may be by them.
-    fn creates(&self) -> Word<'static> {
-        creating(0, self.creating, self.owned.saturating_sub(self.scraps.len()))
+    /// Returns how many creates are under way, and how many resources there may be by them.
+    fn creates(&self) -> Message<'static> {
+        creating(0, self.creating, self.owned.saturating_sub(self.images.len()))
     }
 
     /// A create call is about to be sent, or was answered.
@@ -378,7 +381,7 @@ impl Watch {
     }
 
     pub(super) fn keep(&mut self, kind: Kind, id: &str) {
-        self.tell(Word::Keep(kind, id), None);
+        self.tell(Message::Keep(kind, id), None);
         self.kept.push((kind, id.to_owned()));
         if self.kept.len() == guardian::MOST_KEPT {
             tracing::warn!("so much is kept that the guardian leaves the rest to a sweep");
@@ -389,7 +392,7 @@ impl Watch {
     }
 
     pub(super) fn hold(&mut self, held: Held) -> u32 {
-        self.stand();
+        self.ensure_guardian();
         if self.leases.len() >= guardian::most_leases() {
             tracing::warn!(
                 value = held.value,
@@ -399,36 +402,45 @@ impl Watch {
         }
         self.next += 1;
         let number = self.next;
-        self.tell(held.word(number), Some(&held.file));
+        self.tell(held.message(number), Some(&held.file));
         self.leases.insert(number, held);
         number
     }
 
     pub(super) fn leave(&mut self, number: u32) {
         self.leases.remove(&number);
-        self.tell(Word::Left(number), None);
+        self.tell(Message::Left(number), None);
         self.rest_soon();
     }
 
     /// The number of a build that begins.
-    pub(super) fn build(&mut self) -> u32 {
+    pub(super) fn begin_build(&mut self) -> u32 {
         self.next += 1;
-        self.scraps.insert(self.next, Vec::new());
+        self.images.insert(self.next, Vec::new());
         self.next
     }
 
-    pub(super) fn scrap(&mut self, number: u32, id: &str) {
-        self.tell(Word::Scrap(number, id), None);
-        self.scraps.entry(number).or_default().push(id.to_owned());
+    pub(super) fn note_image(&mut self, number: u32, id: &str) {
+        self.tell(Message::Image(number, id), None);
+        self.images.entry(number).or_default().push(id.to_owned());
     }
 
-    pub(super) fn built(&mut self, number: u32) {
-        self.scraps.remove(&number);
-        self.tell(Word::Built(number), None);
+    pub(super) fn end_build(&mut self, number: u32) {
+        self.images.remove(&number);
+        self.tell(Message::Built(number), None);
     }
 }
 
-/// Whether nobody is at the other end any more.
+impl Drop for Watch {
+    /// Lets the guardian act: the vigil has a copy of its stream, which would keep it.
+    fn drop(&mut self) {
+        if let Some(guardian) = self.guardian.take_if(|guardian| guardian.lives()) {
+            guardian.act_now();
+        }
+    }
+}
+
+/// Returns whether nobody is at the other end any more.
 fn is_gone(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)

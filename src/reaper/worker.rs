@@ -162,7 +162,7 @@ impl Worker {
         receiver
     }
 
-    /// Whether removals are under way on an engine.
+    /// Returns whether removals are under way on an engine.
     pub(crate) fn is_busy(&self, engine: &Endpoint) -> bool {
         self.lock().values().any(|(there, _)| there == engine)
     }
@@ -185,7 +185,7 @@ impl Worker {
         }
     }
 
-    /// Whether this is the worker's own thread, which must never wait for itself.
+    /// Returns whether this is the worker's own thread, which must never wait for itself.
     pub(crate) fn is_here() -> bool {
         // At a thread's end its locals may be gone; the worker's thread never ends.
         IS_WORKER.try_with(Cell::get).ok().flatten().is_some_and(Process::is_current)

@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str], &str); 7] = [
     ),
     (
         "reaper/guardian",
-        &["scraps", "sys", "word", "work"],
+        &["intermediate_images", "message", "sys", "work"],
         "one block of memory, mapped as a whole: its parts have their sizes from it",
     ),
     (

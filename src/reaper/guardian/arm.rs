@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -12,17 +12,21 @@ use super::super::kind::Kind;
 use super::address::Address;
 use super::child::{self, Plan};
 use super::http::{list_request, nameless_request};
+use super::message::Message;
 use super::outbox::Outbox;
 use super::sys::{self, Arena, SignalsBlocked};
-use super::word::Word;
 use super::work::most_leases;
-use crate::forks::UnsharedFd;
+use crate::forks::{PerProcess, UnsharedFd};
+
+/// Held while a guardian is started: one that another thread forks meanwhile would have this one's
+/// stream until it has closed all that it inherited.
+static ARMING: PerProcess<Mutex<()>> = PerProcess::new();
 
 /// A child that removes what carries a label once this value, and the process, are gone.
 ///
-/// Dropped while the process lives, it makes the child act at once. So it does when the program closes
-/// descriptors that it doesn't know, as daemons do at their start. A child that is forked without
-/// `exec` does not get it.
+/// Dropped while the process lives, it makes the child act at once. So it does when the program
+/// closes descriptors that it doesn't know, as daemons do at their start. A child that is forked
+/// without `exec` does not get it.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     /// A socket, not a pipe: writing to a pipe whose reader was killed would raise SIGPIPE.
@@ -57,6 +61,7 @@ impl Guardian {
         arena.work().committed.set(&list_request(Kind::Image, "castoff.resource"));
         arena.work().most_leases = most_leases();
         sys::watch_forks();
+        let _alone = ARMING.here().lock().unwrap_or_else(PoisonError::into_inner);
         let (stream, childs) = stream_pair()?;
         // The first use may have to look for the clock; the child only reads it.
         child::now();
@@ -70,18 +75,19 @@ impl Guardian {
         Ok(Self { stream: Arc::new(stream), outbox: Outbox::default() })
     }
 
-    /// Tells the child something, without waiting for it. With a lease goes its file. Whether it was
-    /// sent; if not, [`catch_up`](Self::catch_up) has to follow when the stream can be written.
+    /// Tells the child something, without waiting for it. With a lease goes its file. Returns
+    /// whether it was sent; if not, [`catch_up`](Self::catch_up) has to follow when the stream can
+    /// be written.
     pub(crate) fn tell(
         &mut self,
-        word: Word<'_>,
+        message: Message<'_>,
         file: Option<&Arc<UnsharedFd>>,
     ) -> io::Result<bool> {
-        self.outbox.push(word, file);
+        self.outbox.push(message, file);
         self.catch_up()
     }
 
-    /// Sends what is left to be told. Whether that was everything.
+    /// Sends what is left to be told. Returns whether that was everything.
     pub(crate) fn catch_up(&mut self) -> io::Result<bool> {
         self.outbox.flush(&self.stream)
     }
@@ -95,7 +101,7 @@ impl Guardian {
         }
     }
 
-    /// Whether the child has not ended.
+    /// Returns whether the child has not ended.
     pub(crate) fn lives(&self) -> bool {
         lives(&self.stream)
     }
@@ -106,14 +112,7 @@ impl Guardian {
     }
 }
 
-impl Drop for Guardian {
-    /// Makes the child act, also where somebody waits for its end with a copy of the stream.
-    fn drop(&mut self) {
-        self.act_now();
-    }
-}
-
-/// Whether somebody is at the other end. The child never writes.
+/// Returns whether somebody is at the other end. The child never writes.
 pub(crate) fn lives(stream: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::IN)];
     match rustix::event::poll(&mut fds, Some(&child::timespec(0))) {
@@ -215,7 +214,7 @@ mod tests {
         let (socket, listener) = listener("idle");
         listener.set_nonblocking(true).unwrap();
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
-        guardian.tell(Word::Idle(true), None).unwrap();
+        guardian.tell(Message::Idle(true), None).unwrap();
         ended(&guardian);
         let asked = listener.accept().unwrap_err();
         assert_eq!(asked.kind(), ErrorKind::WouldBlock, "and nobody was asked");
@@ -231,7 +230,7 @@ mod tests {
         rustix::io::pwrite(&lock, b"owned", 0).unwrap();
         use std::os::fd::AsFd;
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", Some(lock.as_fd())).unwrap();
-        guardian.tell(Word::Hold(true), None).unwrap();
+        guardian.tell(Message::Hold(true), None).unwrap();
         ended(&guardian);
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(rustix::fs::fstat(&lock).unwrap().st_size, 5, "and the file says so");
@@ -276,7 +275,7 @@ mod tests {
     fn letting_go_makes_the_child_remove_what_is_not_kept() {
         let (socket, listener) = listener("arm");
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
-        guardian.tell(Word::Keep(Kind::Container, "kept"), None).unwrap();
+        guardian.tell(Message::Keep(Kind::Container, "kept"), None).unwrap();
         drop(guardian);
         let connections = listener.incoming().take(6).map(Result::unwrap);
         // (The list of images is the same, and none of them is what the container is of.)
@@ -370,7 +369,7 @@ mod tests {
         use rustix::fs::FlockOperation::LockShared;
         let (socket, listener) = listener("lease");
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", None).unwrap();
-        guardian.tell(Word::Idle(true), None).unwrap();
+        guardian.tell(Message::Idle(true), None).unwrap();
         let home = tempfile::tempdir().unwrap();
         let open = |name: &str| {
             std::fs::OpenOptions::new()
@@ -388,8 +387,8 @@ mod tests {
             rustix::io::pwrite(&file, b"ready", 0).unwrap();
             rustix::fs::flock(&file, LockShared).unwrap();
             let value = if number == 1 { "0a-mine" } else { "0a-shared" };
-            let word = Word::Lease { number, kind: Kind::Network, value, linger: 0 };
-            guardian.tell(word, Some(&file)).unwrap();
+            let message = Message::Lease { number, kind: Kind::Network, value, linger: 0 };
+            guardian.tell(message, Some(&file)).unwrap();
         }
         let other = open("shared");
         rustix::fs::flock(&other, LockShared).unwrap();
@@ -414,7 +413,7 @@ mod tests {
         let lock = OwnedFd::from(tempfile::tempfile().unwrap());
         rustix::io::pwrite(&lock, b"owned", 0).unwrap();
         let mut guardian = Guardian::arm(&at(&socket), "a=b", "a=b", Some(lock.as_fd())).unwrap();
-        guardian.tell(Word::Creating { lease: 0, under_way: 1, made: 1 }, None).unwrap();
+        guardian.tell(Message::Creating { lease: 0, under_way: 1, made: 1 }, None).unwrap();
         rustix::net::shutdown(&*guardian.stream, rustix::net::Shutdown::Write).unwrap();
         let mut connections = listener.incoming().map(Result::unwrap);
         // As many looks as there are for what was answered, at four kinds, and none in vain more.
@@ -439,19 +438,19 @@ mod tests {
         let mut guardian = Guardian { stream: Arc::new(ours), outbox: Outbox::default() };
         let mut behind = 0;
         for n in 0..5_000 {
-            let told = guardian.tell(Word::Keep(Kind::Volume, &n.to_string()), None).unwrap();
+            let told = guardian.tell(Message::Keep(Kind::Volume, &n.to_string()), None).unwrap();
             behind += usize::from(!told);
         }
         assert!(behind > 4_000 && guardian.lives(), "{behind}");
         let mut read = 0;
-        while read < 5_000 * crate::reaper::guardian::word::RECORD {
+        while read < 5_000 * crate::reaper::guardian::message::RECORD {
             guardian.catch_up().unwrap();
             read += rustix::io::read(&childs, &mut [0_u8; 4096][..]).unwrap();
         }
         assert!(guardian.catch_up().unwrap());
         drop(childs);
         assert!(!guardian.lives());
-        let error = guardian.tell(Word::Idle(true), None).unwrap_err();
+        let error = guardian.tell(Message::Idle(true), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

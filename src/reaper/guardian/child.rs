@@ -16,14 +16,14 @@ use rustix::time::{ClockId, Timespec};
 
 use super::address::Address;
 use super::lease;
+use super::message::RECORD;
 use super::remove::{self, Outcome};
 use super::sys::{self, Arena};
-use super::word::RECORD;
 use super::work::Work;
 
 /// How long to go on without a success: an engine may be restarting, or busy.
 const PATIENCE: u64 = 60_000;
-/// How long to go on at all, whatever happens.
+/// The overall deadline of the guardian.
 const LIFETIME: u64 = 600_000;
 /// Requests to create something may still be in the engine when their sender dies. Once all is
 /// gone, the child looks again after each of these.

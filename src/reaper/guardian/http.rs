@@ -66,8 +66,8 @@ fn label_filter(label: &str) -> String {
     filter
 }
 
-/// Whether `id` can stand in a URL's path as it is. Anything else is no engine's id. The colon is
-/// that of `sha256:`.
+/// Returns whether `id` can stand in a URL's path as it is. Anything else is no engine's id. The
+/// colon is that of `sha256:`.
 pub(super) fn is_plain(id: &[u8]) -> bool {
     id.first().is_some_and(u8::is_ascii_alphanumeric)
         && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':'))
@@ -93,7 +93,7 @@ pub(super) enum Call {
     /// To end a container at once.
     Stop,
     /// To remove an image without a name, unless anything uses it, and nothing below it.
-    DeleteScrap,
+    DeleteNameless,
     /// To remove a resource, in Podman's way or Docker's.
     Delete { kind: Kind, podman: bool },
 }
@@ -102,7 +102,7 @@ pub(super) enum Call {
 pub(super) fn call<'a>(call: Call, id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
     let (head, query) = match call {
         Call::Stop => ("POST /containers/", "/stop?t=0"),
-        Call::DeleteScrap => ("DELETE /images/", "?noprune=1"),
+        Call::DeleteNameless => ("DELETE /images/", "?noprune=1"),
         Call::Delete { kind, podman } => kind.delete_parts(podman),
     };
     join(&[head.as_bytes(), id, query.as_bytes(), TAIL.as_bytes()], out)
@@ -160,7 +160,8 @@ impl Response {
         self.status
     }
 
-    /// Whether the body has ended by its framing. Without a length, only the connection tells.
+    /// Returns whether the body has ended by its framing. Without a length, only the connection
+    /// tells.
     pub(super) fn ended(&self) -> bool {
         self.state == State::End
     }

@@ -56,7 +56,7 @@ impl Traits {
         }
     }
 
-    /// Whether it has the name that castoff gave it.
+    /// Returns whether it has the name that castoff gave it.
     pub(super) fn is_named(&self) -> bool {
         self.names
             .iter()
@@ -178,7 +178,7 @@ impl Ids {
         ids
     }
 
-    /// Whether the document has ended. One cut short never has: its reader must ask again.
+    /// Returns whether the document has ended. One cut short never has: its reader must ask again.
     pub(super) fn complete(&self) -> bool {
         self.complete
     }

@@ -84,12 +84,12 @@ fn settle(lease: &mut Lease) {
     if half { lease.end_for_now() } else { lease.end() }
 }
 
-/// Whether something is to be looked for that may come to be yet.
+/// Returns whether something is to be looked for that may come to be yet.
 pub(super) fn any_late(work: &mut Work) -> bool {
     work.leases.held().any(|lease| lease.is_late())
 }
 
-/// Whether something of that has to come yet, as far as is known.
+/// Returns whether something of that has to come yet, as far as is known.
 pub(super) fn any_unsettled(work: &mut Work) -> bool {
     work.leases.held().any(|lease| lease.is_late() && !lease.creates.are_settled())
 }
@@ -111,7 +111,7 @@ fn due(lease: &Lease, began: u64) -> u64 {
     if half || lease.is_late() { began } else { began.saturating_add(lease.linger) }
 }
 
-/// Whether what this lease is for is to be removed, and by this process.
+/// Returns whether what this lease is for is to be removed, and by this process.
 ///
 /// The shared lock becomes an exclusive one, and is lost where somebody else has one as well: they
 /// see to it then.

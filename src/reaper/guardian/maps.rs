@@ -2,9 +2,9 @@
 //! use for, so that no secrets live on in it and the parent's pages stay the parent's.
 //!
 //! What is left is what the child works in, and whatever is in the same mapping within a MiB of its
-//! stack and its thread's variables; and what belongs to a file, with the zero-initialised data that
-//! follows it, since the code there may use it. All is read and done without allocating, and after
-//! the fork: no mark is on the parent's memory, not even for a moment.
+//! stack and its thread's variables; and what belongs to a file, with the zero-initialised data
+//! that follows it, since the code there may use it. All is read and done without allocating, and
+//! after the fork: no mark is on the parent's memory, not even for a moment.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -21,8 +21,8 @@ const NEAR: usize = 1 << 20;
 /// Long enough for the fields of a line that matter; a path's end doesn't.
 const LINE_MAX: usize = 128;
 
-/// Gives up what looks like heap, except what the child needs: the arena, this stack, the thread's own
-/// variables. `buffer` is for reading; it may be part of the arena.
+/// Gives up what looks like heap, except what the child needs: the arena, this stack, the thread's
+/// own variables. `buffer` is for reading; it may be part of the arena.
 pub(super) fn give_up(arena: Range<usize>, buffer: &mut [u8]) {
     let needed = needed(arena);
     heap(buffer, |range| outside(range, &needed, |part| sys::give_up(&part)));
@@ -175,7 +175,8 @@ mod tests {
         let here = 5_u8;
         assert!(sys::forked(|| {
             give_up(range, &mut work.input);
-            // The kernel may have put it next to the stack, or to the arena, whose surroundings stay.
+            // The kernel may have put it next to the stack, or to the arena, whose surroundings
+            // stay.
             let left = heap.iter().filter(|byte| **byte != 0).count();
             left <= 4 * NEAR && std::hint::black_box(here) == 5
         }));

@@ -63,7 +63,8 @@ fn containers(round: &mut Round<'_>) -> Option<()> {
 
 fn images(round: &mut Round<'_>) -> Option<()> {
     let Round { ids, kept, input, engine, spared, .. } = round;
-    // Judged before any is taken out: one that others made of ours is made on an image of this list.
+    // Judged before any is taken out: one that others made of ours is made on an image of this
+    // list.
     let mut fresh = [false; IDS];
     for (index, place) in fresh.iter_mut().enumerate() {
         let Some(traits) = ids.traits(index).filter(|traits| traits.has_no_name()) else {
@@ -100,9 +101,9 @@ fn take_out(ids: &mut IdTable, fresh: &mut [bool; IDS], index: usize) {
     ids.remove(index);
 }
 
-/// Whether the image `below` is there, and has not these labels itself. Then what is made on it has
-/// them from castoff and not from there: a commit that was cut off before the engine gave it its name
-/// leaves such an image.
+/// Returns whether the image `below` is there, and has not these labels itself. Then what is made
+/// on it has them from castoff and not from there: a commit that was cut off before the engine gave
+/// it its name leaves such an image.
 fn is_made_on_anothers(
     ids: &IdTable,
     kept: &KeepTable,
@@ -126,7 +127,8 @@ fn is_made_on_anothers(
     }
 }
 
-/// Whether there is a container of an image. castoff's own are gone by the time images are listed.
+/// Returns whether there is a container of an image. castoff's own are gone by the time images are
+/// listed.
 fn is_used(engine: &Address, image: &[u8], input: &mut [u8]) -> Option<bool> {
     let mut request = [0; 512];
     // What can't stand in a request is no image's id, and is never removed.

@@ -1,5 +1,5 @@
-//! What the child has not been told yet, since its stream is full: a child that was stopped, or that
-//! gets no processor, holds nobody up.
+//! What the child has not been told yet, since its stream is full: a child that was stopped, or
+//! that gets no processor, holds nobody up.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,15 +10,15 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-use super::word::{RECORD, Word};
+use super::message::{Message, RECORD};
 use crate::forks::UnsharedFd;
 
 /// Messages in their order, of which only those are left that still say something.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(VecDeque<Message>);
+pub(super) struct Outbox(VecDeque<Queued>);
 
 #[derive(Debug)]
-struct Message {
+struct Queued {
     topic: Topic,
     bytes: [u8; RECORD],
     file: Option<Arc<UnsharedFd>>,
@@ -37,31 +37,32 @@ enum Topic {
 }
 
 impl Topic {
-    fn of(word: Word<'_>) -> Topic {
-        match word {
-            Word::Keep(..) => Topic::Keep,
-            Word::Idle(_) => Topic::Owning,
-            Word::Hold(_) => Topic::Holding,
-            Word::Hurry => Topic::Hurry,
-            Word::Creating { lease, .. } => Topic::Creating(lease),
-            Word::Lease { number, .. } | Word::Left(number) => Topic::Lease(number),
-            Word::Scrap(number, _) | Word::Built(number) => Topic::Build(number),
+    fn of(message: Message<'_>) -> Topic {
+        match message {
+            Message::Keep(..) => Topic::Keep,
+            Message::Idle(_) => Topic::Owning,
+            Message::Hold(_) => Topic::Holding,
+            Message::Hurry => Topic::Hurry,
+            Message::Creating { lease, .. } => Topic::Creating(lease),
+            Message::Lease { number, .. } | Message::Left(number) => Topic::Lease(number),
+            Message::Image(number, _) | Message::Built(number) => Topic::Build(number),
         }
     }
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, word: Word<'_>, file: Option<&Arc<UnsharedFd>>) {
-        let topic = Topic::of(word);
-        // A later word makes these pointless, so that what waits is no more than what there is.
-        let replaces = !matches!(word, Word::Keep(..) | Word::Lease { .. } | Word::Scrap(..));
+    pub(super) fn push(&mut self, message: Message<'_>, file: Option<&Arc<UnsharedFd>>) {
+        let topic = Topic::of(message);
+        // A later message makes these pointless, so that what waits is no more than what there is.
+        let replaces =
+            !matches!(message, Message::Keep(..) | Message::Lease { .. } | Message::Image(..));
         if replaces {
             self.0.retain(|earlier| earlier.topic != topic);
         }
-        self.0.push_back(Message { topic, bytes: word.encode(), file: file.cloned() });
+        self.0.push_back(Queued { topic, bytes: message.encode(), file: file.cloned() });
     }
 
-    /// Sends what the stream takes now. Whether that was everything.
+    /// Sends what the stream takes now. Returns whether that was everything.
     pub(super) fn flush(&mut self, stream: &impl AsFd) -> io::Result<bool> {
         while let Some(message) = self.0.front() {
             match rustix::io::retry_on_intr(|| message.send(stream)) {
@@ -80,7 +81,7 @@ impl Outbox {
     }
 }
 
-impl Message {
+impl Queued {
     fn send(&self, stream: impl AsFd) -> rustix::io::Result<usize> {
         #[cfg(not(target_vendor = "apple"))]
         let flags = SendFlags::NOSIGNAL;
@@ -107,21 +108,21 @@ mod tests {
         let mut outbox = Outbox::default();
         let file = UnsharedFd::open(|| tempfile::tempfile().map(Into::into)).unwrap();
         let file = Arc::new(file);
-        let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "v", linger: 1 };
+        let lease = |number| Message::Lease { number, kind: Kind::Volume, value: "v", linger: 1 };
         for round in 0..1_000 {
-            outbox.push(Word::Idle(round % 2 == 0), None);
-            outbox.push(Word::Creating { lease: 0, under_way: round, made: round }, None);
+            outbox.push(Message::Idle(round % 2 == 0), None);
+            outbox.push(Message::Creating { lease: 0, under_way: round, made: round }, None);
             outbox.push(lease(round), Some(&file));
-            outbox.push(Word::Scrap(round, "id"), None);
-            outbox.push(Word::Left(round), None);
-            outbox.push(Word::Built(round), None);
+            outbox.push(Message::Image(round, "id"), None);
+            outbox.push(Message::Left(round), None);
+            outbox.push(Message::Built(round), None);
         }
         assert_eq!(Arc::strong_count(&file), 1, "a lease that has ended needs no file");
-        outbox.push(Word::Keep(Kind::Container, "a"), None);
-        outbox.push(Word::Keep(Kind::Container, "b"), None);
+        outbox.push(Message::Keep(Kind::Container, "a"), None);
+        outbox.push(Message::Keep(Kind::Container, "b"), None);
         outbox.push(lease(5_000), Some(&file));
-        outbox.push(Word::Hold(true), None);
-        let lasting = |message: &&Message| !matches!(message.topic, Topic::Lease(n) | Topic::Build(n) if n < 1_000);
+        outbox.push(Message::Hold(true), None);
+        let lasting = |message: &&Queued| !matches!(message.topic, Topic::Lease(n) | Topic::Build(n) if n < 1_000);
         let topics: Vec<_> = outbox.0.iter().filter(lasting).map(|message| message.topic).collect();
         let wanted = [
             Topic::Owning,

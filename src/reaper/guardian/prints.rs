@@ -23,7 +23,7 @@ impl<const N: usize> Prints<N> {
         self.probe(print).find_map(|index| self.settles(index, print)) == Some(true)
     }
 
-    /// Whether it is in now; if not, there is no room.
+    /// Returns whether it is in now; if not, there is no room.
     pub(super) fn insert(&mut self, print: u64) -> bool {
         let print = print.max(1);
         let place = self.probe(print).find(|index| self.settles(*index, print).is_some());
@@ -40,14 +40,14 @@ impl<const N: usize> Prints<N> {
         true
     }
 
-    /// Where to look, one after the other.
+    /// Returns where to look, one after the other.
     fn probe(&self, print: u64) -> impl Iterator<Item = usize> + use<N> {
         let mask = N.saturating_sub(1);
         let start = usize::try_from(print & u64::try_from(mask).unwrap_or(0)).unwrap_or(0);
         (0..N).map(move |step| start.wrapping_add(step) & mask)
     }
 
-    /// Whether a place says that `print` is in, or that it isn't; it may be another one's.
+    /// Returns whether a place says that `print` is in, or that it isn't; it may be another one's.
     fn settles(&self, index: usize, print: u64) -> Option<bool> {
         let there = *self.places.get(index)?;
         if there == print { Some(true) } else { (there == 0).then_some(false) }

@@ -12,9 +12,9 @@ use super::super::kind::Kind;
 use super::address::Address;
 use super::child::{now, sleep, timespec};
 use super::http::{Call, Response, call};
+use super::intermediate_images::ImageTable;
 use super::json::{ID_MAX, Ids, Traits};
 use super::ours;
-use super::scraps::ScrapTable;
 use super::work::{IdTable, KeepTable, Work};
 
 /// Deletions at the same time.
@@ -25,7 +25,7 @@ const DELETE_BOUND: u64 = 30_000;
 const STALLS: u64 = 3;
 const STALL_PAUSE: u64 = 50;
 
-/// What a pass came to.
+/// The outcome of one removal pass.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     /// There was nothing to remove.
@@ -38,7 +38,7 @@ pub(super) enum Outcome {
 
 /// Every kind gets its turn, whatever becomes of the one before it.
 pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
-    let Work { requests, ids, kept, input, scraps, nameless, committed, creates, .. } = work;
+    let Work { requests, ids, kept, input, images, nameless, committed, creates, .. } = work;
     let committed = committed.get();
     let mut outcome = Outcome::Nothing;
     let before = ids.seen();
@@ -52,8 +52,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
         }
     }
     creates.found(ids.seen().saturating_sub(before));
-    if !scraps.is_empty() {
-        let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*scraps));
+    if !images.is_empty() {
+        let (kind, request, only) = (Kind::Image, nameless.get(), Some(&*images));
         let mut round =
             Round { kind, request, only, committed, ids, kept, input, engine, spared: false };
         outcome = outcome.max(round.clear(give_up));
@@ -66,7 +66,7 @@ pub(super) struct Round<'a> {
     pub(super) kind: Kind,
     pub(super) request: &'a [u8],
     /// Nothing but these.
-    pub(super) only: Option<&'a ScrapTable>,
+    pub(super) only: Option<&'a ImageTable>,
     /// What lists the images that others have made of containers.
     pub(super) committed: &'a [u8],
     pub(super) ids: &'a mut IdTable,
@@ -108,7 +108,7 @@ impl Round<'_> {
         }
     }
 
-    /// Removes what the table holds, several at once. Whether the engine confirmed any.
+    /// Removes what the table holds, several at once. Returns whether the engine confirmed any.
     fn delete_all(&self) -> bool {
         let podman = self.engine.is_podmans();
         if podman && self.kind == Kind::Container {
@@ -116,7 +116,7 @@ impl Round<'_> {
             send_all(Call::Stop, self.ids, self.engine);
         }
         let call = match self.only {
-            Some(_) => Call::DeleteScrap,
+            Some(_) => Call::DeleteNameless,
             None => Call::Delete { kind: self.kind, podman },
         };
         send_all(call, self.ids, self.engine)
@@ -193,7 +193,7 @@ pub(super) fn status(engine: &Address, request: &[u8]) -> Option<u16> {
     }
 }
 
-/// Sends a call for each id, several at once. Whether the engine confirmed any.
+/// Sends a call for each id, several at once. Returns whether the engine confirmed any.
 fn send_all(what: Call, ids: &IdTable, engine: &Address) -> bool {
     let mut exchanges = [const { None }; CONNECTIONS];
     let (mut next, mut any) = (0_usize, false);

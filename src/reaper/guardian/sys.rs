@@ -129,8 +129,8 @@ unsafe fn raw_fork() -> libc::pid_t {
 static FORKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 /// From now on, a child that this process forks has nothing of what stands for this process: see
-/// [`forks`]. It is told by handlers, which the libc's `fork` runs; `posix_spawn` and `vfork` don't,
-/// and `exec` closes all that counts.
+/// [`forks`]. It is told by handlers, which the libc's `fork` runs; `posix_spawn` and `vfork`
+/// don't, and `exec` closes all that counts.
 pub(crate) fn watch_forks() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
     if WATCHED.load(Ordering::SeqCst) {

@@ -6,11 +6,11 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use super::super::kind::Kind;
 use super::http::fingerprint;
+use super::intermediate_images::ImageTable;
 use super::json::{ID_MAX, Traits};
+use super::message::{Op, RECORD};
 use super::prints::Prints;
-use super::scraps::ScrapTable;
 use super::sys;
-use super::word::{RECORD, code};
 
 /// Longest list request. Every byte of a label may take three.
 const REQUEST_MAX: usize = 4096;
@@ -27,7 +27,7 @@ const LEASES: usize = 4096;
 const RESERVE: usize = 24;
 /// The longest value of the label of what is shared.
 pub(super) const SHARED_MAX: usize = 64;
-/// How many leases a guardian can hold: it may open as many files as the hard limit allows.
+/// Returns how many leases a guardian can hold: it may open as many files as the hard limit allows.
 pub(crate) fn most_leases() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -46,7 +46,7 @@ impl<const N: usize> Text<N> {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// Whether `text` fitted and is now stored.
+    /// Returns whether `text` fitted and is now stored.
     pub(super) fn set(&mut self, text: &[u8]) -> bool {
         let Some(place) = self.bytes.get_mut(..text.len()) else { return false };
         place.copy_from_slice(text);
@@ -63,7 +63,7 @@ pub(super) struct Work {
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
     pub(super) leases: LeaseTable,
-    pub(super) scraps: ScrapTable,
+    pub(super) images: ImageTable,
     pub(super) creates: Creates,
     /// The most leases, by the parent's reckoning.
     pub(super) most_leases: usize,
@@ -89,28 +89,29 @@ impl Work {
         let value = rest.get(4..12).and_then(|bytes| bytes.try_into().ok());
         let value = value.map_or(0, u64::from_ne_bytes);
         let text = rest.get(12..usize::from(length).saturating_add(12)).unwrap_or(&[]);
-        match (code, Kind::from_code(kind)) {
-            (code::IDLE, _) => self.idle = true,
-            (code::BUSY, _) => self.idle = false,
-            (code::HOLD, _) => self.hold = true,
-            (code::WELL, _) => self.hold = false,
-            (code::KEEP, Some(kind)) => self.kept.insert(kind, value),
-            (code::LEASE, Some(kind)) => {
+        let Some(op) = Op::from_code(code) else { return };
+        match (op, Kind::from_code(kind)) {
+            (Op::Disarm, _) => self.idle = true,
+            (Op::Arm, _) => self.idle = false,
+            (Op::Hold, _) => self.hold = true,
+            (Op::Release, _) => self.hold = false,
+            (Op::Keep, Some(kind)) => self.kept.insert(kind, value),
+            (Op::Lease, Some(kind)) => {
                 // Where there is no room, the file closes here.
                 let file = file.take().filter(|_| self.leases.held().count() < self.most_leases);
                 if let Some(file) = file {
                     self.leases.add(number, kind, text, value, file);
                 }
             }
-            (code::LEFT, _) => self.leases.end(number),
-            (code::SCRAP, _) => self.scraps.add(number, text),
-            (code::HURRY, _) => {
+            (Op::Left, _) => self.leases.end(number),
+            (Op::Image, _) => self.images.add(number, text),
+            (Op::Hurry, _) => {
                 self.hurry = true;
                 self.leases.held().for_each(|lease| lease.linger = 0);
             }
-            (code::BUILT, _) => self.scraps.end(number),
-            (code::CREATING, _) if number == 0 => self.creates.note(value),
-            (code::CREATING, _) => {
+            (Op::Built, _) => self.images.end(number),
+            (Op::Creating, _) if number == 0 => self.creates.note(value),
+            (Op::Creating, _) => {
                 let mut leases = self.leases.held().filter(|lease| lease.number == number);
                 if let Some(lease) = leases.next() {
                     lease.creates.note(value);
@@ -144,8 +145,8 @@ impl Creates {
         self.found = self.found.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// Whether nothing more is to come: every call was answered, or as much as there could be has
-    /// been found.
+    /// Returns whether nothing more is to come: every call was answered, or as much as there could
+    /// be has been found.
     pub(super) fn are_settled(&self) -> bool {
         self.under_way == 0 || self.found >= self.made
     }
@@ -172,7 +173,7 @@ impl Lease {
         Kind::from_code(self.kind).filter(|_| self.file != 0)
     }
 
-    /// Whether only a look now and then is left to do.
+    /// Returns whether only a look now and then is left to do.
     pub(super) fn is_late(&self) -> bool {
         self.file == LATE
     }
@@ -233,8 +234,8 @@ impl IdTable {
         self.len = 0;
     }
 
-    /// Whether `id` was added; if not, the table is full. Whether it `counts` as what a create call
-    /// makes: a build makes images of its steps as well.
+    /// Returns whether `id` was added; if not, the table is full. `counts` tells whether it is one
+    /// that a create call makes: a build makes images of its steps as well.
     pub(super) fn push(&mut self, id: &[u8], traits: &Traits, counts: bool) -> bool {
         let added = self.ids.get_mut(self.len).is_some_and(|place| place.set(id));
         if let (true, Some(place)) = (added, self.traits.get_mut(self.len)) {
@@ -274,7 +275,7 @@ impl IdTable {
         }
     }
 
-    /// How many different ones have been here.
+    /// Returns how many different ones have been here.
     pub(super) fn seen(&self) -> usize {
         self.seen.len()
     }
@@ -298,7 +299,7 @@ impl KeepTable {
         self.sealed.get(kind as usize).is_some_and(|sealed| *sealed)
     }
 
-    /// Whether something is left to a sweep.
+    /// Returns whether something is left to a sweep.
     pub(super) fn any_sealed(&self) -> bool {
         self.sealed.contains(&true)
     }
@@ -314,21 +315,21 @@ impl KeepTable {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::Message;
     use super::super::sys::Arena;
-    use super::super::word::Word;
     use super::*;
 
     const NONE: Traits = Traits::NONE;
 
-    fn say(work: &mut Work, word: Word<'_>) {
-        work.take(&word.encode(), &mut None);
+    fn say(work: &mut Work, message: Message<'_>) {
+        work.take(&message.encode(), &mut None);
     }
 
     #[test]
     fn a_kept_id_is_held_and_no_other() {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
-        say(work, Word::Keep(Kind::Network, "abc"));
+        say(work, Message::Keep(Kind::Network, "abc"));
         work.take(&[9; RECORD], &mut None);
         work.take(&[0; RECORD], &mut None);
         let kept = &work.kept;
@@ -343,9 +344,9 @@ mod tests {
         let work = arena.work();
         assert!(!work.idle && !work.hold);
         for now in [true, false, true] {
-            say(work, Word::Idle(now));
-            say(work, Word::Hold(!now));
-            say(work, Word::Keep(Kind::Network, "abc"));
+            say(work, Message::Idle(now));
+            say(work, Message::Hold(!now));
+            say(work, Message::Keep(Kind::Network, "abc"));
             assert_eq!((work.idle, work.hold), (now, !now));
         }
         assert!(work.kept.holds(Kind::Network, b"abc"));
@@ -356,7 +357,8 @@ mod tests {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
         work.most_leases = 2;
-        let lease = |number| Word::Lease { number, kind: Kind::Volume, value: "0a-1b", linger: 7 };
+        let lease =
+            |number| Message::Lease { number, kind: Kind::Volume, value: "0a-1b", linger: 7 };
         say(work, lease(1));
         assert_eq!(work.leases.held().count(), 0, "nothing without a file");
         for number in [1, 2, 3] {
@@ -365,14 +367,14 @@ mod tests {
             assert!(file.is_none());
         }
         assert_eq!(work.leases.held().count(), 2, "there is no room for a third");
-        say(work, Word::Left(1));
+        say(work, Message::Left(1));
         assert_eq!(work.leases.held().count(), 1);
         let held = work.leases.held().next().unwrap();
         assert_eq!((held.number, held.linger), (2, 7));
         assert_eq!((held.kind(), held.value.get()), (Some(Kind::Volume), b"0a-1b".as_slice()));
-        say(work, Word::Hurry);
+        say(work, Message::Hurry);
         assert_eq!(work.leases.held().next().unwrap().linger, 0);
-        say(work, Word::Left(2));
+        say(work, Message::Left(2));
         assert_eq!(work.leases.held().count(), 0);
     }
 
@@ -382,8 +384,8 @@ mod tests {
         let work = arena.work();
         for n in 0..=MOST_KEPT {
             assert!(!work.kept.is_sealed(Kind::Volume));
-            say(work, Word::Keep(Kind::Volume, &format!("v{n}")));
-            say(work, Word::Keep(Kind::Volume, "v0"));
+            say(work, Message::Keep(Kind::Volume, &format!("v{n}")));
+            say(work, Message::Keep(Kind::Volume, "v0"));
         }
         assert!(work.kept.holds(Kind::Volume, b"never kept"));
         assert!(!work.kept.holds(Kind::Container, b"never kept"));
@@ -394,14 +396,14 @@ mod tests {
         let mut arena = Arena::map().unwrap();
         let work = arena.work();
         assert!(work.creates.are_settled());
-        say(work, Word::Creating { lease: 0, under_way: 2, made: 5 });
+        say(work, Message::Creating { lease: 0, under_way: 2, made: 5 });
         work.creates.found(4);
         assert!(!work.creates.are_settled());
         work.creates.found(1);
         assert!(work.creates.are_settled());
-        say(work, Word::Creating { lease: 0, under_way: 1, made: 9 });
+        say(work, Message::Creating { lease: 0, under_way: 1, made: 9 });
         assert!(!work.creates.are_settled());
-        say(work, Word::Creating { lease: 0, under_way: 0, made: 9 });
+        say(work, Message::Creating { lease: 0, under_way: 0, made: 9 });
         assert!(work.creates.are_settled());
         assert!(work.ids.push(b"a", &NONE, true) && work.ids.push(b"b", &NONE, true));
         work.ids.clear();
