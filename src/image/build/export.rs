@@ -102,7 +102,10 @@ impl ImageBuilder {
     async fn export(self, output: BuildOutput) -> Result<()> {
         let plan = Plan::make(&self, output).await?;
         if plan.backend != BuildBackend::BuildKit {
-            return Err(support::no_buildkit(plan.engine.client(), "the output is no image of the engine"));
+            return Err(support::no_buildkit(
+                plan.engine.client(),
+                "the output is no image of the engine",
+            ));
         }
         let listeners = self.listeners.clone();
         let tell = tracing_events::listener();

@@ -213,13 +213,17 @@ async fn send_once(
     let classic =
         async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
     let sent = match plan.backend {
-        BuildBackend::BuildKit => match with_buildkit(plan.engine.client(), request, on_event).await {
-            // An engine may report itself as Docker and have no sessions.
-            Err(error) if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) => {
-                classic().await
+        BuildBackend::BuildKit => {
+            match with_buildkit(plan.engine.client(), request, on_event).await {
+                // An engine may report itself as Docker and have no sessions.
+                Err(error)
+                    if plan.classic_would_do && matches!(error.status(), Some(404 | 410)) =>
+                {
+                    classic().await
+                }
+                outcome => outcome,
             }
-            outcome => outcome,
-        },
+        }
         BuildBackend::Classic => classic().await,
     };
     sent.map_err(|error| preflight::explained(plan, error))
