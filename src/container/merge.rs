@@ -1,12 +1,13 @@
 //! Moving of the contents of a directory into an existing one.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, open, openat, renameat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, open, openat, renameat, statat};
 use rustix::io::Errno;
 
 /// Moves the contents of `from` into `to`: directories are merged, files and links replace files
@@ -65,8 +66,7 @@ impl Merging {
         }
         renameat(CWD, from, to, name)?;
         if closed {
-            let mode = Mode::from_raw_mode(there.permissions().mode() & 0o7777);
-            fchmod(open_below(to, name)?, mode)?;
+            File::from(open_below(to, name)?).set_permissions(there.permissions())?;
         }
         Ok(())
     }

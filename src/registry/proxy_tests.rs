@@ -21,6 +21,7 @@ const CERTIFICATE: &str = "CASTOFF_TEST_REGISTRY_CERTIFICATE";
 
 /// Does nothing unless the tests below run it, in a process with proxies.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the test that runs it reads it")]
 async fn child_that_lists_tags() {
     let Ok(host) = std::env::var(HOST) else { return };
     let registry = Registry::new(host).with_login("ann", "sesame");
