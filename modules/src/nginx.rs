@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Several tests can share a server if each puts its files into a directory of its own: see
-//! [`NginxServer::directory`].
+//! [`NginxServer::unique_path`].
 
 use std::io;
 use std::path::PathBuf;
