@@ -15,6 +15,7 @@ use crate::support::{
     AT_ONCE, BUSYBOX, HEALTH, NOSHELL, PATIENCE, WEB, engine, script, sh, sleeper, unique,
 };
 
+#[cfg(feature = "https")]
 const PYTHON: &str = "castoff.test/python-slim";
 
 /// Runs a start that must fail, and must do so at once.
@@ -627,6 +628,7 @@ async fn the_clone_of_a_builder_says_what_it_can_not_copy_as_well() {
 }
 
 /// Returns a server that speaks TLS, for `localhost`, and the certificate of its authority.
+#[cfg(feature = "https")]
 fn tls_server() -> (ContainerBuilder, String) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();
@@ -651,6 +653,7 @@ server.serve_forever()";
     (builder, authority)
 }
 
+#[cfg(feature = "https")]
 #[tokio::test]
 #[ignore = "needs a container engine"]
 async fn http_over_tls_takes_any_certificate_or_those_of_one_authority() {
