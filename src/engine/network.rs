@@ -15,7 +15,7 @@ use super::Client;
 use super::container::{endpoint_settings, some_list, some_map};
 use super::failure::{convert, lift};
 use super::list::Labelled;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec::{Attachment, NetworkSpec};
 
 /// Translates a checked spec into a request.
@@ -172,6 +172,18 @@ impl Client {
         self.docker().remove_network(id).await.map_err(lift("remove the network"))
     }
 
+    /// Adds to an engine's refusal to remove a network a hint at the containers in it, or at the
+    /// engine's own mistake.
+    pub(crate) async fn explain_used_network(&self, id: &str, refused: Error) -> Error {
+        if refused.status() != Some(403) {
+            return refused;
+        }
+        let Ok(found) = self.docker().inspect_network(id, None).await else { return refused };
+        let inside = found.containers.unwrap_or_default();
+        let names = inside.into_iter().map(|(id, one)| one.name.unwrap_or(id));
+        refused.with_hint(why_network_stays(names.collect()))
+    }
+
     /// Connects a container to a network, with its name there.
     pub(crate) async fn connect_network(
         &self,
@@ -232,9 +244,31 @@ impl Client {
     }
 }
 
+/// Returns a hint for a network that the engine refuses to remove because of active endpoints.
+///
+/// Docker 20.10 may count one endpoint too many when a container is removed while it starts. Such a
+/// network lists no container and stays until the engine's next start, whose log then says "Fixing
+/// inconsistent endpoint_cnt".
+fn why_network_stays(mut containers: Vec<String>) -> String {
+    if containers.is_empty() {
+        let miscounted = "the engine lists no container in it, so it has miscounted; restart the \
+                          engine, which then counts anew";
+        return miscounted.to_owned();
+    }
+    containers.sort();
+    format!("remove or disconnect the containers in it: {}", containers.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_used_network_names_its_containers_or_the_engines_mistake() {
+        let hint = why_network_stays(["b", "a"].map(str::to_owned).to_vec());
+        assert!(hint.ends_with(": a, b"), "{hint}");
+        assert!(why_network_stays(vec![]).contains("restart"));
+    }
 
     #[test]
     fn a_bridge_knows_its_own_addresses() {

@@ -75,6 +75,9 @@ async fn remove_known(engine: &Client, kind: Kind, id: &str) -> Result<()> {
                 tracing::debug!(?kind, id, %error, "removal is tried again");
                 tokio::time::sleep(Duration::from_millis(*pause)).await;
             }
+            _ if kind == Kind::Network => {
+                return Err(engine.explain_used_network(id, error).await.at("remove"));
+            }
             _ => return Err(error.at("remove")),
         }
     }

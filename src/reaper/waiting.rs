@@ -37,7 +37,7 @@ pub(super) enum Look {
 }
 
 /// Which file it is, and when it was last written to: its maker does so as long as it runs.
-type Sign = (u64, i64, u64);
+type Sign = (u64, i64, i128);
 
 /// How long a maker has shown no sign of life.
 #[derive(Debug)]
@@ -137,7 +137,8 @@ pub(super) fn look(config: &Config, name: &str, crowded: bool) -> Result<Look> {
 fn held(dir: &StateDir, name: &str) -> Look {
     let Ok(file) = dir.read(name) else { return Look::Crowded };
     let Ok(stat) = rustix::fs::fstat(&file) else { return Look::Crowded };
-    let sign = (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec);
+    // The number has another type on macOS.
+    let sign = (stat.st_ino, stat.st_mtime, i128::from(stat.st_mtime_nsec));
     Look::Held { sign, maker: maker(&file) }
 }
 

@@ -186,6 +186,11 @@ pub(crate) fn sizes_tmpfs_volumes(engine: &Engine) -> bool {
     !is_podman(engine)
 }
 
+/// Podman answers 500, and its error names the network alone.
+pub(crate) fn forbids_to_remove_used_networks(engine: &Engine) -> bool {
+    !is_podman(engine)
+}
+
 /// Podman takes no labels for a volume that it makes since a container names it.
 pub(crate) fn labels_volumes_made_for_containers(engine: &Engine) -> bool {
     !is_podman(engine)

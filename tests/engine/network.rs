@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use castoff::spec::{Attachment, NetworkMode};
 use castoff::{Container, ErrorKind, Network};
+use serde_json::json;
 
 use crate::differences;
 use crate::raw::Raw;
@@ -254,6 +255,27 @@ async fn a_name_that_is_taken_is_a_conflict_and_stays() {
     let error = Network::builder().with_name(&name).create().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     ours.remove().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a container engine"]
+async fn a_network_that_others_are_in_stays_and_the_error_names_them() {
+    let engine = engine().await;
+    let raw = Raw::of(&engine);
+    let name = unique("inside");
+    let foreign = raw.foreign_container(&name);
+    let net = Network::create().await.unwrap();
+    let path = format!("/networks/{}/connect", net.id());
+    let (status, answer) = raw.call("POST", &path, Some(&json!({ "Container": name })));
+    assert_eq!(status, 200, "{answer}");
+    let network = format!("networks/{}", net.id());
+    let error = net.remove().await.unwrap_err();
+    let named = error.hint().is_some_and(|hint| hint.contains(&name));
+    assert_eq!(named, differences::forbids_to_remove_used_networks(&engine), "{error:?}");
+    assert!(foreign.exists() && raw.inspect(&network).is_some());
+    drop(foreign);
+    // The removal goes on in the background.
+    eventually("the network goes", async || raw.inspect(&network).is_none()).await;
 }
 
 #[tokio::test]
