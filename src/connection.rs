@@ -1,4 +1,4 @@
-//! [`Engine`]: the public face of an engine, which is its calls and who owns what they create.
+//! Floor 3: [`Engine`], the public face of an engine: its calls, and who owns what they create.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use crate::config::Config;
-use crate::engine::{ApiVersion, Client, Containers, Endpoint, EngineKind, Networks, Volumes};
+use crate::engine::{
+    ApiVersion, Client, Containers, Endpoint, EngineKind, Networks, Volumes, discover,
+};
 use crate::error::{Error, Result};
 use crate::forks::PerProcess;
 use crate::image::Images;
@@ -67,7 +69,7 @@ impl Engine {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn connect_with(config: Config) -> Result<Engine> {
-        Client::connect(config).await.map(Engine::new)
+        discover(config).await.map(Engine::new)
     }
 
     /// A connection to one endpoint: an [`Endpoint`], or its text, `unix:///path` or

@@ -10,7 +10,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use super::dialer::Dialer;
 use super::reach::Reach;
 use super::test_host::{Place, TestHost};
-use super::{Endpoint, discovery, failure};
+use super::{Endpoint, failure};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -153,11 +153,6 @@ impl Client {
 
     pub(crate) fn reach(&self) -> Reach {
         self.0.reach
-    }
-
-    /// Finds an engine by these settings, and connects to it.
-    pub(crate) async fn connect(config: Config) -> Result<Client> {
-        discovery::discover(config).await
     }
 
     /// Connects to an endpoint and identifies the engine, by one call that is also the ping.

@@ -19,7 +19,8 @@ struct Candidate {
     endpoint: Endpoint,
 }
 
-pub(super) async fn discover(config: Config) -> Result<Client> {
+/// Finds an engine by these settings, and connects to it.
+pub(crate) async fn discover(config: Config) -> Result<Client> {
     config.check()?;
     if let Some(named) = named(&config).await? {
         let outcome = Client::open(named.endpoint.clone(), NAMED_LIMIT, config).await;

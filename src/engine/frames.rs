@@ -8,8 +8,32 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::failure::convert;
-use super::{LogFrame, LogStream};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The stream that output was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LogStream {
+    /// The standard output; with a terminal, all output.
+    Stdout,
+    /// The standard error.
+    Stderr,
+}
+
+/// A piece of output as the engine sent it: often, but not always, one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogFrame {
+    /// The stream that it was written to.
+    pub stream: LogStream,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+#[cfg(test)]
+pub(crate) fn test_frame(stream: LogStream, bytes: &[u8]) -> LogFrame {
+    LogFrame { stream, bytes: Bytes::copy_from_slice(bytes) }
+}
 
 /// The length of a frame's header, which is absent with a terminal: the stream's number, three
 /// zeros, and the length in big-endian order (Engine API, "Stream format").

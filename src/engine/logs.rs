@@ -3,39 +3,13 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::failure::{lift, refusal};
-use super::frames::{Frames, Seen};
+use super::frames::{Frames, LogFrame, Seen};
 use super::{ApiVersion, Client, EngineKind};
 use crate::error::{Error, Result};
-
-/// The stream that output was written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum LogStream {
-    /// The standard output; with a terminal, all output.
-    Stdout,
-    /// The standard error.
-    Stderr,
-}
-
-/// A piece of output as the engine sent it: often, but not always, one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LogFrame {
-    /// The stream that it was written to.
-    pub stream: LogStream,
-    /// The bytes.
-    pub bytes: Bytes,
-}
-
-#[cfg(test)]
-pub(crate) fn test_frame(stream: LogStream, bytes: &[u8]) -> LogFrame {
-    LogFrame { stream, bytes: Bytes::copy_from_slice(bytes) }
-}
 
 /// Limit for a container to count as ended after its log has.
 const ENDED_LIMIT: Duration = Duration::from_secs(2);

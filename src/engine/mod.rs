@@ -47,11 +47,11 @@ pub use container::CreateBody;
 pub use details::{ContainerDetails, ContainerState, Health, NetworkEndpoint};
 pub use endpoint::Endpoint;
 pub use exec::ExecOutput;
+pub use frames::{LogFrame, LogStream};
 pub use image::{ImageSummary, PullEvent};
 pub use image_details::{ImageDetails, ImageLayer};
 pub(crate) use list::Labelled;
 pub use list::{ContainerSummary, Containers};
-pub use logs::{LogFrame, LogStream};
 pub use network::{NetworkSummary, Networks};
 pub use volume::{VolumeSummary, Volumes};
 
@@ -61,13 +61,14 @@ pub(crate) use build::{
 };
 pub(crate) use chunks::ChunkReader;
 pub(crate) use container::{lower, may_restart};
+pub(crate) use discovery::discover;
 pub(crate) use events::HealthEvent;
 pub(crate) use exec::OUTPUT_LIMIT;
 pub(crate) use exec::{ExecRequest, ExecSession};
 pub(crate) use frames::Seen;
-pub(crate) use in_memory::{InMemory, Way, mounts_of};
 #[cfg(test)]
-pub(crate) use logs::test_frame;
+pub(crate) use frames::test_frame;
+pub(crate) use in_memory::{InMemory, Way, mounts_of};
 pub(crate) use logs::{FrameStream, LogRequest};
 pub(crate) use network::BridgeAddress;
 pub(crate) use wording::{Meaning, says};

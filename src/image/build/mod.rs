@@ -11,7 +11,7 @@ mod progress;
 mod record;
 mod report;
 mod run;
-mod scraps;
+mod step_images;
 mod support;
 #[cfg(feature = "progress")]
 mod terminal;

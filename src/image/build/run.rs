@@ -13,7 +13,7 @@ use super::builder::{BuildBackend, ImageBuilder};
 use super::plan::Plan;
 use super::record::Record;
 use super::report::{BuildReport, LayerReport, StageReport};
-use super::{flight, preflight, scraps, tracing_events};
+use super::{flight, preflight, step_images, tracing_events};
 use crate::engine::{
     BuildOutput, BuildRequest, Built, Client, Content, ImageDetails, Meaning, OnEvent, Tree,
     TreeEntry, says,
@@ -210,8 +210,9 @@ async fn send_once(
     guard: Option<&Guard>,
     on_event: &OnEvent,
 ) -> Result<Built> {
-    let classic =
-        async || scraps::build(&plan.engine, request, guard, &plan.registries(), on_event).await;
+    let classic = async || {
+        step_images::build(&plan.engine, request, guard, &plan.registries(), on_event).await
+    };
     let sent = match plan.backend {
         BuildBackend::BuildKit => {
             match with_buildkit(plan.engine.client(), request, on_event).await {

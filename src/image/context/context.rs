@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -184,7 +184,7 @@ impl BuildContext {
         }
         entries.extend(missing_parents(&entries));
         if let Some(time) = self.modified {
-            let nanos = nanos(time);
+            let nanos = walk::nanos(time);
             for entry in &mut entries {
                 entry.modified = nanos;
             }
@@ -300,14 +300,6 @@ fn missing_parents(entries: &[TreeEntry]) -> Vec<TreeEntry> {
         }
     }
     missing
-}
-
-/// Returns the nanoseconds since 1970, negative for earlier times.
-pub(super) fn nanos(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-    }
 }
 
 impl From<&str> for BuildContext {

@@ -3,10 +3,10 @@
 use std::fs::{FileType, Metadata};
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::context::nanos;
 use super::dockerignore::{Ignore, Matched};
 #[cfg(target_os = "linux")]
 use crate::engine::CAPABILITY;
@@ -182,6 +182,14 @@ fn capability(_: &Path) -> Option<Bytes> {
 #[cfg(not(unix))]
 fn mode(_: &Metadata) -> u32 {
     0o755
+}
+
+/// Returns the nanoseconds since 1970, negative for earlier times.
+pub(super) fn nanos(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

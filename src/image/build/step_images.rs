@@ -37,13 +37,13 @@ pub(super) async fn build(
         Arc::new(reaper::IntermediateImages::watch(engine.client(), engine.owner()).await);
     let engine = engine.client();
     let session = label::on_image(label::SESSION);
-    let scraps = Scraps {
+    let step_images = StepImages {
         engine: engine.clone(),
         images: Arc::default(),
         label: request.step_labels.iter().find(|(key, _)| *key == session).cloned(),
         watched: watched.clone(),
     };
-    let images = scraps.images.clone();
+    let images = step_images.images.clone();
     let before = before(engine).await;
     let built = engine
         .build_classic(request, &name, archive, registries, on_event, &move |image: StepImage| {
@@ -58,9 +58,9 @@ pub(super) async fn build(
         .await;
     match (&built, guard) {
         // An engine removes the layers with their image, unless other images share them.
-        (Ok(_), Some(guard)) => guard.leads(Arc::new(scraps)),
+        (Ok(_), Some(guard)) => guard.leads(Arc::new(step_images)),
         // These are its layers, and those of other stages its cache, as long as the image exists.
-        (Ok(_), None) => scraps.keep(),
+        (Ok(_), None) => step_images.keep(),
         (Err(_), _) => {}
     }
     built
@@ -79,7 +79,7 @@ async fn before(engine: &Client) -> Option<HashSet<String>> {
 
 /// The intermediate images of a build so far; removed when dropped.
 #[derive(Debug)]
-struct Scraps {
+struct StepImages {
     engine: Client,
     images: Arc<Mutex<Vec<StepImage>>>,
     /// The label of these images, from builders that label them.
@@ -88,13 +88,13 @@ struct Scraps {
     watched: Arc<reaper::IntermediateImages>,
 }
 
-impl Trail for Scraps {
+impl Trail for StepImages {
     fn keep(&self) {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-impl Drop for Scraps {
+impl Drop for StepImages {
     fn drop(&mut self) {
         if self.watched.is_inherited() {
             return;
