@@ -1,6 +1,6 @@
 //! Floor 1: the engine behind the SDK, one file per noun of the Engine API.
 //!
-//! [`Client`] finds and holds the connection. This is the only floor that knows `bollard`; the
+//! `Client` finds and holds the connection. This is the only floor that knows `bollard`; the
 //! floors above see castoff's own types. The one way through is the feature `unstable-bollard`, with
 //! `Engine::bollard`, and `CreateBody` for `ContainerBuilder::with_raw`.
 
