@@ -35,7 +35,7 @@ pub struct Engine {
 /// As for [`Engine::connect`] and [`Engine::sweep`].
 ///
 /// # Cancel safety
-/// What was begun goes on when the future is dropped.
+/// Removals that have begun go on when the future is dropped.
 pub async fn sweep() -> Result<SweepReport> {
     Engine::connect().await?.sweep().await
 }
@@ -72,7 +72,7 @@ impl Engine {
         discover(config).await.map(Engine::new)
     }
 
-    /// A connection to one endpoint: an [`Endpoint`], or its text, `unix:///path` or
+    /// Connects to one endpoint: an [`Endpoint`], or its text, `unix:///path` or
     /// `tcp://host:port`. All other settings come from the environment.
     ///
     /// # Errors
@@ -173,40 +173,41 @@ impl Engine {
         Images::new(self.client.clone())
     }
 
-    /// Who removes what this process leaves here if it ends without letting go. Before its first
-    /// resource: who is going to.
+    /// Returns who removes the resources of this process if it ends without removing them. Before
+    /// its first resource: who is going to.
     #[must_use]
     pub fn reaper(&self) -> Reaper {
         self.owner().reaper(self.config().reaper)
     }
 
-    /// Removes what dead sessions of this host left here. Every process does so by itself before
-    /// its first resource; a program that runs for long may want it now and then.
+    /// Removes the resources that dead sessions of this host left on this engine. Every process
+    /// does so before its first resource; a program that runs for long may call this now and then.
     ///
     /// A session is dead when neither its process nor its guardian holds its lock (flock(2)).
-    /// What another host, a living process, or a user of something shared has is not touched, nor
-    /// what was kept. Nothing is asked of the engine when no session left anything.
+    /// Resources of other hosts and of living processes stay, and so does what is still shared or
+    /// was kept. If no session left anything, the engine gets no request.
     ///
     /// # Errors
-    /// When the state directory can't be used, or the engine can't be asked or does not remove.
+    /// Fails if the state directory can't be used, or if the engine can't be reached or fails to
+    /// remove something.
     ///
     /// # Cancel safety
-    /// What was begun goes on when the future is dropped.
+    /// Removals that have begun go on when the future is dropped.
     pub async fn sweep(&self) -> Result<SweepReport> {
         reaper::sweep_now(&self.client).await
     }
 
-    /// Removes what was kept on this host: by `keep()`, and by `CASTOFF_KEEP`.
+    /// Removes the resources that were kept on this host, by `keep()` or by `CASTOFF_KEEP`.
     ///
-    /// That is everything with castoff's labels whose process is gone, what living processes of
-    /// this host say that they have kept, and shared resources that were kept and are in nobody's
-    /// use.
+    /// These are all resources with castoff's labels whose process is gone, those that living
+    /// processes of this host have recorded as kept, and kept shared resources without a user.
     ///
     /// # Errors
-    /// When the state directory can't be used, or the engine can't be asked or does not remove.
+    /// Fails if the state directory can't be used, or if the engine can't be reached or fails to
+    /// remove something.
     ///
     /// # Cancel safety
-    /// What was begun goes on when the future is dropped.
+    /// Removals that have begun go on when the future is dropped.
     pub async fn remove_kept(&self) -> Result<SweepReport> {
         reaper::remove_kept(&self.client, &self.owner()).await
     }
@@ -215,7 +216,7 @@ impl Engine {
         Engine { owner: Owner::of(&client), client }
     }
 
-    /// The calls alone.
+    /// Returns the client, which makes the calls.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

@@ -264,7 +264,7 @@ async fn resolve(engine: &Client) -> Option<Address> {
     found.map_err(|error| tracing::warn!(%error, "no guardian can reach the engine")).ok()
 }
 
-/// Who removes what a process leaves that ends without letting go.
+/// The remover of the resources of a process that ends without removing them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reaper {
@@ -276,14 +276,14 @@ pub enum Reaper {
     /// sweep that removes: in any container of the same engine, or with the same
     /// `CASTOFF_STATE_DIR`.
     ///
-    /// Three things are left to the sweep of the next session: of
-    /// resources that live on (`keep()`), those of a kind beyond 190,000; of shared ones, those
-    /// beyond 4,096 or beyond what the hard limit of open files (`ulimit -Hn`) lets the guardian
-    /// hold; and what the engine makes of a create call more than two minutes after the end of the
-    /// process that sent it. The first two are warned of (`tracing`).
+    /// Three things are left to the sweep of the next session: kept resources (`keep()`) beyond
+    /// 190,000 of one kind; shared ones beyond 4,096, or beyond the number of files that the
+    /// guardian may hold open (`ulimit -Hn`); and resources that the engine creates more than two
+    /// minutes after the end of the process that asked for them. For the first two there is a
+    /// warning (`tracing`).
     Guardian,
-    /// No guardian could be started, which is tried again with the next resource: the sweep of the
-    /// next session on this host. Dropping a handle waits for the removal, at most 10 s.
+    /// The sweep of the next session on this host: no guardian could be started, which is tried
+    /// again with the next resource. Dropping a handle waits for the removal, at most 10 s.
     Sweep,
     /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
     /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
