@@ -1,4 +1,4 @@
-//! Floor 3: [`Engine`], the public face of an engine: its calls, and who owns what they create.
+//! Layer 3: [`Engine`], the public face of an engine: its calls, and who owns what they create.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Floor 5: containers.
+//! Layer 5: containers.
 //!
 //! [`ContainerBuilder`] describes a container, [`Container`] is the handle to one, which is removed
 //! when the handle is dropped.

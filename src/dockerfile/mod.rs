@@ -1,4 +1,4 @@
-//! Floor 0: Dockerfiles as values.
+//! Layer 0: Dockerfiles as values.
 //!
 //! A [`Dockerfile`] is a list of stages. A [`Stage`] begins with `FROM`, and [`Instruction`]s
 //! follow. [`Dockerfile::render`] writes the text with the quoting that each position needs, and

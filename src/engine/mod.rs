@@ -1,7 +1,7 @@
-//! Floor 1: the engine behind the SDK, one file per noun of the Engine API.
+//! Layer 1: the engine behind the SDK, one file per noun of the Engine API.
 //!
-//! `Client` finds and holds the connection. This is the only floor that knows `bollard`; the
-//! floors above see castoff's own types. The one way through is the feature `unstable-bollard`, with
+//! `Client` finds and holds the connection. This is the only layer that knows `bollard`; the
+//! layers above see castoff's own types. The one way through is the feature `unstable-bollard`, with
 //! `Engine::bollard`, and `CreateBody` for `ContainerBuilder::with_raw`.
 
 mod archive;

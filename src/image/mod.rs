@@ -1,4 +1,4 @@
-//! Floor 5: images.
+//! Layer 5: images.
 //!
 //! [`Engine::images`](crate::Engine::images) pulls and inspects images; [`Image`] is the handle to
 //! one that castoff created, which is removed when the handle is dropped.

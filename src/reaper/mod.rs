@@ -1,4 +1,4 @@
-//! Floor 2: ownership. Whatever castoff creates has an owner before it exists.
+//! Layer 2: ownership. Whatever castoff creates has an owner before it exists.
 //!
 //! From the bottom up; a file imports from those above it in this list only, which
 //! `tests/it/layers.rs` checks:

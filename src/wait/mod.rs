@@ -1,4 +1,4 @@
-//! Floor 4: conditions for a container to be ready.
+//! Layer 4: conditions for a container to be ready.
 //!
 //! [`WaitFor`] has the constructors. Several waits of one container run at the same time, and each
 //! is raced with the container's end, so that no wait outlives its container. A custom wait is a
