@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::link::{Link, Row, field};
+use super::login::Login;
 use super::script::Script;
-use super::server::Parts;
 use crate::background::thread;
 use crate::liveness::Liveness;
 use crate::per_process::PerProcess;
@@ -25,7 +25,7 @@ const CONNECTIONS: usize = 6;
 pub(super) struct Admin {
     /// The liveness, whose token is part of the names of this process's resources.
     pub(super) liveness: Liveness,
-    pub(super) parts: Parts,
+    pub(super) login: Login,
     pub(super) thread: Handle,
     idle: Mutex<Vec<Conn>>,
     places: Semaphore,
@@ -41,7 +41,7 @@ static ADMINS: PerProcess<Mutex<HashMap<String, Weak<Admin>>>> = PerProcess::new
 
 impl Admin {
     /// Returns the admin of a container, creating it if needed.
-    pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
+    pub(super) fn of(container: &Container, login: &Login) -> Result<Arc<Admin>> {
         let thread = thread()?;
         let mut admins = ADMINS.here().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(admin) = admins.get(container.id()).and_then(Weak::upgrade) {
@@ -50,7 +50,7 @@ impl Admin {
         admins.retain(|_, admin| admin.strong_count() > 0);
         let admin = Arc::new(Admin {
             liveness: Liveness::new(),
-            parts: parts.clone(),
+            login: login.clone(),
             thread,
             idle: Mutex::default(),
             places: Semaphore::new(CONNECTIONS),
@@ -117,7 +117,7 @@ impl Admin {
             .ip_or_hostname(addr.ip().to_string())
             .tcp_port(addr.port())
             .user(Some("root"))
-            .pass(Some(&self.parts.root))
+            .pass(Some(&self.login.root))
             .prefer_socket(Some(false))
             // A mode of the server could turn the quotes of a name into those of a text.
             .setup(vec!["SET NAMES utf8mb4, sql_mode = ''"]);

@@ -33,25 +33,25 @@ macro_rules! described {
 
             /// Sets the user's name. It must not be `root`, which always exists.
             pub fn with_user(mut self, user: impl Into<String>) -> Self {
-                self.options.parts.user = user.into();
+                self.options.login.user = user.into();
                 self
             }
 
             /// Sets the user's password.
             pub fn with_password(mut self, password: impl Into<String>) -> Self {
-                self.options.parts.password = password.into();
+                self.options.login.password = password.into();
                 self
             }
 
             /// Sets the password of `root`, which creates and drops databases.
             pub fn with_root_password(mut self, password: impl Into<String>) -> Self {
-                self.options.parts.root = password.into();
+                self.options.login.root = password.into();
                 self
             }
 
             /// Sets the database to create, in which the user has all rights.
             pub fn with_database(mut self, database: impl Into<String>) -> Self {
-                self.options.parts.database = database.into();
+                self.options.login.database = database.into();
                 self
             }
 

@@ -16,7 +16,6 @@ use super::script::Script;
 use super::server::MariaDbServer;
 #[cfg(feature = "mysql")]
 use super::server::MySqlServer;
-use super::server::url;
 use crate::background;
 use crate::fingerprint::Fingerprint;
 
@@ -41,13 +40,13 @@ impl MySqlDatabase {
     /// it.
     #[must_use]
     pub fn url(&self) -> String {
-        url(&self.admin.parts, self.server.addr(PORT).unwrap_or(self.addr), &self.name)
+        self.admin.login.url(self.server.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
     /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
-        url(&self.admin.parts, format!("{}:{PORT}", self.server.name()), &self.name)
+        self.admin.login.url(format!("{}:{PORT}", self.server.name()), &self.name)
     }
 
     /// Returns its name on the server.
@@ -259,7 +258,7 @@ async fn copy(admin: &Admin, addr: SocketAddr, once: &str, from: &str, to: &str)
 
 /// Returns the server's user, from any host.
 fn user(admin: &Admin) -> String {
-    format!("{}@'%'", quoted(&admin.parts.user))
+    format!("{}@'%'", quoted(&admin.login.user))
 }
 
 fn drop_it(name: &str) -> String {

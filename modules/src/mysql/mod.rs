@@ -20,12 +20,14 @@ mod admin;
 mod builder;
 mod database;
 mod link;
+mod login;
 mod options;
 mod quote;
 mod reader;
 mod ready;
 mod script;
 mod server;
+mod step;
 
 #[cfg(feature = "mariadb")]
 pub use builder::MariaDb;

@@ -2,8 +2,8 @@
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 
+use super::login::Login;
 use super::ready;
-use super::server::Parts;
 
 /// The data directory.
 const DATA: &str = "/var/lib/mysql";
@@ -31,7 +31,7 @@ const OWN: [&str; 3] = ["--skip-name-resolve", "--performance-schema=OFF", "--ma
 
 /// The options of a server.
 pub(super) struct Options {
-    pub(super) parts: Parts,
+    pub(super) login: Login,
     pub(super) config: Vec<(String, String)>,
     pub(super) scripts: Vec<(String, Vec<u8>)>,
     pub(super) durable: bool,
@@ -43,7 +43,7 @@ impl Options {
     pub(super) fn new() -> Self {
         let text = || "test".to_owned();
         Options {
-            parts: Parts { user: text(), password: text(), root: text(), database: text() },
+            login: Login { user: text(), password: text(), root: text(), database: text() },
             config: Vec::new(),
             scripts: Vec::new(),
             durable: false,
@@ -54,18 +54,18 @@ impl Options {
 
     fn check(&self) -> Result<()> {
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
-        let parts = &self.parts;
+        let login = &self.login;
         for (option, value) in [
-            ("user", &parts.user),
-            ("password", &parts.password),
-            ("root password", &parts.root),
-            ("database", &parts.database),
+            ("user", &login.user),
+            ("password", &login.password),
+            ("root password", &login.root),
+            ("database", &login.database),
         ] {
             if value.is_empty() || value.contains(['\0', '\n', '\r']) {
                 return refused(format!("{option}: it must be one line, and not empty"));
             }
         }
-        if parts.user == "root" {
+        if login.user == "root" {
             return refused(
                 "user: `root` already exists; set its password with `with_root_password`".into(),
             );
@@ -97,10 +97,10 @@ impl Options {
         container = self.with_certificates(container)?;
         let variable = |name: &str| format!("{}_{name}", flavor.variables);
         Ok(container
-            .with_env(variable("ROOT_PASSWORD"), &self.parts.root)
-            .with_env(variable("DATABASE"), &self.parts.database)
-            .with_env(variable("USER"), &self.parts.user)
-            .with_env(variable("PASSWORD"), &self.parts.password)
+            .with_env(variable("ROOT_PASSWORD"), &self.login.root)
+            .with_env(variable("DATABASE"), &self.login.database)
+            .with_env(variable("USER"), &self.login.user)
+            .with_env(variable("PASSWORD"), &self.login.password)
             .with_wait(ready::wait(flavor.name)))
     }
 

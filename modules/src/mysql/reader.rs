@@ -6,7 +6,7 @@ use castoff::{Error, Result};
 
 use super::link::{Link, Row, field, words};
 use super::quote::{name, quoted};
-use super::script::{Event, Step};
+use super::step::{Event, SESSION, Step};
 
 /// Engines whose tables store their rows elsewhere, or have none.
 const WITHOUT_ROWS: [&str; 6] =
@@ -190,7 +190,7 @@ impl Reader<'_, '_> {
 
     /// Returns the steps back to the session in which tables are created.
     pub(super) fn session_of_tables(&self) -> Vec<Step> {
-        vec![self.collated(&self.collation), Step::own(super::script::SESSION)]
+        vec![self.collated(&self.collation), Step::own(SESSION)]
     }
 
     fn collated(&self, collation: &str) -> Step {

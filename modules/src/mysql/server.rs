@@ -1,6 +1,5 @@
 //! [`MariaDbServer`] and [`MySqlServer`]: the handles to running servers.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use castoff::{Container, Error, Result};
@@ -10,15 +9,6 @@ use super::admin::Admin;
 use super::options::{Flavor, Options};
 use crate::shape::{Service, server};
 use crate::url::encode;
-
-/// The data that a client needs, besides the address.
-#[derive(Clone)]
-pub(super) struct Parts {
-    pub(super) user: String,
-    pub(super) password: String,
-    pub(super) root: String,
-    pub(super) database: String,
-}
 
 /// Defines the handle of one of the two.
 macro_rules! running {
@@ -46,7 +36,7 @@ macro_rules! running {
                     Some(_) => Some(crate::tls::authority(&container).await?),
                     None => None,
                 };
-                let admin = Admin::of(&container, &options.parts)?;
+                let admin = Admin::of(&container, &options.login)?;
                 let service = Service::new(container, PORT)?;
                 Ok($server {
                     service,
@@ -67,39 +57,39 @@ macro_rules! running {
             /// Returns the URL of another database of this server. The user must have rights in it.
             #[must_use]
             pub fn url_for(&self, database: &str) -> String {
-                url(&self.admin.parts, self.addr(), database)
+                self.admin.login.url(self.addr(), database)
             }
 
             /// Returns the URL for `root`, in no database.
             #[must_use]
             pub fn root_url(&self) -> String {
-                format!("mysql://root:{}@{}", encode(&self.admin.parts.root), self.addr())
+                format!("mysql://root:{}@{}", encode(&self.admin.login.root), self.addr())
             }
 
             /// Returns the URL of the default database, for a client in a network that the server
             /// is in.
             #[must_use]
             pub fn network_url(&self) -> String {
-                url(&self.admin.parts, self.network_addr(), self.database_name())
+                self.admin.login.url(self.network_addr(), self.database_name())
             }
 
             /// Returns the user's name.
             #[must_use]
             pub fn user(&self) -> &str {
-                &self.admin.parts.user
+                &self.admin.login.user
             }
 
             /// Returns the user's password.
             #[must_use]
             pub fn password(&self) -> &str {
-                &self.admin.parts.password
+                &self.admin.login.password
             }
 
             /// Returns the name of the default database, which was created with the server. For one
             /// of your own, see [`database`](Self::database).
             #[must_use]
             pub fn database_name(&self) -> &str {
-                &self.admin.parts.database
+                &self.admin.login.database
             }
 
             /// Returns the certificate, in PEM, of the authority that signed the server's; `None`
@@ -121,12 +111,12 @@ macro_rules! running {
             /// # Cancel safety
             /// If the future is dropped, the client may continue.
             pub async fn sql(&self, text: impl AsRef<str>) -> Result<String> {
-                let parts = &self.admin.parts;
+                let login = &self.admin.login;
                 let command = [self.client, "-uroot", "--batch", "--skip-column-names"];
                 let out = self
                     .container()
-                    .exec(command.into_iter().chain([parts.database.as_str()]))
-                    .with_env("MYSQL_PWD", &parts.root)
+                    .exec(command.into_iter().chain([login.database.as_str()]))
+                    .with_env("MYSQL_PWD", &login.root)
                     .with_stdin(text.as_ref())
                     .await?;
                 if out.success() {
@@ -155,29 +145,4 @@ running! {
     /// A MySQL server, removed with its data when this handle and those of its databases are
     /// dropped.
     MySqlServer, "super::MySql"
-}
-
-pub(super) fn url(parts: &Parts, addr: impl Display, database: &str) -> String {
-    let (user, password) = (encode(&parts.user), encode(&parts.password));
-    format!("mysql://{user}:{password}@{addr}/{}", encode(database))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_part_of_a_url_is_encoded() {
-        let text = |text: &str| text.to_owned();
-        let parts = Parts {
-            user: text("a@b"),
-            password: text("p/w:d"),
-            root: text("r"),
-            database: text(""),
-        };
-        assert_eq!(
-            url(&parts, "127.0.0.1:3306", "my db"),
-            "mysql://a%40b:p%2Fw%3Ad@127.0.0.1:3306/my%20db"
-        );
-    }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use castoff::{Container, ContainerLock, Error, ErrorKind, Result};
 
 use super::PORT;
+use super::access::Access;
 use super::config::{pooled_account, pooled_user};
-use super::server::Access;
 use super::session::{Login, Session, number};
 use crate::unique::token;
 

@@ -39,6 +39,7 @@
 //! let client = options.connect(account.url()).await?;
 //! ```
 
+mod access;
 mod account;
 mod builder;
 mod config;

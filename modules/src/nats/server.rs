@@ -1,16 +1,14 @@
 //! [`NatsServer`]: the handle to a running server.
 
-use std::fmt::Display;
-
 use castoff::{Container, Error, ErrorKind, Result};
 
+use super::access::Access;
 use super::account::{Account, empty};
 use super::config::{MAIN, Options};
 use super::session::{Login, Session};
 use super::{MONITORING_PORT, PORT};
 use crate::shape::{Service, server};
 use crate::unique::token;
-use crate::url::encode;
 
 /// A NATS server, removed with its data when this handle is dropped.
 #[must_use = "the server is removed when its handle is dropped"]
@@ -20,25 +18,6 @@ pub struct NatsServer {
     login: Login,
     pool: u32,
     monitoring: bool,
-}
-
-/// The parts of a server's URL that all clients share.
-#[derive(Clone)]
-pub(super) struct Access {
-    ca: Option<String>,
-}
-
-impl Access {
-    pub(super) fn url(&self, login: &Login, addr: impl Display) -> String {
-        let scheme = if self.ca.is_some() { "tls" } else { "nats" };
-        match login {
-            Login::Nobody => format!("{scheme}://{addr}"),
-            Login::Token(token) => format!("{scheme}://{}@{addr}", encode(token)),
-            Login::User(name, password) => {
-                format!("{scheme}://{}:{}@{addr}", encode(name), encode(password))
-            }
-        }
-    }
 }
 
 server!(NatsServer);
@@ -165,19 +144,4 @@ async fn authority(container: &Container, options: &Options) -> Result<Option<St
 #[cfg(not(feature = "tls"))]
 async fn authority(_: &Container, _: &Options) -> Result<Option<String>> {
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_has_the_credentials_encoded_if_there_are_some() {
-        let mut access = Access { ca: None };
-        assert_eq!(access.url(&Login::Nobody, "127.0.0.1:4222"), "nats://127.0.0.1:4222");
-        assert_eq!(access.url(&Login::Token("a b".into()), "q:4222"), "nats://a%20b@q:4222");
-        access.ca = Some(String::new());
-        let user = Login::User("a".into(), "p@ss/1".into());
-        assert_eq!(access.url(&user, "q:4222"), "tls://a:p%40ss%2F1@q:4222");
-    }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-use super::server::Parts;
+use super::login::Login;
 use crate::background;
 use crate::liveness::Liveness;
 use crate::per_process::PerProcess;
@@ -29,7 +29,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 pub(super) struct Admin {
     /// The liveness, whose token is part of the names of this process's resources.
     pub(super) liveness: Liveness,
-    pub(super) parts: Parts,
+    pub(super) login: Login,
     thread: Handle,
     idle: Mutex<Vec<Client>>,
     places: Semaphore,
@@ -46,7 +46,7 @@ static ADMINS: PerProcess<Mutex<HashMap<String, Weak<Admin>>>> = PerProcess::new
 
 impl Admin {
     /// Returns the admin of a container, creating it if needed.
-    pub(super) fn of(container: &Container, parts: &Parts) -> Result<Arc<Admin>> {
+    pub(super) fn of(container: &Container, login: &Login) -> Result<Arc<Admin>> {
         let thread = background::thread()?;
         let mut admins = ADMINS.here().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(admin) = admins.get(container.id()).and_then(Weak::upgrade) {
@@ -55,7 +55,7 @@ impl Admin {
         admins.retain(|_, admin| admin.strong_count() > 0);
         let admin = Arc::new(Admin {
             liveness: Liveness::new(),
-            parts: parts.clone(),
+            login: login.clone(),
             thread,
             idle: Mutex::default(),
             places: Semaphore::new(CONNECTIONS),
@@ -139,7 +139,7 @@ impl Admin {
             Err(error) if says(&error, &SqlState::UNDEFINED_DATABASE) => {}
             other => return other,
         }
-        let first = self.connect(addr, &self.parts.database).await?;
+        let first = self.connect(addr, &self.login.database).await?;
         let create = format!("CREATE DATABASE {MAINTENANCE} TEMPLATE template0");
         match first.batch_execute(&create).await {
             Ok(()) => {}
@@ -160,8 +160,8 @@ impl Admin {
         config
             .host(addr.ip().to_string())
             .port(addr.port())
-            .user(&self.parts.user)
-            .password(&self.parts.password)
+            .user(&self.login.user)
+            .password(&self.login.password)
             .dbname(database)
             .application_name(format!("castoff {}", self.liveness.token()))
             .connect_timeout(CONNECT_LIMIT);

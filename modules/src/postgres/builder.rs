@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use castoff::{Container, ContainerBuilder, CopySource, Error, ErrorKind, Module, Result};
 
-use super::server::Parts;
+use super::login::Login;
 use super::{PORT, PostgresServer, prepared, ready};
 use crate::shape::module;
 
@@ -196,7 +196,7 @@ impl Module for Postgres {
     }
 
     async fn into_server(self, container: Container) -> Result<PostgresServer> {
-        let parts = Parts { user: self.user, password: self.password, database: self.database };
+        let login = Login { user: self.user, password: self.password, database: self.database };
         #[cfg(feature = "tls")]
         let ca = match self.tls {
             Some(_) => Some(crate::tls::authority(&container).await?),
@@ -204,7 +204,7 @@ impl Module for Postgres {
         };
         PostgresServer::new(
             container,
-            parts,
+            login,
             #[cfg(feature = "tls")]
             ca,
         )

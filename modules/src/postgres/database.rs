@@ -11,7 +11,6 @@ use tokio_postgres::error::SqlState;
 
 use super::PORT;
 use super::admin::{Admin, says};
-use super::server::url;
 
 /// The number of spare clones of a template on a server.
 const SPARES: usize = 2;
@@ -43,13 +42,13 @@ impl PgDatabase {
     /// Returns the URL for a client on this machine.
     #[must_use]
     pub fn url(&self) -> String {
-        url(&self.admin.parts, self.server.addr(PORT).unwrap_or(self.addr), &self.name)
+        self.admin.login.url(self.server.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
     /// Returns the URL for a client in a network that the server is in.
     #[must_use]
     pub fn network_url(&self) -> String {
-        url(&self.admin.parts, format!("{}:{PORT}", self.server.name()), &self.name)
+        self.admin.login.url(format!("{}:{PORT}", self.server.name()), &self.name)
     }
 
     /// Returns its name on the server.

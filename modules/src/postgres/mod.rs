@@ -41,6 +41,7 @@
 mod admin;
 mod builder;
 mod database;
+mod login;
 mod prepared;
 mod ready;
 mod server;

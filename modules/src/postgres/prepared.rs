@@ -7,7 +7,7 @@ use castoff::{Container, Engine, Error, ErrorKind, Module, Result};
 
 use super::admin::Admin;
 use super::builder::Script;
-use super::server::Parts;
+use super::login::Login;
 use super::sql::{identifier, literal};
 use super::{PORT, Postgres};
 use crate::fingerprint::Fingerprint;
@@ -160,7 +160,7 @@ async fn image_id(engine: &Engine, image: &str) -> Result<String> {
 async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str) -> Result<()> {
     let container = std::mem::replace(&mut making.container, Container::builder(""));
     let container = making.configure(container)?.shared_as(name).await?;
-    let parts = Parts {
+    let login = Login {
         user: making.user.clone(),
         password: making.password.clone(),
         database: making.database.clone(),
@@ -169,8 +169,8 @@ async fn make(making: &mut Postgres, password: &str, engine: &Engine, name: &str
         if find(engine, name).await?.is_some() {
             return Ok(());
         }
-        let admin = Admin::of(&container, &parts)?;
-        let (user, password) = (identifier(&parts.user), literal(password));
+        let admin = Admin::of(&container, &login)?;
+        let (user, password) = (identifier(&login.user), literal(password));
         let sql = format!("ALTER ROLE {user} PASSWORD {password}; CHECKPOINT");
         admin.execute(container.addr(PORT)?, &sql).await?;
         container.stop().await?;

@@ -183,7 +183,7 @@ impl PostgresServer {
     /// dumped and restored.
     async fn copy_default(&self, to: &str) -> Result<()> {
         let (admin, addr) = (self.admin(), self.container().addr(PORT)?);
-        let from = &admin.parts.database;
+        let from = &admin.login.database;
         let literal = super::sql::literal(from);
         let sessions = format!("SELECT pid FROM pg_stat_activity WHERE datname = {literal}");
         if admin.names(addr, &sessions).await?.is_empty() {
@@ -198,8 +198,8 @@ impl PostgresServer {
              -f /tmp/\"$3\".sql; rm /tmp/\"$3\".sql";
         let dumped = self
             .container()
-            .exec(["sh", "-c", script, "dump", &admin.parts.user, from, to])
-            .with_env("PGPASSWORD", &admin.parts.password)
+            .exec(["sh", "-c", script, "dump", &admin.login.user, from, to])
+            .with_env("PGPASSWORD", &admin.login.password)
             .await?;
         dumped.ok()?;
         copy_properties(admin, addr, from, to).await

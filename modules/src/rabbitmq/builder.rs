@@ -2,7 +2,7 @@
 
 use castoff::{Container, ContainerBuilder, Error, ErrorKind, Module, Result};
 
-use super::server::Parts;
+use super::login::Login;
 use super::{MANAGEMENT_PORT, PORT, RabbitMqServer, ready};
 use crate::shape::{SLOW, module};
 
@@ -87,8 +87,8 @@ impl RabbitMq {
     }
 
     fn check(&self) -> Result<()> {
-        let parts = [("user", &self.user), ("password", &self.password), ("vhost", &self.vhost)];
-        for (option, value) in parts {
+        let options = [("user", &self.user), ("password", &self.password), ("vhost", &self.vhost)];
+        for (option, value) in options {
             // These are AMQP's short strings, and the broker reads characters beyond ASCII in
             // another encoding.
             if value.is_empty() || value.len() > 255 || value.contains('\0') || !value.is_ascii() {
@@ -139,8 +139,8 @@ impl Module for RabbitMq {
     }
 
     async fn into_server(self, container: Container) -> Result<RabbitMqServer> {
-        let parts = Parts { user: self.user, password: self.password, vhost: self.vhost };
-        RabbitMqServer::new(container, parts)
+        let login = Login { user: self.user, password: self.password, vhost: self.vhost };
+        RabbitMqServer::new(container, login)
     }
 }
 

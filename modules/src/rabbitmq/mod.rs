@@ -16,6 +16,7 @@
 //! takes a fraction of a second.
 
 mod builder;
+mod login;
 mod ready;
 mod server;
 mod vhost;

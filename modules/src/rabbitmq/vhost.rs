@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use castoff::{Container, Result};
 
-use super::server::{Parts, request, url};
+use super::login::Login;
 use super::{MANAGEMENT_PORT, PORT};
 
 /// A virtual host for one test; created by [`RabbitMqServer::vhost`](super::RabbitMqServer::vhost).
@@ -16,26 +16,26 @@ use super::{MANAGEMENT_PORT, PORT};
 pub struct Vhost {
     broker: Container,
     addr: SocketAddr,
-    parts: Parts,
+    login: Login,
     name: String,
 }
 
 impl Vhost {
-    pub(super) fn new(broker: Container, parts: Parts, name: String) -> Result<Self> {
+    pub(super) fn new(broker: Container, login: Login, name: String) -> Result<Self> {
         let addr = broker.addr(PORT)?;
-        Ok(Vhost { broker, addr, parts, name })
+        Ok(Vhost { broker, addr, login, name })
     }
 
     /// Returns the URL for a client on this machine.
     #[must_use]
     pub fn url(&self) -> String {
-        url(&self.parts, self.broker.addr(PORT).unwrap_or(self.addr), &self.name)
+        self.login.url(self.broker.addr(PORT).unwrap_or(self.addr), &self.name)
     }
 
     /// Returns the URL for a client in a network that the broker is in.
     #[must_use]
     pub fn network_url(&self) -> String {
-        url(&self.parts, format!("{}:{PORT}", self.broker.name()), &self.name)
+        self.login.url(format!("{}:{PORT}", self.broker.name()), &self.name)
     }
 
     /// Returns its name.
@@ -49,7 +49,7 @@ impl Drop for Vhost {
     fn drop(&mut self) {
         // A stopped broker needs no cleanup.
         let Ok(addr) = self.broker.addr(MANAGEMENT_PORT) else { return };
-        request(&self.parts, "DELETE", &format!("vhosts/{}", self.name)).send_in_background(addr);
+        self.login.request("DELETE", &format!("vhosts/{}", self.name)).send_in_background(addr);
     }
 }
 
