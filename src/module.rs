@@ -5,10 +5,10 @@ use crate::error::Result;
 use crate::wait::WaitFor;
 use crate::{Container, ContainerBuilder};
 
-/// The description of a service: what its container has to be, and the handle to one that runs.
+/// The description of a service: its container, and the type of the handle to a running one.
 ///
-/// Three methods make one; starting, sharing and customizing come with it. A module of one's own
-/// needs nothing else of castoff than its public API, as the crate `castoff-modules` does:
+/// An implementation has three methods; starting, sharing and customizing come with the trait. It
+/// needs castoff's public API only, as the modules of the crate `castoff-modules` do:
 ///
 /// ```no_run
 /// use castoff::{Container, ContainerBuilder, Module, Result, WaitFor};
@@ -44,18 +44,18 @@ pub trait Module: Sized + Send {
     /// The handle to a running service. It owns the container.
     type Server: Send;
 
-    /// The container as it is described so far: its image, and what the user has set.
+    /// Returns the container as described so far: its image, and the settings of the user.
     fn builder_mut(&mut self) -> &mut ContainerBuilder;
 
-    /// Adds to the container what the service needs: ports, environment, command, the wait. Where the
-    /// user has set a wait or none at all, that stands, and what is added here is left out.
+    /// Adds the settings that the service needs: ports, environment, command, waits. Waits of the
+    /// user's, or the user's wish for none, replace the waits that are added here.
     ///
-    /// What the user has set comes in with `container`, so look at its
-    /// [`spec`](ContainerBuilder::spec) before setting what may be there already. The same module
-    /// must configure the same container every time, else it can't be shared.
+    /// `container` already has the settings of the user: check its
+    /// [`spec`](ContainerBuilder::spec) before you set something that the user may have set. The
+    /// same module must configure the same container every time, or it can't be shared.
     ///
     /// # Errors
-    /// An option that can't be used, best told with
+    /// Fails for an option that can't be used, best with
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     fn configure(&self, container: ContainerBuilder) -> Result<ContainerBuilder>;
 
@@ -67,13 +67,14 @@ pub trait Module: Sized + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Makes the handle. Called once the container is ready; for a shared container once per handle.
+    /// Creates the handle. Called once the container is ready; for a shared container once per
+    /// handle.
     ///
-    /// What has to be done once for all of them belongs into
-    /// [`Container::init_once`]. When this fails or is cancelled the container is dropped.
+    /// Work that must happen once for all handles belongs into [`Container::init_once`]. If this
+    /// fails or is cancelled, the container is dropped.
     ///
     /// # Errors
-    /// Whatever keeps the handle from being made.
+    /// Fails if the handle can't be created.
     fn into_server(self, container: Container)
     -> impl Future<Output = Result<Self::Server>> + Send;
 
