@@ -11,7 +11,7 @@ use super::image_details::steady;
 use super::wording::{Meaning, says};
 use super::{Client, ImageSummary};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::ImageRef;
+use crate::spec::{ImageRef, label};
 
 const STEP: &str = "remove the image";
 
@@ -30,7 +30,7 @@ impl Client {
         // Names are removed one by one: engines check for containers only at the last one.
         let found = self.image_summary(name).await?;
         self.refuse_used_image(&found, None).await?;
-        for name in found.names.iter().skip(1) {
+        for name in names_of_others(&found) {
             match self.untag_image(name).await {
                 Err(error) if error.status() != Some(404) => return Err(kept(error)),
                 _ => {}
@@ -163,11 +163,38 @@ fn kept(error: Error) -> Error {
     error
 }
 
+/// Returns the names to take off an image before its last one. The name that castoff chose goes last:
+/// should the process end in between, the image is known by it as castoff's.
+fn names_of_others(image: &ImageSummary) -> impl Iterator<Item = &String> {
+    let chosen = [label::RESOURCE, label::NAME].map(|key| image.labels.get(&label::on_image(key)));
+    let is_chosen = |name: &String| {
+        let untagged = name.strip_suffix(":latest").unwrap_or(name);
+        chosen.iter().flatten().any(|it| it.strip_suffix(":latest").unwrap_or(it) == untagged)
+    };
+    let last = image.names.iter().position(is_chosen).unwrap_or_default();
+    image.names.iter().enumerate().filter(move |(at, _)| *at != last).map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_name_that_castoff_chose_goes_last() {
+        let names = ["127.0.0.1:5000/app:1", "castoff-0123-3:latest", "other:1"];
+        let mut image = ImageSummary {
+            id: String::new(),
+            names: names.map(str::to_owned).to_vec(),
+            labels: [(label::on_image(label::RESOURCE), "castoff-0123-3".to_owned())].into(),
+            size: 0,
+        };
+        let others = |image: &ImageSummary| names_of_others(image).cloned().collect::<Vec<_>>();
+        assert_eq!(others(&image), ["127.0.0.1:5000/app:1", "other:1"]);
+        image.labels.clear();
+        assert_eq!(others(&image), ["castoff-0123-3:latest", "other:1"]);
+    }
 
     #[test]
     fn a_container_uses_its_image_in_whatever_state_an_engine_says_it_is() {
