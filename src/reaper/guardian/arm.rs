@@ -1,4 +1,4 @@
-//! The parent's side.
+//! The parent's side: starts the guardian and sends it messages.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -18,15 +18,15 @@ use super::sys::{self, Arena, SignalsBlocked};
 use super::work::most_leases;
 use crate::forks::{PerProcess, UnsharedFd};
 
-/// Held while a guardian is started: one that another thread forks meanwhile would have this one's
-/// stream until it has closed all that it inherited.
+/// Lock held while a guardian is started: one that another thread forks meanwhile would have this
+/// one's stream until it has closed what it inherited.
 static ARMING: PerProcess<Mutex<()>> = PerProcess::new();
 
-/// A child that removes what carries a label once this value, and the process, are gone.
+/// The handle of a child that removes what carries a label once this process is gone.
 ///
-/// Dropped while the process lives, it makes the child act at once. So it does when the program
-/// closes descriptors that it doesn't know, as daemons do at their start. A child that is forked
-/// without `exec` does not get it.
+/// The child also acts when its stream closes earlier: when this value and all other owners of the
+/// stream are dropped, or when the program closes descriptors that it doesn't know, as daemons do
+/// at their start. A child that is forked without `exec` does not inherit the stream.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     /// A socket, not a pipe: writing to a pipe whose reader was killed would raise SIGPIPE.
@@ -35,12 +35,12 @@ pub(crate) struct Guardian {
 }
 
 impl Guardian {
-    /// Starts the child. `label` is a label filter's value, `key=value`, images having one of
-    /// their own; `lock` is a file whose lock the child holds as well, and which it empties when
+    /// Starts the child. `label` and, for images, `image_label` are values of a label filter,
+    /// `key=value`; `lock` is a file whose lock the child holds as well, and which it empties when
     /// nothing is left.
     ///
-    /// When this returns, nothing else of this process is held open by the child. If it fails,
-    /// there is no child.
+    /// When this returns, the child has no other file of this process open. If this fails, there is
+    /// no child.
     pub(crate) fn arm(
         engine: &Address,
         label: &str,
@@ -63,7 +63,7 @@ impl Guardian {
         sys::watch_forks();
         let _alone = ARMING.here().lock().unwrap_or_else(PoisonError::into_inner);
         let (stream, childs) = stream_pair()?;
-        // The first use may have to look for the clock; the child only reads it.
+        // The first call may have to find the system's clock; in the child it only reads it.
         child::now();
         let lock = lock.map(|lock| lock.as_raw_fd());
         let mut plan = Plan { arena, engine: engine.clone(), stream: childs.as_raw_fd(), lock };
@@ -75,9 +75,9 @@ impl Guardian {
         Ok(Self { stream: Arc::new(stream), outbox: Outbox::default() })
     }
 
-    /// Tells the child something, without waiting for it. With a lease goes its file. Returns
-    /// whether it was sent; if not, [`catch_up`](Self::catch_up) has to follow when the stream can
-    /// be written.
+    /// Sends the child a message without blocking; `file` goes with a lease. Returns whether
+    /// everything was sent; if not, [`catch_up`](Self::catch_up) must follow once the stream is
+    /// writable.
     pub(crate) fn tell(
         &mut self,
         message: Message<'_>,
@@ -87,12 +87,13 @@ impl Guardian {
         self.catch_up()
     }
 
-    /// Sends what is left to be told. Returns whether that was everything.
+    /// Sends the messages that still wait. Returns whether that was all of them.
     pub(crate) fn catch_up(&mut self) -> io::Result<bool> {
         self.outbox.flush(&self.stream)
     }
 
-    /// As [`catch_up`](Self::catch_up), and waits a second for room: this process ends.
+    /// Does the same as [`catch_up`](Self::catch_up), and waits up to a second for room: the
+    /// process ends.
     pub(crate) fn catch_up_at_last(&mut self) {
         if matches!(self.catch_up(), Ok(false)) {
             let mut fds = [PollFd::new(&*self.stream, PollFlags::OUT)];
@@ -101,18 +102,19 @@ impl Guardian {
         }
     }
 
-    /// Returns whether the child has not ended.
+    /// Returns whether the child still runs.
     pub(crate) fn lives(&self) -> bool {
         lives(&self.stream)
     }
 
-    /// What becomes readable when the child ends, and writable when it has room.
+    /// Returns the stream, which becomes readable when the child ends, and writable when it has
+    /// room.
     pub(crate) fn stream(&self) -> &Arc<UnsharedFd> {
         &self.stream
     }
 }
 
-/// Returns whether somebody is at the other end. The child never writes.
+/// Returns whether the other end is open. The child never writes.
 pub(crate) fn lives(stream: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::IN)];
     match rustix::event::poll(&mut fds, Some(&child::timespec(0))) {
@@ -126,11 +128,11 @@ pub(crate) fn lives(stream: &OwnedFd) -> bool {
 impl Guardian {
     /// Makes the child act as if this process were gone.
     pub(crate) fn act_now(&self) {
-        // Fails when the child is gone, which is noticed next.
+        // Fails if the child is gone, which is noticed later.
         let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write);
     }
 
-    /// Waits until the child has ended; whether it has by that time.
+    /// Waits for the child to end, at most until `end`; returns whether it has ended.
     pub(crate) fn has_ended_by(&self, end: std::time::Instant) -> bool {
         loop {
             let left = end.saturating_duration_since(std::time::Instant::now());
@@ -145,13 +147,13 @@ impl Guardian {
     }
 }
 
-/// Both ends close on exec; ours doesn't block.
+/// Creates the two ends of the stream. Both close on exec; ours doesn't block.
 fn stream_pair() -> io::Result<(UnsharedFd, UnsharedFd)> {
     #[cfg(not(target_vendor = "apple"))]
     let flags = SocketFlags::CLOEXEC;
     #[cfg(target_vendor = "apple")]
     let flags = SocketFlags::empty();
-    // Both: with a copy of the guardian's end, nobody would notice that it has ended.
+    // Neither end may be inherited: with a copy of the guardian's, nobody would notice its end.
     let (ours, childs) = UnsharedFd::open_two(|| {
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
     })?;
@@ -166,10 +168,10 @@ fn stream_pair() -> io::Result<(UnsharedFd, UnsharedFd)> {
     Ok((ours, childs))
 }
 
-/// Waits for the first child, which ends as soon as the second, the guardian, runs.
+/// Waits for the first child, which exits as soon as the second one, the guardian, runs.
 fn wait_for(pid: Pid) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    // __WALL: a child that sends no SIGCHLD is waited for by name and in this way only.
+    // __WALL: without it, waitpid ignores a child that sends no SIGCHLD.
     let options = WaitOptions::from_bits_retain(0x4000_0000);
     #[cfg(not(target_os = "linux"))]
     let options = WaitOptions::empty();
@@ -179,7 +181,7 @@ fn wait_for(pid: Pid) -> io::Result<()> {
             Some(error) => Err(io::Error::from_raw_os_error(error)),
             None => Err(io::Error::other("the guardian was killed while it started")),
         },
-        // Where SIGCHLD is ignored, the system has waited for it already.
+        // Where SIGCHLD is ignored, the system has reaped the child already.
         Ok(None) | Err(rustix::io::Errno::CHILD) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -244,7 +246,7 @@ mod tests {
         (socket, listener)
     }
 
-    /// Ends this process as the child sees it, and waits for the child's own end.
+    /// Simulates the end of this process for the child, and waits until the child has ended.
     fn ended(guardian: &Guardian) {
         rustix::net::shutdown(&*guardian.stream, rustix::net::Shutdown::Write).unwrap();
         let mut fds = [PollFd::new(&*guardian.stream, PollFlags::IN)];
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(ended, 1, "it has ended");
     }
 
-    /// Answers so many requests: lists with these ids, everything else with success.
+    /// Answers each connection: list calls with `list`, all other calls with success.
     fn answer(listener: impl Iterator<Item = impl io::Read + Write>, list: &str) -> Vec<String> {
         let mut asked = Vec::new();
         for connection in listener {
@@ -278,12 +280,13 @@ mod tests {
         guardian.tell(Message::Keep(Kind::Container, "kept"), None).unwrap();
         drop(guardian);
         let connections = listener.incoming().take(6).map(Result::unwrap);
-        // (The list of images is the same, and none of them is what the container is of.)
+        // The list of images is the same, and the container was made of none of them.
         let list = r#"[{"Id":"kept"},{"Id":"other","Names":["/r-1"],"Labels":{"castoff.resource":"r-1"}}]"#;
         let asked = answer(connections, list);
         std::fs::remove_file(socket).unwrap();
         let containers = "GET /containers/json";
-        // The list is the same again, so it is asked to remove again; the kept one never is.
+        // The list is the same again, so the removal is repeated; the kept container is never
+        // removed.
         let delete = "DELETE /containers/other";
         let images = "GET /images/json";
         assert_eq!(asked, [containers, images, delete, containers, images, delete]);
@@ -398,7 +401,7 @@ mod tests {
         BufReader::new(&mut first).read_line(&mut line).unwrap();
         assert!(line.starts_with("GET /networks?") && line.contains("castoff.shared%3D0a-mine"));
         first.write_all(b"HTTP/1.0 200 OK\n\n[]").unwrap();
-        // Once the lock is free, so is what it did.
+        // Once the lock is free, the guardian has done its work.
         let mine = open("mine");
         rustix::fs::flock(&mine, rustix::fs::FlockOperation::LockExclusive).unwrap();
         assert_eq!(mine.metadata().unwrap().len(), 0);
@@ -416,7 +419,7 @@ mod tests {
         guardian.tell(Message::Creating { lease: 0, under_way: 1, made: 1 }, None).unwrap();
         rustix::net::shutdown(&*guardian.stream, rustix::net::Shutdown::Write).unwrap();
         let mut connections = listener.incoming().map(Result::unwrap);
-        // As many looks as there are for what was answered, at four kinds, and none in vain more.
+        // The passes that also follow answered calls, each over four kinds.
         let looks = 4 * (1 + child::QUIET.len());
         let asked = answer(connections.by_ref().take(looks), "[]");
         assert_eq!(asked.len(), looks);

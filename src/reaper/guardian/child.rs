@@ -1,7 +1,7 @@
-//! The child: detaches itself, waits for its parent's end, and has everything removed.
+//! The child: detaches itself, waits for its parent's end, and removes what is left.
 //!
-//! All of this runs after `fork` in a copy of a process that may have had other threads: system
-//! calls on memory that is there already, and nothing else (see the module's introduction).
+//! All of this runs after `fork` in a copy of a process that may have had other threads: it makes
+//! system calls on memory that was mapped before, and nothing else (see the module's introduction).
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -21,33 +21,36 @@ use super::remove::{self, Outcome};
 use super::sys::{self, Arena};
 use super::work::Work;
 
-/// How long to go on without a success: an engine may be restarting, or busy.
+/// Limit for going on without a success, in milliseconds: an engine may be restarting, or busy.
 const PATIENCE: u64 = 60_000;
-/// The overall deadline of the guardian.
+/// Limit for the removal after the parent's end, and again after each linger, in milliseconds.
 const LIFETIME: u64 = 600_000;
-/// Requests to create something may still be in the engine when their sender dies. Once all is
-/// gone, the child looks again after each of these.
+/// Pauses in milliseconds before each further pass once everything is removed: the engine may still
+/// process create calls when their sender dies.
 pub(super) const QUIET: [u64; 9] = [50, 100, 100, 200, 300, 500, 700, 1_000, 1_500];
-/// How long to look for what a create call that was not answered makes, and between these looks.
+/// Limit for the search for resources of unanswered create calls, from the parent's end, in
+/// milliseconds.
 const UNSETTLED: u64 = 120_000;
+/// The first and the longest pause of this search, in milliseconds.
 const LATE_PAUSE: u64 = 1_000;
 const LONGEST_LATE: u64 = 5_000;
-/// Messages read at once. Whole ones, so that a descriptor comes with the message it belongs to.
+/// Messages to read at once. Whole ones, so that a descriptor comes with its own message.
 const MESSAGES: usize = 100;
 const FIRST_PAUSE: u64 = 100;
 const LONGEST_PAUSE: u64 = 5_000;
 
-/// What the parent hands to the child.
+/// The values that the parent hands to the child.
 pub(super) struct Plan {
     pub(super) arena: Arena,
     pub(super) engine: Address,
     pub(super) stream: RawFd,
-    /// The session's locked file.
+    /// The session's lock file.
     pub(super) lock: Option<RawFd>,
 }
 
-/// The first child. Returns its exit code: 0, or the number of the error that kept it from
-/// starting the second, which is the guardian. When it is gone, nothing of the parent is held.
+/// Runs the first child. Returns its exit code: 0, or the number of the error that kept it from
+/// starting the second one, the guardian. Once it has exited, the parent's other descriptors are
+/// closed.
 pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
     // Fails only for the leader of a process group, which a new child isn't.
     let _ = rustix::process::setsid();
@@ -71,14 +74,14 @@ pub(super) extern "C" fn detach(plan: &mut Plan) -> i32 {
     }
 }
 
-/// As many files as are allowed: leases come with one each.
+/// Raises the limit for open files to the hard limit: each lease comes with a file.
 fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// The guardian. Its exit code is nobody's.
+/// Runs the guardian. Nobody reads its exit code.
 extern "C" fn guard(plan: &mut Plan) -> i32 {
     let stream = sys::stream();
     if wait_for_end(plan, stream) {
@@ -87,7 +90,7 @@ extern "C" fn guard(plan: &mut Plan) -> i32 {
     0
 }
 
-/// Blocks until the parent is gone, noting what it says. `false` if that can't be known.
+/// Blocks until the parent is gone, and handles its messages. `false` if its end can't be noticed.
 fn wait_for_end(plan: &mut Plan, stream: BorrowedFd<'_>) -> bool {
     let work = plan.arena.work();
     let mut message = [0_u8; RECORD];
@@ -133,7 +136,7 @@ fn receive(
     Ok(received.bytes)
 }
 
-/// Removes until nothing is left and nothing new appears, or patience ends.
+/// Removes until nothing is left and nothing new appears, or a limit has passed.
 fn clean(plan: &mut Plan) {
     let Plan { arena, engine, lock, .. } = plan;
     let work = arena.work();
@@ -152,7 +155,7 @@ fn clean(plan: &mut Plan) {
                 None => {
                     let clear = work.creates.are_settled() && !work.kept.any_sealed();
                     if owned && clear && lock.is_some() {
-                        // Nothing for a sweep to look for.
+                        // A sweep has nothing to look for.
                         let _ = rustix::fs::ftruncate(sys::lock(), 0);
                     }
                     owned = false;
@@ -164,7 +167,7 @@ fn clean(plan: &mut Plan) {
             },
             Outcome::Stuck if now() < looks.give_up => looks.failure(),
             Outcome::Stuck => {
-                // What is left here is for a sweep; what is shared may go yet, later.
+                // The rest is left to a sweep; leases that linger may still be settled later.
                 owned = false;
                 lease::end_late(work);
                 let Some(pause) = lease::next(work, looks.began).filter(|next| *next > 0) else {
@@ -178,16 +181,16 @@ fn clean(plan: &mut Plan) {
     }
 }
 
-/// When to look once more, and for how long.
+/// The schedule of the passes over the engine.
 struct Looks {
-    /// When the parent ended.
+    /// The time at which the parent ended.
     began: u64,
     end: u64,
     give_up: u64,
-    /// After the last failure.
+    /// The pause after the next failure.
     pause: u64,
     quiet: core::slice::Iter<'static, u64>,
-    /// After the last look for what is yet to come.
+    /// The pause before the next search for resources that are created late.
     late: u64,
 }
 
@@ -220,7 +223,8 @@ impl Looks {
         pause
     }
 
-    /// The pause before the next look, when this one found nothing; `None` if it was the last one.
+    /// Returns the pause before the next pass after one that found nothing; `None` if that was the
+    /// last one.
     fn again(&mut self, work: &mut Work, owned: bool) -> Option<u64> {
         if !owned && !lease::any_late(work) {
             return None;
@@ -228,7 +232,7 @@ impl Looks {
         self.give_up = now().saturating_add(PATIENCE);
         let unsettled = owned && !work.creates.are_settled() || lease::any_unsettled(work);
         if work.hurry && !unsettled {
-            // The parent waits for this, and has had an answer to every call.
+            // The parent waits for this, and each of its calls was answered.
             return None;
         }
         if let Some(pause) = self.quiet.next() {
@@ -239,12 +243,12 @@ impl Looks {
         }
         let pause = self.late;
         self.late = pause.saturating_add(pause.div_euclid(2)).min(LONGEST_LATE);
-        // Others may wait for the end of a linger meanwhile.
+        // Another lease's linger may end before that.
         Some(lease::next(work, self.began).map_or(pause, |next| next.clamp(FIRST_PAUSE, pause)))
     }
 }
 
-/// Milliseconds on a clock that never steps.
+/// Returns the milliseconds on a clock that never steps.
 pub(super) fn now() -> u64 {
     let time = Duration::try_from(rustix::time::clock_gettime(ClockId::Monotonic));
     time.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
@@ -255,6 +259,6 @@ pub(super) fn timespec(millis: u64) -> Timespec {
 }
 
 pub(super) fn sleep(millis: u64) {
-    // Every signal is blocked: nothing cuts it short, and it wouldn't matter.
+    // All signals are blocked; an interruption would do no harm anyway.
     let _ = rustix::event::poll(&mut [], Some(&timespec(millis)));
 }

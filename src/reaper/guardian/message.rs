@@ -1,28 +1,28 @@
-//! What a parent says to its guardian, and how that is written.
+//! Messages from a parent to its guardian, and their encoding.
 
 use super::super::kind::Kind;
 use super::http::fingerprint;
 use super::work::SHARED_MAX;
 
-/// A message on the parent's stream: a code, a kind, a length, one padding byte, a number of 4
-/// bytes, a value of 8, and text.
+/// The length of a message on the parent's stream: a code, a kind, a length, one padding byte, a
+/// number of 4 bytes, a value of 8, and text.
 pub(super) const RECORD: usize = 16 + SHARED_MAX;
 
-/// What a message asks of the guardian: its first byte.
+/// The request in a message: its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Op {
-    /// What has this fingerprint is to stay.
+    /// The resource with this fingerprint is to stay.
     Keep = 1,
     /// The parent owns nothing.
     Disarm = 2,
-    /// The parent owns something again.
+    /// The parent owns something.
     Arm = 3,
-    /// Everything is to stay, unless the parent says that all is well after all.
+    /// Everything is to stay unless [`Release`](Self::Release) follows.
     Hold = 4,
-    /// All is well.
+    /// The end of [`Hold`](Self::Hold).
     Release = 5,
-    /// The descriptor that comes with it is a lease's.
+    /// The descriptor that comes with the message is that of a lease.
     Lease = 6,
     /// That lease has ended.
     Left = 7,
@@ -30,9 +30,9 @@ pub(super) enum Op {
     Image = 8,
     /// That build has ended.
     Built = 9,
-    /// Create calls that have no answer yet.
+    /// The number of create calls without an answer.
     Creating = 10,
-    /// What is shared does not stay any longer than it is used.
+    /// Shared resources do not linger.
     Hurry = 20,
 }
 
@@ -51,42 +51,42 @@ impl Op {
         Op::Hurry,
     ];
 
-    /// Returns what a byte asks for.
+    /// Returns the request that a byte stands for.
     pub(super) fn from_code(code: u8) -> Option<Op> {
         Op::ALL.into_iter().find(|op| *op as u8 == code)
     }
 }
 
-/// What a parent says to its guardian.
+/// A message from a parent to its guardian.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Message<'a> {
-    /// Leave a resource alone. The id is the one that the engine lists: the full id of a
+    /// A resource that must stay. The id is the one that the engine lists: the full id of a
     /// container or network, the name of a volume.
     Keep(Kind, &'a str),
-    /// Whether there is anything to remove, so that the engine need not be asked when this
-    /// process ends. Without a message there is.
+    /// Whether there is nothing to remove, so that the engine need not be asked when this process
+    /// ends. Without a message, there is something.
     Idle(bool),
-    /// Whether all is to be left, also if the process ends without another message.
+    /// Whether everything is to stay, even if the process ends without another message.
     Hold(bool),
-    /// A lease, whose file goes along: under which value of the label what is shared is found,
-    /// and for how many milliseconds it stays when this process is gone.
+    /// A lease, sent with its file: the label value of the shared resource, and the milliseconds
+    /// for which it stays when this process is gone.
     Lease { number: u32, kind: Kind, value: &'a str, linger: u64 },
-    /// That lease is held no more.
+    /// The end of that lease.
     Left(u32),
-    /// An image without a name that a step of a build made, by the first digits of its id, and,
-    /// after a colon, of its parent's if that is known: removed unless the build ends.
+    /// An intermediate image of a build: the first digits of its id, a colon, and those of its
+    /// parent's id if known. It is removed unless the build ends.
     Image(u32, &'a str),
-    /// What is shared is not to stay for its time: the guardian may end before that.
+    /// A request to let shared resources not linger: the guardian may end before that.
     Hurry,
-    /// That build has ended, and this process has seen to what it made.
+    /// The end of that build: this process has dealt with its images.
     Built(u32),
-    /// How many create calls the engine has not answered, and how many resources there may be with
-    /// those: the ones under a lease, or, where that is 0, what this process owns.
+    /// The numbers of create calls without an answer, and of resources that may exist with those:
+    /// under a lease, or, if that is 0, of all that this process owns.
     Creating { lease: u32, under_way: u32, made: u32 },
 }
 
 impl Message<'_> {
-    /// The message. Text that is too long is cut, which fits no label.
+    /// Returns the encoded message. Text that is too long is cut, and then matches no label.
     pub(super) fn encode(self) -> [u8; RECORD] {
         let (op, kind, number, value, text) = match self {
             Message::Keep(kind, id) => (Op::Keep, kind, 0, fingerprint(kind, id.as_bytes()), ""),

@@ -12,20 +12,21 @@ use super::message::{Op, RECORD};
 use super::prints::Prints;
 use super::sys;
 
-/// Longest list request. Every byte of a label may take three.
+/// Limit for a list request, in bytes. Each byte of a label may take three.
 const REQUEST_MAX: usize = 4096;
-/// Ids removed per round; what is beyond is listed again in the next.
+/// Limit for the ids of one round; the next round lists the rest.
 pub(super) const IDS: usize = 256;
-/// Places for ids that are kept, of which three quarters are used, and for those that were found.
+/// Places for the ids of kept resources, all kinds together; three quarters of them are used.
 const KEPT: usize = 1 << 18;
+/// Places for the ids of found resources; three quarters of them are used.
 const FOUND: usize = 1 << 14;
-/// How much can be kept.
+/// Limit for kept ids.
 pub(crate) const MOST_KEPT: usize = Prints::<KEPT>::MOST;
-/// Leases that can be held. What is beyond is left to the sweep.
+/// Limit for leases. Those beyond it are left to the sweep.
 const LEASES: usize = 4096;
-/// Descriptors that are left for connections to the engine, and what else there is.
+/// Descriptors reserved for connections to the engine, stdio, the stream and the session's lock.
 const RESERVE: usize = 24;
-/// The longest value of the label of what is shared.
+/// Limit for the label value of a shared resource, in bytes.
 pub(super) const SHARED_MAX: usize = 64;
 /// Returns how many leases a guardian can hold: it may open as many files as the hard limit allows.
 pub(crate) fn most_leases() -> usize {
@@ -46,7 +47,7 @@ impl<const N: usize> Text<N> {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    /// Returns whether `text` fitted and is now stored.
+    /// Stores `text`; returns whether it fitted.
     pub(super) fn set(&mut self, text: &[u8]) -> bool {
         let Some(place) = self.bytes.get_mut(..text.len()) else { return false };
         place.copy_from_slice(text);
@@ -55,34 +56,34 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Everything the child reads and writes except its stack. All zero is a valid, empty value.
+/// Everything that the child reads and writes except its stack. All zero is a valid, empty value.
 #[repr(C)]
 pub(super) struct Work {
-    /// The list request of each kind.
+    /// The list request for each kind.
     pub(super) requests: [Text<REQUEST_MAX>; Kind::COUNT],
     pub(super) ids: IdTable,
     pub(super) kept: KeepTable,
     pub(super) leases: LeaseTable,
     pub(super) images: ImageTable,
     pub(super) creates: Creates,
-    /// The most leases, by the parent's reckoning.
+    /// Limit for leases, as the parent computed it.
     pub(super) most_leases: usize,
-    /// The request that lists images which have no name, and which nothing builds on.
+    /// The request that lists images that have no name and that no other image is built on.
     pub(super) nameless: Text<REQUEST_MAX>,
-    /// The request that lists images which others have made of castoff's containers.
+    /// The request that lists images that others committed from castoff's containers.
     pub(super) committed: Text<REQUEST_MAX>,
-    /// The parent has said that it owns nothing.
+    /// Whether the parent owns nothing, by its last message about that.
     pub(super) idle: bool,
-    /// The parent has said that everything is to stay.
+    /// Whether everything is to stay, by the parent's last message about that.
     pub(super) hold: bool,
-    /// The parent has said that there is not much time.
+    /// Whether the parent waits for the removal, so that shared resources do not linger.
     pub(super) hurry: bool,
-    /// Whatever is being read.
+    /// Buffer for whatever is being read.
     pub(super) input: [u8; 16 * 1024],
 }
 
 impl Work {
-    /// Takes a message from the parent, and what came with it.
+    /// Handles a message from the parent, and the descriptor that came with it.
     pub(super) fn take(&mut self, message: &[u8; RECORD], file: &mut Option<OwnedFd>) {
         let [code, kind, length, _, ref rest @ ..] = *message;
         let number = rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
@@ -97,7 +98,7 @@ impl Work {
             (Op::Release, _) => self.hold = false,
             (Op::Keep, Some(kind)) => self.kept.insert(kind, value),
             (Op::Lease, Some(kind)) => {
-                // Where there is no room, the file closes here.
+                // If there is no room, the file closes here.
                 let file = file.take().filter(|_| self.leases.held().count() < self.most_leases);
                 if let Some(file) = file {
                     self.leases.add(number, kind, text, value, file);
@@ -121,18 +122,18 @@ impl Work {
         }
     }
 
-    /// Keeps the request that lists `kind`; `false` if it is too long.
+    /// Stores the request that lists `kind`; `false` if it is too long.
     pub(super) fn set_request(&mut self, kind: Kind, request: &[u8]) -> bool {
         self.requests.get_mut(kind as usize).is_some_and(|place| place.set(request))
     }
 }
 
-/// Create calls that the parent had no answer to when it ended: what they make may be yet to come.
+/// Create calls without an answer when the parent ended: the engine may still create the resources.
 #[repr(C)]
 pub(super) struct Creates {
     under_way: u64,
     made: u64,
-    /// Resources that were found when the parent was gone.
+    /// The number of resources that were found after the parent's end.
     found: u64,
 }
 
@@ -145,8 +146,8 @@ impl Creates {
         self.found = self.found.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// Returns whether nothing more is to come: every call was answered, or as much as there could
-    /// be has been found.
+    /// Returns whether nothing more is expected: each call was answered, or as many resources as
+    /// there can be were found.
     pub(super) fn are_settled(&self) -> bool {
         self.under_way == 0 || self.found >= self.made
     }
@@ -155,17 +156,17 @@ impl Creates {
 /// A lease that the parent holds, through another descriptor of the same open file.
 #[repr(C)]
 pub(super) struct Lease {
-    /// 0 where there is no lease, and [`LATE`] where its file is closed.
+    /// The descriptor; 0 if there is no lease, and [`LATE`] if its file is closed.
     file: RawFd,
     number: u32,
     kind: u8,
-    /// Milliseconds for which it stays when the parent is gone.
+    /// Milliseconds for which the resource stays when the parent is gone.
     pub(super) linger: u64,
     pub(super) creates: Creates,
     pub(super) value: Text<SHARED_MAX>,
 }
 
-/// What was being made for it when the parent ended may come to be yet.
+/// Marks a lease whose file is closed, but whose resource the engine may still create.
 const LATE: RawFd = -1;
 
 impl Lease {
@@ -173,12 +174,12 @@ impl Lease {
         Kind::from_code(self.kind).filter(|_| self.file != 0)
     }
 
-    /// Returns whether only a look now and then is left to do.
+    /// Returns whether all that is left is to look for a resource that is created late.
     pub(super) fn is_late(&self) -> bool {
         self.file == LATE
     }
 
-    /// Lets go of it, but remembers what to look for.
+    /// Releases the lease, but remembers which resource to look for.
     pub(super) fn end_for_now(&mut self) {
         self.end();
         self.file = LATE;
@@ -188,7 +189,7 @@ impl Lease {
         (self.file > 0).then(|| sys::numbered(self.file))
     }
 
-    /// Lets go of it, and with that of its lock.
+    /// Releases the lease, and with it its lock.
     pub(super) fn end(&mut self) {
         if self.file > 0 {
             sys::close(self.file);
@@ -219,10 +220,10 @@ impl LeaseTable {
     }
 }
 
-/// What a list call found and this round removes.
+/// The resources that a list call found and that this round removes.
 #[repr(C)]
 pub(super) struct IdTable {
-    /// All that was ever here.
+    /// Fingerprints of the ids that were ever pushed and counted.
     seen: Prints<FOUND>,
     len: usize,
     ids: [Text<ID_MAX>; IDS],
@@ -234,14 +235,14 @@ impl IdTable {
         self.len = 0;
     }
 
-    /// Returns whether `id` was added; if not, the table is full. `counts` tells whether it is one
-    /// that a create call makes: a build makes images of its steps as well.
+    /// Adds `id`; `false` if the table is full or the id too long. `counts` says whether a create
+    /// call made the resource: a build also makes intermediate images.
     pub(super) fn push(&mut self, id: &[u8], traits: &Traits, counts: bool) -> bool {
         let added = self.ids.get_mut(self.len).is_some_and(|place| place.set(id));
         if let (true, Some(place)) = (added, self.traits.get_mut(self.len)) {
             *place = *traits;
             if counts {
-                // (The kind doesn't matter: no two things have the same id.)
+                // The kind doesn't matter: no two resources have the same id.
                 self.seen.insert(fingerprint(Kind::Container, id));
             }
         }
@@ -265,7 +266,7 @@ impl IdTable {
         self.traits.get(..self.len)?.get(index)
     }
 
-    /// Takes one out; the last one has its place then.
+    /// Removes an entry; the last one takes its place.
     pub(super) fn remove(&mut self, index: usize) {
         let last = self.len.saturating_sub(1);
         if index <= last {
@@ -275,18 +276,18 @@ impl IdTable {
         }
     }
 
-    /// Returns how many different ones have been here.
+    /// Returns how many different ids were pushed and counted.
     pub(super) fn seen(&self) -> usize {
         self.seen.len()
     }
 }
 
-/// Fingerprints of what must stay.
+/// Fingerprints of the resources that must stay.
 #[repr(C)]
 pub(super) struct KeepTable {
     prints: Prints<KEPT>,
-    /// Kinds with more kept ids than the table holds. Nothing of them is removed any more: what
-    /// stays behind too long is a nuisance, what goes though it was to be kept is a loss.
+    /// The kinds of kept ids that the table had no room for. Nothing of such a kind is removed any
+    /// more: a resource that stays too long is a nuisance, but the removal of a kept one is a loss.
     sealed: [bool; Kind::COUNT],
 }
 
