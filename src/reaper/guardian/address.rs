@@ -1,4 +1,4 @@
-//! Where the engine listens, as the child dials it.
+//! The address at which the child reaches the engine.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-/// How long a connection may take; on one machine it is there at once.
+/// Limit for connecting over TCP; on the same machine it takes no time.
 const CONNECT_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The address of an engine that a plain socket reaches.
@@ -31,12 +31,12 @@ impl Address {
         Address { place, podman: false }
     }
 
-    /// That of an engine on plain TCP.
+    /// Returns the address of an engine on plain TCP.
     pub(crate) fn tcp(address: SocketAddr) -> Address {
         Address::new(Place::Tcp(address))
     }
 
-    /// Says that Podman listens there, which removes in another way.
+    /// Sets whether the engine is Podman, which removes in another way.
     pub(crate) fn of_podman(mut self, podman: bool) -> Address {
         self.podman = podman;
         self
@@ -46,7 +46,8 @@ impl Address {
         self.podman
     }
 
-    /// A unix socket's. The child leaves the working directory, so it is made absolute.
+    /// Returns the address of a unix socket, made absolute since the child leaves the working
+    /// directory.
     pub(crate) fn unix(socket: &Path) -> io::Result<Address> {
         let place = SocketAddrUnix::new(std::path::absolute(socket)?).map(Place::Unix);
         place.map(Address::new).map_err(|error| {
@@ -57,7 +58,7 @@ impl Address {
         })
     }
 
-    /// A connection that doesn't block from here on.
+    /// Opens a connection that doesn't block once it is established; `None` if that fails.
     pub(super) fn connect(&self) -> Option<OwnedFd> {
         let family = match &self.place {
             Place::Unix(_) => AddressFamily::UNIX,
@@ -67,7 +68,7 @@ impl Address {
         let socket = rustix::net::socket(family, SocketType::STREAM, None).ok()?;
         match &self.place {
             Place::Unix(address) => {
-                // One whose backlog is full refuses at once.
+                // A socket whose backlog is full refuses at once.
                 rustix::io::ioctl_fionbio(&socket, true).ok()?;
                 rustix::net::connect(&socket, address).ok()?;
             }

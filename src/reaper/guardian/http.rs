@@ -1,7 +1,7 @@
-//! Requests and response framing: pure functions on memory the caller brings.
+//! Requests and response framing: pure functions on memory that the caller provides.
 //!
-//! Requests are HTTP/1.0, which forbids chunked answers; [`Response`] copes with chunks, and with
-//! connections held open, all the same.
+//! Requests are HTTP/1.0, which forbids chunked answers; [`Response`] nevertheless handles chunks,
+//! and connections that stay open.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -9,7 +9,7 @@ use super::super::kind::Kind;
 
 const TAIL: &str = " HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// The request that lists what carries `label`. Allocates: for use before the fork.
+/// Returns the request that lists what carries `label`. Allocates: for use before the fork.
 pub(super) fn list_request(kind: Kind, label: &str) -> Vec<u8> {
     let filter = label_filter(label);
     let mut request = format!("GET {}", kind.list_path());
@@ -25,13 +25,13 @@ pub(super) fn list_request(kind: Kind, label: &str) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// Lists the images that have no name, and that nothing builds on.
+/// Returns the request that lists the images that have no name and that no other image is built on.
 pub(super) fn nameless_request() -> Vec<u8> {
     let filter = "%7B%22dangling%22%3A%5B%22true%22%5D%7D";
     format!("GET /images/json?filters={filter}{TAIL}").into_bytes()
 }
 
-/// Writes the request that looks at an image into `out`; `None` if it doesn't fit.
+/// Writes the request that inspects an image into `out`; `None` if it doesn't fit.
 pub(super) fn image_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
     if !is_plain(id) {
         return None;
@@ -39,10 +39,10 @@ pub(super) fn image_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]
     join(&[b"GET /images/", id, b"/json", TAIL.as_bytes()], out)
 }
 
-/// Writes the request that lists the containers of an image, or of what is built on it, into `out`;
+/// Writes the request that lists the containers of an image, or of images built on it, into `out`;
 /// `None` if it doesn't fit.
 pub(super) fn users_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
-    /// `{"ancestor":["`, and the end of it.
+    /// `{"ancestor":["`, percent-encoded, and the end of it.
     const HEAD: &[u8] = b"%7B%22ancestor%22%3A%5B%22";
     const END: &[u8] = b"%22%5D%7D";
     if !is_plain(id) {
@@ -52,7 +52,7 @@ pub(super) fn users_request<'a>(id: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]
     join(&[b"GET ", path, HEAD, id, END, TAIL.as_bytes()], out)
 }
 
-/// `{"label":["…"]}`, with the label escaped as a JSON string.
+/// Returns `{"label":["…"]}`, with the label escaped as a JSON string.
 fn label_filter(label: &str) -> String {
     let mut filter = String::from("{\"label\":[\"");
     for c in label.chars() {
@@ -66,17 +66,17 @@ fn label_filter(label: &str) -> String {
     filter
 }
 
-/// Returns whether `id` can stand in a URL's path as it is. Anything else is no engine's id. The
+/// Returns whether `id` can be part of a URL's path as it is; anything else is no engine's id. The
 /// colon is that of `sha256:`.
 pub(super) fn is_plain(id: &[u8]) -> bool {
     id.first().is_some_and(u8::is_ascii_alphanumeric)
         && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':'))
 }
 
-/// Writes the request that lists what is shared under `value` into `out`; `None` if it doesn't
-/// fit, or could not stand in a URL as it is.
+/// Writes the request that lists what is shared under `value` into `out`; `None` if it doesn't fit,
+/// or if `value` can't be part of a URL as it is.
 pub(super) fn shared_request<'a>(kind: Kind, value: &[u8], out: &'a mut [u8]) -> Option<&'a [u8]> {
-    /// `{"label":["castoff.shared=`, and the end of it.
+    /// `{"label":["castoff.shared=`, percent-encoded, and the end of it.
     const HEAD: &str = "%7B%22label%22%3A%5B%22castoff.shared%3D";
     const END: &str = "%22%5D%7D";
     if !is_plain(value) {
@@ -87,14 +87,14 @@ pub(super) fn shared_request<'a>(kind: Kind, value: &[u8], out: &'a mut [u8]) ->
     join(&parts, out)
 }
 
-/// What is asked of an engine for one resource.
+/// A call to the engine about one resource.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
-    /// To end a container at once.
+    /// The stop of a container, without a timeout.
     Stop,
-    /// To remove an image without a name, unless anything uses it, and nothing below it.
+    /// The removal of an image without a name, unless anything uses it, and of none of its parents.
     DeleteNameless,
-    /// To remove a resource, in Podman's way or Docker's.
+    /// The removal of a resource, in Podman's way or Docker's.
     Delete { kind: Kind, podman: bool },
 }
 
@@ -118,7 +118,7 @@ fn join<'a>(parts: &[&[u8]], out: &'a mut [u8]) -> Option<&'a [u8]> {
     out.get(..len)
 }
 
-/// 64-bit FNV-1a over the kind and the id: what the keep table remembers of a resource.
+/// Returns the 64-bit FNV-1a hash of the kind and the id, by which the keep table knows a resource.
 pub(super) fn fingerprint(kind: Kind, id: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in core::iter::once(&(kind as u8)).chain(id) {
@@ -130,7 +130,7 @@ pub(super) fn fingerprint(kind: Kind, id: &[u8]) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    /// Bytes left, if the head said.
+    /// The number of bytes left, if the head gave it.
     Body(Option<u64>),
     ChunkSize,
     Chunk(u64),
@@ -138,7 +138,7 @@ enum State {
     End,
 }
 
-/// Reads a response byte by byte, in whatever pieces it arrives.
+/// A reader of a response, byte by byte, in whatever pieces it arrives.
 #[derive(Debug)]
 pub(super) struct Response {
     state: State,
@@ -155,13 +155,13 @@ impl Response {
         Self { state: State::Head, line, line_len, status: None, chunked: false, length: None }
     }
 
-    /// The final status, as soon as its line has been read. 0 stands for what isn't HTTP.
+    /// Returns the status, that of an interim answer until its head ends. 0 if it isn't HTTP.
     pub(super) fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// Returns whether the body has ended by its framing. Without a length, only the connection
-    /// tells.
+    /// Returns whether the body has ended by its framing. Without a length, only the end of the
+    /// connection shows it.
     pub(super) fn ended(&self) -> bool {
         self.state == State::End
     }
@@ -174,7 +174,7 @@ impl Response {
                     self.line_ended();
                     self.line_len = 0;
                 } else if let Some(place) = self.line.get_mut(self.line_len) {
-                    // Only a line's start matters; the rest of a long one is dropped.
+                    // Only the start of a line matters; the rest of a long one is dropped.
                     *place = byte.to_ascii_lowercase();
                     self.line_len = self.line_len.saturating_add(1);
                 }
@@ -214,7 +214,7 @@ impl Response {
 
     fn head_ended(&mut self) -> State {
         match self.status {
-            // An interim answer: the real one follows.
+            // An interim answer: the final one follows.
             Some(100..=199) => {
                 *self = Self::new();
                 State::Head
@@ -239,7 +239,7 @@ impl Response {
     }
 }
 
-/// The number that `digits` starts with; what follows it (a chunk's extension) is ignored.
+/// Parses the number at the start of `digits`; what follows (a chunk's extension) is ignored.
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     let mut value = None;
     for byte in digits {

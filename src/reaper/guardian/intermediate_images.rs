@@ -1,19 +1,19 @@
-//! Images that steps of classic builds made, as the guardian remembers them.
+//! Intermediate images of classic builds, as the guardian remembers them.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
 use super::work::{SHARED_MAX, Text};
 
-/// Images of steps that can be remembered.
+/// Limit for intermediate images.
 const IMAGES: usize = 4096;
 
-/// Images that steps of builds made. Those beyond the limit are left to `docker image prune`.
+/// The intermediate images of builds. Those beyond the limit are left to `docker image prune`.
 #[repr(C)]
 pub(super) struct ImageTable([IntermediateImage; IMAGES]);
 
 #[repr(C)]
 struct IntermediateImage {
-    /// Of the build; 0 where there is none.
+    /// The number of the build; 0 if the place is free.
     number: u32,
     /// The first digits of its id, a colon, and the first of its parent's id, if those are known.
     text: Text<SHARED_MAX>,
@@ -44,9 +44,9 @@ impl ImageTable {
         self.0.iter().all(|image| image.number == 0)
     }
 
-    /// Returns whether an image that the engine lists is one of them. The engine says the first
-    /// characters of an id while it builds; the parent tells a step's image from another that is
-    /// said to be it.
+    /// Returns whether a listed image is one of these. During a build the engine reports only the
+    /// first characters of an id; the parent's id rules out an image that was only reported as a
+    /// step's.
     pub(super) fn holds(&self, id: &[u8], parent: &[u8]) -> bool {
         let digits = |id: &'_ [u8]| id.strip_prefix(b"sha256:").map_or(0, |_| 7);
         let id = id.get(digits(id)..).unwrap_or(&[]);

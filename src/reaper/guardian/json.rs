@@ -1,41 +1,41 @@
 //! Finds the ids in a list response as its bytes pass by: fixed memory, no tree, any size.
 //!
-//! Containers and networks are an array of objects with an `Id`; volumes are such an array, with a
-//! `Name`, under the key `Volumes` of an object. Only those places count: the same keys inside a
-//! label, an environment value or a nested object are data of strangers.
+//! Containers, networks and images are an array of objects with an `Id`; volumes are such an array,
+//! with a `Name`, under the key `Volumes` of an object. Only those places count: the same keys
+//! inside a label, an environment value or a nested object are other people's data.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
 use super::super::kind::Kind;
 use super::http::{fingerprint, is_plain};
 
-/// The longest id or name remembered; engines allow no longer names, since they are file names.
+/// Limit for an id or name, in bytes; engines allow no longer names, since they are file names.
 pub(super) const ID_MAX: usize = 255;
 
-/// How far into an escape sequence a string is.
+/// The position of a string's next character in an escape sequence.
 #[derive(Clone, Copy, Debug)]
 enum Escape {
     None,
     Started,
-    /// `\u` and the digits so far: how many, and their value.
+    /// `\u` and the digits so far: their number and their value.
     Unicode(u8, u32),
 }
 
-/// The longest id of an image: an algorithm and its digits.
+/// Limit for the id of an image, in bytes: an algorithm and its digits.
 const IMAGE_MAX: usize = 80;
-/// Names of one thing that are looked at.
+/// Limit for the names of one resource.
 const NAMES: usize = 8;
 
-/// What a list says of one thing, by which it is told whether castoff made it. A print of 0 stands
-/// for what is not there.
+/// The parts of a listed resource that show whether castoff made it. A fingerprint of 0 means that
+/// there is no such part.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Traits {
     image: [u8; IMAGE_MAX],
     image_len: usize,
-    /// The value of the resource's own label.
+    /// The fingerprint of the value of the resource's own label.
     pub(super) resource: u64,
-    /// The value of the label that says under which name an image was made.
+    /// The fingerprint of the label that holds the name under which an image was made.
     made_as: u64,
     names: [u64; NAMES],
 }
@@ -44,7 +44,7 @@ impl Traits {
     pub(super) const NONE: Traits =
         Traits { image: [0; IMAGE_MAX], image_len: 0, resource: 0, made_as: 0, names: [0; NAMES] };
 
-    /// The id of the image that a container is of, or that an image was made on.
+    /// Returns the id of a container's image, or of an image's parent.
     pub(super) fn image(&self) -> &[u8] {
         self.image.get(..self.image_len).unwrap_or(&[])
     }
@@ -67,7 +67,8 @@ impl Traits {
         self.names.iter().all(|name| *name == 0)
     }
 
-    /// Notes a name: a container's stands after a slash, Podman puts a registry before an image's.
+    /// Adds a name, without the slash before a container's and the registry that Podman adds to an
+    /// image's.
     fn add_name(&mut self, name: &[u8]) {
         let prefixes: [&[u8]; 4] = [b"/", b"localhost/", b"docker.io/library/", b"docker.io/"];
         let name = prefixes.iter().find_map(|prefix| name.strip_prefix(*prefix)).unwrap_or(name);
@@ -85,12 +86,12 @@ fn print(text: &[u8]) -> u64 {
     if text.is_empty() { 0 } else { fingerprint(Kind::Container, text) }
 }
 
-/// An image's id without the algorithm, which not every answer has.
+/// Returns an image's id without the algorithm, which not every answer contains.
 pub(super) fn plain_image(id: &[u8]) -> &[u8] {
     id.strip_prefix(b"sha256:").unwrap_or(id)
 }
 
-/// What the value is that comes next in a listed object, or the one that is open.
+/// The meaning of the value that comes next in a listed object, or of the one that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Other,
@@ -100,7 +101,7 @@ enum Field {
     Labels,
 }
 
-/// The same for one of its labels.
+/// The meaning of the label whose value comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Other,
@@ -114,17 +115,17 @@ pub(super) struct Ids {
     target: u32,
     key: &'static [u8],
     depth: u32,
-    /// Bit n: what is open at depth n is an object. Deeper than 7 nobody asks.
+    /// Bit n: whether an object is open at depth n, not an array. Depths beyond 7 don't matter.
     objects: u8,
-    /// Inside the array whose objects carry ids.
+    /// Whether the array whose objects carry ids is open.
     in_list: bool,
-    /// After a colon: what comes next in this object is a value, not a key.
+    /// Whether a value comes next in this object, not a key: a colon was read.
     at_value: bool,
-    /// The last key above the list was that of the list.
+    /// Whether the last key above the list was that of the list.
     matched: bool,
     field: Field,
     label: Label,
-    /// The label that says which resource it is.
+    /// The key of the label that holds the name of the resource.
     resource: &'static [u8],
     id: [u8; ID_MAX],
     id_len: usize,
@@ -133,7 +134,7 @@ pub(super) struct Ids {
     escape: Escape,
     text: [u8; ID_MAX],
     len: usize,
-    /// The string doesn't fit or isn't ASCII: no key or id.
+    /// Whether the string is too long or has an escape beyond ASCII, and so is no key or id.
     odd: bool,
     complete: bool,
 }
@@ -171,7 +172,8 @@ impl Ids {
         }
     }
 
-    /// For a list of images that others have made of containers, whose labels they have taken over.
+    /// Creates a reader for images that others committed from containers, with the containers'
+    /// labels.
     pub(super) const fn of_committed() -> Self {
         let mut ids = Self::new(Kind::Image);
         ids.resource = b"castoff.resource";
@@ -183,7 +185,8 @@ impl Ids {
         self.complete
     }
 
-    /// Takes one byte; returns what it was all of an object of the list, if it has an id.
+    /// Takes one byte. Returns the id and traits of a listed object that it closes, if it has an
+    /// id.
     pub(super) fn feed(&mut self, byte: u8) -> Option<(&[u8], Traits)> {
         if self.complete {
             return None;
@@ -205,7 +208,7 @@ impl Ids {
                     self.field = Field::Other;
                 }
             }
-            // `null` in place of the document: an empty list.
+            // The document is `null`: an empty list.
             b'l' if self.depth == 0 => self.complete = true,
             _ => {}
         }
@@ -256,7 +259,7 @@ impl Ids {
             (Escape::Started, b'u') => self.escape = Escape::Unicode(0, 0),
             (Escape::Started, _) => {
                 self.escape = Escape::None;
-                // Control characters are in no key and no id; which one doesn't matter.
+                // No key and no id has a control character, so one stands for all.
                 let control = matches!(byte, b'b' | b'f' | b'n' | b'r' | b't');
                 self.push(if control { 0 } else { byte });
             }

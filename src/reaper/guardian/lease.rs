@@ -1,5 +1,5 @@
-//! What the child does about shared resources: it holds its parent's leases until nobody else may
-//! come back for them, and removes what it was the last to hold.
+//! The child's part in shared resources: it holds its parent's leases until they have lingered, and
+//! removes the resources that it was the last to hold.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -14,25 +14,26 @@ use super::http::shared_request;
 use super::remove::{Outcome, Round};
 use super::work::{Lease, Work};
 
-/// What a lease's file begins with. Written by the parent's side, and in one place here.
+/// The first byte of a lease's file. The parent's side writes it, and the child in one place here.
 pub(crate) mod state {
-    /// Somebody makes the resource and holds the exclusive lock.
+    /// A process makes the resource and holds the exclusive lock.
     pub(crate) const MAKING: u8 = b'm';
-    /// It is there, and whoever uses it holds a shared lock.
+    /// The resource is ready, and each of its users holds a shared lock.
     pub(crate) const READY: u8 = b'r';
-    /// It is there, and stays.
+    /// The resource is ready, and stays.
     pub(crate) const KEPT: u8 = b'k';
 }
 
-/// Longest list request: a path, some braces, and a label's value.
+/// Limit for a list request, in bytes: a path, some braces, and a label's value.
 const REQUEST_MAX: usize = 512;
 
-/// While a parent that waits for its guardian is still there, its own threads may have a lock for a
-/// moment: for so many milliseconds from its end, and so often, somebody's lock is tried again.
+/// Limit, from the parent's end, for trying a lease again that somebody else has locked, and the
+/// pause between the attempts, in milliseconds. Threads of a parent that waits for its guardian may
+/// hold a lock for a moment.
 const OTHERS: u64 = 2_000;
 const AGAIN: u64 = 50;
 
-/// Settles the leases whose time has come. `began` is when the parent ended.
+/// Settles the leases that are due. `began` is the time at which the parent ended.
 pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) -> Outcome {
     let mut outcome = Outcome::Nothing;
     let (hold, hurry) = (work.hold, work.hurry);
@@ -73,8 +74,8 @@ pub(super) fn pass(work: &mut Work, engine: &Address, began: u64, give_up: u64) 
     outcome
 }
 
-/// Whoever waits for the lock finds nothing, and makes it anew. What is yet to come of a create
-/// call stays noted: whoever comes next looks for it as well.
+/// Empties the file, so that whoever waits for the lock recreates the resource. If a create call
+/// may still make something, the file stays as it is: the next holder looks for that as well.
 fn settle(lease: &mut Lease) {
     let Some(file) = lease.file() else { return };
     let half = read(file) == Some(state::MAKING);
@@ -84,41 +85,41 @@ fn settle(lease: &mut Lease) {
     if half { lease.end_for_now() } else { lease.end() }
 }
 
-/// Returns whether something is to be looked for that may come to be yet.
+/// Returns whether there is a lease whose resource may be created late.
 pub(super) fn any_late(work: &mut Work) -> bool {
     work.leases.held().any(|lease| lease.is_late())
 }
 
-/// Returns whether something of that has to come yet, as far as is known.
+/// Returns whether for one of those a resource is still expected.
 pub(super) fn any_unsettled(work: &mut Work) -> bool {
     work.leases.held().any(|lease| lease.is_late() && !lease.creates.are_settled())
 }
 
-/// It has been looked for often enough.
+/// Ends the leases whose resource may be created late: the search for it is over.
 pub(super) fn end_late(work: &mut Work) {
     work.leases.held().filter(|lease| lease.is_late()).for_each(Lease::end);
 }
 
-/// Milliseconds until the next lease's time comes; `None` if there is none left.
+/// Returns the milliseconds until the next lease is due; `None` if none is left.
 pub(super) fn next(work: &mut Work, began: u64) -> Option<u64> {
     let held = work.leases.held().filter(|lease| !lease.is_late());
     held.map(|lease| due(lease, began).saturating_sub(now())).min()
 }
 
 fn due(lease: &Lease, began: u64) -> u64 {
-    // What is half made is of no use to anybody.
+    // Nobody can use a half-made resource.
     let half = lease.file().and_then(read) == Some(state::MAKING);
     if half || lease.is_late() { began } else { began.saturating_add(lease.linger) }
 }
 
-/// Returns whether what this lease is for is to be removed, and by this process.
+/// Returns whether this process is to remove the lease's resource.
 ///
-/// The shared lock becomes an exclusive one, and is lost where somebody else has one as well: they
-/// see to it then.
+/// Converts the shared lock to an exclusive one, and loses it if somebody else has one as well:
+/// they remove the resource then.
 fn is_ours(lease: &mut Lease, hold: bool) -> bool {
     let Some(file) = lease.file() else { return true };
     let exclusive = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    // Only now that nobody else can write it.
+    // Read only now that nobody else can write it.
     let state = read(file).filter(|_| exclusive);
     let ours = match state {
         Some(state::READY) if hold => {

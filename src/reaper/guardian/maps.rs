@@ -1,10 +1,10 @@
-//! The child's copy of its parent's memory (proc(5), `/proc/self/maps`): it gives up what it has no
-//! use for, so that no secrets live on in it and the parent's pages stay the parent's.
+//! The child's copy of its parent's memory (proc(5), `/proc/self/maps`): the child gives up what it
+//! doesn't need, so that no secrets live on there and it doesn't hold on to the parent's pages.
 //!
-//! What is left is what the child works in, and whatever is in the same mapping within a MiB of its
-//! stack and its thread's variables; and what belongs to a file, with the zero-initialised data
-//! that follows it, since the code there may use it. All is read and done without allocating, and
-//! after the fork: no mark is on the parent's memory, not even for a moment.
+//! It keeps its working memory, whatever is in the same mapping within a MiB of its stack and its
+//! thread's variables, and mappings of files with the zero-initialised data that follows them,
+//! since code may use those. It works after the fork and without allocating: the parent's memory is
+//! not marked, not even for a moment.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -14,11 +14,11 @@ use rustix::fs::{Mode, OFlags};
 
 use super::sys;
 
-/// No page is larger where it matters.
+/// Alignment of ranges: no larger pages occur where it matters.
 const BLOCK: usize = 1 << 16;
-/// What the child's stack and its thread's variables may extend to.
+/// Margin that the child's stack and its thread's variables may extend to.
 const NEAR: usize = 1 << 20;
-/// Long enough for the fields of a line that matter; a path's end doesn't.
+/// Limit for the part of a line that is parsed: the end of a path doesn't matter.
 const LINE_MAX: usize = 128;
 
 /// Gives up what looks like heap, except what the child needs: the arena, this stack, the thread's
@@ -28,8 +28,8 @@ pub(super) fn give_up(arena: Range<usize>, buffer: &mut [u8]) {
     heap(buffer, |range| outside(range, &needed, |part| sys::give_up(&part)));
 }
 
-/// What the child can't do without: the arena, this thread's stack and its variables. Neighbouring
-/// mappings appear as one, so any of these may be inside what looks like heap.
+/// Returns the ranges that the child needs: the arena, this thread's stack and its variables.
+/// Neighbouring mappings appear as one, so any of these may be inside of what looks like heap.
 fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
     let here = arena.end;
     [
@@ -39,7 +39,7 @@ fn needed(arena: Range<usize>) -> [Range<usize>; 3] {
     ]
 }
 
-/// Calls `each` for what looks like heap: private, writable, and of no file.
+/// Calls `each` for each range that looks like heap: private, writable, and of no file.
 fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let Ok(maps) = rustix::fs::open(c"/proc/self/maps", flags, Mode::empty()) else { return };
@@ -57,7 +57,7 @@ fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
             let mapping = Mapping::parse(line.get(..len).unwrap_or(&[]));
             len = 0;
             let Some(mapping) = mapping else { continue };
-            // What follows a file directly is its zero-initialised data, in one mapping or more.
+            // The mappings directly after a file's hold its zero-initialised data.
             let follows = mapping.range.start == file_end && !mapping.is_named;
             if mapping.of_file || follows {
                 file_end = mapping.range.end;
@@ -68,7 +68,7 @@ fn heap(buffer: &mut [u8], mut each: impl FnMut(Range<usize>)) {
     }
 }
 
-/// From `margin` below `start` to `margin` above `end`, in whole blocks.
+/// Returns the range from `margin` below `start` to `margin` above `end`, in whole blocks.
 fn around(start: usize, end: usize, margin: usize) -> Range<usize> {
     let mask = !BLOCK.saturating_sub(1);
     let start = start.saturating_sub(margin) & mask;
@@ -94,14 +94,14 @@ fn outside(range: Range<usize>, holes: &[Range<usize>], mut each: impl FnMut(Ran
 struct Mapping {
     range: Range<usize>,
     of_file: bool,
-    /// Whether the kernel says what it is for.
+    /// Whether it has a path, or a name that says what it is for.
     is_named: bool,
-    /// Private, writable, of no file, and not the stack.
+    /// Whether it is private, writable, of no file, and not the stack.
     heap_like: bool,
 }
 
 impl Mapping {
-    /// `7f00-7f10 rw-p 00000000 00:00 0      [heap]`
+    /// Parses a line such as `7f00-7f10 rw-p 00000000 00:00 0      [heap]`.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|b| *b == b' ').filter(|field| !field.is_empty());
         let mut ends = fields.next()?.split(|b| *b == b'-');
@@ -175,13 +175,12 @@ mod tests {
         let here = 5_u8;
         assert!(sys::forked(|| {
             give_up(range, &mut work.input);
-            // The kernel may have put it next to the stack, or to the arena, whose surroundings
-            // stay.
+            // The kernel may have put it next to the stack or the arena, whose surroundings stay.
             let left = heap.iter().filter(|byte| **byte != 0).count();
             left <= 4 * NEAR && std::hint::black_box(here) == 5
         }));
         assert!(heap.iter().all(|byte| *byte == 7));
-        // And without it the child sees what the parent has.
+        // Without the call, the child has the parent's content.
         assert!(sys::forked(|| heap.iter().all(|byte| *byte == 7)));
     }
 }

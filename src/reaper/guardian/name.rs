@@ -1,6 +1,6 @@
-//! The child's own name and environment (proc(5)). What it has of its parent's is a copy, which
-//! `pkill -f` and CI servers that end what has their mark in its environment would go by, and in
-//! which secrets would live on.
+//! The child's own name and environment (proc(5)). Copies of the parent's would match `pkill -f`
+//! and the CI servers that end all processes with their mark in the environment, and secrets would
+//! live on in them.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -8,25 +8,25 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 
-/// What `/proc/PID/cmdline` is to say.
+/// The content of the child's `/proc/PID/cmdline`.
 const NAME: &[u8] = b"castoff-guard\0";
-/// No system allows more for arguments and environment together, but one could tell anything.
+/// Limit for the size of arguments or environment: no system allows more, whatever one reports.
 const LONGEST: u64 = 64 << 20;
 
-/// Overwrites the arguments with the name, and the environment with nothing. Where it may not, all
-/// stays as it is. `buffer` is for reading.
+/// Overwrites the arguments with the name, and the environment with zeros. Leaves what it can't
+/// overwrite. `buffer` is for reading.
 pub(super) fn take_own(buffer: &mut [u8]) {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let Ok(stat) = rustix::fs::open(c"/proc/self/stat", flags, Mode::empty()) else { return };
     let Ok(count) = rustix::io::read(&stat, &mut *buffer) else { return };
     let Some(place) = buffer.get(..count).and_then(Place::parse) else { return };
-    // Written to as a file: an address that can't be written to is an error and no crash.
+    // Written as a file: an address that isn't writable is then an error and no crash.
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let Ok(memory) = rustix::fs::open(c"/proc/self/mem", flags, Mode::empty()) else { return };
     clear(&memory, place.arguments);
     clear(&memory, place.environment);
     let (start, end) = place.arguments;
-    // An end that is not zero makes the kernel read up to the first zero, not to the end.
+    // If the last byte isn't zero, the kernel reads up to the first zero, not to the end.
     let _ = rustix::io::pwrite(&memory, b".", end.saturating_sub(1));
     let room = usize::try_from(end.saturating_sub(start)).unwrap_or(0).min(NAME.len());
     let _ = rustix::io::pwrite(&memory, NAME.get(..room).unwrap_or(&[]), start);
@@ -44,7 +44,7 @@ fn clear(memory: &OwnedFd, (mut start, end): (u64, u64)) {
     }
 }
 
-/// Where arguments and environment begin and end.
+/// The ranges of the arguments and the environment.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
     arguments: (u64, u64),
@@ -52,7 +52,7 @@ struct Place {
 }
 
 impl Place {
-    /// Fields 48 to 51; the second one, a name in brackets, may hold anything.
+    /// Parses fields 48 to 51; the second field, a name in brackets, may contain anything.
     fn parse(stat: &[u8]) -> Option<Place> {
         let name_end = stat.iter().rposition(|byte| *byte == b')')?;
         let rest = stat.get(name_end.checked_add(2)?..)?;
@@ -63,7 +63,7 @@ impl Place {
                 .then_some((start, end))
         };
         let arguments = range()?;
-        // There may be none.
+        // There may be no environment.
         Some(Place { arguments, environment: range().unwrap_or((0, 0)) })
     }
 }

@@ -1,5 +1,5 @@
-//! What carries castoff's labels, and was made by others: a container inherits the labels of its
-//! image, and an image those of the container or image that it was made of.
+//! Resources that carry castoff's labels but were made by others: a container inherits the labels
+//! of its image, and an image those of the container or image that it was made of.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -10,18 +10,20 @@ use super::json::{Ids, plain_image};
 use super::remove::{Round, scan, status};
 use super::work::{IDS, IdTable, KeepTable};
 
-/// Takes out of the table what is not castoff's, for good: once what it was made of is gone, it
-/// could be told no more. `None` if the engine gave no good answer.
+/// Takes resources that are not castoff's out of the table, and marks them as kept: once their
+/// image is removed, nothing would distinguish them any more. `None` if the engine gave no good
+/// answer.
 pub(super) fn spare_others(round: &mut Round<'_>) -> Option<()> {
     match round.kind {
         Kind::Container => containers(round),
         Kind::Image => images(round),
-        // Nothing is made of these.
+        // Nothing inherits the labels of these.
         Kind::Network | Kind::Volume => Some(()),
     }
 }
 
-/// The images are listed after the containers: each was there before its container was.
+/// Spares containers that others made. The images are listed after the containers: each existed
+/// before its container.
 fn containers(round: &mut Round<'_>) -> Option<()> {
     if round.ids.is_empty() {
         return Some(());
@@ -46,7 +48,7 @@ fn containers(round: &mut Round<'_>) -> Option<()> {
             index = index.saturating_add(1);
             continue;
         }
-        // Under a name of the user's, it is castoff's if its image is there and has not that label.
+        // Under another name, it is castoff's only if its image exists and has no such label.
         let mut request = [0; 256];
         let asked = image_request(traits.image(), &mut request);
         match asked.map_or(Some(404), |request| status(engine, request))? {
@@ -63,8 +65,8 @@ fn containers(round: &mut Round<'_>) -> Option<()> {
 
 fn images(round: &mut Round<'_>) -> Option<()> {
     let Round { ids, kept, input, engine, spared, .. } = round;
-    // Judged before any is taken out: one that others made of ours is made on an image of this
-    // list.
+    // All are judged before one is taken out: an image that others made of castoff's is recognized
+    // by its parent in this list.
     let mut fresh = [false; IDS];
     for (index, place) in fresh.iter_mut().enumerate() {
         let Some(traits) = ids.traits(index).filter(|traits| traits.has_no_name()) else {
@@ -74,7 +76,7 @@ fn images(round: &mut Round<'_>) -> Option<()> {
     }
     let mut index = 0_usize;
     while let (Some(id), Some(traits)) = (ids.get(index), ids.traits(index)) {
-        // Podman labels the images of a build's steps as well, which have no name.
+        // Podman also labels a build's intermediate images, which have no name.
         let ours = traits.is_named()
             || (engine.is_podmans() && traits.has_no_name())
             || fresh.get(index).copied().unwrap_or_default();
@@ -82,7 +84,7 @@ fn images(round: &mut Round<'_>) -> Option<()> {
             kept.insert(Kind::Image, fingerprint(Kind::Image, id));
             take_out(ids, &mut fresh, index);
         } else if !engine.is_podmans() && is_used(engine, id, input)? {
-            // By force, Docker removes it also where that container does not run.
+            // With `force`, Docker removes it even if a container that does not run uses it.
             *spared = true;
             take_out(ids, &mut fresh, index);
         } else {
@@ -92,7 +94,7 @@ fn images(round: &mut Round<'_>) -> Option<()> {
     Some(())
 }
 
-/// Takes one out; the last one has its place then.
+/// Removes an entry; the last one takes its place.
 fn take_out(ids: &mut IdTable, fresh: &mut [bool; IDS], index: usize) {
     let last = ids.len().saturating_sub(1);
     if index <= last && last < IDS {
@@ -101,9 +103,9 @@ fn take_out(ids: &mut IdTable, fresh: &mut [bool; IDS], index: usize) {
     ids.remove(index);
 }
 
-/// Returns whether the image `below` is there, and has not these labels itself. Then what is made
-/// on it has them from castoff and not from there: a commit that was cut off before the engine gave
-/// it its name leaves such an image.
+/// Returns whether the image `below` exists and does not have these labels itself. Then the image
+/// that was made on it has them from castoff: a commit that was cut off before the engine named the
+/// image leaves such a one.
 fn is_made_on_anothers(
     ids: &IdTable,
     kept: &KeepTable,
@@ -127,11 +129,10 @@ fn is_made_on_anothers(
     }
 }
 
-/// Returns whether there is a container of an image. castoff's own are gone by the time images are
-/// listed.
+/// Returns whether a container uses an image. castoff's own are gone by the time images are listed.
 fn is_used(engine: &Address, image: &[u8], input: &mut [u8]) -> Option<bool> {
     let mut request = [0; 512];
-    // What can't stand in a request is no image's id, and is never removed.
+    // Text that can't be part of a request is no image's id, and is never removed.
     let Some(request) = users_request(image, &mut request) else { return Some(true) };
     let mut used = false;
     scan(engine, request, input, Ids::new(Kind::Container), |_, _| {

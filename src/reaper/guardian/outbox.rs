@@ -1,5 +1,5 @@
-//! What the child has not been told yet, since its stream is full: a child that was stopped, or
-//! that gets no processor, holds nobody up.
+//! Messages that the child's stream has no room for yet: a child that was stopped, or that gets no
+//! processor, doesn't hold up its parent.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,7 +13,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use super::message::{Message, RECORD};
 use crate::forks::UnsharedFd;
 
-/// Messages in their order, of which only those are left that still say something.
+/// Messages in their order, without those that a later one made pointless.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(VecDeque<Queued>);
 
@@ -24,7 +24,7 @@ struct Queued {
     file: Option<Arc<UnsharedFd>>,
 }
 
-/// What a message is about.
+/// The subject of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
     Keep,
@@ -53,7 +53,7 @@ impl Topic {
 impl Outbox {
     pub(super) fn push(&mut self, message: Message<'_>, file: Option<&Arc<UnsharedFd>>) {
         let topic = Topic::of(message);
-        // A later message makes these pointless, so that what waits is no more than what there is.
+        // A later message replaces these, so that the queue stays in proportion to what exists.
         let replaces =
             !matches!(message, Message::Keep(..) | Message::Lease { .. } | Message::Image(..));
         if replaces {
@@ -62,11 +62,12 @@ impl Outbox {
         self.0.push_back(Queued { topic, bytes: message.encode(), file: file.cloned() });
     }
 
-    /// Sends what the stream takes now. Returns whether that was everything.
+    /// Sends the messages that the stream has room for. Returns whether that was all of them.
     pub(super) fn flush(&mut self, stream: &impl AsFd) -> io::Result<bool> {
         while let Some(message) = self.0.front() {
             match rustix::io::retry_on_intr(|| message.send(stream)) {
-                // Descriptors under way count, and one that is not read yet is under way.
+                // The kernel limits descriptors under way, which are those that the child has not
+                // read yet.
                 Err(Errno::AGAIN | Errno::TOOMANYREFS | Errno::NOBUFS | Errno::NOMEM) => {
                     return Ok(false);
                 }
@@ -85,7 +86,7 @@ impl Queued {
     fn send(&self, stream: impl AsFd) -> rustix::io::Result<usize> {
         #[cfg(not(target_vendor = "apple"))]
         let flags = SendFlags::NOSIGNAL;
-        // There, `stream_pair` has set the same as an option.
+        // On these systems, `stream_pair` has set the same as a socket option.
         #[cfg(target_vendor = "apple")]
         let flags = SendFlags::empty();
         let files: Option<[BorrowedFd<'_>; 1]> = self.file.as_ref().map(|file| [file.as_fd()]);

@@ -6,12 +6,12 @@
 #[repr(C)]
 pub(super) struct Prints<const N: usize> {
     len: usize,
-    /// 0 where there is none.
+    /// 0 if the place is free.
     places: [u64; N],
 }
 
 impl<const N: usize> Prints<N> {
-    /// How many are taken: a fuller table would be slow.
+    /// Limit for fingerprints: a fuller table would be slow.
     pub(super) const MOST: usize = N.saturating_sub(N.div_euclid(4));
 
     pub(super) fn len(&self) -> usize {
@@ -23,7 +23,7 @@ impl<const N: usize> Prints<N> {
         self.probe(print).find_map(|index| self.settles(index, print)) == Some(true)
     }
 
-    /// Returns whether it is in now; if not, there is no room.
+    /// Adds a fingerprint if it is missing; `false` if there is no room for it.
     pub(super) fn insert(&mut self, print: u64) -> bool {
         let print = print.max(1);
         let place = self.probe(print).find(|index| self.settles(*index, print).is_some());
@@ -40,14 +40,15 @@ impl<const N: usize> Prints<N> {
         true
     }
 
-    /// Returns where to look, one after the other.
+    /// Returns the indices to search, in that order.
     fn probe(&self, print: u64) -> impl Iterator<Item = usize> + use<N> {
         let mask = N.saturating_sub(1);
         let start = usize::try_from(print & u64::try_from(mask).unwrap_or(0)).unwrap_or(0);
         (0..N).map(move |step| start.wrapping_add(step) & mask)
     }
 
-    /// Returns whether a place says that `print` is in, or that it isn't; it may be another one's.
+    /// Returns whether a place shows that `print` is in the set, or that it isn't; `None` if it has
+    /// another one.
     fn settles(&self, index: usize, print: u64) -> Option<bool> {
         let there = *self.places.get(index)?;
         if there == print { Some(true) } else { (there == 0).then_some(false) }
@@ -62,7 +63,7 @@ mod tests {
     fn what_is_in_is_found_until_there_is_no_room() {
         let mut prints = Prints::<8> { len: 0, places: [0; 8] };
         assert!(!prints.holds(0) && !prints.holds(7));
-        // All of them want the same place.
+        // All of them hash to the same place.
         for n in 0..6 {
             assert!(prints.insert(7 + 8 * n) && prints.insert(7 + 8 * n));
         }

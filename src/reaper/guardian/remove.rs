@@ -1,4 +1,4 @@
-//! One pass over the engine: what carries the label is listed and removed, kind by kind.
+//! One pass over the engine: resources that carry the label are listed and removed, kind by kind.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
 
@@ -17,11 +17,11 @@ use super::json::{ID_MAX, Ids, Traits};
 use super::ours;
 use super::work::{IdTable, KeepTable, Work};
 
-/// Deletions at the same time.
+/// Limit for concurrent calls.
 const CONNECTIONS: usize = 16;
 const LIST_BOUND: u64 = 20_000;
 const DELETE_BOUND: u64 = 30_000;
-/// Rounds without a success before the next kind gets its turn.
+/// Limit for rounds without a success before the next kind gets its turn.
 const STALLS: u64 = 3;
 const STALL_PAUSE: u64 = 50;
 
@@ -30,13 +30,13 @@ const STALL_PAUSE: u64 = 50;
 pub(super) enum Outcome {
     /// There was nothing to remove.
     Nothing,
-    /// Something was there, and went.
+    /// There was something, and it was removed.
     Removed,
-    /// Something is there and stays, or the engine doesn't answer.
+    /// There is something that stays, or the engine doesn't answer.
     Stuck,
 }
 
-/// Every kind gets its turn, whatever becomes of the one before it.
+/// Removes resources of each kind in turn, whatever the outcome of the kind before.
 pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
     let Work { requests, ids, kept, input, images, nameless, committed, creates, .. } = work;
     let committed = committed.get();
@@ -61,19 +61,19 @@ pub(super) fn pass(work: &mut Work, engine: &Address, give_up: u64) -> Outcome {
     outcome
 }
 
-/// One kind, and what lists it.
+/// The removal of what one request lists, all of one kind.
 pub(super) struct Round<'a> {
     pub(super) kind: Kind,
     pub(super) request: &'a [u8],
-    /// Nothing but these.
+    /// The only images to remove, if given.
     pub(super) only: Option<&'a ImageTable>,
-    /// What lists the images that others have made of containers.
+    /// The request that lists the images that others committed from castoff's containers.
     pub(super) committed: &'a [u8],
     pub(super) ids: &'a mut IdTable,
     pub(super) kept: &'a mut KeepTable,
     pub(super) input: &'a mut [u8],
     pub(super) engine: &'a Address,
-    /// Whether something is there that stays as long as somebody uses it.
+    /// Whether an image stays as long as somebody's container uses it.
     pub(super) spared: bool,
 }
 
@@ -89,7 +89,7 @@ impl Round<'_> {
             if self.ids.is_empty() {
                 return if self.spared { Outcome::Stuck } else { outcome };
             }
-            // An engine may list for a while what it says it has removed.
+            // An engine may list resources for a while after it has reported their removal.
             sleep(pause);
             pause = pause.saturating_mul(2).clamp(10, 1_000);
             if self.delete_all() {
@@ -108,11 +108,12 @@ impl Round<'_> {
         }
     }
 
-    /// Removes what the table holds, several at once. Returns whether the engine confirmed any.
+    /// Removes what the table holds, concurrently. Returns whether the engine confirmed any
+    /// removal.
     fn delete_all(&self) -> bool {
         let podman = self.engine.is_podmans();
         if podman && self.kind == Kind::Container {
-            // Else its removal waits the stop timeout of a process that ignores SIGTERM.
+            // Otherwise the removal takes the stop timeout if the process ignores SIGTERM.
             send_all(Call::Stop, self.ids, self.engine);
         }
         let call = match self.only {
@@ -128,18 +129,18 @@ impl Round<'_> {
         ids.clear();
         *spared = false;
         scan(engine, request, input, Ids::new(*kind), |id, traits| {
-            // A full table is a round's worth: the next one lists the rest.
+            // A full table is enough for this round: the next one lists the rest.
             let meant = only.is_none_or(|only| only.holds(id, traits.image()));
             let counts = only.is_none() && (*kind != Kind::Image || !traits.has_no_name());
             !meant || kept.holds(*kind, id) || ids.push(id, traits, counts)
         })?;
-        // What a build said that it made was told by its id.
+        // The ids of a build's images come from the build itself and need no further proof.
         if only.is_none() { ours::spare_others(self) } else { Some(()) }
     }
 }
 
-/// Reads a list, and calls `each` until that says `false`. `None` if the engine gave no complete,
-/// good answer.
+/// Reads a list, and calls `each` until that returns `false`. `None` if the engine gave no
+/// complete, good answer.
 pub(super) fn scan(
     engine: &Address,
     request: &[u8],
@@ -178,7 +179,7 @@ pub(super) fn scan(
     }
 }
 
-/// The status of the answer to a request; `None` if there is none in time.
+/// Returns the status of the answer to a request; `None` if there is none in time.
 pub(super) fn status(engine: &Address, request: &[u8]) -> Option<u16> {
     let mut exchange = Exchange::start(engine, request, LIST_BOUND)?;
     loop {
@@ -193,7 +194,7 @@ pub(super) fn status(engine: &Address, request: &[u8]) -> Option<u16> {
     }
 }
 
-/// Sends a call for each id, several at once. Returns whether the engine confirmed any.
+/// Sends a call for each id, concurrently. Returns whether the engine confirmed any.
 fn send_all(what: Call, ids: &IdTable, engine: &Address) -> bool {
     let mut exchanges = [const { None }; CONNECTIONS];
     let (mut next, mut any) = (0_usize, false);
@@ -202,7 +203,7 @@ fn send_all(what: Call, ids: &IdTable, engine: &Address) -> bool {
             let Some(id) = ids.get(next) else { break };
             next = next.saturating_add(1);
             let mut request = [0; ID_MAX + 160];
-            // One that can't be sent now is listed again.
+            // A resource whose call can't be sent now is listed again.
             *place = call(what, id, &mut request)
                 .and_then(|request| Exchange::start(engine, request, DELETE_BOUND));
         }
@@ -226,11 +227,11 @@ fn send_all(what: Call, ids: &IdTable, engine: &Address) -> bool {
     }
 }
 
-/// Blocks until one of them can be read from or has run out of time.
+/// Blocks until one of the exchanges can be read from or has run out of time.
 fn wait_for_any(exchanges: &[Option<Exchange>; CONNECTIONS]) {
     let Some(first) = exchanges.iter().flatten().next() else { return };
     let timeout = exchanges.iter().flatten().map(|e| e.remaining().unwrap_or(0)).min();
-    // Empty places listen to the first one's socket, too: no wake-up that isn't due.
+    // Empty places poll the first exchange's socket, too, which causes no needless wake-up.
     let mut fds = [const { None }; CONNECTIONS];
     for (fd, exchange) in fds.iter_mut().zip(exchanges) {
         *fd = Some(exchange.as_ref().unwrap_or(first));
@@ -245,7 +246,7 @@ enum Progress {
     Failed,
 }
 
-/// A request on its way and what has come back.
+/// A request under way, and the part of its response that has arrived.
 struct Exchange {
     socket: OwnedFd,
     response: Response,
@@ -255,18 +256,18 @@ struct Exchange {
 impl Exchange {
     fn start(engine: &Address, request: &[u8], bound: u64) -> Option<Self> {
         let socket = engine.connect()?;
-        // A fresh socket's buffer takes a request as a whole; one that doesn't has failed.
+        // The buffer of a new socket takes a request as a whole; otherwise the exchange has failed.
         let sent = rustix::net::send(socket.as_fd(), request, SendFlags::empty()).ok()?;
         let deadline = now().saturating_add(bound);
         (sent == request.len()).then_some(Self { socket, response: Response::new(), deadline })
     }
 
-    /// Milliseconds left; `None` when time is up.
+    /// Returns the milliseconds left; `None` when time is up.
     fn remaining(&self) -> Option<u64> {
         self.deadline.checked_sub(now()).filter(|left| *left > 0)
     }
 
-    /// Reads what has arrived, up to the status.
+    /// Reads what has arrived, until the status is known.
     fn advance(&mut self) -> Progress {
         let mut buffer = [0_u8; 256];
         match rustix::io::read(&self.socket, &mut buffer) {

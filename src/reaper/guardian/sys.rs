@@ -1,5 +1,5 @@
-//! The crate's only `unsafe` code: fork, the signal mask around it, the mapped arena, and what the
-//! child does to its descriptors and its memory.
+//! The crate's only `unsafe` code: fork, the signal mask around it, the mapped arena, and the
+//! child's handling of its descriptors and its memory.
 
 #![expect(unsafe_code, reason = "fork and what must go with it exist in no safe form")]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::expect_used)]
@@ -17,12 +17,12 @@ use rustix::process::Pid;
 use super::work::Work;
 use crate::forks;
 
-/// The descriptor on which the child listens to its parent.
+/// The descriptor of the stream from the parent.
 const STREAM: RawFd = 3;
-/// The session's file, with its lock, where there is one.
+/// The descriptor of the session's lock file, if there is one.
 const LOCK: RawFd = 4;
 
-/// [`Work`] in pages of its own, so that the child can let go of the parent's heap.
+/// [`Work`] in pages of its own, so that the child can give up the parent's heap.
 pub(super) struct Arena(NonNull<Work>);
 
 impl Arena {
@@ -54,7 +54,8 @@ impl Drop for Arena {
     }
 }
 
-/// Blocks every signal of this thread until dropped. The child of a fork meanwhile keeps it so.
+/// A guard under which all signals are blocked in this thread. A child forked under it keeps them
+/// so.
 pub(super) struct SignalsBlocked(libc::sigset_t);
 
 impl SignalsBlocked {
@@ -78,11 +79,11 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// Forks; the child runs `body` and exits with what it returns. The parent gets the child's pid.
+/// Forks; the child runs `body` and exits with the code that it returns. Returns the child's pid.
 ///
-/// `body` may be called in a copy of a process with many threads: it makes system calls on memory
-/// that is there and nothing else. It is `extern "C"` so that even a panic could not unwind into
-/// the caller's frames and make the child a second copy of the program.
+/// `body` may run in a copy of a process with many threads, so it must only make system calls on
+/// memory that is mapped already. It is `extern "C"` so that even a panic could not unwind into the
+/// caller's frames and make the child a second copy of the program.
 pub(super) fn fork<T>(body: extern "C" fn(&mut T) -> i32, state: &mut T) -> io::Result<Pid> {
     // SAFETY: the child runs nothing but `body` (see above) and `_exit`.
     match unsafe { raw_fork() } {
@@ -95,15 +96,16 @@ pub(super) fn fork<T>(body: extern "C" fn(&mut T) -> i32, state: &mut T) -> io::
     }
 }
 
-/// What `fork` returned to the parent. No `Pid` is made of a failure's -1, on which rustix panics.
+/// Converts the parent's result of `fork`. A failure's -1 makes no `Pid`: rustix would panic.
 fn child_of(pid: libc::pid_t) -> io::Result<Pid> {
     let child = (pid > 0).then(|| Pid::from_raw(pid)).flatten();
     child.ok_or_else(io::Error::last_os_error)
 }
 
-/// The bare system call. Unlike libc's fork it takes no locks and runs no handlers, so that it
-/// can neither wait for a thread that holds one nor need the heap when the child forks again; and
-/// it asks for no SIGCHLD, so that the program's own handlers and `wait` calls never see the child.
+/// Makes the bare system call. Unlike libc's fork it takes no locks and runs no handlers, so that
+/// it can neither wait for a thread that holds one nor need the heap when the child forks again;
+/// and it asks for no SIGCHLD, so that the program's own handlers and `wait` calls never notice the
+/// child.
 #[cfg(target_os = "linux")]
 unsafe fn raw_fork() -> libc::pid_t {
     // flags, stack, parent_tid, then child_tid and tls; s390x has the first two swapped. All are 0.
@@ -115,7 +117,8 @@ unsafe fn raw_fork() -> libc::pid_t {
 
 #[cfg(not(target_os = "linux"))]
 unsafe fn raw_fork() -> libc::pid_t {
-    // The guardian has its own way with descriptors, and lives on the session's lock.
+    // The fork handlers must skip this fork: the guardian closes descriptors itself, and needs the
+    // session's lock.
     // SAFETY: only asks which thread this is.
     FORKING.store(unsafe { libc::pthread_self() } as usize, Ordering::SeqCst);
     // SAFETY: the caller keeps to what a forked child may do.
@@ -124,19 +127,19 @@ unsafe fn raw_fork() -> libc::pid_t {
     pid
 }
 
-/// The thread that forks a guardian by libc's `fork`, which runs the handlers.
+/// The thread that forks a guardian by libc's `fork`, which runs the handlers; 0 if none does.
 #[cfg(not(target_os = "linux"))]
 static FORKING: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// From now on, a child that this process forks has nothing of what stands for this process: see
-/// [`forks`]. It is told by handlers, which the libc's `fork` runs; `posix_spawn` and `vfork`
-/// don't, and `exec` closes all that counts.
+/// Registers handlers by which each forked child loses the descriptors that stand for this process:
+/// see [`forks`]. libc's `fork` runs them; `posix_spawn` and `vfork` don't, but there `exec` closes
+/// those descriptors.
 pub(crate) fn watch_forks() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
     if WATCHED.load(Ordering::SeqCst) {
         return;
     }
-    // Two threads may both register them: what they do may be done twice.
+    // Two threads may both register the handlers: those may run twice.
     // SAFETY: the handlers keep to what may be done there, and don't unwind.
     let failed = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     if failed == 0 {
@@ -154,7 +157,8 @@ extern "C" fn in_parent() {
     forks::after_fork(false);
 }
 
-/// Other threads' locks may be held for ever, so this makes system calls and nothing else.
+/// Replaces the listed descriptors. Other threads' locks may be held forever, so this makes system
+/// calls and nothing else.
 extern "C" fn in_child() {
     #[cfg(not(target_os = "linux"))]
     // SAFETY: only asks which thread this is.
@@ -167,18 +171,18 @@ extern "C" fn in_child() {
     forks::each_inherited(|fd, file| {
         // SAFETY: the number is only asked about.
         let stat = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(fd) });
-        // The program may have closed it, and have opened another there.
+        // The program may have closed it and opened another file under its number.
         if !stat.is_ok_and(|stat| forks::identity(&stat) == file) {
             return;
         }
-        // SAFETY: whoever has the number in this process has no use for it any more (see
-        // `UnsharedFd`); a socket without a peer fails whatever is tried with it.
+        // SAFETY: whoever has the number in this process doesn't use it any more (see
+        // `UnsharedFd`); a socket without a peer fails each call.
         unsafe {
             if dead < 0 {
                 dead = dead_socket();
             }
             if dead < 0 {
-                // No room for one: this makes it.
+                // The table of descriptors is full: closing this one makes room.
                 libc::close(fd);
                 dead = dead_socket();
             }
@@ -186,7 +190,7 @@ extern "C" fn in_child() {
                 libc::dup2(dead, fd);
                 libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             } else {
-                // It is in the place, or there is none to be had.
+                // The socket has this very number, or none could be made.
                 dead = -1;
             }
         }
@@ -207,13 +211,13 @@ unsafe fn dead_socket() -> RawFd {
     socket
 }
 
-/// Moves `stream` and `lock` to fixed places, closes everything else, and puts /dev/null on stdio.
-/// Fails with the error's number.
+/// Moves `stream` and `lock` to fixed numbers, closes everything else, and opens /dev/null as
+/// stdio. Fails with the error's number.
 pub(super) fn keep_only(stream: RawFd, lock: Option<RawFd>) -> Result<(), i32> {
     // SAFETY: in the child; whatever else these descriptors were is never used here again.
     unsafe {
-        // No room needed: the places are given, and whatever was there goes. The file's way leads
-        // over one that is neither of the two, since they may lie in each other's place.
+        // `dup2` needs no free descriptor: it closes whatever has the given number. The lock takes
+        // a detour over a number that is neither of the two, since they may have each other's.
         let spare = (LOCK + 1..).find(|fd| *fd != stream && Some(*fd) != lock).unwrap_or(LOCK);
         let moved = lock.is_none_or(|lock| libc::dup2(lock, spare) >= 0)
             && libc::dup2(stream, STREAM) >= 0
@@ -225,7 +229,7 @@ pub(super) fn keep_only(stream: RawFd, lock: Option<RawFd>) -> Result<(), i32> {
         for fd in 0..STREAM {
             libc::close(fd);
         }
-        // Where there is no /dev/null, closed is as good: nothing here uses stdio.
+        // Without a /dev/null, stdio stays closed, which is as good: nothing here uses it.
         if let Ok(null) = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty()) {
             let null = std::os::fd::IntoRawFd::into_raw_fd(null);
             libc::dup2(null, 1);
@@ -235,30 +239,30 @@ pub(super) fn keep_only(stream: RawFd, lock: Option<RawFd>) -> Result<(), i32> {
     Ok(())
 }
 
-/// The stream from the parent, once [`keep_only`] has put it into its place.
+/// Returns the stream from the parent, once [`keep_only`] has moved it.
 pub(super) fn stream() -> BorrowedFd<'static> {
     // SAFETY: used after `keep_only` only, and nothing closes it.
     unsafe { BorrowedFd::borrow_raw(STREAM) }
 }
 
-/// The session's file, once [`keep_only`] has put it into its place; used only where there is one.
+/// Returns the session's lock file, once [`keep_only`] has moved it. Only used if there is one.
 pub(super) fn lock() -> BorrowedFd<'static> {
     // SAFETY: used after `keep_only` only, and nothing closes it.
     unsafe { BorrowedFd::borrow_raw(LOCK) }
 }
 
-/// Keeps a descriptor that came over the stream as a number, which an all-zero table can hold.
+/// Releases a descriptor that came over the stream as a number, which an all-zero table can hold.
 pub(super) fn into_number(file: OwnedFd) -> RawFd {
     std::os::fd::IntoRawFd::into_raw_fd(file)
 }
 
-/// A descriptor that [`into_number`] gave.
+/// Returns the descriptor for a number from [`into_number`].
 pub(super) fn numbered<'a>(file: RawFd) -> BorrowedFd<'a> {
     // SAFETY: the table of leases holds the number as long as it is open.
     unsafe { BorrowedFd::borrow_raw(file) }
 }
 
-/// Closes a descriptor that [`into_number`] gave.
+/// Closes the descriptor with a number from [`into_number`].
 pub(super) fn close(file: RawFd) {
     // SAFETY: the table of leases forgets the number with this.
     unsafe { libc::close(file) };
@@ -271,7 +275,7 @@ unsafe fn close_from(first: RawFd) {
     if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == 0 {
         return;
     }
-    // Kernels before 5.9, and other systems, which allow no more than this many.
+    // Kernels before 5.9 and other systems: all numbers up to the limit, at most 2^20.
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let highest = limit.unwrap_or(u64::MAX).min(1 << 20);
     for fd in first..RawFd::try_from(highest).unwrap_or(RawFd::MAX) {
@@ -280,19 +284,19 @@ unsafe fn close_from(first: RawFd) {
     }
 }
 
-/// Gives up what this process has in `range`, which then reads as zeros.
+/// Gives up this process's memory in `range`, which then reads as zeros.
 ///
-/// In the child alone, for private memory of no file that nothing here uses (see [`super::maps`]).
+/// For the child only, and private memory of no file that nothing here uses (see [`super::maps`]).
 #[cfg(target_os = "linux")]
 pub(super) fn give_up(range: &std::ops::Range<usize>) {
     let len = range.end.saturating_sub(range.start);
     let start = ptr::with_exposed_provenance_mut(range.start);
     // SAFETY: the child is a copy, so its parent's memory stays as it is; and it runs nothing but
-    // `body`, whose memory is not in the range. What is not mapped any more is skipped.
+    // `body`, whose memory is not in the range. Parts that are not mapped any more are skipped.
     let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxDontNeed) };
 }
 
-/// What `check` says in a child of libc's `fork`.
+/// Returns the result of `check` in a child of libc's `fork`.
 #[cfg(all(test, target_os = "linux"))]
 pub(super) fn forked(check: impl FnOnce() -> bool) -> bool {
     // SAFETY: `check` only reads memory.
@@ -311,18 +315,19 @@ pub(super) fn forked(check: impl FnOnce() -> bool) -> bool {
     }
 }
 
-/// An address in this thread's local storage.
+/// Returns an address in this thread's local storage.
 #[cfg(target_os = "linux")]
 pub(super) fn thread_local_address() -> usize {
     // SAFETY: only asks where errno is.
     unsafe { libc::__errno_location() }.addr()
 }
 
-/// Calls `hook` when the process ends by itself, with whether it says that it succeeded. Where the
-/// C library doesn't tell (it is glibc's `on_exit` that does), every such end counts as one.
+/// Registers `hook` for a return from `main` or a call of `exit`. It gets whether the exit code is
+/// 0: only glibc's `on_exit` reports that, elsewhere it is `true`.
 pub(crate) fn at_exit(hook: fn(bool)) {
     static HOOK: std::sync::OnceLock<fn(bool)> = std::sync::OnceLock::new();
-    // (A child has the handler as well.)
+    // No fork may fall into `set`: the child, which has the handler as well, could find the cell
+    // locked.
     let section = forks::Opening::enter();
     if HOOK.set(hook).is_err() {
         return;
@@ -363,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_fork_that_fails_is_an_error_and_no_panic() {
-        // What `errno` says is whatever failed last on this thread.
+        // `errno` is that of the last failure in this thread.
         std::fs::metadata("/there/is/no/such/file").unwrap_err();
         assert!(child_of(-1).is_err() && child_of(0).is_err());
         assert_eq!(child_of(7).unwrap(), Pid::from_raw(7).unwrap());
