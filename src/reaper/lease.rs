@@ -1,9 +1,10 @@
-//! [`Lease`]: one resource for many threads and processes, and who is the last to use it.
+//! [`Lease`]: one resource for many threads and processes, the last of which removes it.
 //!
-//! Each has a file in the state directory, and its lock is the kernel's (flock(2)). Whoever makes
-//! the resource holds it exclusively and is alone until it is ready; whoever uses it holds it
-//! shared, as its guardian does for it. Whoever lets go last gets it exclusively again, and only
-//! then removes. Nobody has to remember to let go: the kernel does, however a process ends.
+//! For each resource there is a file in the state directory, locked by flock(2). The maker of the
+//! resource holds the exclusive lock and is alone until the resource is ready; each user holds a
+//! shared lock, as the user's guardian does. The last one to release it gets the exclusive lock
+//! again, and only then removes the resource. The kernel releases the locks, however a process
+//! ends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -32,9 +33,9 @@ use crate::spec::label;
 /// The outcome of [`Lease::take`].
 #[derive(Debug)]
 pub(crate) enum Acquired {
-    /// It is there and ready, and stays as long as the lease is held.
+    /// The resource is ready, and stays as long as the lease is held.
     Ready(Arc<Lease>, SharedResource),
-    /// It is to be made, and everybody else waits meanwhile.
+    /// The resource is to be made by this process, and all others wait meanwhile.
     Vacant(Arc<Lease>),
 }
 
@@ -47,48 +48,47 @@ pub(crate) struct Lease {
     dir: StateDir,
     name: String,
     file: Arc<UnsharedFd>,
-    /// The label's value: what it is, and which one of these.
+    /// The value of the label: the key of the lease, and a random part.
     value: String,
     phase: Mutex<Phase>,
-    /// Resources that were made for it and are not known to be gone.
+    /// The number of resources that were made for it and are not known to be gone.
     made: AtomicUsize,
-    /// Create calls that the engine has not answered.
+    /// The number of create calls that the engine has not answered.
     under_way: AtomicUsize,
     guardian: OnceLock<u32>,
 }
 
-/// Seconds before each look for what a dead process's call makes: two minutes in all.
+/// Pauses in seconds before each search for what a dead process's call makes: two minutes in all.
 const LATE_LOOKS: [u64; 7] = [0, 2, 5, 10, 20, 30, 40];
 
 /// How often the maker of a resource shows that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
-/// How long what starts at once, and so has no limit of its own, is waited for without such a sign.
+/// Limit for a maker's silence if its resource starts at once, and so has no limit of its own.
 pub(crate) const SHARE_LIMIT: Duration = Duration::from_secs(60);
 
-/// The shortest time without such a sign after which nobody waits any more.
+/// The shortest limit for a maker's silence.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What a lease is to this process.
+/// The state of a lease in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// This process makes what the lease is for.
     Making,
-    /// It is there, and this process uses it.
+    /// The resource is ready, and this process uses it.
     Held,
-    /// This process has let go of it, or others may see to it by now.
+    /// This process has released it, or others may remove the resource by now.
     Left,
-    /// It could not be removed, and the guardian is to try once more.
+    /// The resource could not be removed, and the guardian is to try again.
     Failed,
 }
 
 impl Lease {
-    /// Returns when the resource is there, or when it is this process's turn to make it. Waits for
-    /// another one that makes it, as long as that one lives and shows that it does, within `limit`
-    /// (and at least ten seconds).
+    /// Returns when the resource is ready, or when it is this process's turn to make it. Waits for
+    /// another maker as long as that shows a sign of life within `limit` (at least ten seconds).
     ///
     /// # Cancel safety
-    /// A lock that is waited for is let go of as soon as it comes.
+    /// A lock that arrives after the future was dropped is released at once.
     pub(crate) async fn take(
         engine: &Client,
         owner: &Arc<Owner>,
@@ -102,7 +102,7 @@ impl Lease {
         let (dir, file, note) = had.map_err(told)?;
         let ready = matches!(note, LeaseRecord::Ready(..));
         if let LeaseRecord::Making(value) = &note {
-            // Whoever made it is gone, and so is its guardian: nobody else has the lock.
+            // The maker and its guardian are gone: nobody else has the lock.
             remove_remains(engine, kind, &dir, &name, value).await.map_err(told)?;
         }
         let (value, made) = match note {
@@ -139,8 +139,8 @@ impl Lease {
         })
     }
 
-    /// Touches the file as long as this is being made, by which those who wait tell a process that
-    /// is at it, however long that takes, from one that is stopped.
+    /// Touches the file while the resource is being made, which shows those who wait that this
+    /// process is not stopped, however long it takes.
     fn show_life(self: &Arc<Lease>) -> Result<()> {
         let lease = Arc::downgrade(self);
         Worker::start()?.submit(async move {
@@ -197,25 +197,25 @@ impl Lease {
         }
     }
 
-    /// Notes that a resource that was made for it is gone, or was never created.
+    /// Notes that a resource that was made for the lease is gone, or was never created.
     pub(super) fn gone(&self) {
         self.made.fetch_sub(1, Ordering::SeqCst);
         self.tell_creates();
     }
 
-    /// Lets everybody use the resource, this process among them: it is ready.
+    /// Notes that the resource is ready: everybody may use it, this process among them.
     pub(crate) fn ready(&self, made: &SharedResource) -> Result<()> {
         let told = |error: Error| error.at("share");
         let refused = |error| told(self.refused(error));
         let word = if self.engine.config().keep == KeepPolicy::Always { "kept" } else { "ready" };
         let SharedResource { id, name, waited } = made;
         self.write(&format!("{word} {} {id} {name} {waited}\n", self.value)).map_err(told)?;
-        // From here on others may see to it, so this process no longer may empty the file.
+        // From here on others may remove it, so this process must not empty the file any more.
         self.enter(Phase::Left);
         let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
         shared.map_err(refused)?;
-        // Between the two locks somebody may have come in, on a kernel where that is two steps,
-        // and may even have removed it.
+        // Where the kernel converts a lock in two steps, somebody may have taken it in between, and
+        // may even have removed the resource.
         if !LeaseRecord::read(&self.file)?.is_ready(&self.value) {
             return Err(told(Error::new(
                 ErrorKind::Conflict,
@@ -226,8 +226,8 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives up a resource that is gone or has stopped: the next one makes it anew, and whoever
-    /// still uses this one removes what is left of it at the end.
+    /// Gives up a resource that is gone or has stopped: the next user recreates it, and the last
+    /// one that still uses this one removes what is left of it.
     pub(crate) async fn abandon(self: Arc<Self>) -> Result<()> {
         if rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let label = self.kind.label(label::SHARED, &self.value);
@@ -235,7 +235,7 @@ impl Lease {
             self.enter(Phase::Left);
             return self.write("");
         }
-        // Lost in the attempt.
+        // The failed attempt may have lost the shared lock.
         let shared = rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockShared);
         self.enter(Phase::Left);
         if shared.is_err() {
@@ -244,7 +244,7 @@ impl Lease {
         on_thread(move || self.dir.replace(&self.name, &self.file)).await
     }
 
-    /// Keeps the resource, whether anybody uses it or not.
+    /// Keeps the resource, even when nobody uses it.
     pub(super) fn keep(&self) {
         let kept = rustix::io::pwrite(&*self.file, &[state::KEPT], 0);
         if let Err(error) = kept {
@@ -252,8 +252,8 @@ impl Lease {
         }
     }
 
-    /// Keeps a resource that never got ready. Nobody is to join it, so a file of its own records
-    /// it.
+    /// Keeps a resource that never got ready. Nobody may join it, so it is recorded in a file of
+    /// its own.
     pub(super) fn keep_half_made(&self, id: &str, name: &str) {
         let file = format!("{}.kept-{}", self.name, random::token());
         let text = format!("kept {} {id} {name} -\n", self.value);
@@ -266,7 +266,8 @@ impl Lease {
         }
     }
 
-    /// Lets go; whether this was the last user, so that it is gone now.
+    /// Releases the lease. Returns whether this was the last user, so that the resource is gone
+    /// now.
     pub(super) async fn leave(self: Arc<Self>) -> Result<bool> {
         self.enter(Phase::Left);
         let exclusive = FlockOperation::NonBlockingLockExclusive;
@@ -279,8 +280,8 @@ impl Lease {
         let label = self.kind.label(label::SHARED, &self.value);
         let removed = removal::remove_labelled(&self.engine, self.kind, &label).await;
         if let Err(error) = removed {
-            // It may be there still, and others may use it. The guardian, which has the same lock,
-            // tries once more when this process ends.
+            // The resource may still exist, and others may use it. The guardian, which has the same
+            // lock, tries again when this process ends.
             let shared = FlockOperation::NonBlockingLockShared;
             if rustix::fs::flock(&*self.file, shared).is_ok() {
                 self.enter(Phase::Failed);
@@ -299,7 +300,7 @@ impl Lease {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// Replaces what the file says.
+    /// Replaces the content of the file.
     fn write(&self, text: &str) -> Result<()> {
         replace(&self.file, text.as_bytes()).map_err(|error| {
             let full = error.kind() == std::io::ErrorKind::WriteZero;
@@ -314,7 +315,7 @@ impl Lease {
 }
 
 /// Removes what a dead maker left under the value of a lease, and then, in the background, what the
-/// engine still creates of its calls.
+/// engine still creates for its calls.
 async fn remove_remains(
     engine: &Client,
     kind: Kind,
@@ -324,7 +325,7 @@ async fn remove_remains(
 ) -> Result<()> {
     let label = kind.label(label::SHARED, value);
     removal::remove_labelled(engine, kind, &label).await?;
-    // The engine may be at it still, and this process end before that.
+    // The engine may create it only after this process has ended.
     let late = note_late(dir, name, value);
     let late = late.inspect_err(|error| tracing::warn!(%error, "a sweep would not know"));
     let (engine, dir) = (engine.clone(), StateDir::open(engine.config(), PART)?);
@@ -344,11 +345,11 @@ async fn remove_remains(
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // A lock is one for all copies of its descriptor: here it would be the parent's that goes.
+        // All copies of a descriptor share one lock: unlocking here would release the parent's.
         if !self.owner.process().is_current() {
             return;
         }
-        // Where no record says that anybody created anything, there is nothing to list.
+        // Nothing was created: without a record, the next maker has nothing to list.
         let (phase, made) = (self.phase(), *self.made.get_mut());
         if phase == Phase::Making && made == 0 {
             let _ = self.write("");
@@ -356,7 +357,7 @@ impl Drop for Lease {
         if phase == Phase::Failed {
             return;
         }
-        // The guardian has the same lock.
+        // Explicitly, since the guardian's copy of the descriptor has the same lock.
         let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);
         if let Some(number) = self.guardian.get() {
             self.owner.leave(*number);
@@ -397,7 +398,7 @@ mod tests {
                 assert!(matches!(other.join().unwrap().2, LeaseRecord::Ready(..)));
             }
         });
-        // All are gone but one, which nobody has told what it is for.
+        // Only `file` still holds the lock, and the file doesn't say what for.
         rustix::fs::ftruncate(&file, 0).unwrap();
         let (_, anew, note) = had(&config);
         assert_eq!(note, LeaseRecord::Nothing);

@@ -1,4 +1,4 @@
-//! [`Owner`]: what stands behind everything that this process creates on one engine.
+//! [`Owner`]: the owner of everything that this process creates on one engine.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,28 +18,27 @@ use crate::config::KeepPolicy;
 use crate::engine::{Client, Endpoint};
 use crate::forks::{PerProcess, Process, UnsharedFd};
 
-/// The owners of this process. They stay until its end, also when the last guard is gone: what was
-/// kept must be known to the guardian and to sweeps for as long as the process lives, and the lock
-/// of its session must not be taken anew while the guardian has it still.
+/// The owners of this process. They stay until its end, even when the last guard is gone: the
+/// guardian and sweeps must know the kept resources for as long as the process lives, and the
+/// session's lock can't be taken again while the guardian still holds it.
 static OWNERS: PerProcess<Mutex<HashMap<Key, Arc<Owner>>>> = PerProcess::new();
 
-/// An engine, by whatever path it is reached, and a state directory.
+/// The identity of an engine, by whatever path it is reached, and a state directory.
 type Key = (String, Option<PathBuf>);
 
-/// What this process has on one engine, under one state directory: the lock of its session, the
-/// guardian, what it has created, shares and has kept. All connections to that engine have the
-/// same.
+/// The session lock, the guardian, and the created, shared and kept resources of this process on
+/// one engine under one state directory. All connections to that engine have the same owner.
 ///
-/// In a process that is forked from its own, it does nothing: the child has owners of its own.
+/// In a forked child it does nothing: the child has owners of its own.
 pub(crate) struct Owner {
-    /// There as soon as something needs it, unless that is turned off.
+    /// `None` until something needs it, and always if the reaper is turned off.
     watch: Mutex<Option<Watch>>,
     swept: OnceCell<()>,
     process: Process,
 }
 
 impl Owner {
-    /// Returns the one for an engine, made by the first call.
+    /// Returns the owner for an engine, created by the first call.
     pub(crate) fn of(engine: &Client) -> Arc<Owner> {
         let key = (engine.identity().to_owned(), engine.config().state_dir.clone());
         owners().entry(key).or_insert_with(|| Arc::new(Owner::new())).clone()
@@ -49,21 +48,21 @@ impl Owner {
         Owner { watch: Mutex::default(), swept: OnceCell::new(), process: Process::current() }
     }
 
-    /// Returns the process that this stands behind.
+    /// Returns the process that this owner belongs to.
     pub(crate) fn process(&self) -> Process {
         self.process
     }
 
-    /// Returns what is set when the sweep before the first resource has looked around.
+    /// Returns the cell that is set once the sweep before the first resource is over.
     pub(super) fn swept(&self) -> &OnceCell<()> {
         &self.swept
     }
 
-    /// Arms the guardian, if none stands. Returns whether it stands.
+    /// Starts the guardian if there is none. Returns whether there is one.
     ///
-    /// It can't stand where it is turned off. Where the fork fails, dropping waits for removals
-    /// instead, and the next session's sweep finds what the session's lock tells of; the next
-    /// resource is another try.
+    /// There is none if the reaper is turned off. If the fork fails, dropping waits for removals
+    /// instead, and the next session's sweep goes by the session's lock file; the next resource
+    /// tries again.
     pub(super) async fn ensure_guardian(self: &Arc<Self>, engine: &Client) -> bool {
         if !engine.config().reaper {
             return false;
@@ -72,7 +71,7 @@ impl Owner {
             return stands;
         }
         let address = resolve(engine).await;
-        // Another thread may have been here meanwhile.
+        // Another thread may have started one meanwhile.
         if let Some(stands) = self.is_guarded_already() {
             return stands;
         }
@@ -89,7 +88,7 @@ impl Owner {
         place.as_mut().filter(|watch| !watch.is_void()).map(Watch::ensure_guardian)
     }
 
-    /// Begins to stand behind this process. Returns whether a guardian stands.
+    /// Creates the watch unless there is a usable one. Returns whether there is a guardian.
     fn begin(self: &Arc<Self>, surroundings: Surroundings<'_>) -> bool {
         let Some(mut place) = self.lock() else { return false };
         if let Some(watch) = place.as_mut().filter(|watch| !watch.is_void()) {
@@ -102,20 +101,20 @@ impl Owner {
         if surroundings.may_end_as_a_whole {
             ending::finish_before_it(act_now);
         }
-        // Its lock is free before the next one takes it.
+        // The old watch releases its lock before the new one takes it.
         *place = None;
         let guarded = Arc::downgrade(self);
         let watch = place.insert(Watch::begin(guarded, surroundings));
         watch.is_guarded()
     }
 
-    /// Counts one resource more. Then [`owns_one_less`](Self::owns_one_less) has to follow when it
-    /// is no more. Returns whether a guardian stands.
+    /// Counts a resource; [`owns_one_less`](Self::owns_one_less) must follow when it is gone.
+    /// Returns whether there is a guardian.
     pub(super) fn owns_one_more(&self) -> bool {
         self.with(Watch::owns_one_more).unwrap_or(false)
     }
 
-    /// Counts off a resource that is no more, or never came to be.
+    /// Counts off a resource that is gone, or was never created.
     pub(super) fn owns_one_less(&self) {
         self.with(Watch::owns_one_less);
     }
@@ -125,8 +124,8 @@ impl Owner {
         self.with(|watch| watch.creating(began));
     }
 
-    /// Notes the same under a lease: how many calls are not answered, and how many resources there
-    /// may be.
+    /// Notes the same for a lease: the number of calls without an answer, and of resources that may
+    /// exist.
     pub(super) fn creating_for(&self, number: u32, under_way: usize, made: usize) {
         self.with(|watch| watch.creating_for(number, under_way, made));
     }
@@ -137,17 +136,17 @@ impl Owner {
         value.unwrap_or_else(|| Session::current().owner(None))
     }
 
-    /// Leaves a resource alone from now on.
+    /// Exempts a resource from removal from now on.
     pub(super) fn keep(&self, kind: Kind, id: &str) {
         self.with(|watch| watch.keep(kind, id));
     }
 
-    /// Returns what this process has let go of and kept.
+    /// Returns the resources that this process has kept.
     pub(super) fn kept(&self) -> Vec<(Kind, String)> {
         self.with(|watch| watch.kept().to_vec()).unwrap_or_default()
     }
 
-    /// Hands a lease's lock to the guardian as well. The number is for [`leave`](Self::leave).
+    /// Hands a lease's lock to the guardian as well. Returns the number for [`leave`](Self::leave).
     pub(super) fn hold(
         &self,
         kind: Kind,
@@ -160,27 +159,27 @@ impl Owner {
         self.with(|watch| watch.hold(Held { kind, value, linger, file, creates: (0, 0) }))
     }
 
-    /// Lets go of a lease.
+    /// Releases a lease.
     pub(super) fn leave(&self, number: u32) {
         self.with(|watch| watch.leave(number));
     }
 
-    /// Begins a build that makes images on its way. The number is for the other two.
+    /// Begins a build that makes intermediate images. Returns its number.
     pub(super) fn begin_build(&self) -> u32 {
         self.with(Watch::begin_build).unwrap_or(0)
     }
 
-    /// Notes an image that a step of a build has made.
+    /// Notes an intermediate image of a build.
     pub(super) fn note_image(&self, build: u32, image: &str) {
         self.with(|watch| watch.note_image(build, image));
     }
 
-    /// Forgets a build and what it has made on its way.
+    /// Forgets a build and its intermediate images.
     pub(super) fn end_build(&self, build: u32) {
         self.with(|watch| watch.end_build(build));
     }
 
-    /// Returns who removes what this process leaves, if it `is_on`.
+    /// Returns the reaper of this process, or, without a watch, the one to expect if it `is_on`.
     pub(crate) fn reaper(&self, is_on: bool) -> Reaper {
         let reaper =
             self.with(|watch| match (watch.is_guarded() || watch.rests(), watch.is_locked()) {
@@ -195,7 +194,7 @@ impl Owner {
         self.lock()?.as_mut().map(work)
     }
 
-    /// Locks the watch, but not in a forked child: a thread of the parent may have had the lock.
+    /// Locks the watch, but not in a forked child: a thread of the parent may have held the lock.
     fn lock(&self) -> Option<MutexGuard<'_, Option<Watch>>> {
         let is_here = self.process.is_current();
         is_here.then(|| self.watch.lock().unwrap_or_else(PoisonError::into_inner))
@@ -226,12 +225,12 @@ fn owners() -> MutexGuard<'static, HashMap<Key, Arc<Owner>>> {
     OWNERS.here().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells the guardians that the process ends and all is well: nothing is kept for inspection.
+/// Tells the guardians that the process ends with success: nothing is kept for inspection.
 fn all_is_well() {
     if keep_policy::has_panicked() {
         return;
     }
-    // At the end of the process another thread may hold a lock for ever.
+    // At the end of the process another thread may hold a lock forever.
     let Ok(owners) = OWNERS.here().try_lock() else { return };
     for owner in owners.values() {
         if let Ok(Some(watch)) = owner.watch.try_lock().as_deref_mut() {
@@ -240,7 +239,7 @@ fn all_is_well() {
     }
 }
 
-/// Has the guardians act that may end with the process, which ends. Each of them ends when all is
+/// Lets those guardians act that may end with the process. Each of them ends when everything is
 /// removed.
 fn act_now() -> Vec<Guardian> {
     let owners: Vec<_> = owners().values().cloned().collect();
@@ -250,12 +249,12 @@ fn act_now() -> Vec<Guardian> {
     owners.iter().filter_map(|owner| owner.with(at_risk).flatten()).collect()
 }
 
-/// Returns where the guardian finds the engine. A name is looked up now: the child can't.
+/// Returns the address for the guardian. A host name is resolved now: the child can't.
 async fn resolve(engine: &Client) -> Option<Address> {
     let found = match engine.endpoint() {
         Endpoint::Unix(socket) => Address::unix(socket),
         Endpoint::Tcp { host, port } => {
-            // The address that answers, of those that the name has.
+            // Of the host's addresses, the one that answers.
             let connected = tokio::net::TcpStream::connect((host.as_str(), *port)).await;
             connected.and_then(|stream| stream.peer_addr()).map(Address::tcp)
         }
@@ -271,22 +270,21 @@ pub enum Reaper {
     /// The guardian, within a second.
     ///
     /// In a container or a PID namespace of its own, the guardian ends with the first process.
-    /// There a return from `main` and `process::exit` wait until it is through, at most 30 s, and
-    /// what is shared does not linger. Where the container is killed, it is the next session's
-    /// sweep that removes: in any container of the same engine, or with the same
-    /// `CASTOFF_STATE_DIR`.
+    /// There, a return from `main` and `process::exit` wait until it is done, at most 30 s, and
+    /// shared resources do not linger. If the container is killed, the next session's sweep removes
+    /// the resources: in any container of the same engine, or with the same `CASTOFF_STATE_DIR`.
     ///
-    /// Three things are left to the sweep of the next session: kept resources (`keep()`) beyond
-    /// 190,000 of one kind; shared ones beyond 4,096, or beyond the number of files that the
-    /// guardian may hold open (`ulimit -Hn`); and resources that the engine creates more than two
-    /// minutes after the end of the process that asked for them. For the first two there is a
-    /// warning (`tracing`).
+    /// Three things are left to the sweep of the next session: all resources of each kind of which
+    /// one was kept (`keep()`) after 190,000 resources; shared ones beyond 4,096, or beyond the
+    /// number of files that the guardian may hold open (`ulimit -Hn`); and resources that the
+    /// engine creates more than two minutes after the end of the process that asked for them. For
+    /// the first two there is a warning (`tracing`).
     Guardian,
-    /// The sweep of the next session on this host: no guardian could be started, which is tried
+    /// The sweep of the next session on this host. No guardian could be started, which is tried
     /// again with the next resource. Dropping a handle waits for the removal, at most 10 s.
     Sweep,
-    /// Nobody: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian nor a lock for
-    /// sweeps to go by could be had. Dropping a handle waits for the removal, at most 10 s.
+    /// No reaper: it is turned off (`CASTOFF_REAPER=off`), or neither a guardian could be started
+    /// nor a lock for sweeps taken. Dropping a handle waits for the removal, at most 10 s.
     Off,
 }
 
@@ -306,7 +304,7 @@ mod tests {
         Config { state_dir: Some(state_dir.to_owned()), ..Config::default() }
     }
 
-    /// An owner of this test's alone, with a guardian.
+    /// Returns an owner for this test alone, with a guardian.
     fn begun(config: &Config, socket: &Path) -> Arc<Owner> {
         let (owner, address) = (Arc::new(Owner::new()), Address::unix(socket).ok());
         let around = Surroundings { engine: ENGINE, config, address, may_end_as_a_whole: false };
@@ -346,7 +344,7 @@ mod tests {
         owner.owns_one_less();
         SessionLock::take(&config, ENGINE).unwrap_err();
         drop(owner);
-        // The guardian has the same lock.
+        // The guardian holds the same lock.
         let end = Instant::now() + Duration::from_secs(10);
         while SessionLock::take(&config, ENGINE).is_err() {
             assert!(Instant::now() < end);

@@ -1,5 +1,5 @@
-//! The vigil over a guardian: one that ends is replaced at once, one with nothing to guard is let
-//! go of, and one that was behind is told the rest as soon as it has room.
+//! The vigil over a guardian: it replaces one that ends, releases one with nothing to guard, and
+//! sends one that is behind the rest as soon as it has room.
 
 use std::io;
 use std::pin::pin;
@@ -15,22 +15,22 @@ use super::guardian;
 use super::worker::Worker;
 use crate::forks::{Listed, Opening, UnsharedFd};
 
-/// What has a guardian, seen from here.
+/// The owner of a guardian, as the vigil uses it.
 pub(super) trait Guarded: Send + Sync {
-    /// Replaces a guardian that has ended. Returns how long to wait until another one can be tried,
-    /// if none stands.
+    /// Replaces a guardian that has ended. Returns how long to wait until the next try, if there is
+    /// to be one.
     fn replace(&self) -> Option<Duration>;
 
-    /// Lets a guardian end that has nothing to guard. Returns how long to wait until the next look,
-    /// if there is to be one.
+    /// Releases a guardian that has had nothing to guard for some time. Returns how long to wait
+    /// until the next try, if there is to be one.
     fn rest(&self) -> Option<Duration>;
 
-    /// Tells a guardian what it had no room for. Returns whether something is left to be told.
+    /// Sends a guardian the messages that it had no room for. Returns whether some are left.
     fn catch_up(&self) -> bool;
 }
 
 /// Starts the vigil for a guardian on this stream. Without a teardown thread there is none, and the
-/// next message to the guardian finds out.
+/// next message shows that the guardian has ended.
 pub(super) fn keep(guarded: Weak<dyn Guarded>, stream: &Arc<UnsharedFd>, behind: &Arc<Notify>) {
     let Ok(worker) = Worker::start() else { return };
     let (stream, behind) = (stream.clone(), behind.clone());
@@ -41,7 +41,8 @@ pub(super) fn keep(guarded: Weak<dyn Guarded>, stream: &Arc<UnsharedFd>, behind:
     });
 }
 
-/// Fails where the stream can't be waited on.
+/// Waits until the guardian has ended, and sends it what it had no room for. Fails if the stream
+/// can't be waited on.
 async fn until_its_end(
     guarded: &Weak<dyn Guarded>,
     stream: &UnsharedFd,
@@ -64,7 +65,7 @@ async fn until_its_end(
             }
             Either::Right(_) => loop {
                 waiting.writable().await?;
-                // Before the try: room that comes after it is noticed.
+                // Before the try, so that room that appears after it is noticed.
                 not_yet(&waiting, Interest::WRITABLE);
                 if !guarded.upgrade().is_some_and(|guarded| guarded.catch_up()) {
                     break;
@@ -74,12 +75,12 @@ async fn until_its_end(
     }
 }
 
-/// The next wait is for something new.
+/// Clears the readiness, so that the next wait is for something new.
 fn not_yet(stream: &UnixStream, interest: Interest) {
     let _ = stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
 }
 
-/// Lets a guardian end when it has had nothing to guard for some time. Without a teardown thread it
+/// Releases a guardian once it has had nothing to guard for some time. Without a teardown thread it
 /// stays.
 pub(super) fn rest_later(guarded: Weak<dyn Guarded>) {
     let Ok(worker) = Worker::start() else { return };

@@ -1,4 +1,5 @@
-//! [`Watch`]: what stands behind this process on one engine, and what it has to know.
+//! [`Watch`]: the session lock and guardian of this process on one engine, and the lists that both
+//! need.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -17,67 +18,68 @@ use crate::config::{Config, KeepPolicy};
 use crate::forks::UnsharedFd;
 use crate::spec::label;
 
-/// One engine, and what this process has there.
+/// The session lock and guardian of this process on one engine, and the lists that both need.
 pub(super) struct Watch {
-    /// What has this, for the vigil.
+    /// The owner of this value, for the vigil.
     guarded: Weak<dyn Guarded>,
-    /// Whether things are kept unless the process ends well.
+    /// Whether everything is kept unless the process ends with success.
     holds: bool,
     may_end_as_a_whole: bool,
-    /// The value of the label by which the guardian and sweeps find what is this process's.
+    /// The value of the owner label, by which the guardian and sweeps find this process's
+    /// resources.
     owner: String,
     address: Option<Address>,
     guardian: Option<Guardian>,
     retry: Retry,
-    /// For the one who waits until a guardian that is behind has room.
+    /// The notification of the vigil that a guardian has no room for messages.
     behind: Arc<Notify>,
     lock: Option<SessionLock>,
     owned: usize,
-    /// Create calls that the engine has not answered.
+    /// The number of create calls that the engine has not answered.
     creating: usize,
-    /// For a guardian that has to be started once more.
+    /// The kept resources, which a new guardian must know.
     kept: Vec<(Kind, String)>,
     leases: BTreeMap<u32, Held>,
-    /// What steps of builds have made so far, by build.
+    /// Intermediate images so far, by build.
     images: BTreeMap<u32, Vec<String>>,
     next: u32,
     rest: Rest,
 }
 
-/// What a watch has to know of the engine and of this program.
+/// The facts about the engine and this program that a watch needs.
 pub(super) struct Surroundings<'a> {
     /// The engine's identity.
     pub(super) engine: &'a str,
     pub(super) config: &'a Config,
-    /// Where the guardian finds the engine, if it can.
+    /// The address at which the guardian reaches the engine, if it can.
     pub(super) address: Option<Address>,
     /// Whether the guardian may end with this process.
     pub(super) may_end_as_a_whole: bool,
 }
 
-/// How long a guardian stays that has nothing to guard.
+/// How long a guardian with nothing to guard stays.
 const REST: Duration = Duration::from_secs(10);
 
-/// What becomes of a guardian that has nothing to guard: a program may use many engines, one after
-/// the other.
+/// The state of a guardian with nothing to guard: a program may use many engines, one after the
+/// other, so it ends after a while.
 #[derive(Default)]
 struct Rest {
-    /// Since when nothing is owned, held or built.
+    /// The time since which nothing is owned, leased or built.
     since: Option<Instant>,
-    /// Whether somebody looks whether it is time.
+    /// Whether a task waits for that while to pass.
     is_awaited: bool,
-    /// Whether the guardian has been let go of for that.
+    /// Whether the guardian was released for that reason.
     rests: bool,
 }
 
-/// A lease, as the guardian is told of it.
+/// A lease, with all that the guardian must know of it.
 pub(super) struct Held {
     pub(super) kind: Kind,
     pub(super) value: String,
-    /// Milliseconds.
+    /// Milliseconds for which the resource stays when this process is gone.
     pub(super) linger: u64,
     pub(super) file: Arc<UnsharedFd>,
-    /// Create calls that the engine has not answered, and resources that are not known to be gone.
+    /// The numbers of create calls without an answer, and of resources not known to be gone.
     pub(super) creates: (usize, usize),
 }
 
@@ -103,7 +105,7 @@ impl Watch {
         let lock = lock.map_err(|error| {
             tracing::warn!(?error, "no lock: nothing is swept should the guardian be killed");
         });
-        // Nobody may take a process without a lock for a dead one of this place.
+        // A process without a lock must not pass for a dead one of this place.
         let at = lock.is_ok().then(|| state_dir::place(config).ok()).flatten();
         let mut watch = Watch {
             guarded,
@@ -144,7 +146,7 @@ impl Watch {
         self.guardian.is_some()
     }
 
-    /// Returns whether there is no guardian since there is nothing to guard.
+    /// Returns whether there is no guardian because there is nothing to guard.
     pub(super) fn rests(&self) -> bool {
         self.rest.rests
     }
@@ -153,16 +155,16 @@ impl Watch {
         self.lock.is_some()
     }
 
-    /// Returns whether it is worth a try to begin anew: nothing stands, and nothing depends on
-    /// that.
+    /// Returns whether to begin anew: there is no guardian, an address or a lock is missing,
+    /// nothing depends on this value, and a try is due.
     pub(super) fn is_void(&self) -> bool {
         let held = self.owned > 0 || !self.leases.is_empty() || !self.kept.is_empty();
         let stands = self.guardian.is_some() || self.address.is_some() && self.lock.is_some();
         !stands && !held && self.retry.is_due()
     }
 
-    /// Sees to it that a guardian stands, where that may be tried now: one may have been killed,
-    /// and what kept one from starting may be over.
+    /// Starts a guardian if none lives and a try is due: one may have been killed, and what kept
+    /// one from starting may be over. Returns whether there is one.
     pub(super) fn ensure_guardian(&mut self) -> bool {
         let lives = self.guardian.as_ref().is_some_and(Guardian::lives);
         if !lives {
@@ -206,11 +208,11 @@ impl Watch {
         }
     }
 
-    /// Says everything that a new guardian has to know.
+    /// Sends everything that a new guardian must know.
     fn tell_all(&mut self) -> std::io::Result<()> {
         let (holds, idle, own) = (self.holds, self.owned == 0, self.creates());
         let Some(guardian) = &mut self.guardian else { return Ok(()) };
-        // What is to stay comes first: it is the only thing that can't be made good.
+        // Kept ids first: wrongly removing one cannot be undone.
         for (kind, id) in &self.kept {
             guardian.tell(Message::Keep(*kind, id), None)?;
         }
@@ -229,8 +231,9 @@ impl Watch {
         Ok(())
     }
 
-    /// Says one thing that is not noted here yet. A guardian that was killed is replaced by one
-    /// that knows everything else; one that lives is never let go of, since it would act at once.
+    /// Sends a message about something that is not recorded here yet. A guardian that was killed is
+    /// replaced by one that knows everything else; one that lives is never dropped, since it would
+    /// act at once.
     fn tell(&mut self, message: Message<'_>, file: Option<&Arc<UnsharedFd>>) {
         for _ in 0..2 {
             let Some(guardian) = &mut self.guardian else { return };
@@ -246,17 +249,17 @@ impl Watch {
         }
     }
 
-    /// As [`ensure_guardian`](Self::ensure_guardian), for one that has ended: how long to wait
-    /// until the next try.
+    /// Replaces a guardian that has ended, as [`ensure_guardian`](Self::ensure_guardian) does.
+    /// Returns how long to wait until the next try, if there is to be one.
     pub(super) fn replace(&mut self) -> Option<Duration> {
         (!self.rest.rests && self.address.is_some() && !self.ensure_guardian())
             .then(|| self.retry.wait())
     }
 
-    /// Lets the guardian act, and go.
+    /// Lets the guardian act, and returns it.
     pub(super) fn act_now(&mut self) -> Option<Guardian> {
         self.tell(Message::Hurry, None);
-        // No other one is to take its place.
+        // Without an address, no other one takes its place.
         self.address = None;
         let mut guardian = self.guardian.take()?;
         guardian.catch_up_at_last();
@@ -264,7 +267,7 @@ impl Watch {
         Some(guardian)
     }
 
-    /// Sends what the guardian had no room for. Returns whether something is left.
+    /// Sends the messages that the guardian had no room for. Returns whether some are left.
     pub(super) fn catch_up(&mut self) -> bool {
         match self.guardian.as_mut().map(Guardian::catch_up) {
             Some(Ok(all)) => !all,
@@ -280,7 +283,7 @@ impl Watch {
         }
     }
 
-    /// The process ends, and all is well: nothing is kept for a look.
+    /// Notes that the process ends with success: nothing is kept for inspection.
     pub(super) fn all_is_well(&mut self) {
         self.tell(Message::Hold(false), None);
         if let Some(guardian) = &mut self.guardian {
@@ -288,7 +291,8 @@ impl Watch {
         }
     }
 
-    /// Before the create call is sent: what the guardian was told last is never too little.
+    /// Counts a resource before its create call is sent, so that the guardian never knows of too
+    /// little. Returns whether there is a guardian.
     pub(super) fn owns_one_more(&mut self) -> bool {
         self.owned += 1;
         if self.owned == 1 {
@@ -304,7 +308,7 @@ impl Watch {
         self.owned = self.owned.saturating_sub(1);
         self.tell(self.creates(), None);
         if self.owned == 0 {
-            // Not told, it asks the engine in vain, which is all.
+            // If this message is lost, the guardian only makes needless requests.
             self.tell(Message::Idle(true), None);
             self.note_owning(false);
             self.rest_soon();
@@ -315,7 +319,7 @@ impl Watch {
         self.owned == 0 && self.leases.is_empty() && self.images.is_empty()
     }
 
-    /// Something has ended: the guardian may end as well, unless something begins soon.
+    /// Lets the guardian end after a while if nothing is left to guard.
     fn rest_soon(&mut self) {
         if !self.is_idle() {
             return;
@@ -326,15 +330,15 @@ impl Watch {
         }
     }
 
-    /// Lets go of a guardian that has had nothing to guard for some time: it finds nothing to do,
-    /// and ends. How long to wait until the next look, if there is to be one.
+    /// Releases a guardian that has had nothing to guard for some time: it finds nothing to do, and
+    /// ends. Returns how long to wait until the next try, if there is to be one.
     pub(super) fn rest(&mut self) -> Option<Duration> {
         let since = self.rest.since.filter(|_| self.is_idle());
         let left = since.map(|since| REST.saturating_sub(since.elapsed()));
         if let Some(left) = left.filter(|left| !left.is_zero()) {
             return Some(left);
         }
-        // One that is behind does not know yet that there is nothing.
+        // A guardian that is behind does not know yet that there is nothing.
         if left.is_some() && self.catch_up() {
             return Some(REST);
         }
@@ -349,15 +353,16 @@ impl Watch {
         None
     }
 
-    /// Returns how many creates are under way, and how many resources there may be by them.
+    /// Returns the message about create calls without an answer, and resources that may exist with
+    /// those.
     fn creates(&self) -> Message<'static> {
         creating(0, self.creating, self.owned.saturating_sub(self.images.len()))
     }
 
-    /// A create call is about to be sent, or was answered.
+    /// Notes that a create call is about to be sent, or was answered.
     pub(super) fn creating(&mut self, began: bool) {
         self.creating = if began { self.creating + 1 } else { self.creating.saturating_sub(1) };
-        // The line is only there as long as something is owned.
+        // The file has this line only while something is owned.
         let lock = self.lock.as_ref().filter(|_| self.owned > 0);
         if let Some(Err(error)) = lock.map(|lock| lock.creating(self.creating)) {
             tracing::warn!(%error, "a sweep would not know of a create that is under way");
@@ -365,7 +370,7 @@ impl Watch {
         self.tell(self.creates(), None);
     }
 
-    /// The same for what is to be shared: how many are under way, and how many there may be.
+    /// Notes the same for a lease: the calls without an answer, and the resources that may exist.
     pub(super) fn creating_for(&mut self, number: u32, under_way: usize, made: usize) {
         if let Some(held) = self.leases.get_mut(&number) {
             held.creates = (under_way, made);
@@ -413,7 +418,7 @@ impl Watch {
         self.rest_soon();
     }
 
-    /// The number of a build that begins.
+    /// Begins a build, and returns its number.
     pub(super) fn begin_build(&mut self) -> u32 {
         self.next += 1;
         self.images.insert(self.next, Vec::new());
@@ -432,7 +437,7 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    /// Lets the guardian act: the vigil has a copy of its stream, which would keep it.
+    /// Lets the guardian act: the vigil has a copy of its stream, which would keep it waiting.
     fn drop(&mut self) {
         if let Some(guardian) = self.guardian.take_if(|guardian| guardian.lives()) {
             guardian.act_now();
@@ -440,7 +445,7 @@ impl Drop for Watch {
     }
 }
 
-/// Returns whether nobody is at the other end any more.
+/// Returns whether the other end is closed.
 fn is_gone(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
