@@ -1,4 +1,4 @@
-//! [`CreateCall`]: one that the engine may still owe an answer to.
+//! [`CreateCall`]: a create call that the engine may not have answered yet.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,8 +6,8 @@ use super::ending::UnderWay;
 use super::lease::Lease;
 use super::owner::Owner;
 
-/// A create call, as the guardian is told of it: if the engine has not answered it, the resource
-/// may still be created long after the end of this process.
+/// A create call, as the guardian knows of it: a call without an answer may create its resource
+/// long after this process has ended.
 #[derive(Debug)]
 pub(super) struct CreateCall {
     owner: Arc<Owner>,
@@ -37,7 +37,7 @@ impl CreateCall {
                 None => self.owner.creating(false),
             }
         }
-        // Only now may an end that waits for it go on.
+        // An end of the process that waits for this call may go on only now.
         drop(under_way);
     }
 }

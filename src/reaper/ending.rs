@@ -1,4 +1,4 @@
-//! The end of a process: what is said and done before it, where it ends by itself.
+//! The work before the end of a process that ends by itself.
 
 use std::pin::pin;
 use std::sync::{OnceLock, mpsc};
@@ -12,32 +12,33 @@ use super::worker::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::PerProcess;
 
-/// How long the end of a process waits for removals, and how much of that for its own. Podman 5
-/// takes ten seconds to remove a container whose process ignores SIGTERM.
+/// Limit for the wait for removals at the end of a process. Podman 5 takes ten seconds to remove a
+/// container whose process ignores SIGTERM.
 const LIMIT: Duration = Duration::from_secs(30);
 const OWN_LIMIT: Duration = Duration::from_secs(15);
-/// How much of that is for builds to be given up: they run on the program's own threads, which may
-/// be busy with this very end.
+/// The part of it for builds to be given up: they run on the program's own threads, which may be
+/// busy with this very end.
 const BUILD_LIMIT: Duration = Duration::from_secs(2);
 
-/// What this process does before it ends. A forked child has the same handlers, and nothing to end
-/// but what it asks for itself.
+/// The work of this process before it ends. A forked child inherits the handlers, but has only what
+/// it asks for itself.
 static ENDING: PerProcess<Ending> = PerProcess::new();
 
 #[derive(Default)]
 struct Ending {
-    /// What is called when the process ends with success.
+    /// The function to call when the process ends with success.
     on_success: OnceLock<fn()>,
-    /// What has the guardians act now that may end with the process.
+    /// The function that tells the guardians which may end with the process to act now, and returns
+    /// them.
     act_now: OnceLock<fn() -> Vec<Guardian>>,
-    /// Whether the end waits for removals now. Other threads go on meanwhile, and what they made
-    /// after the guardian has looked would stay.
+    /// Whether the end waits for removals now. Other threads still run, and what they create once
+    /// the guardian has listed would stay.
     has_begun: watch::Sender<bool>,
     creates: watch::Sender<usize>,
     builds: watch::Sender<usize>,
 }
 
-/// Something that makes resources, and that the end of the process waits for.
+/// A creation or build that the end of the process waits for.
 #[derive(Debug)]
 pub(super) struct UnderWay(&'static watch::Sender<usize>);
 
@@ -54,14 +55,14 @@ impl Drop for UnderWay {
     }
 }
 
-/// Begins to create something, unless the process ends.
+/// Registers a creation, unless the process ends.
 ///
 /// # Errors
-/// [`ErrorKind::Conflict`] when the end has begun: after a while, so that a program which tries
-/// again at once doesn't keep the machine busy meanwhile.
+/// [`ErrorKind::Conflict`] when the end has begun, after [`LIMIT`]: a program that tries again at
+/// once must not keep the machine busy meanwhile.
 pub(super) async fn creates() -> Result<UnderWay> {
     let ending = ENDING.here();
-    // Counted before the look: the end looks at the count after it has begun.
+    // Counted before the check: the end begins first, and then reads the count.
     let counted = UnderWay::count(&ending.creates);
     if !*ending.has_begun.borrow() {
         return Ok(counted);
@@ -71,7 +72,7 @@ pub(super) async fn creates() -> Result<UnderWay> {
     Err(refused())
 }
 
-/// Waits for something to share, unless the process ends.
+/// Awaits a share in a resource, unless the process ends.
 pub(super) async fn shares<T>(sharing: impl Future<Output = Result<T>>) -> Result<T> {
     let _counted = creates().await?;
     until_it_begins(sharing).await?
@@ -86,7 +87,7 @@ pub(crate) async fn builds<T>(build: impl Future<Output = Result<T>>) -> Result<
 
 async fn until_it_begins<T>(work: impl Future<Output = T>) -> Result<T> {
     let mut begun = ENDING.here().has_begun.subscribe();
-    // Fails only when the sender is gone, and that is a static.
+    // Fails only when the sender is gone, and the sender is a static.
     let begins = pin!(begun.wait_for(|begun| *begun));
     match select(begins, Box::pin(work)).await {
         Either::Left(_) => Err(refused()),
@@ -98,15 +99,15 @@ fn refused() -> Error {
     Error::new(ErrorKind::Conflict, "this process ends, and creates nothing any more")
 }
 
-/// From now on, calls this when the process ends with success.
+/// Registers a function to call when the process ends with success.
 pub(super) fn tell_of_success(on_success: fn()) {
     let _ = ENDING.here().on_success.set(on_success);
     guardian::at_exit(ended);
 }
 
-/// From now on, an end of this process waits until what it has is removed: its guardian may not
-/// outlive it, and is told to `act_now`. That is a return from `main` and `process::exit`; a signal
-/// leaves no time for it.
+/// Makes the end of this process wait until its resources are removed, as its guardian may not
+/// outlive it and is told by `act_now` to remove them. Applies to a return from `main` and to
+/// `process::exit`; a signal leaves no time for it.
 pub(super) fn finish_before_it(act_now: fn() -> Vec<Guardian>) {
     let _ = ENDING.here().act_now.set(act_now);
     guardian::at_exit(ended);
@@ -122,8 +123,8 @@ fn ended(success: bool) {
     }
 }
 
-/// Has nothing new begun, waits for calls and removals that are under way, and then for the
-/// guardian, which removes the rest.
+/// Refuses new creations, waits for calls and removals under way, and then for the guardians, which
+/// remove the rest.
 fn finish(act_now: fn() -> Vec<Guardian>) {
     let Some(worker) = Worker::current().filter(|_| !Worker::is_here()) else { return };
     let end = Instant::now() + LIMIT;
@@ -140,7 +141,7 @@ fn finish(act_now: fn() -> Vec<Guardian>) {
         worker.all_settled().await;
         let _ = done.send(());
     });
-    // What takes longer is the guardian's as well.
+    // The guardian does what takes longer.
     let _ = settled.recv_timeout(OWN_LIMIT);
     let guardians = act_now();
     for guardian in &guardians {

@@ -21,10 +21,11 @@ use crate::error::{Error, Result};
 use crate::forks::Process;
 use crate::spec::label;
 
-/// How long a drop waits for its removal where no guardian stands behind it.
+/// Limit for the time that a drop waits for its removal when no guardian is running.
 const UNGUARDED_WAIT: Duration = Duration::from_secs(10);
 
-/// Owns one resource, or a share in it: armed before the create call, it removes when dropped.
+/// The owner of one resource, or of a share in it: armed before the create call is sent, it removes
+/// the resource when it is dropped.
 ///
 /// In a process that is forked from its owner's, it does nothing.
 #[derive(Debug)]
@@ -32,33 +33,34 @@ pub(crate) struct Guard {
     engine: Client,
     owner: Arc<Owner>,
     kind: Kind,
-    /// The value of the resource's own label.
+    /// The value of the label `castoff.resource`.
     resource: String,
-    /// The id (a volume's name), once the engine has told it.
+    /// The id (for a volume: the name), once the engine has returned it.
     id: OnceLock<String>,
     ownership: Mutex<Ownership>,
     call: Arc<CreateCall>,
-    /// Whether a guardian would remove it if this process died.
+    /// Whether a guardian would remove the resource if this process died.
     guarded: bool,
-    /// For what is shared, or is to be.
+    /// The lease of a resource that is shared, or is to be.
     lease: Option<Arc<Lease>>,
     depends_on: Dependencies,
     trail: OnceLock<Arc<dyn Trail>>,
-    /// What is set up once for it, by key, where it is not shared: no other process can use it.
+    /// The locks of `set_up_once` by key, for a resource that is not shared: no other process can
+    /// use it.
     setups: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<bool>>>>,
 }
 
-/// What a guard has to do about its resource.
+/// The state of a resource, as its guard has to deal with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ownership {
-    /// The create call is not answered: if it made something, this process is to remove that.
+    /// The create call is not answered: if it created something, this process has to remove that.
     Pending,
-    /// The resource exists, and this process is to remove it. It may have a lease that it is not
-    /// ready for: it is to be shared, or is left of an attempt that failed.
+    /// The resource exists, and this process has to remove it. It may have a lease that is not
+    /// ready: the resource is about to be shared, or is left from an attempt that failed.
     Owned,
-    /// The resource exists for all who share it: this process is to give its share back.
+    /// The resource exists for all who share it: this process has to give its share back.
     Shared,
-    /// The resource lives on.
+    /// The resource stays.
     Kept,
     /// There is nothing left to do: nothing was created, or its removal has begun.
     Gone,
@@ -70,15 +72,16 @@ enum Ownership {
     reason = "there is one at a time, and it is taken apart at once"
 )]
 pub(crate) enum Share {
-    /// It is there and ready.
+    /// The resource exists and is ready.
     Joined(Guard, SharedResource),
-    /// It is to be made under this lease.
+    /// The resource has to be created under this lease.
     Vacant(Arc<Lease>),
 }
 
 impl Guard {
-    /// Arms a guard for something that is about to be created, and everything behind it: the
-    /// teardown thread, the session's lock and the guardian. With a lease, it is to be shared.
+    /// Arms a guard for a resource that is about to be created, and starts what it relies on: the
+    /// teardown thread, the session lock and the guardian. With a lease, the resource is to be
+    /// shared.
     pub(crate) async fn arm(
         engine: &Client,
         owner: Arc<Owner>,
@@ -97,8 +100,8 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Takes a share in something, or the lease to make it under. Waits for another one that makes
-    /// it, unless that shows no sign of life for `limit`.
+    /// Takes a share in a resource, or the lease to create it under. Waits while another process
+    /// creates it, unless that one shows no sign of life for `limit`.
     ///
     /// # Cancel safety
     /// A share that was taken is given back, and the waiting ends.
@@ -110,7 +113,7 @@ impl Guard {
         limit: Duration,
     ) -> Result<Share> {
         let engine = engine.clone();
-        // On the worker, so that a share can't get lost between the lease and the guard.
+        // Runs on the worker, so that a share can't get lost between the lease and the guard.
         let sharing = async move {
             let guarded = first_sweep::ensure_guardian(&owner, &engine).await;
             Ok(match Lease::take(&engine, &owner, kind, &key, limit).await? {
@@ -127,7 +130,7 @@ impl Guard {
         Worker::start()?.run_while_wanted(ending::shares(sharing)).await?
     }
 
-    /// Gives up what was joined, which is gone or of no use: the next one makes it anew.
+    /// Gives up a shared resource that is gone or unusable: the next caller recreates it.
     pub(crate) async fn abandon(self) -> Result<()> {
         self.take(Ownership::Gone);
         match &self.lease {
@@ -136,7 +139,7 @@ impl Guard {
         }
     }
 
-    /// Lets everybody use it who wants to share it: it is ready.
+    /// Marks the resource as ready, so that others can share it.
     pub(crate) fn shared(&self, name: &str, waited: &str) -> Result<()> {
         let Some(lease) = &self.lease else { return Ok(()) };
         let made =
@@ -170,7 +173,7 @@ impl Guard {
         }
     }
 
-    /// Notes that nothing more is to come of the create call.
+    /// Notes that the create call is answered, or that nothing more can come of it.
     pub(crate) fn answered(&self) {
         self.call.answered();
     }
@@ -186,15 +189,15 @@ impl Guard {
         labels(&self.engine, self.kind, &self.resource, &self.owner.label_value(), shared)
     }
 
-    /// Notes that it exists, under this id.
+    /// Notes that the resource exists, under this id.
     pub(crate) fn created(&self, id: &str) {
         let _ = self.id.set(id.to_owned());
         self.change(Ownership::Pending, Ownership::Owned);
         self.answered();
     }
 
-    /// Notes that it was not created: the engine answered so. What an engine that did not answer,
-    /// or that failed itself, has done is unknown, and the guard stays armed.
+    /// Notes that the create call failed. Only an answer with a status below 500 means that nothing
+    /// was created; after any other failure, the guard stays armed.
     pub(crate) fn refused(&self, error: &Error) {
         if error.status().is_some() {
             self.answered();
@@ -205,7 +208,7 @@ impl Guard {
         }
     }
 
-    /// Returns whether labels that the engine told are those of this very resource.
+    /// Returns whether these labels are those of this very resource.
     pub(crate) fn owns(&self, labels: &BTreeMap<String, String>) -> bool {
         labels.get(label::RESOURCE) == Some(&self.resource)
     }
@@ -227,28 +230,28 @@ impl Guard {
         self.lease.as_ref()
     }
 
-    /// Returns the lock of a key, and whether what it stands for is done.
+    /// Returns the lock of a set-up key; its value is whether that set-up is done.
     pub(super) fn setup(&self, key: &str) -> Arc<tokio::sync::Mutex<bool>> {
         let mut setups = self.setups.lock().unwrap_or_else(PoisonError::into_inner);
         setups.entry(key.to_owned()).or_default().clone()
     }
 
-    /// Keeps another resource alive as long as this one exists, which therefore goes first.
+    /// Keeps another resource alive as long as this one exists: this one is removed first.
     pub(crate) fn depends_on(&self, other: &Arc<Guard>) {
         let other: Arc<dyn Dependency> = other.clone();
         self.depends_on.lock().unwrap_or_else(PoisonError::into_inner).push(other);
     }
 
-    /// Has what was made on the way to it go after it.
+    /// Attaches what was made on the way to this resource, to be removed after it.
     pub(crate) fn leads(&self, trail: Arc<dyn Trail>) {
-        // There is one way to a resource.
+        // A resource has one trail at most.
         let _ = self.trail.set(trail);
     }
 
-    /// Refuses to be used in a process that was forked from its own.
+    /// Checks that this is not a process that was forked from the owner's.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) there.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) in a forked process.
     pub(crate) fn check(&self) -> Result<()> {
         self.process().check()
     }
@@ -281,15 +284,15 @@ impl Guard {
                 }
             }
         }
-        // What it depends on can't be removed while it lives.
+        // What this resource depends on can't be removed while it exists.
         for other in pending::take(&self.depends_on) {
             other.keep();
         }
     }
 
-    /// Removes it now and says how that went, after some seconds at the latest. The guard stays
-    /// armed when it failed, so that its drop tries again, as long as the process lives. What
-    /// others share with this process stays for them.
+    /// Removes the resource and returns the outcome, within some seconds. After a failure the guard
+    /// stays armed, so that its drop tries again, as long as the process lives. A share is only
+    /// given back: the resource stays for the others.
     ///
     /// # Cancel safety
     /// The removal goes on when the future is dropped.
@@ -301,17 +304,17 @@ impl Guard {
         let result = outcome.await.unwrap_or_else(|_| {
             Err(Error::other("the teardown thread dropped a removal before it finished"))
         });
-        // (A share was given back either way.)
+        // A share was given back in any case.
         if result.is_err() && before != Ownership::Shared {
             self.change(Ownership::Gone, before);
         }
         result
     }
 
-    /// Removes it as part of the removal of the last one that depended on it. Failures are logged.
+    /// Removes the resource as part of the removal of its last dependent. Failures are logged.
     fn release(self) -> Release {
         if self.guarded && *self.ownership() == Ownership::Shared {
-            // Its drop lets it linger, which nobody is to wait for.
+            // Its drop starts the linger time, which nobody has to wait for.
             return Box::pin(std::future::ready(()));
         }
         let removal = self.take(Ownership::Gone).map(|before| self.pending(before).until_gone());
@@ -333,8 +336,8 @@ impl Guard {
         }
     }
 
-    /// Ends the ownership of something that this process is to remove or to give back. Returns what
-    /// that was; `None` if there is nothing to do, or if another process is to do it.
+    /// Ends the ownership of a resource that this process has to remove or to give back. Returns
+    /// the state before; `None` if nothing is left to do, or if another process has to do it.
     fn take(&self, to: Ownership) -> Option<Ownership> {
         if !self.process().is_current() {
             return None;
@@ -348,12 +351,12 @@ impl Guard {
         }
     }
 
-    /// Notes that there is nothing any more for the guardian to remove.
+    /// Tells the guardian that it has one resource less to remove.
     fn count_off(&self) {
         pending::count_off(&self.owner, self.lease.as_ref());
     }
 
-    /// Returns the removal of what was owned in this way.
+    /// Returns the removal of a resource whose ownership was `before`.
     fn pending(&self, before: Ownership) -> Pending {
         Pending {
             engine: self.engine.clone(),
@@ -371,7 +374,7 @@ impl Guard {
         }
     }
 
-    /// Keeps it for inspection, where the settings ask for that.
+    /// Keeps the resource for inspection, if the settings ask for that.
     fn keep_for_inspection(&self) {
         let is_armed = !matches!(*self.ownership(), Ownership::Kept | Ownership::Gone);
         if is_armed && self.id.get().is_some() && keep_policy::applies(self.engine.config()) {
@@ -404,7 +407,7 @@ impl Drop for Guard {
         let Some(worker) = Worker::current() else { return };
         let removal = self.pending(before).until_gone();
         if self.guarded && before == Ownership::Shared {
-            // What lingers is not on its way out yet, and nobody is to wait for it.
+            // A lingering resource is not being removed yet, and nobody has to wait for it.
             let linger = self.engine.config().linger();
             let endpoint = self.engine.endpoint().clone();
             worker.submit(async move {
@@ -420,7 +423,8 @@ impl Drop for Guard {
     }
 }
 
-/// Blocks this thread, whatever runs on it, until the removal is done or the limit is reached.
+/// Blocks this thread, which may be an executor's, until the removal is done or the limit is
+/// reached.
 fn wait_briefly(outcome: tokio::sync::oneshot::Receiver<Result<()>>) {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -428,7 +432,6 @@ fn wait_briefly(outcome: tokio::sync::oneshot::Receiver<Result<()>>) {
             self.0.unpark();
         }
     }
-    // A thread without its handle (at its very end) is not waited on.
     let thread = std::thread::current();
     let waker = Arc::new(Unpark(thread)).into();
     let mut context = std::task::Context::from_waker(&waker);

@@ -1,4 +1,4 @@
-//! [`IntermediateImages`]: those that the steps of a classic build make, and who removes them.
+//! [`IntermediateImages`]: the images between the steps of a classic build, and their removal.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::first_sweep;
 use super::owner::Owner;
 use crate::engine::{Client, StepImage};
 
-/// The images that a build makes on its way: should this process end before this is dropped, the
-/// guardian removes those that nothing has come of.
+/// The intermediate images of a build: if this process ends before this is dropped, the guardian
+/// removes those that no other image is based on.
 #[derive(Debug)]
 pub(crate) struct IntermediateImages {
     owner: Arc<Owner>,
@@ -23,7 +23,7 @@ impl IntermediateImages {
         IntermediateImages { owner, build }
     }
 
-    /// Returns whether this is of a process that the current one was forked from.
+    /// Returns whether this belongs to a process that the current one was forked from.
     pub(crate) fn is_inherited(&self) -> bool {
         !self.owner.process().is_current()
     }

@@ -1,28 +1,28 @@
 //! Layer 2: ownership. Whatever castoff creates has an owner before it exists.
 //!
-//! From the bottom up; a file imports from those above it in this list only, which
-//! `tests/it/layers.rs` checks:
+//! The files from the bottom up; none import from each other in a circle, but for those of
+//! `guardian` that `tests/it/layers.rs` lists:
 //!
-//! * `kind`: what sort of resource it is; `session`: this process's name on the engine.
-//! * `state_dir`: where the locks lie by which processes see each other; `session_lock`: the one by
-//!   which others know that this process lives; `labels`: what tells whose a resource is.
-//! * `guardian`: a forked child that survives the process and removes what is left of it.
+//! * `kind`: the kinds of resources; `session`: the name of this process on the engine.
+//! * `state_dir`: the directory of the locks by which processes know of each other; `session_lock`:
+//!   the lock that shows others that this process lives; `labels`: the labels that name an owner.
+//! * `guardian`: a forked child that outlives the process and removes its resources.
 //! * [`Worker`]: the one teardown thread, with a runtime of its own. Creations run there too, so
-//!   that a caller's dropped future can't cut one in half. `ending`: what is done before a process
-//!   ends that runs in a container.
-//! * [`Owner`]: what stands behind this process on one engine: a `watch`, which has the session
-//!   lock and the guardian. `vigil` replaces a guardian that was killed; `keep_policy` says what is
-//!   kept for inspection.
-//! * `removal`: how a resource is removed. `listing` and `ours` find what is castoff's.
+//!   that a caller's dropped future can't cut one in half. `ending`: the work before the end of a
+//!   process that runs in a container.
+//! * [`Owner`]: the owner of all that this process creates on one engine: a `watch`, which has the
+//!   session lock and the guardian. `vigil` replaces a guardian that was killed; `keep_policy`
+//!   decides what is kept for inspection.
+//! * `removal`: the removal of one resource. `listing` and `ours` find castoff's resources.
 //! * `lease_file`, `waiting`, `dead_lease`: the files of leases, with and without a holder.
-//! * `leftovers`, `host`: what the dead have left, also those whose container is gone; `sweep`
-//!   removes it, `first_sweep` before the first resource of this process; `kept` removes what was
-//!   kept.
+//! * `leftovers`, `host`: the resources of dead sessions, also of those whose container is gone;
+//!   `sweep` removes them, `first_sweep` does so before the first resource of this process; `kept`
+//!   removes kept resources.
 //! * [`Lease`]: one resource for many processes.
 //! * `pending`: a removal that goes on as long as the process lives.
 //! * [`Guard`]: RAII over one resource, armed before the create call is sent.
-//! * `setup_lock`: set-up that happens once for a shared resource; [`ResourceLock`]: what one of
-//!   its users has alone.
+//! * `setup_lock`: set-up that runs once for a shared resource; [`ResourceLock`]: a lock that one
+//!   of its users holds at a time.
 
 mod create_call;
 mod dead_lease;

@@ -14,37 +14,37 @@ use crate::engine::Client;
 use crate::error::Result;
 use crate::timed::timed;
 
-/// The pause before a removal that failed is begun anew; it doubles each time.
+/// The pause before the first repetition of a failed removal; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest such pause: an engine that is back is rid of what was dropped within a minute.
+/// The longest such pause: within a minute of an engine's return, what was dropped is removed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) type Removal = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// The removal of what a resource depended on, as far as others wait for it.
+/// The removal of a dependency, for others to wait for.
 pub(super) type Release = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A resource that another one needs, and that therefore goes after it.
+/// A resource that another one depends on, and that is therefore removed after it.
 pub(super) trait Dependency: std::fmt::Debug + Send + Sync {
-    /// Lets it live on.
+    /// Keeps the resource.
     fn keep(&self);
 
-    /// Removes it, unless something else holds it still.
+    /// Removes the resource, unless something else still depends on it.
     fn release(self: Arc<Self>) -> Release;
 }
 
-/// What a resource depends on.
+/// The dependencies of a resource.
 pub(super) type Dependencies = Arc<Mutex<Vec<Arc<dyn Dependency>>>>;
 
-/// What was made on the way to a resource. Dropping it removes that, which is done when the
-/// resource is gone; where that is kept, its trail is as well.
+/// The by-products of a resource's creation. Dropping this removes them, which happens when the
+/// resource is gone.
 pub(crate) trait Trail: std::fmt::Debug + Send + Sync {
-    /// Leaves all of it where it is.
+    /// Lets go of them when the resource is kept: nothing that it needs is removed.
     fn keep(&self);
 }
 
-/// What is to be removed, and what goes after it.
+/// A removal that is to be done, and what is released after it.
 #[derive(Clone)]
 pub(super) struct Pending {
     pub(super) engine: Client,
@@ -56,12 +56,13 @@ pub(super) struct Pending {
     /// Whether it is a share under that lease, which is given back.
     pub(super) shares: bool,
     pub(super) depends_on: Dependencies,
-    /// Held until it is gone.
+    /// Held until the resource is gone.
     pub(super) _trail: Option<Arc<dyn Trail>>,
 }
 
 impl Pending {
-    /// Tries to remove it for some seconds. What it depended on goes only when it is gone.
+    /// Tries for some seconds to remove the resource. What it depended on is released once it is
+    /// gone.
     pub(super) fn once(&self) -> Removal {
         let pending = self.clone();
         Box::pin(async move {
@@ -70,16 +71,17 @@ impl Pending {
                 _ => pending.remove().await,
             };
             if result.is_ok() {
-                // As part of this: whoever waits until this name, port or subnet is free waits for
-                // all of it.
+                // Part of the removal: whoever waits until this name, port or subnet is free waits
+                // for all of it.
                 release_all(&pending.depends_on).await;
             }
             result
         })
     }
 
-    /// As [`once`](Self::once), and when an engine that is away or busy kept it from success, goes
-    /// on in the background. By then it no longer counts as under way: nobody waits for it.
+    /// Does the same as [`once`](Self::once), and goes on in the background after a failure that
+    /// may pass: an engine that is away or busy. By then the removal no longer counts as under way,
+    /// so nobody waits for it.
     pub(super) fn until_gone(self) -> Removal {
         Box::pin(async move {
             let result = self.once().await;
@@ -116,7 +118,7 @@ impl Pending {
         let Pending { engine, kind, target, .. } = self;
         let span = tracing::debug_span!("remove", ?kind, ?target);
         let result = timed(span, removal::remove(engine, *kind, target)).await;
-        // The engine may be at it still: the guardian, and a sweep, have to look once more.
+        // The engine may still execute the call: the guardian and sweeps have to search once more.
         let sure = !matches!((target, &result), (Target::Unknown(_), Ok(Removed::Nothing)));
         if result.is_ok() && sure {
             self.call.answered();
@@ -129,7 +131,7 @@ impl Pending {
     }
 }
 
-/// Notes that one resource of this process is no more.
+/// Notes that one resource of this process is gone.
 pub(super) fn count_off(owner: &Owner, lease: Option<&Arc<Lease>>) {
     match lease {
         Some(lease) => lease.gone(),
@@ -137,7 +139,7 @@ pub(super) fn count_off(owner: &Owner, lease: Option<&Arc<Lease>>) {
     }
 }
 
-/// Takes out what a resource depended on.
+/// Takes the dependencies of a resource out.
 pub(super) fn take(depends_on: &Dependencies) -> Vec<Arc<dyn Dependency>> {
     std::mem::take(&mut *depends_on.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,4 +1,4 @@
-//! One removal: what is sent, what counts as done, what is tried again.
+//! The removal of one resource: the calls, the errors that count as success, and the retries.
 
 use std::time::Duration;
 
@@ -9,23 +9,24 @@ use crate::engine::{Client, Labelled, Meaning, says};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
-/// How a resource is found.
+/// The way to find a resource.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// The engine told its id (for a volume: its name).
+    /// By the id that the engine returned (for a volume: its name).
     Known(String),
-    /// The create call went out and its answer was lost, so it may or may not exist, now or in
-    /// a moment; its own label tells.
+    /// By its own label: the answer to the create call was lost, so the resource may exist, now or
+    /// in a moment.
     Unknown(String),
 }
 
-/// Pauses between attempts: about 12 s in all, after which the guardian or a sweep has to do it.
+/// Pauses between attempts in ms: about 12 s in all, after which the guardian or a sweep takes
+/// over.
 const PAUSES: [u64; 12] = [10, 20, 50, 100, 200, 400, 800, 1_000, 2_000, 2_000, 3_000, 3_000];
 
-/// Pauses between looks for something that may appear yet.
+/// Pauses in ms before each search for something that may still appear.
 const LOOKS: [u64; 4] = [0, 100, 500, 2_000];
 
-/// Whether there was anything.
+/// Whether a removal found anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Removed {
     Something,
@@ -42,7 +43,8 @@ pub(super) async fn remove(engine: &Client, kind: Kind, target: &Target) -> Resu
     }
 }
 
-/// Removes what has a label, given as `key=value`, and what gets to have it in a moment.
+/// Removes everything with a label, given as `key=value`, including what appears in the next
+/// seconds.
 pub(super) async fn remove_late(engine: &Client, kind: Kind, label: &str) -> Result<Removed> {
     let (mut last, mut any) = (Ok(Removed::Nothing), Removed::Nothing);
     for pause in LOOKS {
@@ -83,17 +85,18 @@ async fn remove_known(engine: &Client, kind: Kind, id: &str) -> Result<()> {
     }
 }
 
-/// Not there, or on its way out by somebody else's hand.
+/// Returns whether the resource is gone, or is being removed by somebody else.
 ///
-/// Podman says "no such container" with status 500, also of a container that was in the way of
-/// what is removed: then that is still there.
+/// Podman also answers "no such container" with status 500 when another container was in the way of
+/// the removal: then the resource still exists.
 fn is_gone(kind: Kind, error: &Error) -> bool {
     error.status() == Some(404)
         || (kind == Kind::Container && error.kind() == ErrorKind::NotFound)
         || (kind == Kind::Container && says(&error.to_string(), Meaning::RemovalUnderWay))
 }
 
-/// In use by something that is going away, or an engine that is busy or restarting.
+/// Returns whether an error may be temporary: the resource is in use by something that is being
+/// removed, or the engine is busy or restarting.
 pub(super) fn may_pass(error: &Error) -> bool {
     match error.status() {
         None => matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout),
@@ -102,7 +105,7 @@ pub(super) fn may_pass(error: &Error) -> bool {
     }
 }
 
-/// Removes all that has a label. An engine that is away for a moment is asked again.
+/// Removes everything with a label. Retries while the engine is away for a moment.
 pub(super) async fn remove_labelled(engine: &Client, kind: Kind, label: &str) -> Result<Removed> {
     let mut removed = Removed::Nothing;
     let listed = list_patiently(engine, kind, label).await?.into_iter();

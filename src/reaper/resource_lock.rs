@@ -1,4 +1,4 @@
-//! Locks that belong to a resource and a key, for whoever shares it.
+//! [`ResourceLock`]: a lock of one resource and key, for all who share the resource.
 
 use rustix::fs::FlockOperation;
 
@@ -9,15 +9,15 @@ use super::setup_lock::file_name;
 use crate::error::Result;
 use crate::forks::UnsharedFd;
 
-/// A lock of one resource and key, let go of when it is dropped and when the process ends.
+/// A lock of one resource and key. It is released when it is dropped and when the process ends.
 #[derive(Debug)]
 pub(crate) struct ResourceLock {
-    /// Closing it gives the lock back (flock(2)).
+    /// Closing it releases the lock (flock(2)).
     _file: UnsharedFd,
 }
 
 impl ResourceLock {
-    /// Takes the lock unless somebody holds it: another thread, or another process.
+    /// Takes the lock; returns `None` if another thread or process holds it.
     pub(crate) async fn try_take(guard: &Guard, key: &str) -> Result<Option<ResourceLock>> {
         guard.check()?;
         let config = guard.engine().config().clone();

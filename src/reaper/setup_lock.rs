@@ -1,4 +1,4 @@
-//! [`SetupLock`]: set-up that happens once for a resource, whoever uses it.
+//! [`SetupLock`]: set-up that runs once for a resource, whoever uses it.
 
 use serde::Serialize;
 
@@ -17,10 +17,10 @@ const DONE: &[u8] = b"done\n";
 pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
     let owner = match guard.lease() {
         Some(lease) => FileOwner::Lease(lease.name()),
-        // Its file is of no use to others, and goes with a sweep when this process is gone.
+        // The file is useless to others, and removed by a sweep when this process is gone.
         None => FileOwner::Session(Session::current().token()),
     };
-    // The id tells one resource from the next one under the same lease.
+    // The id distinguishes a resource from the next one under the same lease.
     let hash = spec_hash(&(guard.id(), key));
     owner.file(hash.get(..32).unwrap_or(&hash))
 }
@@ -28,18 +28,18 @@ pub(super) fn file_name(guard: &Guard, key: &impl Serialize) -> String {
 /// The exclusive lock of one resource and key.
 #[derive(Debug)]
 pub(crate) enum SetupLock {
-    /// For all processes that share it.
+    /// The lock for all processes that share the resource, and whether the set-up is done.
     File { file: UnsharedFd, done: bool },
-    /// For this process alone. (A file would go with the sweep of another process where this one
-    /// has no session lock, as without a guardian.)
+    /// The lock for this process alone. A file could be removed by the sweep of another process if
+    /// this one has no session lock, as without a guardian.
     Own(tokio::sync::OwnedMutexGuard<bool>),
 }
 
 impl SetupLock {
-    /// Waits for everybody who is at it.
+    /// Takes the lock, after everybody who holds it or waits before.
     ///
     /// # Cancel safety
-    /// The lock is let go of as soon as it comes.
+    /// A lock that is still acquired is released at once.
     pub(crate) async fn take(guard: &Guard, key: &str) -> Result<SetupLock> {
         let told = |error: Error| error.at("set-up");
         if guard.lease().is_none() {
@@ -53,7 +53,7 @@ impl SetupLock {
         Ok(SetupLock::File { file, done })
     }
 
-    /// Returns whether somebody has done it.
+    /// Returns whether somebody has run the set-up.
     pub(crate) fn is_done(&self) -> bool {
         match self {
             SetupLock::File { done, .. } => *done,
@@ -61,7 +61,7 @@ impl SetupLock {
         }
     }
 
-    /// It is done, for everybody.
+    /// Records for everybody that the set-up is done.
     pub(crate) fn done(self) -> Result<()> {
         let file = match self {
             SetupLock::File { file, .. } => file,
@@ -82,7 +82,7 @@ impl SetupLock {
     }
 }
 
-/// Runs `work` unless somebody has; says whether it ran.
+/// Runs `work` unless somebody has; returns whether it ran.
 pub(crate) async fn set_up_once<E: From<Error>>(
     guard: &Guard,
     key: &str,

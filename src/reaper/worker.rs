@@ -16,11 +16,11 @@ use crate::forks::{PerProcess, Process};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Removals under way, by number: on which engine, and a channel that closes at the end.
+/// The removals under way, by number: the engine, and a channel that closes at the end.
 type Removals = BTreeMap<u64, (Endpoint, watch::Receiver<()>)>;
 
-/// One thread with a current-thread runtime, for the life of the process: what is given to it
-/// runs to its end whatever becomes of the caller's future, runtime or thread.
+/// One thread with a current-thread runtime, for the life of the process: submitted work runs to
+/// its end whatever happens to the caller's future, runtime or thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
     jobs: mpsc::UnboundedSender<Job>,
@@ -28,7 +28,7 @@ pub(crate) struct Worker {
     next: AtomicU64,
 }
 
-/// A forked child has none of its parent's threads.
+/// The worker of each process: a forked child has none of its parent's threads.
 static WORKER: PerProcess<OnceLock<Worker>> = PerProcess::new();
 
 thread_local! {
@@ -36,7 +36,7 @@ thread_local! {
 }
 
 impl Worker {
-    /// The worker of this process, started by the first call.
+    /// Returns the worker of this process, starting it on the first call.
     pub(crate) fn start() -> Result<&'static Worker> {
         let place = WORKER.here();
         if let Some(worker) = place.get() {
@@ -50,7 +50,7 @@ impl Worker {
         Ok(place.get_or_init(|| worker))
     }
 
-    /// The worker, where it was ever needed.
+    /// Returns the worker, if one was started in this process.
     pub(crate) fn current() -> Option<&'static Worker> {
         WORKER.here().get()
     }
@@ -69,11 +69,11 @@ impl Worker {
         Ok(Worker { jobs, removals: Mutex::default(), next: AtomicU64::new(0) })
     }
 
-    /// Runs a future to its end and hands back its output.
+    /// Runs a future to its end and returns its output.
     ///
     /// # Cancel safety
     /// Dropping the returned future does not stop the work; the output is then dropped on the
-    /// worker, which is how what it owns gets removed.
+    /// worker, which removes what it owns.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -90,7 +90,8 @@ impl Worker {
         }
     }
 
-    /// As [`run`](Self::run), for work that is to end when nobody waits for its output any more.
+    /// Does the same as [`run`](Self::run), for work that has to end when nobody waits for its
+    /// output any more.
     pub(crate) fn run_while_wanted<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -114,8 +115,8 @@ impl Worker {
         }
     }
 
-    /// Runs a creation, and once more when something of ours that was on its way out was in its
-    /// way: a name, a subnet.
+    /// Runs a creation, and once more if one of our resources that was being removed was in its
+    /// way, by its name or its subnet.
     pub(crate) async fn create<T: Send + 'static, F>(
         &self,
         engine: &Endpoint,
@@ -125,7 +126,7 @@ impl Worker {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        // Asked beforehand: what is in the way may be gone by the time the engine has refused.
+        // Checked beforehand: the obstacle may be gone by the time the engine has refused.
         let busy = self.is_busy(engine);
         match self.run(create()).await? {
             Err(error) if is_in_the_way(&error) && (busy || self.is_busy(engine)) => {
@@ -172,7 +173,7 @@ impl Worker {
         let on_it = |(there, end): &(Endpoint, _)| (there == engine).then(|| Clone::clone(end));
         let under_way: Vec<watch::Receiver<()>> = self.lock().values().filter_map(on_it).collect();
         for mut end in under_way {
-            // An error means that the sender is gone, which is what is waited for.
+            // An error means that the sender is gone, which is the end of the removal.
             while end.changed().await.is_ok() {}
         }
     }
