@@ -1,4 +1,4 @@
-//! [`DeadLease`]: a lease that nobody holds any more, and what it was for.
+//! [`DeadLease`]: a lease that nobody holds any more, and its resource.
 
 use super::kind::Kind;
 use super::lease_file::{FileOwner, LeaseRecord, PART, is_kept};
@@ -10,7 +10,7 @@ use crate::forks::UnsharedFd;
 use crate::random;
 use crate::spec::label;
 
-/// A lease that nobody holds, and what it was for. Its lock is held until it is dealt with.
+/// A lease that nobody holds. Its lock is held here until its resource is dealt with.
 #[derive(Debug)]
 pub(super) struct DeadLease {
     pub(super) kind: Kind,
@@ -18,13 +18,13 @@ pub(super) struct DeadLease {
     dir: StateDir,
     name: String,
     file: UnsharedFd,
-    /// Whether its maker died at it a short time ago: what the engine had not answered may come
-    /// yet.
+    /// Whether its maker died a short time ago, before the resource was ready: the engine may still
+    /// create it.
     may_come_yet: bool,
 }
 
-/// Notes that a maker died while it made a shared resource, and that the lease belongs to another
-/// one by now: a sweep then looks for what the engine creates late.
+/// Notes that a maker died while it made a shared resource whose lease is another process's by now,
+/// so that a sweep looks for what the engine creates late. Returns the name of the note.
 pub(super) fn note_late(dir: &StateDir, name: &str, value: &str) -> Result<String> {
     let note = format!("{name}.late-{}", random::token());
     let file = dir.lock(&note)?.ok_or_else(|| Error::other("a new file is locked"))?;
@@ -41,7 +41,7 @@ impl DeadLease {
         self.kind.label(label::SHARED, &self.value)
     }
 
-    /// Removes the files of the lease: its resource is gone, and so is its set-up.
+    /// Removes the files of the lease and of its set-up locks: the resource is gone.
     pub(super) fn forget(self) {
         let names = self.dir.names().unwrap_or_default();
         let is_of_this =
@@ -52,7 +52,7 @@ impl DeadLease {
     }
 }
 
-/// Returns the leases on an engine that nobody holds: those that were kept, or those that were not.
+/// Returns the leases on an engine that nobody holds: either the kept ones or the others.
 pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<DeadLease>> {
     let dir = StateDir::open(config, PART)?;
     let here = format!("{engine}-");
@@ -64,7 +64,7 @@ pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<Dead
                 FileOwner::Lease(lease) => dir.has(lease),
                 FileOwner::Session(token) => living.iter().any(|file| file.contains(token)),
             };
-            // One that is locked is in use, whatever else says that its process is gone.
+            // A locked file is in use, even if its process seems to be gone.
             if !lives && matches!(dir.lock(&name), Ok(Some(_))) {
                 dir.remove(&name);
             }
@@ -73,7 +73,7 @@ pub(super) fn dead(config: &Config, engine: &str, kept: bool) -> Result<Vec<Dead
         let letter = name.strip_prefix(&here).and_then(|rest| rest.chars().next());
         let kind = Kind::ALL.into_iter().find(|kind| Some(kind.letter()) == letter);
         let Some(kind) = kind else { continue };
-        // What is strange about one file is no reason to leave all the others.
+        // A problem with one file must not keep the others from being swept.
         let Ok(Some(file)) = dir.lock(&name) else { continue };
         let (value, half) = match LeaseRecord::read(&file) {
             Ok(LeaseRecord::Ready(value, _)) if is_kept(&file) == kept => (value, false),

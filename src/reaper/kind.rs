@@ -1,8 +1,8 @@
-//! [`Kind`]: what sort of resource something is, and what follows from that alone.
+//! [`Kind`]: the kinds of resources, and what depends on the kind alone.
 
 use crate::spec::label;
 
-/// The kind of a resource. The number stands for it in what the guardian is told.
+/// The kind of a resource. Messages to the guardian hold its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -13,10 +13,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How many kinds there are.
+    /// The number of kinds.
     pub(super) const COUNT: usize = 4;
 
-    /// All kinds in the order of removal: what uses others goes before them.
+    /// All kinds in the order of removal: what uses others is removed first.
     pub(super) const ALL: [Kind; Kind::COUNT] =
         [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
 
@@ -25,7 +25,7 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| *kind as u8 == code)
     }
 
-    /// Returns the word for it that users read, and that state files hold.
+    /// Returns the name of the kind, for users and in state files.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Kind::Container => "container",
@@ -35,7 +35,8 @@ impl Kind {
         }
     }
 
-    /// Returns the letter for it in the names of lease files: the first one of its word.
+    /// Returns the letter for it in the names of lease files: the first one of
+    /// [`word`](Self::word).
     pub(super) const fn letter(self) -> char {
         match self {
             Kind::Container => 'c',
@@ -55,7 +56,7 @@ impl Kind {
         format!("{}={value}", self.label_key(key))
     }
 
-    /// Returns the beginning of the path that lists this kind; the filter's value follows.
+    /// Returns the start of the path that lists this kind; the value of `filters` follows.
     pub(super) const fn list_path(self) -> &'static str {
         match self {
             Kind::Container => "/containers/json?all=1&filters=",
@@ -65,10 +66,11 @@ impl Kind {
         }
     }
 
-    /// Returns what stands before and after the id in the call that removes a resource by force.
+    /// Returns the parts of the call that removes a resource by force: before and after its id.
     pub(super) const fn delete_parts(self, podman: bool) -> (&'static str, &'static str) {
         match self {
-            // Podman's force would take the containers along that others have made of it.
+            // On Podman, force would also remove the containers that others have created from the
+            // image.
             Kind::Image if podman => ("DELETE /images/", ""),
             Kind::Container => ("DELETE /containers/", "?force=1&v=1"),
             Kind::Network => ("DELETE /networks/", ""),

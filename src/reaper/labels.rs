@@ -1,4 +1,4 @@
-//! The labels of a resource: by which the guardian, sweeps and people find whose it is.
+//! The labels by which the guardian, sweeps and people find who owns a resource.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,8 @@ use crate::config::KeepPolicy;
 use crate::engine::Client;
 use crate::spec::label;
 
-/// Returns the labels of a resource, to be sent in the call that creates it. With `shared`, the
-/// value of that label, it has no owner.
+/// Returns the labels for the call that creates a resource. With `shared`, the value of the label
+/// of a shared resource, it has no owner.
 pub(super) fn labels(
     engine: &Client,
     kind: Kind,
@@ -39,21 +39,21 @@ pub(super) fn labels(
     let mut labels: Vec<_> =
         labels.map(|(key, value)| (kind.label_key(key), value.to_owned())).collect();
     if kind == Kind::Image {
-        // An image takes over its container's labels, and gives them to every container that
-        // anybody makes of it: those are nobody's of castoff's.
+        // An image inherits its container's labels, and hands them on to every container that
+        // anybody creates from it: with empty values, those don't count as castoff's.
         let whose = [label::OWNER, label::SHARED, label::KEPT, label::RESOURCE, label::HOST];
         labels.extend(whose.map(|key| (key.to_owned(), String::new())));
     }
     labels
 }
 
-/// Returns the container that this program runs in, where all that it makes is to go with that.
+/// Returns the container that this program runs in, if a resource is to be removed once it is gone.
 ///
-/// What is shared may be in use by programs elsewhere, unless nobody else can see the leases of
-/// this program: then they are lost with its container as well.
+/// A shared resource may be in use by programs elsewhere, unless the state directory is the
+/// container's own: then nobody else sees its lease, which is lost with the container.
 pub(super) fn test_host(engine: &Client, shared: bool) -> Option<&str> {
     let config = engine.config();
-    // What is kept for inspection must not go when its maker is gone.
+    // What is kept for inspection must stay when its maker is gone.
     let goes = config.reaper && config.keep == KeepPolicy::Never;
     let host = engine.test_host().container().filter(|_| goes)?;
     (!shared || state_dir::is_in_own_root(config)).then_some(host)

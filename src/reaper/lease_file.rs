@@ -1,4 +1,4 @@
-//! The files of leases, and those next to them: what they are called and what they say.
+//! The files of leases and those next to them: their names and their content.
 
 use std::os::fd::OwnedFd;
 
@@ -10,10 +10,10 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 
-/// The part of the state where these files lie.
+/// The part of the state directory with these files.
 pub(super) const PART: &str = "leases";
 
-/// A resource that is there to be shared, as its file tells.
+/// A resource that exists and can be shared, as its lease file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SharedResource {
     pub(crate) id: String,
@@ -22,7 +22,7 @@ pub(crate) struct SharedResource {
     pub(crate) waited: String,
 }
 
-/// What a file tells.
+/// The content of a lease file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LeaseRecord {
     Nothing,
@@ -40,12 +40,12 @@ impl LeaseRecord {
         Ok(LeaseRecord::parse(&String::from_utf8_lossy(buffer.get(..read).unwrap_or(&[]))))
     }
 
-    /// Returns whether the resource of this value is ready.
+    /// Returns whether the resource with this label value is ready.
     pub(super) fn is_ready(&self, value: &str) -> bool {
         matches!(self, LeaseRecord::Ready(own, _) if own == value)
     }
 
-    /// The first letter of the first word counts: the guardian writes no more than that.
+    /// Parses a lease file. Its first letter says the phase: the guardian writes no more than that.
     fn parse(text: &str) -> LeaseRecord {
         let words: Vec<&str> = text.split_whitespace().collect();
         match (text.bytes().next(), words.as_slice()) {
@@ -59,7 +59,7 @@ impl LeaseRecord {
     }
 }
 
-/// The number of the process that makes what a file is for, as it says.
+/// Returns the process id of the maker, as its lease file has it.
 pub(super) fn maker(file: &OwnedFd) -> Option<String> {
     let mut buffer = [0; 1024];
     let read = rustix::io::pread(file, &mut buffer, 0).ok()?;
@@ -73,7 +73,7 @@ pub(super) fn is_kept(file: &OwnedFd) -> bool {
     matches!(rustix::io::pread(file, &mut first, 0), Ok(1)) && first == [state::KEPT]
 }
 
-/// Opens a file next to a lease's, made where it isn't there, and takes its lock. `None` if it
+/// Opens a file next to a lease's, creating it if necessary, and locks it. Returns `None` if that
 /// would have to wait.
 pub(super) fn beside(
     config: &Config,
@@ -83,21 +83,21 @@ pub(super) fn beside(
     StateDir::open(config, PART)?.flocked(name, how)
 }
 
-/// What the file of a set-up lock belongs to.
+/// The owner of a set-up lock's file.
 pub(super) enum FileOwner<'a> {
     Lease(&'a str),
-    /// The session of this token: its resource is not shared.
+    /// The session of this token: the resource is not shared.
     Session(&'a str),
 }
 
-/// Between the name of a set-up lock's owner and the rest.
+/// Separator of the owner and the rest in the name of a set-up lock's file.
 const MARK: &str = ".once-";
 
-/// Stands before a session's token.
+/// Prefix of an owner that is a session.
 const SESSION: &str = "session-";
 
 impl FileOwner<'_> {
-    /// Returns whose a file is, if it is one that [`file`](Self::file) named.
+    /// Returns the owner of a file that [`file`](Self::file) named; `None` for any other.
     pub(super) fn of(name: &str) -> Option<FileOwner<'_>> {
         let (owner, _) = name.split_once(MARK)?;
         Some(owner.strip_prefix(SESSION).map_or(FileOwner::Lease(owner), FileOwner::Session))
@@ -108,7 +108,7 @@ impl FileOwner<'_> {
         matches!(self, FileOwner::Lease(lease) if *lease == name)
     }
 
-    /// Returns the name of the file for something that the owner does once.
+    /// Returns the file name for one set-up of this owner.
     pub(super) fn file(&self, what: &str) -> String {
         match self {
             FileOwner::Lease(lease) => format!("{lease}{MARK}{what}"),

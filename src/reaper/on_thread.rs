@@ -1,4 +1,4 @@
-//! Work that may wait for the file system or a lock, and that nothing may wait for.
+//! Work that may wait for the file system or a lock, on threads that nothing waits for.
 
 use crate::error::{Error, ErrorKind, Result};
 

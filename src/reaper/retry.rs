@@ -1,8 +1,8 @@
-//! [`Retry`]: how soon to try once more what may fail again.
+//! [`Retry`]: the pauses between attempts at something that may fail again.
 
 use std::time::{Duration, Instant};
 
-/// When a guardian that could not be started, or that ended, is tried again.
+/// The time of the next attempt to start a guardian, after one that failed or ended.
 #[derive(Default)]
 pub(super) struct Retry {
     failures: u32,
@@ -10,10 +10,12 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// At the first next resource, and then after 100 ms and more: the try may be a fork.
+    /// The shortest wait. The second attempt is due at once, as it may succeed, and the ones after
+    /// it 200 ms, 400 ms and so on after the last: each may be a fork.
     const FIRST: Duration = Duration::from_millis(100);
     const MOST: u32 = 9;
-    /// A guardian that stood as long did not end by what it is.
+    /// The time after which earlier failures are forgotten: a guardian that ran for so long can
+    /// run.
     const STOOD: Duration = Duration::from_secs(2);
 
     pub(super) fn is_due(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::forks::PerProcess;
 use crate::random;
 
-/// This process on the engine.
+/// The identity of this process on the engine.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// A token that no other process has.
@@ -51,20 +51,20 @@ impl Session {
     pub(super) fn next_name(&self, config: &Config) -> String {
         let n = self.created.fetch_add(1, Ordering::Relaxed) + 1;
         match &config.session {
-            // Several processes count in a session that has a name.
+            // Several processes can share a named session, each with a count of its own.
             Some(session) => format!("castoff-{session}-{}-{n}", self.token),
             None => format!("castoff-{}-{n}", self.token),
         }
     }
 
-    /// The program's file name.
+    /// Returns the program's file name.
     pub(super) fn program(&self) -> &str {
         &self.program
     }
 
     /// Returns the value of the owner label: place, process id, start time and token. The guardian
-    /// and sweeps find what is whose by it. Without a place, it is in none that anybody else could
-    /// be in.
+    /// and sweeps find the resources of a process by it. Without a place, the token replaces it,
+    /// which no other process has as a place.
     pub(super) fn owner(&self, place: Option<&str>) -> String {
         let place = place.unwrap_or(&self.token);
         format!("{place}.{}.{}.{}", std::process::id(), self.start_time, self.token)
@@ -75,10 +75,11 @@ fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// When this process started, in the kernel's ticks since boot; pids come again, these don't.
+/// Returns the start time of this process in the kernel's ticks since boot, as pids are reused;
+/// without `/proc`, the current time.
 fn start_time() -> String {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name in brackets may hold anything, so count from its end: field 22, proc(5).
+    // The name in brackets may contain anything, so count from its end: field 22, proc(5).
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let ticks = fields.split_whitespace().nth(19).map(str::to_owned);
     ticks.unwrap_or_else(|| since_1970().as_secs().to_string())

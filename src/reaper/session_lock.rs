@@ -12,13 +12,13 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 
-/// The part of the state where these locks lie.
+/// The part of the state directory with these locks.
 pub(super) const PART: &str = "sessions";
 
 /// An exclusively locked file, one for each engine of a process. The guardian holds the same lock,
 /// so that it is free when neither lives.
 ///
-/// A line in it says that something is owned, and others name what is to be kept.
+/// One line in it says that something is owned; others name what is kept.
 #[derive(Debug)]
 pub(super) struct SessionLock(UnsharedFd);
 
@@ -33,9 +33,9 @@ impl SessionLock {
         Ok(SessionLock(taken(dir.lock(&name)?)?))
     }
 
-    /// Notes whether this process owns anything there, how many create calls are not answered,
-    /// whether all of it is to stay unless the guardian says that there is nothing, and what is to
-    /// stay in any case.
+    /// Records whether this process owns anything there, the number of unanswered create calls,
+    /// whether sweeps have to leave all of it alone while the guardian has not cleared the file,
+    /// and the kept resources.
     pub(super) fn note(
         &self,
         owns: bool,
@@ -58,14 +58,14 @@ impl SessionLock {
         })
     }
 
-    /// Notes how many create calls are not answered, while something is owned.
+    /// Records the number of unanswered create calls, while something is owned.
     pub(super) fn creating(&self, count: usize) -> std::io::Result<()> {
         let line = creating_line(count);
         let written = rustix::io::pwrite(&self.0, line.as_bytes(), OWNED.len() as u64)?;
         if written == line.len() { Ok(()) } else { Err(std::io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Notes that a resource is to stay.
+    /// Records that a resource is kept.
     pub(super) fn keep(&self, kind: Kind, id: &str) -> std::io::Result<()> {
         write(&self.0, keep_line(kind, id).as_bytes())
     }
@@ -75,28 +75,28 @@ impl SessionLock {
     }
 }
 
-/// The most bytes of a session's file that are read: two hundred thousand kept ids.
+/// The largest session file that is read whole, in bytes: two hundred thousand kept ids.
 const READ_MAX: usize = 16 * 1024 * 1024;
 
-/// No engine takes as long to create something.
+/// The age at which the record of an unanswered create call is obsolete: no engine takes so long.
 pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 
-/// Returns how long ago a file was written; zero for a time in the future.
+/// Returns the time since a file was written; zero for a time in the future.
 pub(super) fn age(file: &OwnedFd) -> std::io::Result<Duration> {
     let written = u64::try_from(rustix::fs::fstat(file)?.st_mtime).unwrap_or(0);
     let written = UNIX_EPOCH + Duration::from_secs(written);
     Ok(SystemTime::now().duration_since(written).unwrap_or_default())
 }
 
-/// Appends at the end, wherever that is by now: the guardian truncates as well.
+/// Appends to a file, at its current end: the guardian truncates it as well.
 fn write(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     let end = rustix::fs::fstat(file)?.st_size;
     let written = rustix::io::pwrite(file, text, u64::try_from(end).unwrap_or(0))?;
     if written == text.len() { Ok(()) } else { Err(std::io::ErrorKind::WriteZero.into()) }
 }
 
-/// Replaces what a file says. The old text goes only when the new one is written: the disk may be
-/// full.
+/// Replaces the content of a file. The old text is cut off only when the new one is written: the
+/// disk may be full.
 pub(super) fn replace(file: &OwnedFd, text: &[u8]) -> std::io::Result<()> {
     if rustix::io::pwrite(file, text, 0)? != text.len() {
         return Err(std::io::ErrorKind::WriteZero.into());
@@ -109,7 +109,7 @@ const HOLD: &str = "hold\n";
 const CREATING: &str = "creating ";
 const SWEPT: &str = "swept\n";
 
-/// Returns a line of constant length, so that it can be replaced where it is.
+/// Returns a line of constant length, so that it can be replaced in place.
 fn creating_line(count: usize) -> String {
     format!("{CREATING}{:06}\n", count.min(999_999))
 }
@@ -118,20 +118,21 @@ fn keep_line(kind: Kind, id: &str) -> String {
     format!("keep {} {id}\n", kind.word())
 }
 
-/// Notes that a sweep is at what this session has left: whoever finds the file locked then knows
-/// that its process is gone, and that somebody has to look again in case the sweep ends halfway.
+/// Records that a sweep has begun with this session's resources. Whoever finds the file locked then
+/// knows that its process is gone, and searches again in case the sweep ends halfway.
 pub(super) fn note_sweep(file: &OwnedFd) -> std::io::Result<()> {
     write(file, SWEPT.as_bytes())
 }
 
-/// The record that a session has left in its file.
+/// The record of a session in its file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionRecord {
-    /// Whether it owned anything when it ended.
+    /// Whether the session owned anything when it ended.
     pub(super) any: bool,
-    /// Whether it may have failed, and what it owned is to stay for that.
+    /// Whether the session may have failed, so that what it owned stays for inspection.
     pub(super) hold: bool,
-    /// Whether it ended with create calls that were not answered, and a moment ago.
+    /// Whether it ended with unanswered create calls; `is_fresh` is whether that was less
+    /// than [`FRESH`] ago.
     unsettled: bool,
     is_fresh: bool,
     /// Whether a sweep has begun with it.
@@ -140,8 +141,8 @@ pub(super) struct SessionRecord {
 }
 
 impl SessionRecord {
-    /// Reads a session's file. What one of more than [`READ_MAX`] bytes says is not known, so all
-    /// that the session has is taken for kept.
+    /// Reads a session's file. The content of one with more than [`READ_MAX`] bytes is unknown, so
+    /// all that the session owns counts as kept.
     pub(super) fn read(file: &OwnedFd) -> std::io::Result<SessionRecord> {
         let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
         while text.len() <= READ_MAX {
@@ -173,7 +174,7 @@ impl SessionRecord {
         }
     }
 
-    /// Returns whether the engine may yet make something of a call that this session sent.
+    /// Returns whether the engine may yet execute a create call of this session.
     pub(super) fn may_come_yet(&self) -> bool {
         self.unsettled && self.is_fresh
     }
@@ -183,13 +184,13 @@ impl SessionRecord {
     }
 }
 
-/// Returns `<engine>-<token>.lock`, with the engine's identity: its path may be longer than a name
-/// can be.
+/// Returns `<engine>-<token>.lock`, with the engine's identity, as its path may be too long for a
+/// file name.
 pub(super) fn file_name(engine: &str, token: &str) -> String {
     format!("{engine}-{token}.lock")
 }
 
-/// Returns engine and token of a name that [`file_name`] made.
+/// Returns the engine and the token of a name that [`file_name`] made.
 pub(super) fn read_name(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(".lock")?.split_once('-')
 }

@@ -1,8 +1,8 @@
-//! [`StateDir`]: where the processes of one user on one machine leave word for each other.
+//! [`StateDir`]: the directory in which the processes of one user on one machine inform each other.
 //!
 //! It is `$CASTOFF_STATE_DIR/castoff`, `$XDG_STATE_HOME/castoff` or `/var/tmp/castoff-<uid>`: a
-//! place that outlives a reboot, since what a machine that went down has left behind is found by what
-//! lies here. Locks are the kernel's (flock(2)), so they end with their holder however it ends.
+//! place that outlives a reboot, since its files are how the resources of a machine that went down
+//! are found. Locks are the kernel's (flock(2)), so they end with their holder however it ends.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -16,13 +16,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::forks::UnsharedFd;
 use crate::random;
 
-/// How often a lock file may vanish while it is taken: each time, a sweep has removed it.
+/// The number of times a lock file may vanish while it is taken: each time, a sweep has removed it.
 const ATTEMPTS: usize = 16;
 
-/// Locked by whoever replaces a file that others have locked as well.
+/// The lock of whoever replaces a file that others have locked as well.
 const REPLACING: &str = ".replacing";
 
-/// A directory that this user alone can look into.
+/// A directory that only this user can access.
 #[derive(Debug)]
 pub(super) struct StateDir {
     dir: OwnedFd,
@@ -30,15 +30,15 @@ pub(super) struct StateDir {
 }
 
 impl StateDir {
-    /// Opens one part of the state, made where it isn't there.
+    /// Opens one part of the state directory, creating it if necessary.
     ///
     /// # Errors
-    /// When it can't be made, or when what is there is not a directory of this user's alone: a
-    /// link, somebody else's, open to others. Nothing is read or written there then.
+    /// If the directory can't be created, or is not this user's alone: a link, somebody else's, or
+    /// open to others. Nothing is read or written there then.
     pub(super) fn open(config: &Config, part: &str) -> Result<StateDir> {
         let path = root(config);
         if let (Some(_), Some(parent)) = (&config.state_dir, path.parent()) {
-            // (The XDG specification asks for this mode, whatever the umask is.)
+            // The XDG specification asks for this mode, whatever the umask is.
             let mut private = std::fs::DirBuilder::new();
             private.recursive(true).mode(0o700);
             private.create(parent).map_err(|error| refused(parent, error))?;
@@ -48,16 +48,17 @@ impl StateDir {
         Ok(StateDir { dir: private(&root, Path::new(part), &path)?, path })
     }
 
-    /// Takes the exclusive lock of a file, made where it isn't there. `None` if somebody holds it.
+    /// Takes the exclusive lock of a file, creating it if necessary. Returns `None` if somebody
+    /// holds it.
     pub(super) fn lock(&self, name: &str) -> Result<Option<UnsharedFd>> {
         self.flocked(name, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Takes a lock of a file, made where it isn't there. `None` if it would have to wait.
+    /// Takes a lock of a file, creating it if necessary. Returns `None` if that would have to wait.
     pub(super) fn flocked(&self, name: &str, how: FlockOperation) -> Result<Option<UnsharedFd>> {
         for _ in 0..ATTEMPTS {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            // (A fifo in its place must not make this wait for whoever writes to it.)
+            // Must not wait for the writer of a fifo in its place.
             let flags = flags | OFlags::NONBLOCK;
             let file = UnsharedFd::open(|| {
                 rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)
@@ -69,7 +70,7 @@ impl StateDir {
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(error) => return Err(self.refused(name, error)),
             }
-            // It may have been removed between the two calls: then the lock is one of nothing.
+            // The file may have been removed between the two calls: then the lock is worthless.
             if self.is_there(name, &file) {
                 return Ok(Some(file));
             }
@@ -77,7 +78,7 @@ impl StateDir {
         Err(self.refused(name, Errno::AGAIN))
     }
 
-    /// Returns whether the file is the one that lies under this name.
+    /// Returns whether `file` is the one of this name.
     pub(super) fn is_there(&self, name: &str, file: &OwnedFd) -> bool {
         let there = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
         match (there, rustix::fs::fstat(file)) {
@@ -86,13 +87,13 @@ impl StateDir {
         }
     }
 
-    /// Returns whether anything lies under this name.
+    /// Returns whether anything has this name.
     pub(super) fn has(&self, name: &str) -> bool {
         rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Removes a file, if it is still this one, of which the caller holds a shared lock. Waits
-    /// for others who do the same.
+    /// Removes a file if it is still this one, of which the caller holds a shared lock. Waits for
+    /// others who do the same.
     pub(super) fn replace(&self, name: &str, file: &OwnedFd) -> Result<()> {
         let _alone = self.flocked(REPLACING, FlockOperation::LockExclusive)?;
         if self.is_there(name, file) {
@@ -110,7 +111,7 @@ impl StateDir {
         Ok(file)
     }
 
-    /// The names of what lies here.
+    /// Returns the names of the files.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let refused = |error| refused(&self.path, error);
         let mut names = Vec::new();
@@ -124,14 +125,14 @@ impl StateDir {
         Ok(names)
     }
 
-    /// Removes a file. Whoever does holds its lock.
+    /// Removes a file, whose lock the caller holds.
     pub(super) fn remove(&self, name: &str) {
         if let Err(error) = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
             tracing::debug!(name, %error, "a lock file stays");
         }
     }
 
-    /// That a file is a plain one of this user's.
+    /// Checks that a file is a plain one of this user's.
     fn check(&self, name: &str, file: &OwnedFd) -> Result<()> {
         let stat = rustix::fs::fstat(file).map_err(|error| self.refused(name, error))?;
         let plain = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -146,14 +147,15 @@ impl StateDir {
     }
 }
 
-/// A name of this state directory, the same for every process that uses it: what is left by a
-/// process of another one, on another host or in another container, is not this one's to judge.
+/// Returns the name of this state directory, the same for every process that uses it. A process
+/// can't judge the resources of processes with another one, on another host or in another
+/// container.
 pub(super) fn place(config: &Config) -> Result<String> {
     let dir = StateDir::open(config, "place")?;
     if let Some(name) = dir.names()?.into_iter().find(|name| is_place(name)) {
         return Ok(name);
     }
-    // The first one names it, under a lock; its file's name is all there is.
+    // The first process chooses it, under a lock; it is the name of an empty file.
     let _alone = dir.flocked(REPLACING, FlockOperation::LockExclusive)?;
     if let Some(name) = dir.names()?.into_iter().find(|name| is_place(name)) {
         return Ok(name);
@@ -169,8 +171,8 @@ fn is_place(name: &str) -> bool {
     name.len() == random::TOKEN && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns whether the state lies in the root of this program's mount namespace: in a container,
-/// nobody elsewhere sees it, and it is lost with the container.
+/// Returns whether the state directory is in the root of this program's mount namespace: in a
+/// container, nobody elsewhere sees it, and it is lost with the container.
 pub(super) fn is_in_own_root(config: &Config) -> bool {
     let root = root(config);
     let there = root.ancestors().find_map(|path| std::fs::canonicalize(path).ok());
@@ -181,12 +183,12 @@ pub(super) fn is_in_own_root(config: &Config) -> bool {
 /// Returns whether a path is on the mount at `/`: field 5 of `/proc/self/mountinfo`, proc(5).
 fn is_on_root(path: &Path, mounts: &str) -> bool {
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    // (What is escaped in octal there is no place for state.)
+    // A mount point with octal escapes is not expected to hold a state directory.
     let nearest = points.filter(|point| path.starts_with(point)).max_by_key(|point| point.len());
     nearest == Some("/")
 }
 
-/// Returns where the state lies.
+/// Returns the path of the state directory.
 fn root(config: &Config) -> PathBuf {
     let common = || PathBuf::from(format!("/var/tmp/castoff-{}", user()));
     config.state_dir.as_ref().map_or_else(common, |dir| dir.join("castoff"))
@@ -196,7 +198,7 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Opens a directory, made where it isn't there, and checks that it is this user's alone.
+/// Opens a directory, creating it if necessary, and checks that it is this user's alone.
 fn private(parent: impl std::os::fd::AsFd, name: &Path, path: &Path) -> Result<OwnedFd> {
     match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -296,7 +298,7 @@ mod tests {
         std::fs::write(file.join("castoff"), "").unwrap();
         assert!(told(&config(&file)).contains("can't be used"));
 
-        // Root's is another user's to everybody but root, who can make one that is.
+        // Root's directory is another user's to everybody but root, who can create one that is.
         let root = user() == 0;
         let other = if root { home.path().join("other") } else { "/usr".into() };
         if root {

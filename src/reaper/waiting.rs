@@ -1,4 +1,4 @@
-//! Waiting for the lock of a lease: without a thread for each who waits, and not for ever.
+//! The wait for the lock of a lease: without a thread for each who waits, and not for ever.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,33 +13,33 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::{PerProcess, UnsharedFd};
 
-/// Between two looks at a lock that somebody holds, at first and at most.
+/// The first pause between attempts to take a lock that somebody holds, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many times acquiring may find a lease that is neither ready nor free.
 const MAX_ACQUIRE_ROUNDS: u64 = 100;
 
-/// The directory, the file and what it says, with its lock: shared where it is ready, else
-/// exclusive.
+/// A lease's directory, its locked file and its record. The lock is shared if the resource is
+/// ready, and exclusive otherwise.
 pub(super) type Had = (StateDir, UnsharedFd, LeaseRecord);
 
 /// The outcome of one attempt to take a lease.
 pub(super) enum Look {
     Had(Had),
-    /// Others try as well; of several, the last one to let go of the shared lock gets the other.
+    /// Others try as well; the last one to release the shared lock gets the exclusive one.
     Crowded,
-    /// It is being made, by the process of this number where that is known.
+    /// The resource is being made, by the process with this id if that is known.
     Held {
         sign: Sign,
         maker: Option<String>,
     },
 }
 
-/// Which file it is, and when it was last written to: its maker does so as long as it runs.
+/// The inode and modification time of a lease's file, which its maker updates as long as it runs.
 type Sign = (u64, i64, i128);
 
-/// How long a maker has shown no sign of life.
+/// The time since a maker's last sign of life.
 #[derive(Debug)]
 struct Silence {
     sign: Option<Sign>,
@@ -73,14 +73,15 @@ fn queue(config: &Config, name: &str) -> Queue {
     queue
 }
 
-/// Waits until a lease is ready, or to be made by this process. Gives up when whoever makes it has
+/// Waits until a lease is ready, or has to be made by this process. Gives up when its maker has
 /// shown no sign of life for `limit`.
 ///
-/// Nobody waits for the exclusive lock, which may not come as long as there are users: whoever
-/// does not get it asks for a shared one once more, which is there when the maker is done or gone.
+/// Never waits for the exclusive lock, which may not be free as long as there are users: an attempt
+/// that does not get it starts over with the shared lock, which is free once the maker is done or
+/// gone.
 ///
 /// # Cancel safety
-/// A lock that was had is let go of.
+/// An acquired lock is released.
 pub(super) async fn acquire(config: &Config, name: &str, limit: Duration) -> Result<Had> {
     let queue = queue(config, name);
     let mut silence = queue.lock().await;
@@ -108,7 +109,7 @@ fn silent(maker: Option<String>, limit: Duration) -> Error {
         .with_hint("is that process stopped? When it goes on or ends, this can be tried again")
 }
 
-/// Opens a lease's file and takes its lock, if that is to be had now.
+/// Opens a lease's file and takes its lock, if that is possible without waiting.
 pub(super) fn look(config: &Config, name: &str, crowded: bool) -> Result<Look> {
     let dir = StateDir::open(config, PART)?;
     let Some(file) = dir.flocked(name, FlockOperation::NonBlockingLockShared)? else {
@@ -118,14 +119,14 @@ pub(super) fn look(config: &Config, name: &str, crowded: bool) -> Result<Look> {
     if matches!(note, LeaseRecord::Ready(..)) {
         return Ok(Look::Had((dir, file, note)));
     }
-    // Of several that try at once, the last one to let go of the shared lock gets it.
+    // Of several that try at once, the last one to release the shared lock gets it.
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let note = LeaseRecord::read(&file)?;
         if dir.is_there(name, &file) && !matches!(note, LeaseRecord::Ready(..)) {
             return Ok(Look::Had((dir, file, note)));
         }
     } else if crowded {
-        // Users of something that its file does not tell of: somebody has tampered with it.
+        // Others use a resource that the file does not name: somebody has tampered with it.
         let shared = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
         if shared.is_ok() {
             dir.replace(name, &file)?;
@@ -137,7 +138,7 @@ pub(super) fn look(config: &Config, name: &str, crowded: bool) -> Result<Look> {
 fn held(dir: &StateDir, name: &str) -> Look {
     let Ok(file) = dir.read(name) else { return Look::Crowded };
     let Ok(stat) = rustix::fs::fstat(&file) else { return Look::Crowded };
-    // The number has another type on macOS.
+    // `st_mtime_nsec` has another type on macOS.
     let sign = (stat.st_ino, stat.st_mtime, i128::from(stat.st_mtime_nsec));
     Look::Held { sign, maker: maker(&file) }
 }
@@ -145,7 +146,7 @@ fn held(dir: &StateDir, name: &str) -> Look {
 /// Waits for the exclusive lock of a file next to a lease's.
 ///
 /// # Cancel safety
-/// Nothing is left when the future is dropped; a lock that was had is let go of.
+/// The wait ends when the future is dropped; an acquired lock is released.
 pub(super) async fn exclusive(config: Config, name: String) -> Result<UnsharedFd> {
     let waiting = async move {
         let queue = queue(&config, &name);
@@ -164,7 +165,7 @@ pub(super) async fn exclusive(config: Config, name: String) -> Result<UnsharedFd
     Worker::start()?.run_while_wanted(waiting).await?
 }
 
-/// Runs what takes some calls of the file system. On the worker, whose runtime never ends.
+/// Runs file-system calls. To be called on the worker, whose runtime never ends.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -176,7 +177,7 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    /// A lease that somebody else makes.
+    /// Returns a lease that somebody else makes.
     fn made_by_another() -> (tempfile::TempDir, Config, UnsharedFd) {
         let home = tempfile::tempdir().unwrap();
         let config = Config { state_dir: Some(home.path().into()), ..Config::default() };
@@ -210,7 +211,7 @@ mod tests {
         assert!(given_up.is_err());
         let after = count("task") + count("fd");
         assert!(after < before + 50, "{before} threads and descriptors, then {after}");
-        // It is to be had all the same, by the next who asks.
+        // The next who asks gets it all the same.
         drop(file);
         let (_, _, note) = acquire(&config, "a", Duration::from_secs(60)).await.unwrap();
         assert_eq!(note, LeaseRecord::Making("k-g".into()));
