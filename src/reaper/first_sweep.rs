@@ -1,4 +1,4 @@
-//! The sweep before the first resource of a process, and with it all that a resource needs.
+//! The sweep before the first resource of a process, and the start of the guardian.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::sweep::look_again;
 use super::worker::Worker;
 use crate::engine::Client;
 
-/// How long a start waits for the lists of an engine.
+/// Limit for the time that a start waits for the lists of an engine.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Sweeps what dead sessions left on the engine, if this process has not done so, and arms the
-/// guardian, if none stands there. Returns whether it stands.
+/// Sweeps what dead sessions left on the engine, unless this process has done so, and starts the
+/// guardian if none is running. Returns whether one is running.
 pub(super) async fn ensure_guardian(owner: &Arc<Owner>, engine: &Client) -> bool {
     if !engine.config().reaper {
         return false;
@@ -24,13 +24,13 @@ pub(super) async fn ensure_guardian(owner: &Arc<Owner>, engine: &Client) -> bool
     owner.ensure_guardian(engine).await
 }
 
-/// Waits until it is known what there is to remove, but not for long; the removals then count as on
-/// their way, and a start that one of them is in the way of waits for it.
+/// Waits for a short time until it is known what is to be removed. The removals then count as under
+/// way, so a start waits for one that is in its way.
 async fn sweep(engine: &Client) {
     let Ok(worker) = Worker::start() else { return };
     let (looking, known) = oneshot::channel();
     worker.submit(look_and_remove(engine.clone(), looking));
-    // An error says the same: the other end is gone, as nothing is waited for any more.
+    // An error means the same: the other end is dropped when nothing more is waited for.
     let _ = known.await;
 }
 

@@ -1,6 +1,6 @@
-//! Programs that run in containers: what they make says in which one, so that others can tell from
-//! the engine alone that its maker is gone. A container that ends takes all of its processes with
-//! it, and often the directory with their locks.
+//! Programs that run in containers: their resources name that container, so that others can tell
+//! from the engine alone that the maker is gone. A container that ends takes all of its processes
+//! with it, and often the directory with their locks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::error::Result;
 use crate::random;
 use crate::spec::{VolumeSpec, label};
 
-/// Notes on the engine itself that something stays: its labels can't be changed, and what this
-/// program writes down may be lost with its container. The note is an empty volume.
+/// Notes on the engine itself that a resource is kept: its labels can't be changed, and the state
+/// of this program may be lost with its container. The note is an empty volume.
 pub(super) fn note_kept(engine: &Client, owner: &str, kind: Kind, id: &str, shared: bool) {
     let (Some(host), Some(worker)) = (test_host(engine, shared), Worker::current()) else {
         return;
@@ -31,7 +31,7 @@ pub(super) fn note_kept(engine: &Client, owner: &str, kind: Kind, id: &str, shar
     ];
     let labels = labels.map(|(key, value)| (key.to_owned(), value));
     let noting = engine.clone();
-    // The end of the process waits for it as for a removal.
+    // The end of the process waits for this as for a removal.
     drop(worker.remove(engine.endpoint(), async move {
         let made = noting.create_volume(&VolumeSpec::default(), &name, &labels).await;
         made.map(drop).inspect_err(|error| {
@@ -44,8 +44,7 @@ fn keeps(kind: Kind, id: &str) -> String {
     format!("{} {id}", kind.word())
 }
 
-/// What was left by programs in containers that are gone or don't run any more, of everything that
-/// an engine has listed before. What was kept is told apart.
+/// Resources whose maker ran in a container that is gone or stopped, from a list of the engine's.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     pub(super) left: Vec<(Kind, String)>,
@@ -55,8 +54,8 @@ pub(super) struct Orphans {
 impl Orphans {
     /// Asks the engine once about each container that programs have run in.
     ///
-    /// The list has to come first: what was listed was made before the container is found dead, and
-    /// then its maker is dead too.
+    /// The list has to come before this: whatever it holds was created before its container is
+    /// found dead, so its maker is dead too.
     pub(super) async fn find(engine: &Client, listed: &[(Kind, Labelled)]) -> Result<Orphans> {
         let own = engine.test_host().container();
         let hosts: BTreeSet<&str> =
@@ -84,7 +83,7 @@ fn said<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option<&'a str> {
     label_of(kind, found, key).filter(|value| !value.is_empty())
 }
 
-/// What the dead left, and what of that was kept.
+/// The resources of dead containers: those to be removed, and those that were kept.
 type Sorted<'a> = [Vec<(Kind, &'a Labelled)>; 2];
 
 fn sort_out<'a>(listed: &'a [(Kind, Labelled)], dead: &BTreeSet<&str>) -> Sorted<'a> {
@@ -100,7 +99,7 @@ fn sort_out<'a>(listed: &'a [(Kind, Labelled)], dead: &BTreeSet<&str>) -> Sorted
             continue;
         }
         let is_kept = match notes.get(found.id.as_str()).filter(|_| *kind == Kind::Volume) {
-            // A note of something that is not there any more is of no use.
+            // A note is obsolete once the resource that it is about is gone.
             Some(of) => there.contains(*of),
             None => noted.contains(keeps(*kind, &found.id).as_str()),
         };

@@ -1,4 +1,4 @@
-//! Which resources are kept for inspection, and what users are told about them.
+//! Which resources are kept for inspection, and the message that tells the user.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,11 +8,11 @@ use crate::engine::Client;
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on, notes panics: under `CASTOFF_KEEP=on-failure`. The hook calls the one that was
-/// there before.
+/// Starts to note panics, for `CASTOFF_KEEP=on-failure`. The hook calls the one that was set
+/// before.
 pub(super) fn note_panics() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
-    // (A forked child has the hook as well.)
+    // A forked child inherits the hook.
     if !WATCHED.swap(true, Ordering::SeqCst) {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -22,7 +22,7 @@ pub(super) fn note_panics() {
     }
 }
 
-/// Returns whether something has panicked since then.
+/// Returns whether anything has panicked since then.
 pub(super) fn has_panicked() -> bool {
     PANICKED.load(Ordering::SeqCst)
 }

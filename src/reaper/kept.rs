@@ -1,4 +1,4 @@
-//! The removal of what was kept.
+//! The removal of kept resources.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::spec::label;
 
-/// Removes what was kept on this host: see [`Engine::remove_kept`](crate::Engine::remove_kept).
+/// Removes what was kept on this host; see [`Engine::remove_kept`](crate::Engine::remove_kept).
 ///
 /// # Cancel safety
-/// What was begun goes on when the future is dropped.
+/// A removal that has begun goes on when the future is dropped.
 pub(crate) async fn remove_kept(engine: &Client, owner: &Arc<Owner>) -> Result<SweepReport> {
     Worker::start()?.run(remove(engine.clone(), owner.clone())).await?
 }
 
 async fn remove(engine: Client, owner: Arc<Owner>) -> Result<SweepReport> {
-    // Listed first: whoever has something by then has a lock, and is seen to live.
+    // Listed first: whoever owns one of these by then holds a lock, and is known to live.
     let everything = list_all(&engine).await?;
     let (sessions, leases) = blocking(&engine, kept_here).await?;
     let orphans = Orphans::find(&engine, &everything).await?.kept;
@@ -53,8 +53,8 @@ async fn remove(engine: Client, owner: Arc<Owner>) -> Result<SweepReport> {
     all.result()
 }
 
-/// The sessions of this host that live, with what they have noted, and the shared resources that
-/// were kept and that nobody uses.
+/// The living sessions of this host with their records, and the kept shared resources that nobody
+/// uses.
 type KeptHere = (Vec<(String, SessionRecord)>, Vec<DeadLease>);
 
 fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
@@ -62,7 +62,8 @@ fn kept_here(config: &Config, engine: &str) -> Result<KeptHere> {
     let mut sessions = Vec::new();
     for name in dir.names()? {
         let Some((_, token)) = read_name(&name) else { continue };
-        // What can't be judged, as a directory of such a name, counts as one that lives.
+        // An entry that can't be judged, such as a directory of that name, counts as a living
+        // session.
         if !matches!(dir.lock(&name), Ok(Some(_))) {
             let left = dir.read(&name).and_then(|file| Ok(SessionRecord::read(&file)?));
             sessions.push((format!(".{token}"), left.unwrap_or_default()));

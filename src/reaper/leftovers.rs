@@ -1,4 +1,5 @@
-//! [`Leftovers`]: what sessions of this host left that were killed together with their guardian.
+//! [`Leftovers`]: the resources of sessions of this host that were killed together with their
+//! guardian.
 
 use super::dead_lease::{self, DeadLease};
 use super::host::Orphans;
@@ -16,18 +17,19 @@ use crate::error::Result;
 use crate::forks::UnsharedFd;
 use crate::spec::label;
 
-/// What the dead have left.
+/// The resources of dead sessions, leases and containers.
 pub(super) struct Leftovers {
     engine: Client,
     sessions: Vec<DeadSession>,
     leases: Vec<DeadLease>,
-    /// What programs in containers left that are gone.
+    /// The resources of programs whose container is gone.
     orphans: Vec<(Kind, String)>,
-    /// Whether other processes sweep as well, and may end before they are through.
+    /// Whether other processes sweep as well, and may end before they are done.
     others_sweep: bool,
 }
 
-/// Its lock is held until it is dealt with, so that others leave it alone.
+/// A session whose process is gone. Its lock is held here until its resources are dealt with, so
+/// that others leave them alone.
 struct DeadSession {
     token: String,
     name: String,
@@ -40,7 +42,7 @@ impl Leftovers {
     pub(super) async fn look(engine: &Client) -> Result<Leftovers> {
         let Dead { mut sessions, leases, others_sweep } = blocking(engine, dead).await?;
         let mut orphans = Vec::new();
-        // Of programs in containers, nothing but their labels may be left to tell.
+        // Of programs in containers, labels may be the only trace.
         if !sessions.is_empty() || engine.test_host().container().is_some() {
             let everything = list_all(engine).await?;
             orphans = Orphans::find(engine, &everything).await?.left;
@@ -65,9 +67,9 @@ impl Leftovers {
         self.sessions.is_empty() && self.leases.is_empty() && self.orphans.is_empty()
     }
 
-    /// Returns whether the engine may yet make something of a call that one of the dead has sent,
-    /// or another sweep end halfway. A container that ended left no note of its calls: what comes
-    /// of them is looked for where it left anything.
+    /// Returns whether to search again: the engine may yet execute a call of a dead session, or
+    /// another sweep may end halfway. A container that ended left no record of its calls, so this
+    /// also holds for any that left a resource.
     pub(super) fn is_to_be_looked_at_again(&self) -> bool {
         self.others_sweep
             || !self.orphans.is_empty()
@@ -75,15 +77,15 @@ impl Leftovers {
             || self.leases.iter().any(DeadLease::may_come_yet)
     }
 
-    /// Removes everything that can be, whatever fails: what one session or lease has left must not
-    /// be in the way of the others. The error is the last one.
+    /// Removes as much as possible: a failure with one session or lease must not keep the others'
+    /// resources from being removed. Returns the last error.
     pub(super) async fn remove(self) -> Result<SweepReport> {
         let dir = StateDir::open(self.engine.config(), PART);
         let sessions = self.sessions.into_iter().map(|session| {
             let (engine, dir) = (&self.engine, dir.as_ref().ok());
             async move {
                 let outcome = remove_all(engine, session.resources).await;
-                // What is left of it, or comes yet, is for the next sweep.
+                // The next sweep deals with what is left of it, or is created late.
                 let dir = dir.filter(|_| !session.left.may_come_yet());
                 if let (None, Some(dir)) = (&outcome.error, dir) {
                     dir.remove(&session.name);
@@ -109,7 +111,8 @@ impl Leftovers {
     }
 }
 
-/// On a thread of its own where it may block: tokio panics where no thread can be had.
+/// Runs `look`, which may block, on a thread of its own: tokio's `spawn_blocking` panics if no
+/// thread can be started.
 pub(super) async fn blocking<T: Send + 'static>(
     engine: &Client,
     look: fn(&Config, &str) -> Result<T>,
@@ -118,25 +121,26 @@ pub(super) async fn blocking<T: Send + 'static>(
     on_thread(move || look(engine.config(), engine.identity())).await
 }
 
-/// The sessions and leases that nobody holds any more, and that left something on this engine.
+/// The sessions and leases that nobody holds any more, and that left resources on this engine.
 struct Dead {
     sessions: Vec<DeadSession>,
     leases: Vec<DeadLease>,
-    /// Whether another process sweeps some that are not among these.
+    /// Whether another process sweeps a session that is not among these.
     others_sweep: bool,
 }
 
-/// Finds the dead of this engine. Those that left nothing anywhere are forgotten on the way.
+/// Finds the dead sessions and leases of this engine, and removes the files of sessions that left
+/// nothing on any engine.
 fn dead(config: &Config, engine: &str) -> Result<Dead> {
     let dir = StateDir::open(config, PART)?;
     let (mut sessions, mut others_sweep) = (Vec::new(), false);
     for name in dir.names()? {
         let Some((place, token)) = read_name(&name) else { continue };
-        // Its own, which this process may have locked under another descriptor.
+        // This process's own file, which it may have locked through another descriptor.
         if token == Session::current().token() {
             continue;
         }
-        // What is strange about one file is no reason to leave all the others.
+        // A problem with one file must not keep the others from being swept.
         let Ok(locked) = dir.lock(&name) else { continue };
         let Some(file) = locked else {
             let left = dir.read(&name).and_then(|file| Ok(SessionRecord::read(&file)?));
@@ -148,10 +152,10 @@ fn dead(config: &Config, engine: &str) -> Result<Dead> {
             dir.remove(&name);
         } else if place == engine {
             if !left.swept {
-                // On a full disk, nobody is told.
+                // On a full disk, other processes don't know of this sweep.
                 let _ = session_lock::note_sweep(&file);
             }
-            // (What is left on another engine stays noted, however long nobody uses that.)
+            // The file of a session with resources on another engine stays for a sweep of that one.
             let (token, resources) = (format!(".{token}"), Vec::new());
             sessions.push(DeadSession { token, name, left, file, resources });
         }
@@ -160,7 +164,7 @@ fn dead(config: &Config, engine: &str) -> Result<Dead> {
 }
 
 impl DeadLease {
-    /// Removes what was shared, and then the lease.
+    /// Removes the shared resource, and then the lease.
     pub(super) async fn remove(self, engine: &Client) -> Outcome {
         let label = self.label();
         let found = list(engine, self.kind, &label);
@@ -175,7 +179,7 @@ impl DeadLease {
         };
         let wanted = found.into_iter().map(|(kind, found)| (kind, found.id)).collect();
         let outcome = remove_all(engine, wanted).await;
-        // What comes yet is for the next look, or the next sweep.
+        // The next search or sweep deals with what is created late.
         if outcome.error.is_none() && !self.may_come_yet() {
             self.forget();
         }

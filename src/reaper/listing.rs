@@ -1,4 +1,4 @@
-//! Lists of what has castoff's labels.
+//! Lists of the resources with castoff's labels.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::engine::{Client, Labelled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::label;
 
-/// How long an engine may take for a list.
+/// Limit for one list call.
 pub(super) const LIST_LIMIT: Duration = Duration::from_secs(30);
 
-/// Lists what has a label, given as `key` or `key=value`: one call.
+/// Lists the resources of a kind with a label, given as `key` or `key=value`, in one call.
 pub(super) async fn list(engine: &Client, kind: Kind, label: &str) -> Result<Vec<Labelled>> {
     match kind {
         Kind::Container => engine.containers_labelled(label).await,
@@ -20,7 +20,7 @@ pub(super) async fn list(engine: &Client, kind: Kind, label: &str) -> Result<Vec
     }
 }
 
-/// Lists everything of castoff's: one call for each kind, at the same time.
+/// Lists all of castoff's resources: one call for each kind, at the same time.
 pub(super) async fn list_all(engine: &Client) -> Result<Vec<(Kind, Labelled)>> {
     let list = |kind: Kind| async move {
         let key = kind.label_key(label::SESSION);
@@ -37,7 +37,7 @@ pub(super) fn label_of<'a>(kind: Kind, found: &'a Labelled, key: &str) -> Option
     found.labels.get(&kind.label_key(key)).map(String::as_str)
 }
 
-/// Puts an end to a call whose engine does not answer, or not in time.
+/// Runs a call, and fails if the engine does not answer within `limit`.
 pub(super) async fn within<T>(
     limit: Duration,
     step: &'static str,

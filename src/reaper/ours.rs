@@ -1,5 +1,6 @@
-//! What carries castoff's labels, and was made by others: a container inherits the labels of its
-//! image, and an image those of the container or image that it was made of.
+//! [`ours`]: the selection of castoff's own resources among those with its labels. Others may have
+//! made some of these: a container inherits the labels of its image, and an image those of the
+//! container or image that it was made of.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +10,18 @@ use crate::engine::{Client, Labelled};
 use crate::error::Result;
 use crate::spec::label;
 
-/// Of what was listed by castoff's labels, what castoff made. What can't be judged is not in it.
+/// Returns the resources that castoff created, of those listed by its labels. One that can't be
+/// judged is left out.
 ///
 /// Each container is created with a value of `castoff.resource` that nothing else has, later than
-/// its image. So a container whose image has that value has it from there, and is somebody else's.
-/// One whose image is gone is castoff's if it still has the name that castoff chose. An image is
-/// castoff's if it has the name that it was made under, which its labels say. One without a name is
-/// castoff's on Podman, as steps of a build have these labels there; and elsewhere if it was made
-/// on an image that is there and has not its labels, so that it has them from castoff alone: a
-/// commit that was cut off leaves that.
+/// its image. So a container whose image has the same value inherited it, and is somebody else's. A
+/// container whose image is gone is castoff's if it still has the name that castoff chose. An image
+/// is castoff's if it has the name that it was made under, which its labels hold. An image without
+/// a name is castoff's on Podman, where steps of a build have these labels; elsewhere it is if it
+/// was made on an existing image without its labels, as they can then only be castoff's: a commit
+/// that was cut off leaves such an image.
 ///
-/// The images are asked for after `listed` was: each was there before its container was.
+/// The images are listed after `listed` was: each exists before its containers do.
 pub(super) async fn ours(
     engine: &Client,
     listed: Vec<(Kind, Labelled)>,
@@ -34,7 +36,7 @@ pub(super) async fn ours(
         let is_ours = match kind {
             Kind::Container => is_our_container(engine, &found, &inherited).await?,
             Kind::Image => is_our_image(engine, &found).await?,
-            // Nothing is made of these that would have their labels.
+            // Nothing inherits the labels of these.
             Kind::Network | Kind::Volume => true,
         };
         if is_ours {
@@ -46,11 +48,11 @@ pub(super) async fn ours(
     Ok(ours)
 }
 
-/// Images with the labels of a container, and which one it was.
+/// Pairs of an image's id and the value of `castoff.resource` that its containers inherit.
 type Inherited = BTreeSet<(String, String)>;
 
 async fn inherited(engine: &Client) -> Result<Inherited> {
-    // (Images of castoff's own have this label as well, and empty.)
+    // castoff's own images have this label as well, with an empty value.
     let images = list(engine, Kind::Image, label::RESOURCE).await?;
     let read = |mut image: Labelled| {
         let resource = image.labels.remove(label::RESOURCE)?;
@@ -84,7 +86,7 @@ async fn is_our_image(engine: &Client, found: &Labelled) -> Result<bool> {
     Ok(made_as.any(|made_as| found.names.iter().any(|name| untagged(name) == untagged(made_as))))
 }
 
-/// A name without the tag that stands for none.
+/// Returns a name without the tag `latest`, which an untagged name stands for.
 fn untagged(name: &str) -> &str {
     name.strip_suffix(":latest").unwrap_or(name)
 }

@@ -1,4 +1,4 @@
-//! [`SweepReport`]: the removal of many things at once, and how that went.
+//! [`SweepReport`]: the outcome of the removal of many resources.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::removal::{self, Target};
 use crate::engine::Client;
 use crate::error::{Error, Result};
 
-/// How long the removal of one resource may take, with all attempts.
+/// Limit for the removal of one resource, with all attempts.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// How many resources of each kind were removed.
+/// The number of removed resources of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SweepReport {
@@ -44,7 +44,7 @@ impl SweepReport {
     }
 }
 
-/// How the removal of several things went.
+/// The outcome of the removal of several resources: their number, and the last error.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) report: SweepReport,
@@ -68,7 +68,7 @@ impl From<Error> for Outcome {
     }
 }
 
-/// Removes kind by kind, those of one kind at the same time. Tries all of them, whatever fails.
+/// Removes resources kind by kind, those of one kind at the same time. A failure does not stop it.
 pub(super) async fn remove_all(engine: &Client, wanted: Vec<(Kind, String)>) -> Outcome {
     let mut all = Outcome::default();
     for kind in Kind::ALL {
