@@ -1,4 +1,4 @@
-//! What stands in the `Authorization` header: the login itself, or a token for it.
+//! The value of the `Authorization` header: the login itself, or a token for it.
 //!
 //! Docker Registry v2 authentication: the registry names a token server in its challenge.
 
@@ -17,7 +17,7 @@ use super::transport::{self, Limits};
 use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A token server's answer is small.
+/// Limit for a token server's answer, in bytes.
 const LIMIT: usize = 1 << 20;
 
 #[derive(Deserialize)]
@@ -27,7 +27,8 @@ struct Tokens {
 }
 
 impl Registry {
-    /// The header for what the registry asks for; `None` where there is nothing to answer with.
+    /// Returns the header that answers the registry's challenge; `None` without a login for it, or
+    /// if the challenge is of an unknown scheme.
     pub(super) async fn authorize(&self, headers: &HeaderMap) -> Result<Option<String>> {
         let asked = challenges(headers);
         if let Some(bearer) = asked.iter().find(|challenge| challenge.scheme == "bearer") {
@@ -101,7 +102,7 @@ impl Registry {
     }
 }
 
-/// Adds to a query; one that stays empty is none.
+/// Adds pairs to the query of a URL; without any, it stays as it is.
 fn with_query<'a>(mut url: Url, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Url {
     let mut pairs = pairs.peekable();
     if pairs.peek().is_some() {

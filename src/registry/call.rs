@@ -1,4 +1,4 @@
-//! [`Call`]: a request with what a registry may answer it with: a challenge, a redirect, an error.
+//! [`Call`]: a request to a registry, with its challenges, redirects and errors.
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -10,7 +10,8 @@ use super::transport::{self, Answer, Limits};
 use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What the specification asks registries to take as a manifest ("Pushing Manifests").
+/// Limit for an answer in bytes: registries should accept manifests of this size ("Pushing
+/// Manifests").
 pub(super) const LIMIT: usize = 4 << 20;
 const REDIRECTS: usize = 5;
 
@@ -61,8 +62,8 @@ impl Call {
 }
 
 impl Registry {
-    /// Sends it, with the login if the registry wants one, and follows redirects. The client's own
-    /// redirects would do for less: they keep the login where only TLS is lost, and answer no
+    /// Sends a call, with the login if the registry asks for one, and follows redirects. reqwest's
+    /// own redirects would not do: they keep the login where only TLS is lost, and answer no
     /// challenge on the way.
     pub(super) async fn call(&self, call: Call) -> Result<Answer> {
         let base = self.base()?;
@@ -108,7 +109,7 @@ impl Registry {
         }
     }
 
-    /// What a registry says instead of what it was asked for.
+    /// Returns the error for an answer that refuses a request for `what`.
     pub(super) fn refused(&self, what: &str, answer: &Answer) -> Error {
         let host = &self.host;
         let told = told(&answer.body);
@@ -137,7 +138,7 @@ impl Registry {
     }
 }
 
-/// The errors in an answer (OCI Distribution, "Error Codes").
+/// Returns the errors in an answer (OCI Distribution, "Error Codes").
 fn told(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Told {

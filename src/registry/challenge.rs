@@ -1,11 +1,11 @@
-//! [`Challenge`]: what a registry asks for (RFC 9110, section 11.3).
+//! [`Challenge`]: a registry's request for a login (RFC 9110, section 11.3).
 //!
-//! More tolerant than the crate `http-auth`, which gives up at a `token68`, as `Negotiate` has it
-//! before the challenge that can be met, and at a realm whose URL is not quoted.
+//! The parser tolerates more than the crate `http-auth`, which gives up at a `token68`, as a
+//! `Negotiate` before the usable challenge has it, and at a realm whose URL is not quoted.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// One scheme with its parameters. Names are lower-case.
+/// One scheme with its parameters. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Challenge {
     pub(super) scheme: String,
@@ -19,14 +19,14 @@ impl Challenge {
     }
 }
 
-/// All challenges of an answer.
+/// Returns all challenges of an answer.
 pub(super) fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(parse).collect()
 }
 
-/// Both challenges and their parameters are parted by commas: a word before a `=` is a parameter,
-/// any other is the next scheme.
+/// Parses challenges. These and their parameters are both separated by commas: a word before a `=`
+/// is a parameter, any other is the next scheme.
 fn parse(text: &str) -> Vec<Challenge> {
     let mut found: Vec<Challenge> = Vec::new();
     let mut rest = text;
@@ -34,7 +34,7 @@ fn parse(text: &str) -> Vec<Challenge> {
         rest = rest.trim_start_matches([',', ' ', '\t', '=']);
         let (word, after) = word(rest);
         if word.is_empty() {
-            // Nothing that begins a challenge: one character is left out, or that was all.
+            // No challenge begins here: skip one character, or end if none is left.
             let mut chars = rest.chars();
             match chars.next() {
                 Some(_) => rest = chars.as_str(),
@@ -55,13 +55,15 @@ fn parse(text: &str) -> Vec<Challenge> {
     }
 }
 
-/// A run of token characters (RFC 9110, section 5.6.2) and of those that only `token68` has.
+/// Splits off a run of token characters (RFC 9110, section 5.6.2) and of those that only `token68`
+/// has.
 fn word(text: &str) -> (&str, &str) {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(c);
     text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()))
 }
 
-/// A quoted string without its quotes and backslashes, or what stands before the next comma.
+/// Reads a quoted string without its quotes and backslashes, or the text before the next comma or
+/// space.
 fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (plain, rest) = text.split_at(text.find([',', ' ', '\t']).unwrap_or(text.len()));

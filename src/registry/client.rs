@@ -11,13 +11,15 @@ use super::url;
 use crate::connection::Engine;
 use crate::error::{Error, Result};
 
-/// One image registry. Nothing is sent before one of the verbs.
+/// One image registry. Only its async methods send requests.
 ///
 /// ```no_run
 /// use castoff::registry::Registry;
 ///
 /// # async fn run(ca: Vec<u8>) -> castoff::Result<()> {
-/// let registry = Registry::new("registry.example.com:5000").with_login("ann", "sesame").with_certificate(ca);
+/// let registry = Registry::new("registry.example.com:5000")
+///     .with_login("ann", "sesame")
+///     .with_certificate(ca);
 /// registry.check().await?;
 /// for tag in registry.tags("team/api").await? {
 ///     println!("{tag}");
@@ -34,7 +36,7 @@ pub struct Registry {
     insecure_http: bool,
 }
 
-/// What the registry or its token server is told. Never shown.
+/// The login for the registry or its token server. `Debug` output never contains it.
 #[derive(Clone)]
 pub(super) enum Credential {
     Password { user: String, password: String },
@@ -42,48 +44,50 @@ pub(super) enum Credential {
 }
 
 impl Registry {
-    /// A registry by its host, with a port where it is not the usual one: `ghcr.io`,
-    /// `127.0.0.1:5000`, `docker.io`. Without a login, and by HTTPS unless it is on this machine.
+    /// Creates a registry by its host, with a port unless it is the default one: `ghcr.io`,
+    /// `127.0.0.1:5000`, `docker.io`. It has no login, and is used by HTTPS unless it is on this
+    /// machine.
     pub fn new(host: impl Into<String>) -> Registry {
         let host = host.into();
         let host = if HUB_NAMES.contains(&host.as_str()) { HUB.to_owned() } else { host };
         Registry { host, credential: None, certificates: Vec::new(), insecure_http: false }
     }
 
-    /// User and password.
+    /// Sets the user and the password.
     pub fn with_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Registry {
         let (user, password) = (user.into(), password.into());
         self.credential = Some(Credential::Password { user, password });
         self
     }
 
-    /// An identity token, as `docker login` stores it for some registries, in place of a password.
+    /// Sets an identity token, as `docker login` stores it for some registries, in place of a
+    /// password.
     pub fn with_token(mut self, token: impl Into<String>) -> Registry {
         self.credential = Some(Credential::IdentityToken(token.into()));
         self
     }
 
-    /// A certificate to trust, in PEM form, besides those of the system. With one, a registry on this
-    /// machine is spoken to by HTTPS as well.
+    /// Adds a certificate to trust, in PEM form, besides those of the system. With one, a registry
+    /// on this machine is used by HTTPS as well.
     pub fn with_certificate(mut self, pem: impl Into<Bytes>) -> Registry {
         self.certificates.push(pem.into());
         self
     }
 
-    /// Plain HTTP, also to another machine. Whoever is between can read the login.
+    /// Allows plain HTTP, also to another machine. Whoever is on the way there can read the login.
     pub fn with_insecure_http(mut self) -> Registry {
         self.insecure_http = true;
         self
     }
 
-    /// Whether the registry is there, and takes the login.
+    /// Checks that the registry can be reached and accepts the login.
     ///
     /// OCI Distribution Specification v1.1, "Determining Support" (`GET /v2/`).
     ///
     /// # Errors
-    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) for a login that it does not take, or
-    /// none where it wants one; [`ErrorKind::Connection`](crate::ErrorKind::Connection) when it can't
-    /// be reached.
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) if it does not accept the login,
+    /// or requires one; [`ErrorKind::Connection`](crate::ErrorKind::Connection) if it can't be
+    /// reached.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -100,10 +104,10 @@ impl Registry {
         }
     }
 
-    /// Where it is.
+    /// Returns the URL of the registry.
     pub(super) fn base(&self) -> Result<Url> {
         let host = if self.host == HUB { "registry-1.docker.io" } else { &self.host };
-        // A parser of URLs would leave these out, or read a path or a user from them.
+        // A URL parser would drop these, or read a path or a user out of them.
         let is_strange = |c: char| "/\\?#@".contains(c) || c.is_whitespace() || c.is_control();
         let by = |scheme: &str| {
             let url = url::parse(&format!("{scheme}://{host}/"));
@@ -115,16 +119,16 @@ impl Registry {
         if self.insecure_http || local { by("http") } else { Ok(url) }
     }
 
-    /// Whether a login may be sent there, and whether a redirect there is followed.
+    /// Returns whether a login may be sent to a URL, and a redirect to it followed.
     pub(super) fn trusts(&self, url: &Url) -> bool {
         url.scheme() == "https" || url::is_loopback(url) || self.insecure_http
     }
 }
 
 impl Engine {
-    /// A registry, with the login that the engine's pulls and pushes use for it: `DOCKER_AUTH_CONFIG`,
-    /// then what `docker login` has stored, credential helpers included. Without a login where there
-    /// is none.
+    /// Creates a registry with the login that the engine's pulls and pushes use for it:
+    /// `DOCKER_AUTH_CONFIG`, then the logins of `docker login`, including credential helpers. If
+    /// none has one, the registry has no login.
     ///
     /// ```no_run
     /// # async fn run() -> castoff::Result<()> {

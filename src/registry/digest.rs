@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256, Sha512};
 
-/// Whether it is a digest that can be checked: `sha256:` with 64 hex digits, or `sha512:` with 128.
+/// Returns whether a digest can be checked: `sha256:` with 64 hex digits, or `sha512:` with 128.
 pub(super) fn is_known(digest: &str) -> bool {
     let length = match digest.split_once(':') {
         Some(("sha256", _)) => 64,
@@ -13,12 +13,12 @@ pub(super) fn is_known(digest: &str) -> bool {
     hex.len() == length && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The digest of content, by SHA-256.
+/// Returns the digest of content, by SHA-256.
 pub(super) fn of(content: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(content)))
 }
 
-/// The digest of content by the algorithm of another one.
+/// Returns the digest of content, by the algorithm of another digest.
 pub(super) fn like(digest: &str, content: &[u8]) -> String {
     match digest.starts_with("sha512:") {
         true => format!("sha512:{}", hex::encode(Sha512::digest(content))),

@@ -1,4 +1,4 @@
-//! [`RemoteImage`]: what a registry has under a name.
+//! [`RemoteImage`]: an image or index in a registry.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::{digest, manifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::Platform;
 
-/// What a registry has under a name: an image, or an index of images for several platforms.
-/// `Display` shows it in the way of `docker buildx imagetools inspect`.
+/// An image in a registry, or an index of images for several platforms. `Display` prints it like
+/// `docker buildx imagetools inspect`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteImage {
@@ -22,17 +22,17 @@ pub struct RemoteImage {
     pub name: String,
     /// The digest of the manifest or index.
     pub digest: String,
-    /// What it is.
+    /// The media type of the manifest or index.
     pub media_type: String,
-    /// Bytes of the manifest or index itself.
+    /// The size of the manifest or index itself, in bytes.
     pub size: u64,
-    /// The platforms that there is an image for; attestations are left out.
+    /// The platforms with an image; attestations are left out.
     pub platforms: Vec<RemotePlatform>,
-    /// The layers, the lowest first; of an index none.
+    /// The layers, the lowest first; empty for an index.
     pub layers: Vec<RemoteLayer>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
-    /// What containers are to be; of an index nothing.
+    /// The configuration for containers; `None` for an index.
     pub config: Option<RemoteConfig>,
 }
 
@@ -44,7 +44,7 @@ pub struct RemotePlatform {
     pub platform: Platform,
     /// The digest of its manifest.
     pub digest: String,
-    /// Bytes of the manifest itself.
+    /// The size of the manifest itself, in bytes.
     pub size: u64,
 }
 
@@ -52,27 +52,27 @@ pub struct RemotePlatform {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteLayer {
-    /// Its digest.
+    /// The digest.
     pub digest: String,
-    /// Bytes, compressed.
+    /// The compressed size, in bytes.
     pub size: u64,
-    /// Its form.
+    /// The media type.
     pub media_type: String,
 }
 
-/// What containers of an image are to be.
+/// The configuration for containers of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteConfig {
-    /// When it was made, as RFC 3339 writes it.
+    /// The time of creation, in the format of RFC 3339.
     pub created: Option<String>,
     /// The user; empty for root.
     pub user: String,
     /// Environment variables, as `NAME=value`.
     pub env: Vec<String>,
-    /// What a container runs.
+    /// The entrypoint.
     pub entrypoint: Vec<String>,
-    /// What a container runs, or what its entrypoint is given.
+    /// The command, or the arguments of the entrypoint.
     pub cmd: Vec<String>,
     /// The working directory; empty for `/`.
     pub working_dir: String,
@@ -80,21 +80,22 @@ pub struct RemoteConfig {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A manifest as it was received, and the digest that it has.
+/// A manifest as it was received, and its descriptor.
 pub(super) struct Received {
     pub(super) manifest: Manifest,
     pub(super) descriptor: Descriptor,
 }
 
 impl Registry {
-    /// What is under a name such as `team/api:1.2` or `team/api@sha256:…`.
+    /// Returns the image or index with a name such as `team/api:1.2` or `team/api@sha256:…`.
     ///
     /// OCI Distribution Specification v1.1, "Pulling manifests".
     ///
     /// # Errors
-    /// [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) when there is nothing;
-    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) when the registry wants another login;
-    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) for content that is not what its digest says.
+    /// [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) if there is none;
+    /// [`ErrorKind::ImageDenied`](crate::ErrorKind::ImageDenied) if the registry requires another
+    /// login; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) for content that does not match
+    /// its digest.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -184,7 +185,7 @@ fn nonsense(name: &Name, what: &str) -> Error {
     )
 }
 
-/// The digest of content, which has to be the expected one.
+/// Returns the digest of content. Fails if it is not the expected one.
 fn verified(name: &Name, expected: Option<&str>, content: &[u8]) -> Result<String> {
     match expected.filter(|expected| digest::is_known(expected)) {
         None => Ok(digest::of(content)),

@@ -1,4 +1,4 @@
-//! An index: one name for images of several platforms.
+//! Image indexes: one name for images of several platforms.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -20,12 +20,12 @@ struct Index<'a> {
 }
 
 impl Registry {
-    /// Puts images of the same repository together to an index under a name, and returns its digest.
-    /// The images are given by digest, tag or name; they are in the registry already, and stay under
-    /// the names that they have. Engines then pull the one for their platform.
+    /// Combines images of one repository into an index under a name, and returns its digest. The
+    /// images are given by digest, tag or name; they must be in the registry already, and keep
+    /// their own names. Engines then pull the one for their platform.
     ///
-    /// OCI Image Specification v1.1, "Image Index"; Docker's manifest list where all images are of
-    /// Docker's own form.
+    /// The index is that of the OCI Image Specification v1.1, or Docker's manifest list if all
+    /// images have Docker's own format.
     ///
     /// ```no_run
     /// # async fn run() -> castoff::Result<()> {
@@ -44,12 +44,13 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for none, for two of the same
-    /// platform, or for an index; [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) for one
-    /// that is not there; otherwise as for [`inspect`](Self::inspect).
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) without images, for two of the
+    /// same platform, for an index among them, for one of another repository, and for a name with a
+    /// digest; [`ErrorKind::ImageNotFound`](crate::ErrorKind::ImageNotFound) for an image that does
+    /// not exist; otherwise as for [`inspect`](Self::inspect).
     ///
     /// # Cancel safety
-    /// The name may or may not be there when the future is dropped; never half an index.
+    /// When the future is dropped, the index may or may not have been pushed; never half of it.
     pub async fn push_index(
         &self,
         name: impl AsRef<str>,

@@ -2,7 +2,7 @@
 
 use reqwest::header::{HeaderMap, LINK};
 
-/// The reference of the link with the relation `next`.
+/// Returns the reference of the link with the relation `next`.
 pub(super) fn next(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(LINK).iter();
     values.filter_map(|value| value.to_str().ok()).find_map(parse)

@@ -1,4 +1,4 @@
-//! Manifests and indexes, as registries have them (OCI Image Specification v1.1; Docker's schema 2).
+//! Manifests and indexes in registries (OCI Image Specification v1.1; Docker's schema 2).
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-/// All that can be read.
+/// The media types that castoff can read.
 pub(super) const ANY: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// A manifest or an index: which one its media type tells, or what is in it.
+/// A manifest, or an index if it has `manifests`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Manifest {
@@ -30,7 +30,8 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// The media type that the answer has, or the one within, or the one that fits.
+    /// Returns the media type of the answer if it is known, else the one in the manifest, else the
+    /// one that fits its content.
     pub(super) fn media_type(&self, told: Option<&str>) -> String {
         let told = told.and_then(|told| told.split(';').next()).map(str::trim);
         let known = told.filter(|told| ANY.contains(told) && !told.is_empty());
@@ -39,7 +40,7 @@ impl Manifest {
     }
 }
 
-/// What something is and how to find it.
+/// A descriptor: the media type, digest and size of some content, and its platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
@@ -62,7 +63,8 @@ pub(super) struct DescribedPlatform {
 }
 
 impl DescribedPlatform {
-    /// `None` for attestations, which builders keep beside images under a platform of no name.
+    /// Returns the platform; `None` for attestations, which builders store beside images under the
+    /// platform `unknown`.
     pub(super) fn platform(&self) -> Option<Platform> {
         let known = |text: &str| !text.is_empty() && text != "unknown";
         if !known(&self.os) || !known(&self.architecture) {
@@ -86,7 +88,7 @@ impl From<&Platform> for DescribedPlatform {
     }
 }
 
-/// An image's configuration, as far as it is shown.
+/// The part of an image's configuration that castoff reads.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Config {
     #[serde(flatten)]

@@ -1,8 +1,8 @@
-//! Image registries, asked directly: a client of the OCI Distribution Specification v1.1.
+//! A client for image registries (OCI Distribution Specification v1.1).
 //!
-//! [`Registry`] is one registry with the login for it. It reads what an image is and for which
-//! platforms there is one, lists and deletes tags, and puts manifests together to an image index
-//! for several platforms. It moves no layers: an engine pulls and pushes them.
+//! [`Registry`] is one registry with the login for it. It reads an image's manifest, platforms and
+//! configuration, lists and deletes tags, and combines manifests into an image index for several
+//! platforms. It transfers no layers: engines pull and push them.
 //!
 //! ```no_run
 //! use castoff::registry::Registry;
@@ -18,30 +18,32 @@
 //! # }
 //! ```
 //!
-//! # Which transport
+//! # Transport
 //!
-//! HTTPS with the system's certificates and those that are [added](Registry::with_certificate). Plain
-//! HTTP only for `localhost` and loopback addresses, unless [told](Registry::with_insecure_http)
-//! otherwise; a redirect to plain HTTP on another machine is not followed either.
+//! HTTPS, with the system's certificates and those that are [added](Registry::with_certificate).
+//! Plain HTTP is used for `localhost` and loopback addresses only, unless
+//! [allowed](Registry::with_insecure_http) for others; a redirect to plain HTTP on another machine
+//! is not followed either.
 //!
 //! # Proxies
 //!
-//! Those that the environment names: `HTTPS_PROXY`, `HTTP_PROXY` for plain HTTP, `ALL_PROXY` for
-//! both, but for the hosts in `NO_PROXY`; also in lower case. A proxy has the form
-//! `http://user:password@host:port`, or begins with `https://` or `socks5://`. It sees what is sent
-//! by HTTPS only encrypted. `localhost` and loopback addresses are asked without one.
+//! The environment names them: `HTTPS_PROXY`, `HTTP_PROXY` for plain HTTP and `ALL_PROXY` for both,
+//! with the exceptions in `NO_PROXY`; also in lower case. A proxy has the form
+//! `http://user:password@host:port`, or begins with `https://` or `socks5://`. It gets HTTPS
+//! traffic in encrypted form only. `localhost` and loopback addresses are reached without one.
 //!
 //! # Logins
 //!
-//! Where the registry asks for it, by HTTP Basic or by a bearer token from the token server that the
-//! registry names. A password or token is sent to these two alone, and never over plain HTTP to
-//! another machine unless that was allowed.
+//! A login is sent when the registry asks for it, by HTTP Basic or for a bearer token from the
+//! token server that the registry names. A password or token is sent to these two alone, and never
+//! over plain HTTP to another machine unless that was allowed.
 //!
 //! # Limits
 //!
-//! A request fails after 30 s without progress, and after 120 s in all. Manifests and configurations may have 4 MiB, which
-//! is what the specification asks of registries ("Pushing Manifests"). What has a digest is checked
-//! against it. Five redirects are followed, without the login where they lead to another host.
+//! A request fails after 30 s without progress, and after 120 s in all. Manifests and
+//! configurations may have 4 MiB, the size that registries should accept ("Pushing Manifests").
+//! Content is checked against its digest, if that is known. Five redirects are followed, without
+//! the login if they lead to another host.
 
 mod authorize;
 mod call;

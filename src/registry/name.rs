@@ -1,15 +1,15 @@
-//! [`Name`]: an image within one registry.
+//! [`Name`]: the name of an image within one registry.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::spec::ImageRef;
 
-/// Docker Hub's name, and those that mean it.
+/// The name of Docker Hub, and its synonyms.
 pub(super) const HUB: &str = "docker.io";
 pub(super) const HUB_NAMES: [&str; 3] = [HUB, "index.docker.io", "registry-1.docker.io"];
 
-/// A repository with tag or digest.
+/// A repository with a tag or a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) registry: String,
@@ -19,8 +19,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Reads `team/app`, `team/app:1.2` or `team/app@sha256:…`, with or without the registry
-    /// before it. Without tag and digest the tag is `latest`.
+    /// Reads `team/app`, `team/app:1.2` or `team/app@sha256:…`, with or without the registry before
+    /// it. Without a tag and a digest, the tag is `latest`.
     pub(super) fn parse(registry: &str, text: &str) -> Result<Name> {
         let hub = registry == HUB;
         let own = text.strip_prefix(registry).and_then(|rest| rest.strip_prefix('/'));
@@ -42,7 +42,7 @@ impl Name {
                     .unwrap_or(text)
             }
         };
-        // Which registry it is plays no part but for Docker Hub's `library/`.
+        // The registry only matters for Docker Hub's `library/`.
         let image = ImageRef::parse(&format!("{}/{bare}", if hub { HUB } else { "other.invalid" }))
             .map_err(|error| refused(text, "it names no image").with_source(error))?;
         Ok(Name {
@@ -53,7 +53,7 @@ impl Name {
         })
     }
 
-    /// Reads a repository alone.
+    /// Reads a repository without tag and digest.
     pub(super) fn repository(registry: &str, text: &str) -> Result<Name> {
         let last = text.rsplit('/').next().unwrap_or_default();
         if last.contains([':', '@']) {
@@ -62,17 +62,17 @@ impl Name {
         Ok(Name { tag: None, ..Name::parse(registry, text)? })
     }
 
-    /// What a manifest is asked for by: the digest outweighs the tag.
+    /// Returns the reference of the manifest: the digest if there is one, else the tag.
     pub(super) fn reference(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
 
-    /// The same repository's manifest with that digest.
+    /// Returns the name of the manifest with this digest in the same repository.
     pub(super) fn at(&self, digest: &str) -> Name {
         Name { tag: None, digest: Some(digest.to_owned()), ..self.clone() }
     }
 
-    /// Without the registry: `team/app:1.2`.
+    /// Returns the name without the registry: `team/app:1.2`.
     pub(super) fn short(&self) -> String {
         let tag = self.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
         let digest = self.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
@@ -80,7 +80,7 @@ impl Name {
     }
 }
 
-/// With the registry: `ghcr.io/team/app:1.2`.
+/// The name with the registry: `ghcr.io/team/app:1.2`.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.short())

@@ -1,4 +1,4 @@
-//! Registries behind TLS and behind proxies, which the environment of a process of its own names.
+//! Registries behind TLS and proxies, which the environment of a child process names.
 
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ async fn child_that_lists_tags() {
     }
 }
 
-/// What the child prints when it asks `host` with these variables and no other proxies.
+/// Returns the output of the child for `host`, with these variables and no other proxies.
 async fn listed(host: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "registry::proxy_tests::child_that_lists_tags", "--nocapture"]);
@@ -63,7 +63,7 @@ fn tags(asked: &Asked, _: &str) -> Answer {
     }
 }
 
-/// A server with a certificate of its own making.
+/// A server with a self-signed certificate.
 struct Tls {
     acceptor: TlsAcceptor,
     pem: String,

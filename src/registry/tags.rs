@@ -1,4 +1,4 @@
-//! The tags of a repository: listed, resolved, deleted.
+//! The tags of a repository: list, resolve and delete.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -11,20 +11,20 @@ use super::name::Name;
 use super::url;
 use crate::error::{Error, ErrorKind, Result};
 
-/// No repository has more pages than this.
+/// The largest number of pages: no repository has more.
 const PAGES: usize = 10_000;
 
-/// The most bytes of tags that are held in memory: half a million of the longest.
+/// Limit for the tags in memory, in bytes: half a million of the longest.
 const BYTES: usize = 64 << 20;
 
 impl Registry {
-    /// The tags of a repository, in the registry's order.
+    /// Lists the tags of a repository, in the registry's order.
     ///
     /// OCI Distribution Specification v1.1, "Listing Tags"; all pages are read.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect); [`ErrorKind::Protocol`] for a list of more than 10,000
-    /// pages or 64 MiB, as of a registry that never comes to an end.
+    /// pages or 64 MiB, as from a registry that never ends it.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -47,7 +47,7 @@ impl Registry {
                 Error::new(ErrorKind::Protocol, message).with_source(error)
             })?;
             let more = list.tags.unwrap_or_default();
-            // (What an empty one takes counts as well.)
+            // The memory of an empty tag counts as well.
             bytes += more.iter().map(|tag| tag.len() + size_of::<String>()).sum::<usize>();
             if bytes > BYTES {
                 return Err(self.too_many_tags(&name.repository));
@@ -70,7 +70,7 @@ impl Registry {
             .with_hint("`digest` and `inspect` ask for a tag without the list")
     }
 
-    /// The digest of what is under a name, or `None` when there is nothing.
+    /// Returns the digest of the image with a name, or `None` if there is none.
     ///
     /// # Errors
     /// As for [`inspect`](Self::inspect).
@@ -85,24 +85,24 @@ impl Registry {
             404 => Ok(None),
             200 => match answer.header("docker-content-digest") {
                 Some(digest) => Ok(Some(digest.to_owned())),
-                // Not all registries send it with a HEAD.
+                // Not all registries send it in answer to a HEAD request.
                 None => self.manifest(&name).await.map(|it| Some(it.descriptor.digest)),
             },
             _ => Err(self.refused(&name.short(), &answer)),
         }
     }
 
-    /// Deletes what is under a name: the manifest, and with it **all** tags that it has.
+    /// Deletes the manifest with a name, and with it **all** of its tags.
     ///
-    /// OCI Distribution Specification v1.1, "Deleting Manifests". Registries keep the layers until their
-    /// own clean-up, and many allow no deletion unless they are set up for it.
+    /// OCI Distribution Specification v1.1, "Deleting Manifests". Registries keep the layers until
+    /// their own clean-up, and many allow no deletion unless they are configured for it.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) when the registry does not allow it;
-    /// otherwise as for [`inspect`](Self::inspect).
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the registry does not allow
+    /// it; otherwise as for [`inspect`](Self::inspect).
     ///
     /// # Cancel safety
-    /// It may or may not be deleted when the future is dropped.
+    /// When the future is dropped, the manifest may or may not have been deleted.
     pub async fn delete(&self, image: impl AsRef<str>) -> Result<()> {
         let name = Name::parse(&self.host, image.as_ref())?;
         let digest = match &name.digest {

@@ -1,4 +1,4 @@
-//! The client against a registry that says what it is told to say.
+//! The client against a registry with scripted answers.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     body: String,
 }
 
-/// Status, header lines, body.
+/// The status, header lines and body of an answer.
 pub(super) type Answer = (u16, String, Vec<u8>);
 
 pub(super) struct Server {
@@ -90,7 +90,7 @@ pub(super) async fn serve(
         "HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    // The client may have had enough.
+    // The client may have stopped reading.
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(&body).await;
     let _ = stream.shutdown().await;
@@ -283,7 +283,7 @@ async fn nobody_there_is_a_connection_error() {
 
 #[tokio::test]
 async fn tags_without_end_are_an_error() {
-    // A page that says that the next one is the same.
+    // Every page names the same next page.
     let long = format!("\"{}\"", "t".repeat(128));
     let tags = vec![long; 25_000].join(",");
     let page = format!(r#"{{"tags":[{tags}]}}"#);

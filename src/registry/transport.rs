@@ -1,9 +1,8 @@
 //! One request to one host, and its answer.
 //!
-//! A client for each request: no connection is left open that a fork would share or that outlives
-//! a runtime. The configuration of TLS is our own, by ring. reqwest would take the process-wide
-//! provider of cryptography, which is not a library's to set, or bring aws-lc, which needs a C
-//! compiler.
+//! Each request has a client of its own: no connection stays open that a fork would share or that
+//! outlives a runtime. TLS is configured here, with ring: reqwest would take the process-wide
+//! crypto provider, which is not a library's to set, or bring aws-lc, which needs a C compiler.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,25 +19,25 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::url::{authority, is_loopback};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The bounds of one request.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// How long a step may take: to connect, to answer, to send the next piece.
+    /// The time for one step: to connect, to answer, to send the next piece.
     pub(super) step: Duration,
-    /// How long all of it may take, however steadily the answer comes.
+    /// The time for the whole request, however steadily the answer comes.
     pub(super) total: Duration,
-    /// How many bytes the answer's body may have.
+    /// The size of the answer's body, in bytes.
     pub(super) bytes: usize,
 }
 
 impl Limits {
-    /// 30 s for a step, 120 s for all, and that many bytes.
+    /// Creates limits of 30 s for a step, 120 s in all, and this number of bytes.
     pub(super) const fn bytes(bytes: usize) -> Limits {
         Limits { step: Duration::from_secs(30), total: Duration::from_secs(120), bytes }
     }
 }
 
-/// An answer that was read to its end.
+/// An answer that was read in full.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -53,7 +52,7 @@ impl Answer {
 }
 
 /// Sends a request, through the proxy that the environment names for its host, and reads the
-/// answer. Trusts the certificates besides the system's.
+/// answer. Trusts `certificates` in addition to the system's.
 pub(super) async fn send(
     request: Request,
     certificates: &[Bytes],
@@ -86,7 +85,7 @@ pub(super) async fn send(
     Ok(Answer { status, headers, body })
 }
 
-/// Reads a body to its end; `None` when it has more than `limit` bytes.
+/// Reads a body in full; returns `None` if it has more than `limit` bytes.
 async fn read(mut response: Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await? {
@@ -98,9 +97,9 @@ async fn read(mut response: Response, limit: usize) -> reqwest::Result<Option<By
     Ok(Some(body.freeze()))
 }
 
-/// Builds the client for a URL. It follows no redirects, since [`Registry::call`] decides where
+/// Creates the client for a URL. It follows no redirects, since [`Registry::call`] decides where
 /// the login goes, and decodes nothing, whatever features others enable: a digest is that of the
-/// bytes that were sent.
+/// bytes as they were sent.
 ///
 /// [`Registry::call`]: super::Registry::call
 async fn client(url: &Url, certificates: &[Bytes], limits: Limits) -> Result<Client> {
@@ -131,7 +130,7 @@ async fn client(url: &Url, certificates: &[Bytes], limits: Limits) -> Result<Cli
         .connect_timeout(limits.step)
         .read_timeout(limits.step)
         .timeout(limits.total);
-    // What is sent to this machine without TLS is for nobody else to read, so no proxy gets it.
+    // A proxy could read what is sent to this machine without TLS.
     let builder = if local { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| set_up("the HTTP client").with_source(error))
 }
@@ -140,14 +139,15 @@ fn set_up(what: &str) -> Error {
     Error::other(format!("{what} can't be set up"))
 }
 
-/// The system's certificates and these.
+/// Returns the system's certificates and these.
 fn roots(certificates: &[Bytes]) -> Result<RootCertStore> {
     static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
     let mut roots = match SYSTEM.get() {
         Some(roots) => roots.clone(),
         None => {
             let (roots, is_whole) = system();
-            // What could not be read now, for want of descriptors for example, is read next time.
+            // Certificates that could not be read now, for lack of descriptors for example, are
+            // read next time.
             if is_whole { SYSTEM.get_or_init(|| roots).clone() } else { roots }
         }
     };
@@ -167,7 +167,8 @@ fn roots(certificates: &[Bytes]) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Read once, as it is a file of some hundred certificates; also says whether all could be read.
+/// Reads the system's certificates: some hundred, so they are kept. Also returns whether all could
+/// be read.
 fn system() -> (RootCertStore, bool) {
     let mut roots = RootCertStore::empty();
     let loaded = rustls_native_certs::load_native_certs();
@@ -188,7 +189,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Asks a server that answers as `answer` does, within `limits`.
+    /// Requests from a server that answers as `answer` does, within `limits`.
     async fn ask<F>(limits: Limits, answer: impl FnOnce(TcpStream) -> F) -> Result<Answer>
     where
         F: Future<Output = ()>,
@@ -202,7 +203,7 @@ mod tests {
                 head.push(stream.read_u8().await.unwrap());
             }
             answer(stream).await;
-            // Whether it goes on is the client's to say.
+            // The client decides when to stop.
             std::future::pending().await
         };
         let request = Request::new(Method::GET, url.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Where requests go: URLs of HTTP and HTTPS, without user and password.
+//! The URLs of requests: HTTP or HTTPS, without user and password.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,13 @@ pub(super) fn parse(text: &str) -> Option<Url> {
     usable(Url::parse(text).ok()?)
 }
 
-/// Reads a reference as seen from `base`.
+/// Resolves a reference against `base`.
 pub(super) fn join(base: &Url, reference: &str) -> Option<Url> {
     usable(base.join(reference).ok()?)
 }
 
-/// User and password in a URL would be sent as a login that nobody gave.
+/// Accepts HTTP and HTTPS without a user and password, which would be sent as a login that nobody
+/// gave.
 fn usable(mut url: Url) -> Option<Url> {
     let is_http = matches!(url.scheme(), "http" | "https");
     if !is_http || !url.username().is_empty() || url.password().is_some() {
@@ -24,19 +25,19 @@ fn usable(mut url: Url) -> Option<Url> {
     Some(url)
 }
 
-/// Whether scheme, host and port are the same.
+/// Returns whether scheme, host and port are the same.
 pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// Whether a host is this machine by its very name.
+/// Returns whether a host is this machine by its name alone.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']);
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Host and port, where it is not the scheme's own.
+/// Returns the host, and the port unless it is the scheme's default.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
