@@ -1,4 +1,4 @@
-//! Layer 3: [`Engine`], the public face of an engine: its calls, and who owns what they create.
+//! Layer 3: [`Engine`], the public face of an engine: its calls, and the owner of what they create.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -28,8 +28,8 @@ pub struct Engine {
     owner: Arc<Owner>,
 }
 
-/// Removes what dead sessions of this host left on the engine that [`Engine::connect`] gives: see
-/// [`Engine::sweep`].
+/// Removes the resources that dead sessions of this host left on the engine of [`Engine::connect`];
+/// see [`Engine::sweep`].
 ///
 /// # Errors
 /// As for [`Engine::connect`] and [`Engine::sweep`].
@@ -174,7 +174,7 @@ impl Engine {
     }
 
     /// Returns who removes the resources of this process if it ends without removing them. Before
-    /// its first resource: who is going to.
+    /// the first resource, returns who is going to.
     #[must_use]
     pub fn reaper(&self) -> Reaper {
         self.owner().reaper(self.config().reaper)
@@ -221,7 +221,7 @@ impl Engine {
         &self.client
     }
 
-    /// Returns who owns what this process creates there. A process that was forked from the one
+    /// Returns the owner of what this process creates there. A process that was forked from the one
     /// that connected has an owner of its own.
     pub(crate) fn owner(&self) -> Arc<Owner> {
         if self.owner.process().is_current() { self.owner.clone() } else { Owner::of(&self.client) }

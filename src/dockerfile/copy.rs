@@ -1,8 +1,8 @@
-//! [`CopyFiles`] and [`Add`]: what comes into an image.
+//! [`CopyFiles`] and [`Add`]: the instructions that put files into an image.
 
 use super::{Heredoc, Word};
 
-/// What a [`CopyFiles`] or [`Add`] takes.
+/// A source of a [`CopyFiles`] or an [`Add`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
@@ -12,12 +12,15 @@ pub enum Source {
     Heredoc(Heredoc),
 }
 
-/// A `COPY` instruction: from the context, or with [`from_stage`](Self::from_stage) from a stage or image.
+/// A `COPY` instruction: from the context, or with [`from_stage`](Self::from_stage) from a stage or
+/// image.
 ///
 /// ```
 /// use castoff::dockerfile::CopyFiles;
 ///
-/// let copy = CopyFiles::new(["dist", "package.json"], "/app/").from_stage("builder").chown("1000:1000");
+/// let copy = CopyFiles::new(["dist", "package.json"], "/app/")
+///     .from_stage("builder")
+///     .chown("1000:1000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use once_cell::race::OnceBox;
 use super::opening::Opening;
 use super::process::Process;
 
-/// An open file whose lock, or whose being open, shows that this process lives, so that a child
+/// An open file that shows that this process lives, by its lock or by being open, so that a child
 /// must not have it too: at a fork, the child's copy is replaced by a socket without a peer, under
 /// the same number.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ const ENDED_LIMIT: Duration = Duration::from_secs(5);
 const TAIL_LINES: u64 = TAIL as u64;
 const TAIL: usize = 20;
 const HEAD_LINES: usize = 5;
-/// How much earlier than its noted start a process may have written, in nanoseconds.
+/// The time in nanoseconds by which a process may have written before its recorded start.
 const EARLIER: u32 = 100_000_000;
 const HEAD_BYTES: usize = 16 * 1024;
 const TAIL_WIDTH: usize = 500;
