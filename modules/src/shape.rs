@@ -1,4 +1,4 @@
-//! What all modules have in common: the methods of the description and of the handle.
+//! The methods that all modules and their handles have in common.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,10 +33,10 @@ impl Service {
     }
 }
 
-/// The inherent methods of a module: a struct with a field `container`, a `ContainerBuilder`, that
-/// has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
+/// Defines the inherent methods of a module: a struct with a field `container`, a
+/// `ContainerBuilder`, that has `new()`, is `#[must_use]`, and implements [`castoff::Module`].
 ///
-/// `Debug` shows the image and the fields that are named, so none that may hold a secret.
+/// `Debug` shows the image and the named fields, which therefore must not hold a secret.
 macro_rules! module {
     ($module:ident => $server:ident, $image:literal $(, $shown:ident)*) => {
         impl $module {

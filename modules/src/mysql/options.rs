@@ -1,4 +1,4 @@
-//! [`Options`]: what both modules have in common.
+//! [`Options`]: the options of a MySQL or MariaDB server.
 
 use castoff::{ContainerBuilder, CopySource, Error, ErrorKind, Result};
 

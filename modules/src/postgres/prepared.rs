@@ -18,14 +18,14 @@ const REPOSITORY: &str = "castoff-prepared/postgres";
 /// The version of the images' format. Change it when older images would no longer work.
 const VERSION: u32 = 1;
 
-/// What a module has to do with a prepared image.
+/// The role of a prepared image for a module.
 #[derive(Clone)]
 pub(super) enum Use {
     /// An image was requested.
     Wanted,
     /// This server makes the data for the image.
     Making,
-    /// It is there, and the module starts from it.
+    /// The image exists, and the module starts from it.
     Made,
 }
 
@@ -43,7 +43,7 @@ pub async fn prepared_images(engine: &Engine) -> Result<Vec<ImageSummary>> {
 /// Removes the images that [`Postgres::with_prepared_image`] has made on an engine, and returns the
 /// number removed, without those that others removed meanwhile. The next start makes them again.
 ///
-/// An image that a container uses is retried for some seconds, as the container may be going away.
+/// The removal of an image in use is retried for some seconds, as its container may be going away.
 /// The failure of one image does not keep others from being removed.
 ///
 /// # Errors
@@ -61,8 +61,8 @@ pub async fn prune_prepared(engine: &Engine) -> Result<usize> {
         for id in left {
             match engine.images().remove(&id).await {
                 Ok(()) => removed += 1,
-                // Engines report the fate of other images and containers with statuses of their
-                // own.
+                // It is gone already. Failures with other images or containers have other
+                // statuses.
                 Err(error) if error.status() == Some(404) => {}
                 Err(error) => {
                     may_pass |= error.kind() == ErrorKind::Conflict
