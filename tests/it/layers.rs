@@ -1,9 +1,9 @@
-//! The layers of a folder: the files of one may import from each other, but not in a circle.
+//! The files of a folder may import from each other, but not in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The folders whose files are layers.
+/// The folders whose files are checked.
 const FOLDERS: [&str; 9] = [
     "forks",
     "engine",
@@ -16,7 +16,7 @@ const FOLDERS: [&str; 9] = [
     "image/context",
 ];
 
-/// Circles that are there, with the reason.
+/// The circles that exist, each with its reason.
 const ALLOWED: [(&str, &[&str], &str); 8] = [
     (
         "reaper/guardian",
@@ -65,7 +65,7 @@ fn files_of_a_folder_do_not_import_in_a_circle() {
     }
 }
 
-/// Which file, or folder, of a folder imports from which others of it.
+/// The imports of each file, or folder, of a folder from others of it.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 fn root(path: &str) -> PathBuf {
@@ -93,7 +93,8 @@ fn imports(of: &str, folder: &str) -> Imports {
     imports
 }
 
-/// The files below a folder: the modules that lead to each, and its code without its tests.
+/// Collects the files below a folder: the modules that lead to each, and its code without its
+/// tests.
 fn collect(dir: &Path, at: &mut Vec<String>, files: &mut Vec<(Vec<String>, String)>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -113,13 +114,13 @@ fn collect(dir: &Path, at: &mut Vec<String>, files: &mut Vec<(Vec<String>, Strin
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    // Without comments, and without the paths of links in texts.
+    // Comments and string literals are left out, as they may contain paths.
     let line =
         |line: &str| line.split("//").next().unwrap().split('"').step_by(2).collect::<String>();
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What a `mod.rs` hands on, and from which of its modules.
+/// Returns the names that a `mod.rs` re-exports, and the module of each.
 fn re_exports(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for statement in text.split(';') {
@@ -133,13 +134,13 @@ fn re_exports(text: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The first names after a prefix, also those in braces.
+/// Returns the first names after a prefix, also those in braces.
 fn paths(text: &str, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (start, _) in text.match_indices(prefix) {
         let before = text[..start].chars().next_back().unwrap_or(' ');
         let after = &text[start + prefix.len()..];
-        // Part of a longer path: that is another folder's.
+        // This is part of a longer path, which is another folder's.
         if before.is_alphanumeric() || matches!(before, '_' | ':') || after.starts_with("super::") {
             continue;
         }
@@ -170,7 +171,7 @@ fn paths(text: &str, prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// The largest sets of files each of which leads to all others of its set.
+/// Returns the largest sets of files in which each leads to all others.
 fn circles(imports: &Imports) -> BTreeSet<BTreeSet<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> =
         imports.keys().map(|from| (from, reach(imports, from))).collect();

@@ -1,4 +1,4 @@
-//! What stands behind a process: one owner for each engine and state directory.
+//! The owners of a process: one for each engine and state directory.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ async fn two_connections_have_one_owner_and_two_state_directories_have_two() {
     let sessions = |dir: &Path| std::fs::read_dir(dir.join("castoff/sessions")).unwrap().count();
     assert_eq!([fake.state_dir().as_path(), elsewhere.path()].map(sessions), [1, 1]);
 
-    // What one of them has kept, the other of the same owner knows, and nobody else.
+    // A kept resource is known to both engines of the same owner, and to no other.
     held.swap_remove(0).keep();
     let kept = [other.remove_kept().await.unwrap(), again.remove_kept().await.unwrap()];
     assert_eq!(kept.map(|report| report.containers), [0, 1]);

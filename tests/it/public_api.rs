@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What everybody's streams implement, until the standard library has it.
+/// The crate of the common `Stream` trait, until the standard library has one.
 const EXEMPT: &str = "futures_core";
 
 #[test]
@@ -62,7 +62,7 @@ fn a_foreign_name_in_a_public_signature_is_found() {
     }
 }
 
-/// Names of the dependencies whose version begins with `0.`, as code writes them.
+/// Returns the names of the dependencies whose version begins with `0.`, as code spells them.
 fn unstable_crates(manifest: &str) -> BTreeSet<String> {
     let line = Regex::new(r#"^([a-z0-9_-]+) = (?:\{ version = )?"0\."#).unwrap();
     let sections = manifest.split("\n[");
@@ -87,25 +87,26 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The public declarations of a file that name something of these crates.
+/// Returns the public declarations of a file that name something of these crates.
 fn foreign_names(text: &str, crates: &BTreeSet<String>, aliases: &BTreeSet<String>) -> Vec<String> {
     let text = without_tests(text);
     let foreign = foreign(text, crates, aliases);
     declarations(text).into_iter().filter(|item| foreign.is_match(item)).collect()
 }
 
-/// The names that a file gives to types of these crates.
+/// Returns the names that a file gives to types of these crates.
 fn aliases(text: &str, crates: &BTreeSet<String>) -> Vec<String> {
     let text = without_tests(text);
     let foreign = foreign(text, crates, &BTreeSet::new());
-    // (One that is indented belongs to an implementation of a trait.)
+    // An indented one belongs to an implementation of a trait.
     static ALIAS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?type (\w+) = ([^;]+);").unwrap());
     let found = ALIAS.captures_iter(text).filter(|found| foreign.is_match(&found[2]));
     found.map(|found| found[1].to_owned()).collect()
 }
 
-/// What matches a path into these crates, a name that the file imports from them, or an alias.
+/// Returns a pattern for a path into these crates, a name that the file imports from them, or an
+/// alias.
 fn foreign(text: &str, crates: &BTreeSet<String>, aliases: &BTreeSet<String>) -> Regex {
     static IMPORT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?m)^\s*use (\w+)::([^;]+);").unwrap());
@@ -124,7 +125,7 @@ fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\n").next().unwrap_or_default()
 }
 
-/// The declarations of a file that others may see, without their bodies.
+/// Returns the declarations of a file that others may see, without their bodies.
 fn declarations(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let (mut exempt, mut in_trait) = (false, false);
@@ -145,7 +146,7 @@ fn declarations(text: &str) -> Vec<String> {
         if public && !exempt {
             let mut whole = item.to_owned();
             while !whole.ends_with(['{', ';', '}']) && !whole.ends_with("),") {
-                // (A field ends with a comma; so does a parameter, after an open parenthesis.)
+                // A field ends with a comma; so does a parameter, after an open parenthesis.
                 if whole.ends_with(',') && whole.matches('(').count() == whole.matches(')').count()
                 {
                     break;

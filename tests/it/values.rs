@@ -1,4 +1,4 @@
-//! What handles and builders have in common: clones, plain values in and out, lists, streams.
+//! Properties of all handles and builders: clones, plain values in and out, lists, streams.
 
 use castoff::engine::Endpoint;
 use castoff::spec::{ContainerSpec, NetworkSpec, Platform, Port, VolumeSpec};
