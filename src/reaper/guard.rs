@@ -284,7 +284,7 @@ impl Guard {
                 }
             }
         }
-        // What this resource depends on can't be removed while it exists.
+        // Its dependencies can't be removed while this resource exists.
         for other in pending::take(&self.depends_on) {
             other.keep();
         }

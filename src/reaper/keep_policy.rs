@@ -1,4 +1,4 @@
-//! Which resources are kept for inspection, and the message that tells the user.
+//! The choice of resources to keep for inspection, and the message about them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -17,7 +17,7 @@ use crate::forks::{PerProcess, UnsharedFd};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many times acquiring may find a lease that is neither ready nor free.
+/// Limit for the times that acquiring may find a lease that is neither ready nor free.
 const MAX_ACQUIRE_ROUNDS: u64 = 100;
 
 /// A lease's directory, its locked file and its record. The lock is shared if the resource is
